@@ -1,0 +1,21 @@
+/*
+** Base64 of RFC 4648 section 4: padded, no line breaks. Plain C.
+*/
+#ifndef BMWI_BASE64_H
+#define BMWI_BASE64_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Bytes that encoding or decoding `len` bytes needs at most, without a NUL. */
+#define BMWI_BASE64_ENCODED(len) (((len) + 2) / 3 * 4)
+#define BMWI_BASE64_DECODED(len) ((len) / 4 * 3)
+
+/* Writes BMWI_BASE64_ENCODED(len) characters, no NUL. */
+void bmwi_base64_encode(char *out, const void *data, size_t len);
+
+/* Strict: false for a foreign character, bad padding or set trailing bits.
+** `*written` is how many bytes stand at `out`. */
+bool bmwi_base64_decode(unsigned char *out, size_t *written, const char *text, size_t len);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+** luaopen_bmwi: puts the module's table together. Holds bmwi.base64 and
+** bmwi.regions, which are nothing but a few lines each.
+*/
+#include "bmwi.h"
+
+#include <stdint.h>
+
+#include "base64.h"
+
+/* Lua's strings end well below this; keeps the sums from overflowing. */
+#define MAX_BASE64 (SIZE_MAX / 4)
+
+/* bmwi.base64.encode(bytes) -> text: RFC 4648 section 4, padded, no line breaks */
+static int encode(lua_State *L) {
+  size_t len;
+  const char *data = luaL_checklstring(L, 1, &len);
+  if (len > MAX_BASE64) return luaL_error(L, "too long");
+  size_t size = BMWI_BASE64_ENCODED(len);
+  char *out = lua_newuserdata(L, size + 1);
+  bmwi_base64_encode(out, data, len);
+  lua_pushlstring(L, out, size);
+  return 1;
+}
+
+/* bmwi.base64.decode(text) -> bytes | nil, message, "base64" */
+static int decode(lua_State *L) {
+  size_t len, written;
+  const char *text = luaL_checklstring(L, 1, &len);
+  unsigned char *out = lua_newuserdata(L, BMWI_BASE64_DECODED(len) + 1);
+  if (!bmwi_base64_decode(out, &written, text, len))
+    return bmwi_fail_plain(L, "base64", "not base64 as RFC 4648 section 4 defines it");
+  lua_pushlstring(L, (const char *)out, written);
+  return 1;
+}
+
+static const luaL_Reg base64_functions[] = {
+  {"encode", encode},
+  {"decode", decode},
+  {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+  {"new", bmwi_client_new},
+  {"sleep", bmwi_loop_sleep},
+  {NULL, NULL},
+};
+
+BMWI_EXPORT int luaopen_bmwi(lua_State *L);
+
+int luaopen_bmwi(lua_State *L) {
+  luaL_checkversion(L);
+  bmwi_json_open(L);
+  bmwi_client_open(L);
+  bmwi_vehicle_open(L);
+  lua_newtable(L);
+  luaL_setfuncs(L, functions, 0);
+  lua_pushliteral(L, BMWI_VERSION);
+  lua_setfield(L, -2, "_VERSION");
+  lua_pushstring(L, curl_version());
+  lua_setfield(L, -2, "curl_version");
+  bmwi_loop_open(L);
+  lua_setfield(L, -2, "loop");
+  bmwi_sys_open(L);
+  lua_setfield(L, -2, "sys");
+  lua_newtable(L);
+  luaL_setfuncs(L, base64_functions, 0);
+  lua_setfield(L, -2, "base64");
+  lua_newtable(L);
+  for (int i = 0; i < BMWI_REGIONS; i++) {
+    lua_pushstring(L, bmwi_regions[i].url);
+    lua_setfield(L, -2, bmwi_regions[i].name);
+  }
+  lua_setfield(L, -2, "regions");
+  return 1;
+}

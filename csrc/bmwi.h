@@ -1,0 +1,90 @@
+/*
+** The Lua face: what its files offer each other, grouped by file. Nothing here
+** is seen outside the library but luaopen_bmwi.
+*/
+#ifndef BMWI_H
+#define BMWI_H
+
+#include "compat.h"
+#include "op.h"
+
+#define BMWI_VERSION "0.1.0"
+
+#if defined(_WIN32)
+#define BMWI_EXPORT __declspec(dllexport)
+#else
+#define BMWI_EXPORT __attribute__((visibility("default")))
+#endif
+
+#if defined(__GNUC__) && !defined(_WIN32)
+#pragma GCC visibility push(hidden)
+#endif
+
+/* From fail.c: every failure of the world leaves through here. */
+/* Adds what the error body of the answer says; may change the code. */
+void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failure);
+/* Pushes nil, message, code, info; `what` names the call that failed. */
+int bmwi_fail(lua_State *L, const char *what, const bmwi_failure *failure);
+/* The same for a failure on this side of the network. */
+int bmwi_fail_plain(lua_State *L, const char *code, const char *format, ...);
+const char *bmwi_code_name(bmwi_code code);
+/* Replaces every secret of the account in the text by "***". */
+void bmwi_redact(const bmwi_account *account, char *text);
+
+/* From json.c: the bridge to lua-cjson. */
+void bmwi_json_open(lua_State *L);
+/* Pushes the decoded value; false (and nothing pushed) if it is not JSON. */
+bool bmwi_json_decode(lua_State *L, const char *data, size_t len);
+/* Pushes the JSON text of the value at `index`. Raises what cannot be encoded. */
+void bmwi_json_encode(lua_State *L, int index);
+/* Whether the table at `index` can be an array: empty, or with a first element. */
+bool bmwi_is_array(lua_State *L, int index);
+
+/* From loop.c: this Lua state's engine and what waits for it. */
+void bmwi_loop_open(lua_State *L); /* pushes the loop object */
+bmwi_engine *bmwi_loop_engine(lua_State *L);
+/* Pushes a fresh operation that the collector owns. */
+bmwi_op *bmwi_loop_op(lua_State *L, bmwi_kind kind);
+/* Starts the operation on top of the stack and returns its results: waits here,
+** or yields inside bmwi.async. To be returned: it is the caller's last act.
+** `client` is the index of what must stay alive meanwhile, or 0. */
+int bmwi_loop_await(lua_State *L, int client);
+int bmwi_loop_sleep(lua_State *L); /* bmwi.sleep */
+/* Remembers which userdata an account lives in, for its callbacks. */
+void bmwi_loop_adopt(lua_State *L, int client, const bmwi_account *account);
+
+/* From client.c: the client and what answers become. */
+void bmwi_client_open(lua_State *L);
+int bmwi_client_new(lua_State *L); /* bmwi.new */
+typedef struct bmwi_client bmwi_client;
+/* The open client at `index`; raises for a closed one. */
+bmwi_client *bmwi_client_check(lua_State *L, int index);
+/* Pushes a new operation on an endpoint with its URL filled in (no query yet). */
+bmwi_op *bmwi_client_op(lua_State *L, bmwi_client *client, bmwi_endpoint_id id, const char *vin);
+/* Appends the client's position as a query, if it has one. */
+void bmwi_client_position(lua_State *L, const bmwi_client *client, bmwi_op *op);
+/* The form field a point of interest travels in. */
+const char *bmwi_client_poi_field(const bmwi_client *client);
+/* Adds one pair to the operation's query or form. Raises beyond the maximum. */
+void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
+void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
+/* Pushes the results of a finished operation. */
+int bmwi_client_deliver(lua_State *L, bmwi_op *op);
+/* Reads the answer of a token request and hands the token on. */
+void bmwi_client_token(lua_State *L, bmwi_op *op, int client);
+/* Calls the client's log hook, if any, with the event and the table on top. */
+void bmwi_client_log(lua_State *L, int client, const char *event);
+bool bmwi_client_logs(lua_State *L, int client);
+
+/* From vehicle.c: the car. */
+void bmwi_vehicle_open(lua_State *L);
+int bmwi_vehicle_new(lua_State *L); /* client:vehicle(vin) */
+
+/* From sys.c: what POSIX offers and Lua lacks. */
+void bmwi_sys_open(lua_State *L); /* pushes bmwi.sys */
+
+#if defined(__GNUC__) && !defined(_WIN32)
+#pragma GCC visibility pop
+#endif
+
+#endif

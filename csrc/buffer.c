@@ -1,0 +1,117 @@
+/*
+** Bytes: see buffer.h. Owns every growing piece of memory of the plain C side.
+*/
+#include "buffer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void bmwi_wipe(void *p, size_t len) {
+  volatile unsigned char *v = p;
+  while (len-- > 0) *v++ = 0;
+}
+
+char *bmwi_copy(const char *text) {
+  if (text == NULL) return NULL;
+  size_t size = strlen(text) + 1;
+  char *copy = malloc(size);
+  if (copy != NULL) memcpy(copy, text, size);
+  return copy;
+}
+
+void bmwi_drop(char **text) {
+  if (*text == NULL) return;
+  bmwi_wipe(*text, strlen(*text));
+  free(*text);
+  *text = NULL;
+}
+
+void bmwi_buffer_init(bmwi_buffer *b, size_t max, bool secret) {
+  memset(b, 0, sizeof *b);
+  b->max = max;
+  b->secret = secret;
+}
+
+void bmwi_buffer_clear(bmwi_buffer *b) {
+  if (b->secret && b->data != NULL) bmwi_wipe(b->data, b->cap);
+  b->len = 0;
+  b->full = false;
+}
+
+void bmwi_buffer_free(bmwi_buffer *b) {
+  bmwi_buffer_clear(b);
+  free(b->data);
+  b->data = NULL;
+  b->cap = 0;
+}
+
+/* Makes room for `more` bytes and a NUL. A secret is moved by hand, because
+** realloc would leave the old copy behind. */
+static bool reserve(bmwi_buffer *b, size_t more) {
+  if (more > b->max - b->len) {
+    b->full = true;
+    return false;
+  }
+  size_t need = b->len + more + 1;
+  if (need <= b->cap) return true;
+  size_t cap = b->cap < 256 ? 256 : b->cap;
+  while (cap < need) cap *= 2;
+  if (cap > b->max + 1) cap = b->max + 1;
+  char *data;
+  if (b->secret) {
+    data = malloc(cap);
+    if (data != NULL && b->data != NULL) {
+      memcpy(data, b->data, b->len);
+      bmwi_wipe(b->data, b->cap);
+      free(b->data);
+    }
+  } else {
+    data = realloc(b->data, cap);
+  }
+  if (data == NULL) return false;
+  b->data = data;
+  b->cap = cap;
+  return true;
+}
+
+bool bmwi_buffer_add(bmwi_buffer *b, const void *data, size_t len) {
+  if (!reserve(b, len)) return false;
+  if (len > 0) memcpy(b->data + b->len, data, len);
+  b->len += len;
+  b->data[b->len] = '\0';
+  return true;
+}
+
+bool bmwi_buffer_text(bmwi_buffer *b, const char *text) {
+  return bmwi_buffer_add(b, text, strlen(text));
+}
+
+static bool unreserved(unsigned char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+         c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+bool bmwi_buffer_escape(bmwi_buffer *b, const char *data, size_t len, bool form) {
+  static const char hex[] = "0123456789ABCDEF";
+  size_t before = b->len;
+  for (size_t i = 0; i < len; i++) {
+    unsigned char c = (unsigned char)data[i];
+    char out[3] = {'%', hex[c >> 4], hex[c & 15]};
+    bool ok;
+    if (unreserved(c)) ok = bmwi_buffer_add(b, &data[i], 1);
+    else if (form && c == ' ') ok = bmwi_buffer_add(b, "+", 1);
+    else ok = bmwi_buffer_add(b, out, 3);
+    if (!ok) {
+      b->len = before;
+      return false;
+    }
+  }
+  return true;
+}
+
+bool bmwi_buffer_pair(bmwi_buffer *b, size_t start, const char *name, const char *value,
+                      size_t len, bool form) {
+  return (b->len == start || bmwi_buffer_add(b, "&", 1)) &&
+         bmwi_buffer_escape(b, name, strlen(name), form) && bmwi_buffer_add(b, "=", 1) &&
+         bmwi_buffer_escape(b, value, len, form);
+}

@@ -1,0 +1,45 @@
+/*
+** Bytes: a growable buffer that knows its maximum from birth, percent-encoding
+** into it, and the wiping of memory that held a secret. Plain C.
+*/
+#ifndef BMWI_BUFFER_H
+#define BMWI_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct bmwi_buffer {
+  char *data;     /* always followed by a NUL once anything was appended */
+  size_t len, cap;
+  size_t max;     /* appending beyond this fails */
+  bool full;      /* the last failure was the maximum, not memory */
+  bool secret;    /* wiped whenever memory is given back */
+} bmwi_buffer;
+
+/* Starts an empty buffer that never holds more than `max` bytes. */
+void bmwi_buffer_init(bmwi_buffer *b, size_t max, bool secret);
+
+/* Appends; false leaves the buffer as it was (`full` tells why). */
+bool bmwi_buffer_add(bmwi_buffer *b, const void *data, size_t len);
+bool bmwi_buffer_text(bmwi_buffer *b, const char *text);
+
+/* Percent-encodes all but RFC 3986's unreserved characters. `form` writes a
+** blank as '+', as application/x-www-form-urlencoded does. */
+bool bmwi_buffer_escape(bmwi_buffer *b, const char *data, size_t len, bool form);
+
+/* Adds "name=value" with both sides escaped, '&' before all but the first
+** pair (counted from `start`, the length at which the pairs began). */
+bool bmwi_buffer_pair(bmwi_buffer *b, size_t start, const char *name, const char *value,
+                      size_t len, bool form);
+
+void bmwi_buffer_clear(bmwi_buffer *b); /* empty, memory kept */
+void bmwi_buffer_free(bmwi_buffer *b);  /* empty, memory given back */
+
+/* Overwrites memory in a way the compiler may not leave out. */
+void bmwi_wipe(void *p, size_t len);
+
+/* Copies a text; NULL stays NULL. bmwi_drop wipes, frees and sets to NULL. */
+char *bmwi_copy(const char *text);
+void bmwi_drop(char **text);
+
+#endif

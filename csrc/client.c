@@ -1,0 +1,714 @@
+/*
+** The client: options, methods, and what answers become in Lua. A client owns
+** one account (op.h) with its secrets; close wipes them and ends its calls.
+*/
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bmwi.h"
+
+#define CLIENT "bmwi.client"
+#define MAX_TEXT 4096            /* of an option */
+#define DEFAULT_MAX_RESPONSE (16.0 * 1024 * 1024)
+
+typedef struct hub {
+  char vin[BMWI_VIN_LENGTH + 1];
+  int session;
+} hub;
+
+struct bmwi_client {
+  bmwi_account account; /* first: found by its address */
+  bool has_position, poi_body;
+  double lat, lon;
+  hub *hubs; /* which server serves which car, as the vehicle list told */
+  size_t hub_count;
+};
+
+/* ---- options ----------------------------------------------------------------------- */
+
+typedef enum { TEXT, NUMBER, TABLE, FUNCTION } option_type;
+
+/* The text options that are kept as they are, by their place in the account. */
+#define KEPT(member) ((long)offsetof(bmwi_account, member))
+#define NOT_KEPT (-1)
+
+static const struct option {
+  const char *name;
+  option_type type;
+  long place;
+  const char *default_text;
+} options[] = {
+  {"api_key", TEXT, KEPT(api_key), NULL},
+  {"api_secret", TEXT, KEPT(api_secret), NULL},
+  {"base_url", TEXT, NOT_KEPT, NULL},
+  {"basic", TEXT, KEPT(basic), NULL},
+  {"ca_file", TEXT, KEPT(transport.ca_file), NULL},
+  {"connect_timeout", NUMBER, NOT_KEPT, NULL},
+  {"connect_to", TABLE, NOT_KEPT, NULL},
+  {"log", FUNCTION, NOT_KEPT, NULL},
+  {"max_response_bytes", NUMBER, NOT_KEPT, NULL},
+  {"navigation_url", TEXT, KEPT(navigation_url), NULL},
+  {"on_token", FUNCTION, NOT_KEPT, NULL},
+  {"password", TEXT, KEPT(password), NULL},
+  {"poi_field", TEXT, NOT_KEPT, NULL},
+  {"position", TABLE, NOT_KEPT, NULL},
+  {"proxy", TEXT, KEPT(transport.proxy), NULL},
+  {"region", TEXT, NOT_KEPT, NULL},
+  {"retries", NUMBER, NOT_KEPT, NULL},
+  {"scope", TEXT, KEPT(scope), BMWI_SCOPE},
+  {"timeout", NUMBER, NOT_KEPT, NULL},
+  {"token", TABLE, NOT_KEPT, NULL},
+  {"token_path", TEXT, NOT_KEPT, NULL},
+  {"token_url", TEXT, NOT_KEPT, NULL},
+  {"user_agent", TEXT, KEPT(transport.user_agent), "bmwi/" BMWI_VERSION},
+  {"username", TEXT, KEPT(username), NULL},
+};
+#define OPTION_COUNT (sizeof options / sizeof options[0])
+
+static const struct option *find_option(const char *name) {
+  for (size_t i = 0; i < OPTION_COUNT; i++)
+    if (strcmp(options[i].name, name) == 0) return &options[i];
+  return NULL;
+}
+
+static int unknown_option(lua_State *L, const char *name) {
+  luaL_Buffer names;
+  luaL_buffinit(L, &names);
+  for (size_t i = 0; i < OPTION_COUNT; i++) {
+    luaL_addstring(&names, i > 0 ? ", " : "");
+    luaL_addstring(&names, options[i].name);
+  }
+  luaL_pushresult(&names);
+  return luaL_error(L, "unknown option '%s'; the options are: %s", name, lua_tostring(L, -1));
+}
+
+/* Every key is a known option, every value of its type. */
+static void check_options(lua_State *L) {
+  static const int lua_types[] = {LUA_TSTRING, LUA_TNUMBER, LUA_TTABLE, LUA_TFUNCTION};
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "options are a table with names, such as {username = ...}");
+    const char *name = lua_tostring(L, -2);
+    const struct option *option = find_option(name);
+    if (option == NULL) unknown_option(L, name);
+    int wanted = lua_types[option->type];
+    if (lua_type(L, -1) != wanted)
+      luaL_error(L, "option '%s': a %s expected, got a %s", name, lua_typename(L, wanted),
+                 luaL_typename(L, -1));
+    lua_pop(L, 1);
+  }
+}
+
+/* The text of an option, or NULL; it stays on the stack. Control characters are
+** let through in a password only: elsewhere they could end a header line. */
+static const char *text_option(lua_State *L, const char *name) {
+  size_t len;
+  lua_getfield(L, 1, name);
+  const char *text = lua_tolstring(L, -1, &len);
+  if (text == NULL) return NULL;
+  if (len == 0) luaL_error(L, "option '%s': empty", name);
+  if (len > MAX_TEXT) luaL_error(L, "option '%s': longer than %d bytes", name, MAX_TEXT);
+  bool password = strcmp(name, "password") == 0;
+  for (size_t i = 0; i < len; i++)
+    if (text[i] == '\0' || (!password && ((unsigned char)text[i] < 32 || text[i] == 127)))
+      luaL_error(L, "option '%s': a control character", name);
+  return text;
+}
+
+static double number_option(lua_State *L, const char *name, double standard, double least,
+                            double most) {
+  lua_getfield(L, 1, name);
+  double value = lua_isnil(L, -1) ? standard : lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  if (!(value >= least && value <= most))
+    luaL_error(L, "option '%s': a number from %f to %f expected", name, least, most);
+  return value;
+}
+
+static char *keep(lua_State *L, const char *text) {
+  char *copy = bmwi_copy(text);
+  if (copy == NULL && text != NULL) luaL_error(L, "not enough memory");
+  return copy;
+}
+
+/* An URL option without the slashes at its end. */
+static char *keep_url(lua_State *L, const char *name, const char *url, bool path) {
+  char *copy = keep(L, url);
+  if (copy == NULL) return NULL;
+  size_t len = strlen(copy);
+  while (!path && len > 0 && copy[len - 1] == '/') copy[--len] = '\0';
+  const char *fault = bmwi_url_fault(copy, path);
+  if (fault != NULL) {
+    bmwi_drop(&copy);
+    luaL_error(L, "option '%s': %s", name, fault);
+  }
+  return copy;
+}
+
+static void read_kept(lua_State *L, bmwi_account *account) {
+  for (size_t i = 0; i < OPTION_COUNT; i++) {
+    if (options[i].place == NOT_KEPT) continue;
+    const char *text = text_option(L, options[i].name);
+    if (text == NULL) text = options[i].default_text;
+    *(char **)((char *)account + options[i].place) = keep(L, text);
+    lua_pop(L, 1);
+  }
+}
+
+/* The servers: one session for base_url, or one for each region. */
+static void read_servers(lua_State *L, bmwi_account *account) {
+  const char *base = text_option(L, "base_url"), *region = text_option(L, "region");
+  const char *path = text_option(L, "token_path"), *url = text_option(L, "token_url");
+  if (base != NULL && region != NULL) luaL_error(L, "options 'region' and 'base_url' exclude each other");
+  if (path != NULL && url != NULL)
+    luaL_error(L, "options 'token_path' and 'token_url' exclude each other");
+  if (path == NULL) path = BMWI_TOKEN_PATH;
+  if (!bmwi_path(path, strlen(path))) luaL_error(L, "option 'token_path': not a plain path");
+  if (region == NULL) region = bmwi_regions[0].name;
+  account->home = base != NULL ? 0 : bmwi_region_named(region);
+  if (account->home < 0)
+    luaL_error(L, "option 'region': 'rest_of_world', 'usa' or 'china' expected, got '%s'", region);
+  int count = base != NULL ? 1 : BMWI_REGIONS;
+  for (int i = 0; i < count; i++) {
+    bmwi_session *session = &account->sessions[i];
+    bmwi_session_init(session, account);
+    account->session_count = i + 1;
+    session->base_url =
+      base != NULL ? keep_url(L, "base_url", base, false) : keep(L, bmwi_regions[i].url);
+    if (url == NULL) {
+      lua_pushfstring(L, "%s%s", session->base_url, path);
+      session->token_url = keep(L, lua_tostring(L, -1));
+      lua_pop(L, 1);
+    } else {
+      session->token_url = keep_url(L, "token_url", url, true);
+    }
+  }
+  char *navigation = account->navigation_url;
+  /* A server of one's own answers for navigation too: its token is not for BMW. */
+  const char *standard = base != NULL ? account->sessions[0].base_url : BMWI_NAVIGATION_URL;
+  account->navigation_url = NULL;
+  if (navigation != NULL) lua_pushstring(L, navigation);
+  else lua_pushstring(L, standard);
+  bmwi_drop(&navigation);
+  account->navigation_url = keep_url(L, "navigation_url", lua_tostring(L, -1), false);
+  lua_pop(L, 5);
+}
+
+static void read_credentials(lua_State *L, bmwi_account *account) {
+  if ((account->username == NULL) != (account->password == NULL))
+    luaL_error(L, "options 'username' and 'password' belong together");
+  if ((account->api_key == NULL) != (account->api_secret == NULL))
+    luaL_error(L, "options 'api_key' and 'api_secret' belong together");
+  if (account->api_key != NULL) {
+    if (account->basic != NULL)
+      luaL_error(L, "options 'basic' and 'api_key' exclude each other");
+    if (strchr(account->api_key, ':') != NULL)
+      luaL_error(L, "option 'api_key': a ':' cannot be part of it");
+    bmwi_buffer basic;
+    bmwi_buffer_init(&basic, 3 * MAX_TEXT, true);
+    if (bmwi_oauth_basic(&basic, account->api_key, account->api_secret))
+      account->basic = bmwi_copy(basic.data);
+    bmwi_buffer_free(&basic);
+    if (account->basic == NULL) luaL_error(L, "not enough memory");
+  } else if (account->basic != NULL && !bmwi_token_text(account->basic, strlen(account->basic))) {
+    luaL_error(L, "option 'basic': the base64 text of key:secret expected");
+  }
+  bool token = account->sessions[account->home].token.access != NULL;
+  if (account->username == NULL && !token)
+    luaL_error(L, "a log-in needs the options 'username' and 'password' (or a saved 'token')");
+  if (account->basic == NULL && !token)
+    luaL_error(L, "a log-in needs the options 'api_key' and 'api_secret' (or 'basic')");
+}
+
+static void read_position(lua_State *L, bmwi_client *client) {
+  lua_getfield(L, 1, "position");
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "lat");
+    lua_getfield(L, -2, "lon");
+    if (lua_type(L, -1) != LUA_TNUMBER || lua_type(L, -2) != LUA_TNUMBER)
+      luaL_error(L, "option 'position': {lat = degrees, lon = degrees} expected");
+    client->lat = lua_tonumber(L, -2);
+    client->lon = lua_tonumber(L, -1);
+    if (!(fabs(client->lat) <= 90 && fabs(client->lon) <= 180))
+      luaL_error(L, "option 'position': lat is from -90 to 90, lon from -180 to 180");
+    client->has_position = true;
+    lua_pop(L, 2);
+  }
+  lua_pop(L, 1);
+}
+
+/* {"HOST:PORT:CONNECT-TO-HOST:CONNECT-TO-PORT", ...}, as libcurl's CONNECT_TO */
+static void read_connect_to(lua_State *L, bmwi_transport *transport) {
+  lua_getfield(L, 1, "connect_to");
+  for (int i = 1; lua_istable(L, -1); i++) {
+    lua_rawgeti(L, -1, i);
+    if (lua_isnil(L, -1)) {
+      lua_pop(L, 1);
+      break;
+    }
+    if (lua_type(L, -1) != LUA_TSTRING)
+      luaL_error(L, "option 'connect_to': an array of \"HOST:PORT:HOST:PORT\" expected");
+    struct curl_slist *list = curl_slist_append(transport->connect_to, lua_tostring(L, -1));
+    if (list == NULL) luaL_error(L, "not enough memory");
+    transport->connect_to = list;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* ---- tokens -------------------------------------------------------------------------- */
+
+/* Takes a text member of the token table at `index`: a copy, or NULL. */
+static bool token_member(lua_State *L, int index, const char *name, bool header, char **out) {
+  size_t len;
+  lua_getfield(L, index, name);
+  bool absent = lua_isnil(L, -1);
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+  bool good = absent || (text != NULL && strlen(text) == len && len <= MAX_TEXT * 4 &&
+                         (!header || bmwi_token_text(text, len)));
+  if (good && text != NULL) *out = keep(L, text);
+  lua_pop(L, 1);
+  return good;
+}
+
+/* Reads the common members of a token answer and of a saved token. */
+static bool read_token(lua_State *L, int index, bmwi_token *token) {
+  return token_member(L, index, "access_token", true, &token->access) && token->access != NULL &&
+         token_member(L, index, "refresh_token", true, &token->refresh) &&
+         token_member(L, index, "token_type", true, &token->type) &&
+         token_member(L, index, "scope", false, &token->scope);
+}
+
+/* The option `token`: what client:token() gave at an earlier time. */
+static void read_saved_token(lua_State *L, bmwi_account *account) {
+  bmwi_session *session = &account->sessions[account->home];
+  lua_getfield(L, 1, "token");
+  if (lua_istable(L, -1)) {
+    if (!read_token(L, lua_gettop(L), &session->token))
+      luaL_error(L, "option 'token': a table as client:token() returns it expected");
+    lua_getfield(L, -1, "expires_at");
+    if (lua_type(L, -1) == LUA_TNUMBER) {
+      double wall = bmwi_wall();
+      bmwi_token_lives(&session->token, lua_tonumber(L, -1) - wall, wall, bmwi_now());
+    }
+    lua_pop(L, 1);
+    session->generation = 1;
+  }
+  lua_pop(L, 1);
+}
+
+/* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
+static void push_token(lua_State *L, const bmwi_token *token) {
+  if (token->access == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 5);
+  const struct {
+    const char *name, *value;
+  } members[] = {{"access_token", token->access},
+                 {"refresh_token", token->refresh},
+                 {"token_type", token->type},
+                 {"scope", token->scope}};
+  for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+    if (members[i].value == NULL) continue;
+    lua_pushstring(L, members[i].value);
+    lua_setfield(L, -2, members[i].name);
+  }
+  if (token->expires) {
+    bmwi_push_whole(L, floor(token->expires_wall));
+    lua_setfield(L, -2, "expires_at");
+  }
+}
+
+/* Reads the answer on top of the stack. False and a failure if it is no token. */
+static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failure *failure) {
+  const char *asked = op->account->scope;
+  int answer = lua_gettop(L);
+  if (!lua_istable(L, answer) || !read_token(L, answer, token)) {
+    bmwi_failure_set(failure, BMWI_JSON, "the answer holds no access_token");
+    return false;
+  }
+  if (token->type == NULL) token->type = keep(L, "Bearer");
+  lua_getfield(L, answer, "expires_in"); /* a number, or a string with one */
+  if (lua_isnumber(L, -1))
+    bmwi_token_lives(token, lua_tonumber(L, -1), bmwi_wall(), bmwi_now());
+  lua_pop(L, 1);
+  if (!op->session->refreshing && !bmwi_oauth_scope_granted(asked, token->scope)) {
+    bmwi_failure_set(failure, BMWI_AUTH, "");
+    snprintf(failure->text, sizeof failure->text,
+             "the server granted the scope '%.80s', not the '%.80s' that was asked for",
+             token->scope, asked);
+    return false;
+  }
+  return true;
+}
+
+/* Runs in a protected call: whatever is raised, the token's texts are owned. */
+void bmwi_client_token(lua_State *L, bmwi_op *op, int client) {
+  bmwi_session *session = op->session;
+  bmwi_account *account = op->account;
+  const bmwi_buffer *body = &op->transfer.body;
+  bmwi_failure failure;
+  bmwi_token *token = lua_newuserdata(L, sizeof *token);
+  memset(token, 0, sizeof *token);
+  luaL_setmetatable(L, "bmwi.token");
+  bool good = false;
+  if (!bmwi_op_explain(op, &failure)) {
+    bmwi_failure_describe(L, op, &failure);
+  } else if (body->len == 0) { /* recorded: what the service says without a Basic value */
+    bmwi_failure_set(&failure, BMWI_AUTH, "the server answered the log-in with nothing");
+  } else if (!bmwi_json_decode(L, body->data, body->len)) {
+    bmwi_failure_set(&failure, BMWI_JSON, "the log-in was answered with something that is not JSON");
+  } else {
+    good = take_token(L, op, token, &failure);
+  }
+  if (!good) {
+    bmwi_session_refuse(session, &failure);
+    return;
+  }
+  bmwi_session_accept(session, token);
+  if (session != &account->sessions[account->home]) return; /* saved is the home server's */
+  lua_getuservalue(L, client);
+  lua_getfield(L, -1, "on_token");
+  if (lua_isfunction(L, -1)) {
+    push_token(L, &session->token);
+    lua_call(L, 1, 0);
+  }
+}
+
+static int token_gc(lua_State *L) {
+  bmwi_token_clear(lua_touserdata(L, 1));
+  return 0;
+}
+
+/* ---- answers ---------------------------------------------------------------------------- */
+
+static int not_promised(lua_State *L, const bmwi_op *op, const char *text) {
+  bmwi_failure failure;
+  bmwi_failure_set(&failure, op->endpoint->post ? BMWI_UNKNOWN : BMWI_JSON, text);
+  failure.status = op->transfer.status;
+  return bmwi_fail(L, op->endpoint->name, &failure);
+}
+
+/* Which car belongs to which server, from the vehicle list on top of the stack. */
+static void note_hubs(lua_State *L, bmwi_client *client) {
+  if (client->account.session_count == 1) return;
+  size_t count = lua_rawlen(L, -1);
+  hub *hubs = calloc(count + 1, sizeof *hubs);
+  if (hubs == NULL) luaL_error(L, "not enough memory");
+  free(client->hubs);
+  client->hubs = hubs; /* owned before Lua is called again */
+  client->hub_count = 0;
+  for (size_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, (int)i);
+    if (lua_istable(L, -1)) {
+      size_t len = 0;
+      lua_getfield(L, -1, "vin");
+      lua_getfield(L, -2, "hub");
+      const char *vin = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
+      const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+      hub *entry = &client->hubs[client->hub_count];
+      entry->session = bmwi_region_of_hub(name);
+      if (vin != NULL && entry->session >= 0 && bmwi_vin(entry->vin, vin, len))
+        client->hub_count++;
+      lua_pop(L, 2);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+static bool starts_array(const bmwi_buffer *body) {
+  return body->data[strspn(body->data, " \t\r\n\xEF\xBB\xBF")] == '[';
+}
+
+static int deliver_json(lua_State *L, bmwi_op *op) {
+  const bmwi_endpoint *endpoint = op->endpoint;
+  bmwi_buffer *body = &op->transfer.body;
+  if (body->len == 0) {
+    if (endpoint->answer != BMWI_ANSWER_ANY) return not_promised(L, op, "the answer is empty");
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  bool array = starts_array(body);
+  bool decoded = bmwi_json_decode(L, body->data, body->len);
+  bmwi_buffer_free(body);
+  if (!decoded) return not_promised(L, op, "the answer is not JSON");
+  if (endpoint->answer == BMWI_ANSWER_ANY && lua_isnil(L, -1)) lua_pop(L, 1);
+  if (!lua_istable(L, -1)) return not_promised(L, op, "the answer is not an object");
+  bool wants_array = endpoint->answer == BMWI_ANSWER_ARRAY;
+  if (endpoint->envelope != NULL && !array) {
+    lua_getfield(L, -1, endpoint->envelope);
+    if (!lua_istable(L, -1)) {
+      char text[96];
+      snprintf(text, sizeof text, "the answer has no member '%s'", endpoint->envelope);
+      return not_promised(L, op, text);
+    }
+    array = bmwi_is_array(L, -1) && (wants_array || lua_rawlen(L, -1) > 0);
+  }
+  if (endpoint->answer != BMWI_ANSWER_ANY && array != wants_array)
+    return not_promised(L, op, wants_array ? "the answer is not an array"
+                                           : "the answer is an array, not an object");
+  if (endpoint == &bmwi_endpoints[BMWI_VEHICLES] && op->account != NULL)
+    note_hubs(L, (bmwi_client *)op->account);
+  return 1;
+}
+
+int bmwi_client_deliver(lua_State *L, bmwi_op *op) {
+  const bmwi_buffer *body = &op->transfer.body;
+  if (op->failure.code == BMWI_NO_MEMORY) return luaL_error(L, "not enough memory");
+  if (op->kind == BMWI_SLEEP) return 0;
+  if (op->failure.code != BMWI_OK) {
+    if (op->kind == BMWI_CALL) bmwi_failure_describe(L, op, &op->failure);
+    return bmwi_fail(L, op->kind == BMWI_LOGIN ? "login" : op->endpoint->name, &op->failure);
+  }
+  if (op->kind == BMWI_CALL && op->endpoint->answer == BMWI_ANSWER_PNG) {
+    if (body->len < 8 || memcmp(body->data, "\x89PNG\r\n\x1a\n", 8) != 0)
+      return not_promised(L, op, "the answer is not a PNG picture");
+    lua_pushlstring(L, body->data, body->len);
+    return 1;
+  }
+  if (op->kind == BMWI_CALL && op->endpoint->answer != BMWI_ANSWER_NOTHING)
+    return deliver_json(L, op);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* ---- making operations ------------------------------------------------------------------- */
+
+bmwi_client *bmwi_client_check(lua_State *L, int index) {
+  bmwi_client *client = luaL_checkudata(L, index, CLIENT);
+  if (client->account.closed) luaL_error(L, "attempt to use a closed client");
+  return client;
+}
+
+static void need(lua_State *L, bool ok) {
+  if (!ok) luaL_error(L, "the request is too large");
+}
+
+static bmwi_session *session_of(bmwi_client *client, const char *vin) {
+  for (size_t i = 0; vin != NULL && i < client->hub_count; i++)
+    if (strcmp(client->hubs[i].vin, vin) == 0)
+      return &client->account.sessions[client->hubs[i].session];
+  return &client->account.sessions[client->account.home];
+}
+
+bmwi_op *bmwi_client_op(lua_State *L, bmwi_client *client, bmwi_endpoint_id id, const char *vin) {
+  const bmwi_endpoint *endpoint = &bmwi_endpoints[id];
+  bmwi_account *account = &client->account;
+  bmwi_session *session = session_of(client, vin);
+  bmwi_op *op = bmwi_loop_op(L, BMWI_CALL);
+  bmwi_op_join(op, account, session, endpoint);
+  const char *server =
+    endpoint->host == BMWI_HOST_NAVIGATION ? account->navigation_url : session->base_url;
+  need(L, bmwi_buffer_text(&op->url, server));
+  if (endpoint->path != NULL) need(L, bmwi_endpoint_path(&op->url, endpoint, vin));
+  return op;
+}
+
+void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *value,
+                       size_t len) {
+  bool first = strchr(op->url.data, '?') == NULL;
+  need(L, bmwi_buffer_add(&op->url, first ? "?" : "&", 1) &&
+            bmwi_buffer_pair(&op->url, op->url.len, name, value, len, false));
+}
+
+void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len) {
+  need(L, bmwi_buffer_pair(&op->form, 0, name, value, len, true));
+}
+
+/* Decimal degrees with a point in every locale. */
+static void degrees(lua_State *L, bmwi_op *op, const char *name, double value) {
+  char text[32];
+  snprintf(text, sizeof text, "%.6f", value);
+  for (char *p = text; *p != '\0'; p++)
+    if (*p == ',') *p = '.';
+  bmwi_client_query(L, op, name, text, strlen(text));
+}
+
+void bmwi_client_position(lua_State *L, const bmwi_client *client, bmwi_op *op) {
+  if (!client->has_position) return;
+  degrees(L, op, "dlat", client->lat);
+  degrees(L, op, "dlon", client->lon);
+}
+
+const char *bmwi_client_poi_field(const bmwi_client *client) {
+  return client->poi_body ? "body" : "data";
+}
+
+/* ---- the log hook -------------------------------------------------------------------------- */
+
+bool bmwi_client_logs(lua_State *L, int client) {
+  lua_getuservalue(L, client);
+  lua_getfield(L, -1, "log");
+  bool logs = lua_isfunction(L, -1);
+  lua_pop(L, 2);
+  return logs;
+}
+
+void bmwi_client_log(lua_State *L, int client, const char *event) {
+  lua_getuservalue(L, client);
+  lua_getfield(L, -1, "log");
+  lua_pushstring(L, event);
+  lua_pushvalue(L, -4);
+  lua_call(L, 2, 0);
+}
+
+/* ---- methods ------------------------------------------------------------------------------- */
+
+/* client:login() -> true | nil, message, code, info. Sees to a good token: sends
+** a log-in or a renewal only if there is none. */
+static int client_login(lua_State *L) {
+  bmwi_client *client = bmwi_client_check(L, 1);
+  bmwi_op *op = bmwi_loop_op(L, BMWI_LOGIN);
+  bmwi_op_join(op, &client->account, &client->account.sessions[client->account.home], NULL);
+  return bmwi_loop_await(L, 1);
+}
+
+/* client:vehicles() -> array of vehicle tables | nil, message, code, info */
+static int client_vehicles(lua_State *L) {
+  bmwi_client_op(L, bmwi_client_check(L, 1), BMWI_VEHICLES, NULL);
+  return bmwi_loop_await(L, 1);
+}
+
+/* client:token() -> {access_token, refresh_token, token_type, scope, expires_at} | nil */
+static int client_token(lua_State *L) {
+  bmwi_client *client = bmwi_client_check(L, 1);
+  push_token(L, &client->account.sessions[client->account.home].token);
+  return 1;
+}
+
+/* Adds the pairs of the table at 3, in the order of their names. */
+static void add_pairs(lua_State *L, bmwi_op *op,
+                      void (*add)(lua_State *, bmwi_op *, const char *, const char *, size_t)) {
+  if (lua_isnoneornil(L, 3)) return;
+  luaL_checktype(L, 3, LUA_TTABLE);
+  lua_getglobal(L, "table");
+  lua_getfield(L, -1, "sort");
+  lua_newtable(L); /* table, sort, names */
+  int names = lua_gettop(L), count = 0;
+  lua_pushnil(L);
+  while (lua_next(L, 3)) {
+    if (lua_type(L, -2) != LUA_TSTRING) luaL_argerror(L, 3, "names must be strings");
+    if (!lua_isstring(L, -1) && !lua_isboolean(L, -1))
+      luaL_argerror(L, 3, "values must be strings, numbers or booleans");
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, names, ++count);
+  }
+  lua_pushvalue(L, names - 1);
+  lua_pushvalue(L, names);
+  lua_call(L, 1, 0);
+  for (int i = 1; i <= count; i++) {
+    size_t len;
+    lua_rawgeti(L, names, i);
+    lua_pushvalue(L, -1);
+    lua_gettable(L, 3);
+    if (lua_isboolean(L, -1)) lua_pushstring(L, lua_toboolean(L, -1) ? "true" : "false");
+    const char *value = lua_tolstring(L, -1, &len);
+    add(L, op, lua_tostring(L, names + 1), value, len);
+    lua_settop(L, names);
+  }
+  lua_settop(L, names - 3);
+}
+
+static int free_call(lua_State *L, bmwi_endpoint_id id,
+                     void (*add)(lua_State *, bmwi_op *, const char *, const char *, size_t)) {
+  size_t len;
+  bmwi_client *client = bmwi_client_check(L, 1);
+  const char *path = luaL_checklstring(L, 2, &len);
+  luaL_argcheck(L, bmwi_path(path, len), 2, "a path such as /webapi/v1/user/vehicles expected");
+  lua_settop(L, 3);
+  bmwi_op *op = bmwi_client_op(L, client, id, NULL);
+  need(L, bmwi_buffer_text(&op->url, path));
+  add_pairs(L, op, add);
+  return bmwi_loop_await(L, 1);
+}
+
+/* client:get(path[, query]) -> decoded answer | nil, message, code, info */
+static int client_get(lua_State *L) { return free_call(L, BMWI_GET, bmwi_client_query); }
+
+/* client:post(path[, form]) -> decoded answer, or true for an empty one */
+static int client_post(lua_State *L) { return free_call(L, BMWI_POST, bmwi_client_form); }
+
+/* client:close(): wipes the secrets; calls that are under way end with `closed` */
+static int client_close(lua_State *L) {
+  bmwi_client *client = luaL_checkudata(L, 1, CLIENT);
+  bmwi_account_close(&client->account);
+  free(client->hubs);
+  client->hubs = NULL;
+  client->hub_count = 0;
+  return 0;
+}
+
+static int client_tostring(lua_State *L) {
+  const bmwi_client *client = luaL_checkudata(L, 1, CLIENT);
+  const bmwi_account *account = &client->account;
+  if (account->closed) lua_pushliteral(L, CLIENT ": closed");
+  else lua_pushfstring(L, CLIENT ": %s", account->sessions[account->home].base_url);
+  return 1;
+}
+
+/* bmwi.new(options) -> client. Raises for a wrong option; no I/O. */
+int bmwi_client_new(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  check_options(L);
+  bmwi_client *client = lua_newuserdata(L, sizeof *client);
+  memset(client, 0, sizeof *client);
+  luaL_setmetatable(L, CLIENT);
+  bmwi_account *account = &client->account;
+  account->engine = bmwi_loop_engine(L);
+  account->timeout = number_option(L, "timeout", 30, 0.001, 86400);
+  account->transport.connect_timeout = number_option(L, "connect_timeout", 10, 0.001, 86400);
+  account->retries = (int)number_option(L, "retries", 2, 0, 10);
+  account->transport.max_response_bytes =
+    (size_t)number_option(L, "max_response_bytes", DEFAULT_MAX_RESPONSE, 1, 2147483647.0);
+  read_kept(L, account);
+  read_servers(L, account);
+  read_saved_token(L, account);
+  read_credentials(L, account);
+  read_position(L, client);
+  read_connect_to(L, &account->transport);
+  const char *field = text_option(L, "poi_field");
+  if (field != NULL && strcmp(field, "data") != 0 && strcmp(field, "body") != 0)
+    luaL_error(L, "option 'poi_field': 'data' or 'body' expected");
+  client->poi_body = field != NULL && strcmp(field, "body") == 0;
+  lua_settop(L, 2);
+  lua_createtable(L, 0, 2); /* the hooks; a table of its own for each client */
+  lua_getfield(L, 1, "log");
+  lua_setfield(L, -2, "log");
+  lua_getfield(L, 1, "on_token");
+  lua_setfield(L, -2, "on_token");
+  lua_setuservalue(L, 2);
+  bmwi_loop_adopt(L, 2, account);
+  return 1;
+}
+
+static const luaL_Reg client_methods[] = {
+  {"login", client_login}, {"vehicles", client_vehicles}, {"vehicle", bmwi_vehicle_new},
+  {"token", client_token}, {"get", client_get},           {"post", client_post},
+  {"close", client_close}, {NULL, NULL},
+};
+
+static const luaL_Reg client_meta[] = {
+  {"__gc", client_close},
+  {"__close", client_close},
+  {"__tostring", client_tostring},
+  {NULL, NULL},
+};
+
+void bmwi_client_open(lua_State *L) {
+  luaL_newmetatable(L, "bmwi.token"); /* a token on its way from the answer to the session */
+  lua_pushcfunction(L, token_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  luaL_newmetatable(L, CLIENT);
+  luaL_setfuncs(L, client_meta, 0);
+  lua_newtable(L);
+  luaL_setfuncs(L, client_methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

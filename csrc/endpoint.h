@@ -1,0 +1,96 @@
+/*
+** The service as data: one row per endpoint, one per region, and the checks of
+** what may stand in a path. Plain C, no I/O.
+**
+** Sources: the paths and envelopes are those of the BMW i Remote API document
+** by Terence Eden; `image` is what later clients of the same service used.
+*/
+#ifndef BMWI_ENDPOINT_H
+#define BMWI_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buffer.h"
+
+#define BMWI_VIN_LENGTH 17
+
+typedef enum bmwi_host { BMWI_HOST_API, BMWI_HOST_NAVIGATION } bmwi_host;
+
+/* What a good answer is. */
+typedef enum bmwi_answer {
+  BMWI_ANSWER_OBJECT,   /* an object, inside the envelope if the row has one */
+  BMWI_ANSWER_ARRAY,    /* an array, inside the envelope or bare */
+  BMWI_ANSWER_PROFILE,  /* an object that keeps its root */
+  BMWI_ANSWER_ANY,      /* any JSON object or array */
+  BMWI_ANSWER_PNG,      /* bytes */
+  BMWI_ANSWER_NOTHING   /* 204, no body */
+} bmwi_answer;
+
+typedef struct bmwi_endpoint {
+  const char *name;     /* as in messages and in the log hook */
+  bool post;
+  bmwi_host host;
+  const char *path;     /* "{vin}" stands for the car */
+  const char *envelope; /* the member that holds the answer, or NULL */
+  bmwi_answer answer;
+} bmwi_endpoint;
+
+typedef enum bmwi_endpoint_id {
+  BMWI_VEHICLES,
+  BMWI_STATUS,
+  BMWI_LAST_TRIP,
+  BMWI_ALL_TRIPS,
+  BMWI_CHARGING_PROFILE,
+  BMWI_DESTINATIONS,
+  BMWI_RANGE_MAP,
+  BMWI_NAVIGATION,
+  BMWI_EXECUTION,
+  BMWI_EXECUTE,
+  BMWI_SEND_POI,
+  BMWI_IMAGE,
+  BMWI_GET,
+  BMWI_POST
+} bmwi_endpoint_id;
+
+extern const bmwi_endpoint bmwi_endpoints[];
+
+typedef struct bmwi_region {
+  const char *name; /* as in the option `region` and in bmwi.regions */
+  const char *hub;  /* as in a vehicle's member `hub` */
+  const char *url;
+} bmwi_region;
+
+#define BMWI_REGIONS 3
+extern const bmwi_region bmwi_regions[BMWI_REGIONS];
+
+/* The service's own paths and hosts that are options with these defaults. */
+#define BMWI_TOKEN_PATH "/webapi/oauth/token/"
+#define BMWI_SCOPE "remote_services vehicle_data"
+#define BMWI_NAVIGATION_URL "https://www.bmw-connecteddrive.de"
+
+/* Index of a region by name or by hub; -1 if there is none. */
+int bmwi_region_named(const char *name);
+int bmwi_region_of_hub(const char *hub);
+
+/* Checks a VIN (ISO 3779: 17 characters, no I, O, Q) and writes it upper-cased
+** with a NUL to `out` (18 bytes). */
+bool bmwi_vin(char *out, const char *text, size_t len);
+
+/* A service type is a short word of capitals, digits and '_': it goes into a
+** form and comes back in the answer, nothing else is let through. */
+bool bmwi_service_type(const char *text, size_t len);
+
+/* A path for client:get and client:post: starts with one '/', holds only the
+** characters of RFC 3986 paths, no "." or ".." segment, no query. */
+bool bmwi_path(const char *text, size_t len);
+
+/* Checks the origin of a server, "https://host[:port]" (http only for a
+** loopback address), and an optional path if `path` allows one. Returns NULL if
+** it is good, else what is wrong with it. */
+const char *bmwi_url_fault(const char *url, bool path);
+
+/* Appends the endpoint's path with the VIN in its place. */
+bool bmwi_endpoint_path(bmwi_buffer *b, const bmwi_endpoint *endpoint, const char *vin);
+
+#endif

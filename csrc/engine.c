@@ -1,0 +1,485 @@
+/*
+** The engine: see engine.h. Owns the curl_multi, its sockets in one epoll (or
+** kqueue) descriptor, the timers, and a few idle easy handles for the next use.
+*/
+#define _GNU_SOURCE /* dladdr */
+#include "engine.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sys/epoll.h>
+#else
+#include <sys/event.h>
+#endif
+
+#define IDLE_HANDLES 32              /* easy handles kept for the next use */
+#define EVENTS 64                    /* sockets served in one step */
+#define MAX_HEADER_BYTES (256 * 1024) /* of all headers of one answer */
+
+struct bmwi_engine {
+  CURLM *multi;
+  CURLSH *share; /* TLS sessions; libcurl keeps them per easy handle otherwise */
+  int fd;
+  pid_t pid;
+  double curl_wake; /* when libcurl wants to be called; negative: not */
+  bmwi_transfer **heap; /* pausing transfers, soonest first */
+  size_t paused, heap_cap;
+  bmwi_transfer *first, *last; /* ended, not yet handed back */
+  CURL *idle[IDLE_HANDLES];
+  int idle_count;
+  uint64_t random;
+};
+
+double bmwi_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+double bmwi_wall(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* xorshift64*: good enough to spread retries. */
+double bmwi_engine_random(bmwi_engine *engine) {
+  uint64_t x = engine->random;
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  engine->random = x;
+  return (double)((x * UINT64_C(2685821657736338717)) >> 11) / 9007199254740992.0;
+}
+
+/* ---- the pollable descriptor -------------------------------------------- */
+
+#if defined(__linux__)
+
+static int poll_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+static void poll_watch(int fd, curl_socket_t s, int what) {
+  struct epoll_event event = {.data = {.fd = s}};
+  if (what == CURL_POLL_REMOVE) {
+    epoll_ctl(fd, EPOLL_CTL_DEL, s, &event);
+    return;
+  }
+  if (what & CURL_POLL_IN) event.events |= EPOLLIN;
+  if (what & CURL_POLL_OUT) event.events |= EPOLLOUT;
+  if (epoll_ctl(fd, EPOLL_CTL_MOD, s, &event) != 0 && errno == ENOENT)
+    epoll_ctl(fd, EPOLL_CTL_ADD, s, &event);
+}
+
+static void poll_serve(bmwi_engine *engine, double seconds) {
+  struct epoll_event events[EVENTS];
+  int ms = seconds < 0 ? -1 : seconds > 86400 ? 86400000 : (int)ceil(seconds * 1000);
+  int n = epoll_wait(engine->fd, events, EVENTS, ms), running;
+  for (int i = 0; i < n; i++) {
+    int what = 0;
+    if (events[i].events & EPOLLIN) what |= CURL_CSELECT_IN;
+    if (events[i].events & EPOLLOUT) what |= CURL_CSELECT_OUT;
+    if (events[i].events & (EPOLLERR | EPOLLHUP)) what |= CURL_CSELECT_ERR;
+    curl_multi_socket_action(engine->multi, events[i].data.fd, what, &running);
+  }
+}
+
+#else
+
+static int poll_open(void) { return kqueue(); }
+
+static void poll_watch(int fd, curl_socket_t s, int what) {
+  struct kevent change;
+  EV_SET(&change, s, EVFILT_READ, what & CURL_POLL_IN && what != CURL_POLL_REMOVE ? EV_ADD
+                                                                                  : EV_DELETE,
+         0, 0, NULL);
+  kevent(fd, &change, 1, NULL, 0, NULL);
+  EV_SET(&change, s, EVFILT_WRITE, what & CURL_POLL_OUT && what != CURL_POLL_REMOVE ? EV_ADD
+                                                                                    : EV_DELETE,
+         0, 0, NULL);
+  kevent(fd, &change, 1, NULL, 0, NULL);
+}
+
+static void poll_serve(bmwi_engine *engine, double seconds) {
+  struct kevent events[EVENTS];
+  struct timespec wait = {.tv_sec = 0, .tv_nsec = 0};
+  if (seconds > 0) {
+    wait.tv_sec = seconds > 86400 ? 86400 : (time_t)seconds;
+    wait.tv_nsec = (long)((seconds - floor(seconds)) * 1e9);
+  }
+  int n = kevent(engine->fd, NULL, 0, events, EVENTS, seconds < 0 ? NULL : &wait), running;
+  for (int i = 0; i < n; i++)
+    curl_multi_socket_action(engine->multi, (curl_socket_t)events[i].ident,
+                             events[i].filter == EVFILT_READ ? CURL_CSELECT_IN : CURL_CSELECT_OUT,
+                             &running);
+}
+
+#endif
+
+/* ---- libcurl's callbacks: they touch the engine's own memory only -------- */
+
+static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *socket_data) {
+  (void)easy;
+  (void)socket_data;
+  poll_watch(((bmwi_engine *)user)->fd, s, what);
+  return 0;
+}
+
+static int on_timer(CURLM *multi, long ms, void *user) {
+  (void)multi;
+  ((bmwi_engine *)user)->curl_wake = ms < 0 ? -1 : bmwi_now() + (double)ms / 1000;
+  return 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *user) {
+  bmwi_transfer *t = user;
+  if (bmwi_buffer_add(&t->body, data, size * count)) return size * count;
+  if (t->body.full) t->too_large = true;
+  else t->no_memory = true;
+  return 0;
+}
+
+/* Headers are not kept, only counted: libcurl 7.88 sets no limit to their sum. */
+static size_t on_header(char *data, size_t size, size_t count, void *user) {
+  bmwi_transfer *t = user;
+  (void)data;
+  t->header_bytes += size * count;
+  if (t->header_bytes <= MAX_HEADER_BYTES) return size * count;
+  t->too_large = true;
+  return 0;
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+static pthread_once_t global_once = PTHREAD_ONCE_INIT;
+static CURLcode global_result;
+
+static void global_init(void) {
+  global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
+  /* Keeps this library, and libcurl with it, in memory for good: Lua unloads C
+  ** modules when a state is closed, while libcurl's resolver thread may run. */
+  Dl_info self;
+  if (dladdr((void *)&global_once, &self) != 0 && self.dli_fname != NULL)
+    dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE);
+}
+
+bmwi_engine *bmwi_engine_new(void) {
+  pthread_once(&global_once, global_init);
+  if (global_result != CURLE_OK) return NULL;
+  bmwi_engine *engine = calloc(1, sizeof *engine);
+  if (engine == NULL) return NULL;
+  engine->curl_wake = -1;
+  engine->pid = getpid();
+  engine->random = ((uint64_t)(bmwi_wall() * 1e6) ^ (uint64_t)(uintptr_t)engine ^
+                    (uint64_t)engine->pid << 32) | 1;
+  engine->fd = poll_open();
+  engine->multi = curl_multi_init();
+  engine->share = curl_share_init();
+  if (engine->fd < 0 || engine->multi == NULL || engine->share == NULL) {
+    bmwi_engine_free(engine);
+    return NULL;
+  }
+  curl_share_setopt(engine->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+  curl_multi_setopt(engine->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+  curl_multi_setopt(engine->multi, CURLMOPT_SOCKETDATA, engine);
+  curl_multi_setopt(engine->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+  curl_multi_setopt(engine->multi, CURLMOPT_TIMERDATA, engine);
+  return engine;
+}
+
+void bmwi_engine_free(bmwi_engine *engine) {
+  if (!bmwi_engine_mine(engine)) return; /* the sockets are the parent's: left alone */
+  while (engine->idle_count > 0) curl_easy_cleanup(engine->idle[--engine->idle_count]);
+  if (engine->multi != NULL) curl_multi_cleanup(engine->multi);
+  if (engine->share != NULL) curl_share_cleanup(engine->share);
+  if (engine->fd >= 0) close(engine->fd);
+  free(engine->heap);
+  free(engine);
+}
+
+bool bmwi_engine_mine(const bmwi_engine *engine) { return engine->pid == getpid(); }
+
+void bmwi_engine_limit(bmwi_engine *engine, long connections) {
+  curl_multi_setopt(engine->multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
+  /* Without this libcurl closes kept connections beyond 4 per running handle. */
+  curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, connections);
+}
+
+/* ---- the queue of what has ended ------------------------------------------ */
+
+static void queue_add(bmwi_engine *engine, bmwi_transfer *t) {
+  t->phase = BMWI_ENDED;
+  t->next = NULL;
+  if (engine->last != NULL) engine->last->next = t;
+  else engine->first = t;
+  engine->last = t;
+}
+
+static void queue_remove(bmwi_engine *engine, bmwi_transfer *t) {
+  bmwi_transfer *before = NULL;
+  for (bmwi_transfer *p = engine->first; p != NULL; before = p, p = p->next) {
+    if (p != t) continue;
+    if (before != NULL) before->next = t->next;
+    else engine->first = t->next;
+    if (engine->last == t) engine->last = before;
+    return;
+  }
+}
+
+bmwi_transfer *bmwi_engine_next(bmwi_engine *engine) {
+  bmwi_transfer *t = engine->first;
+  if (t == NULL) return NULL;
+  engine->first = t->next;
+  if (engine->first == NULL) engine->last = NULL;
+  t->phase = BMWI_IDLE;
+  return t;
+}
+
+/* ---- timers: a binary heap ------------------------------------------------ */
+
+static void heap_put(bmwi_engine *engine, size_t slot, bmwi_transfer *t) {
+  engine->heap[slot] = t;
+  t->slot = slot;
+}
+
+/* Moves `t` from the free `slot` to where it belongs. */
+static void heap_settle(bmwi_engine *engine, size_t slot, bmwi_transfer *t) {
+  while (slot > 0 && t->wake < engine->heap[(slot - 1) / 2]->wake) {
+    heap_put(engine, slot, engine->heap[(slot - 1) / 2]);
+    slot = (slot - 1) / 2;
+  }
+  for (;;) {
+    size_t child = 2 * slot + 1;
+    if (child >= engine->paused) break;
+    if (child + 1 < engine->paused && engine->heap[child + 1]->wake < engine->heap[child]->wake)
+      child++;
+    if (t->wake <= engine->heap[child]->wake) break;
+    heap_put(engine, slot, engine->heap[child]);
+    slot = child;
+  }
+  heap_put(engine, slot, t);
+}
+
+static void heap_remove(bmwi_engine *engine, bmwi_transfer *t) {
+  bmwi_transfer *last = engine->heap[--engine->paused];
+  if (last != t) heap_settle(engine, t->slot, last);
+}
+
+bool bmwi_engine_pause(bmwi_engine *engine, bmwi_transfer *t, double wake) {
+  if (engine->paused == engine->heap_cap) {
+    size_t cap = engine->heap_cap == 0 ? 64 : engine->heap_cap * 2;
+    bmwi_transfer **heap = realloc(engine->heap, cap * sizeof *heap);
+    if (heap == NULL) return false;
+    engine->heap = heap;
+    engine->heap_cap = cap;
+  }
+  t->phase = BMWI_PAUSING;
+  t->wake = wake;
+  heap_settle(engine, engine->paused++, t);
+  return true;
+}
+
+/* ---- transfers ------------------------------------------------------------ */
+
+void bmwi_transfer_init(bmwi_transfer *t, size_t max_body, bool secret) {
+  memset(t, 0, sizeof *t);
+  t->retry_after = -1;
+  bmwi_buffer_init(&t->body, max_body, secret);
+}
+
+static void wipe_headers(bmwi_transfer *t) {
+  for (struct curl_slist *h = t->headers; h != NULL; h = h->next) bmwi_wipe(h->data, strlen(h->data));
+  curl_slist_free_all(t->headers);
+  t->headers = NULL;
+}
+
+/* Takes the easy handle off the transfer and keeps it for the next one. */
+static void give_back(bmwi_engine *engine, bmwi_transfer *t) {
+  if (t->easy != NULL) {
+    curl_multi_remove_handle(engine->multi, t->easy);
+    curl_easy_reset(t->easy);
+    if (engine->idle_count < IDLE_HANDLES) engine->idle[engine->idle_count++] = t->easy;
+    else curl_easy_cleanup(t->easy);
+    t->easy = NULL;
+  }
+  wipe_headers(t);
+}
+
+void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
+  if (t->phase != BMWI_IDLE && !bmwi_engine_mine(engine)) return;
+  if (t->phase == BMWI_SENDING) give_back(engine, t);
+  else if (t->phase == BMWI_PAUSING) heap_remove(engine, t);
+  else if (t->phase == BMWI_ENDED) queue_remove(engine, t);
+  t->phase = BMWI_IDLE;
+}
+
+void bmwi_engine_end(bmwi_engine *engine, bmwi_transfer *t) {
+  bmwi_engine_stop(engine, t);
+  queue_add(engine, t);
+}
+
+void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t) {
+  if (engine != NULL) bmwi_engine_stop(engine, t);
+  bmwi_buffer_free(&t->body);
+  free(t->error);
+  t->error = NULL;
+}
+
+static bool add_header(bmwi_transfer *t, const char *line) {
+  struct curl_slist *headers = curl_slist_append(t->headers, line);
+  if (headers == NULL) return false;
+  t->headers = headers;
+  return true;
+}
+
+static bool add_headers(bmwi_transfer *t, const bmwi_request *request) {
+  bmwi_buffer line;
+  bmwi_buffer_init(&line, 64 * 1024, true);
+  bool ok = bmwi_buffer_text(&line, "Authorization: ") && bmwi_buffer_text(&line, request->scheme) &&
+            bmwi_buffer_add(&line, " ", 1) && bmwi_buffer_text(&line, request->credentials) &&
+            add_header(t, line.data);
+  bmwi_buffer_clear(&line);
+  ok = ok && bmwi_buffer_text(&line, "Accept: ") && bmwi_buffer_text(&line, request->accept) &&
+       add_header(t, line.data) && add_header(t, "Expect:");
+  bmwi_buffer_free(&line);
+  return ok;
+}
+
+#if LIBCURL_VERSION_NUM >= 0x075500
+#define SET_PROTOCOLS(easy, plain) \
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, (plain) ? "http,https" : "https")
+#else
+#define SET_PROTOCOLS(easy, plain) \
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (plain) ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS)
+#endif
+
+static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
+                        const bmwi_request *request, double seconds) {
+  CURL *easy = t->easy;
+  bool plain = strncmp(request->url, "http:", 5) == 0;
+  CURLcode failed = CURLE_OK;
+#define SET(option, value) \
+  do { \
+    if (failed == CURLE_OK) failed = curl_easy_setopt(easy, option, value); \
+  } while (0)
+  SET(CURLOPT_URL, request->url);
+  if (failed == CURLE_OK) failed = SET_PROTOCOLS(easy, plain);
+  SET(CURLOPT_PATH_AS_IS, 1L);
+  SET(CURLOPT_NOSIGNAL, 1L);
+  SET(CURLOPT_PRIVATE, t);
+  SET(CURLOPT_ERRORBUFFER, t->error);
+  SET(CURLOPT_HTTPHEADER, t->headers);
+  SET(CURLOPT_WRITEFUNCTION, on_body);
+  SET(CURLOPT_WRITEDATA, t);
+  SET(CURLOPT_HEADERFUNCTION, on_header);
+  SET(CURLOPT_HEADERDATA, t);
+  SET(CURLOPT_ACCEPT_ENCODING, "");
+  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  SET(CURLOPT_TIMEOUT_MS, (long)ceil(seconds * 1000));
+  SET(CURLOPT_CONNECTTIMEOUT_MS, (long)ceil(transport->connect_timeout * 1000));
+  SET(CURLOPT_USERAGENT, transport->user_agent);
+  SET(CURLOPT_TCP_KEEPALIVE, 1L);
+  if (transport->ca_file != NULL) SET(CURLOPT_CAINFO, transport->ca_file);
+  if (transport->proxy != NULL) SET(CURLOPT_PROXY, transport->proxy);
+  if (transport->connect_to != NULL) SET(CURLOPT_CONNECT_TO, transport->connect_to);
+  if (request->post) {
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->form->len);
+    SET(CURLOPT_POSTFIELDS, request->form->len > 0 ? request->form->data : "");
+    /* libcurl repeats a request by itself when a kept connection turns out to
+    ** be dead, even if the server had taken it. Not with a command to a car. */
+    SET(CURLOPT_FRESH_CONNECT, 1L);
+  } else if (!plain) {
+    SET(CURLOPT_PIPEWAIT, 1L); /* rather share a coming HTTP/2 connection */
+  }
+#undef SET
+  return failed == CURLE_OK;
+}
+
+bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transport *transport,
+                      const bmwi_request *request, double seconds) {
+  bmwi_buffer_clear(&t->body);
+  t->result = CURLE_OK;
+  t->sent = t->reset = t->too_large = t->no_memory = false;
+  t->status = 0;
+  t->header_bytes = 0;
+  t->retry_after = -1;
+  if (t->error == NULL) t->error = malloc(CURL_ERROR_SIZE);
+  if (t->error == NULL) return false;
+  t->error[0] = '\0';
+  if (engine->idle_count > 0) {
+    t->easy = engine->idle[--engine->idle_count];
+  } else {
+    t->easy = curl_easy_init();
+    if (t->easy == NULL) return false;
+    curl_easy_setopt(t->easy, CURLOPT_SHARE, engine->share);
+  }
+  if (seconds < 0.001) seconds = 0.001; /* 0 would mean "no limit" */
+  if (!add_headers(t, request) || !set_options(t, transport, request, seconds) ||
+      curl_multi_add_handle(engine->multi, t->easy) != CURLM_OK) {
+    give_back(engine, t);
+    return false;
+  }
+  t->phase = BMWI_SENDING;
+  return true;
+}
+
+static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
+  bmwi_transfer *t;
+  long request_size = 0, os_errno = 0;
+  curl_off_t pretransfer = 0, total = 0, retry_after = 0;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &t->status);
+  curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_size);
+  curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
+  curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &total);
+  curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
+  curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
+  t->result = t->no_memory ? CURLE_OUT_OF_MEMORY : result;
+  t->sent = request_size > 0 || pretransfer > 0;
+  t->reset = os_errno == ECONNRESET || os_errno == EPIPE;
+  t->seconds = (double)total / 1e6;
+  if (retry_after > 0) t->retry_after = (double)retry_after;
+  give_back(engine, t);
+  queue_add(engine, t);
+}
+
+int bmwi_engine_fd(const bmwi_engine *engine) { return engine->fd; }
+
+double bmwi_engine_timeout(const bmwi_engine *engine) {
+  if (engine->first != NULL) return 0;
+  double wake = engine->curl_wake;
+  if (engine->paused > 0 && (wake < 0 || engine->heap[0]->wake < wake))
+    wake = engine->heap[0]->wake;
+  if (wake < 0) return -1;
+  double left = wake - bmwi_now();
+  return left > 0 ? left : 0;
+}
+
+void bmwi_engine_step(bmwi_engine *engine, double seconds) {
+  double due = bmwi_engine_timeout(engine);
+  if (seconds < 0 || (due >= 0 && due < seconds)) seconds = due;
+  poll_serve(engine, seconds);
+  int running, left;
+  if (engine->curl_wake >= 0 && engine->curl_wake <= bmwi_now()) {
+    engine->curl_wake = -1;
+    curl_multi_socket_action(engine->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+  }
+  CURLMsg *message;
+  while ((message = curl_multi_info_read(engine->multi, &left)) != NULL)
+    if (message->msg == CURLMSG_DONE)
+      collect(engine, message->easy_handle, message->data.result);
+  double now = bmwi_now();
+  while (engine->paused > 0 && engine->heap[0]->wake <= now) {
+    bmwi_transfer *t = engine->heap[0];
+    heap_remove(engine, t);
+    queue_add(engine, t);
+  }
+}

@@ -1,0 +1,98 @@
+/*
+** The engine: HTTP exchanges and timers over one curl_multi, behind one
+** pollable descriptor and one deadline. One engine per Lua state. No lua.h.
+**
+** A transfer is one exchange or one pause. It is embedded in whoever wants it
+** (an operation), never allocated here, and comes back once through
+** bmwi_engine_next when it has ended. No callback runs user code.
+*/
+#ifndef BMWI_ENGINE_H
+#define BMWI_ENGINE_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buffer.h"
+
+typedef struct bmwi_engine bmwi_engine;
+
+/* How a client wants its connections; owned by the client. */
+typedef struct bmwi_transport {
+  double connect_timeout; /* seconds */
+  size_t max_response_bytes;
+  char *user_agent, *ca_file, *proxy;
+  struct curl_slist *connect_to;
+} bmwi_transport;
+
+/* What to send. All texts must stay until the transfer has ended. */
+typedef struct bmwi_request {
+  bool post;
+  const char *url;
+  const char *accept;
+  const char *scheme;        /* "Basic" or "Bearer" */
+  const char *credentials;   /* after the scheme */
+  const bmwi_buffer *form;   /* the body of a POST */
+} bmwi_request;
+
+typedef struct bmwi_transfer {
+  struct bmwi_transfer *next; /* in the queue of what has ended */
+  enum { BMWI_IDLE, BMWI_SENDING, BMWI_PAUSING, BMWI_ENDED } phase;
+  size_t slot;                /* place in the heap of timers */
+  double wake;                /* when a pause ends */
+  CURL *easy;
+  struct curl_slist *headers;
+  char *error;                /* CURLOPT_ERRORBUFFER */
+  /* The outcome of an exchange. */
+  CURLcode result;
+  bool sent;                  /* at least one byte of the request may have left */
+  bool reset;                 /* the operating system ended the connection */
+  bool too_large, no_memory;
+  long status;
+  double retry_after;         /* seconds; negative: not said */
+  double seconds;
+  size_t header_bytes;
+  bmwi_buffer body;
+} bmwi_transfer;
+
+/* NULL without memory or descriptors. */
+bmwi_engine *bmwi_engine_new(void);
+/* Every transfer must have been released before. */
+void bmwi_engine_free(bmwi_engine *engine);
+
+/* Whether this process made the engine (false in a forked child). */
+bool bmwi_engine_mine(const bmwi_engine *engine);
+
+void bmwi_transfer_init(bmwi_transfer *t, size_t max_body, bool secret);
+/* Ends whatever it does and gives back what it holds. */
+void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t);
+
+/* Starts an exchange that must be over in `seconds`. False without memory. */
+bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transport *transport,
+                      const bmwi_request *request, double seconds);
+/* Starts a pause until the monotonic time `wake`. False without memory. */
+bool bmwi_engine_pause(bmwi_engine *engine, bmwi_transfer *t, double wake);
+/* Stops an exchange or a pause; the transfer does not come back. */
+void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t);
+/* Stops it and hands it back at once, as ended. */
+void bmwi_engine_end(bmwi_engine *engine, bmwi_transfer *t);
+
+/* One descriptor that is readable when step has something to do; seconds until
+** step must run all the same (0: now, negative: never by itself). */
+int bmwi_engine_fd(const bmwi_engine *engine);
+double bmwi_engine_timeout(const bmwi_engine *engine);
+/* Waits at most `seconds` (negative: as long as it takes; 0: not at all) and
+** moves everything on. Returns early on a signal. */
+void bmwi_engine_step(bmwi_engine *engine, double seconds);
+/* The next transfer that has ended, or NULL. */
+bmwi_transfer *bmwi_engine_next(bmwi_engine *engine);
+
+/* At most so many connections to one server; 0: no limit. */
+void bmwi_engine_limit(bmwi_engine *engine, long connections);
+
+double bmwi_now(void);  /* seconds, monotonic */
+double bmwi_wall(void); /* seconds since 1970 */
+/* A number from [0, 1), for jitter only. */
+double bmwi_engine_random(bmwi_engine *engine);
+
+#endif

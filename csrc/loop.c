@@ -1,0 +1,452 @@
+/*
+** The loop: this Lua state's engine as an object that any host can drive
+** (cqueues' protocol: pollfd, events, timeout; then step), and the waiting of
+** calls, here or in a coroutine of bmwi.async.
+**
+** It owns the engine and a few tables. Operations of coroutines are anchored in
+** them until delivered; an operation that is waited for here is anchored by the
+** stack of the call.
+*/
+#include "bmwi.h"
+
+#define LOOP "bmwi.loop"
+#define OP "bmwi.op"
+
+static const char loop_key; /* its address names the registry slot */
+
+typedef struct loop {
+  bmwi_engine *engine;
+} loop;
+
+/* The tables, by their place in the loop's own table. */
+enum {
+  WAKES = 1, /* thread -> function to call with the results (weak keys) */
+  WAITS,     /* thread -> operation it waits for (weak keys) */
+  OPS,       /* operation -> its userdata, while a coroutine waits for it */
+  THREADS,   /* operation -> the coroutine that waits for it */
+  ANCHORS,   /* operation -> what must stay alive meanwhile */
+  CLIENTS,   /* account -> client userdata (weak values) */
+  FAULT      /* the first error of a callback, raised at the end of the step */
+};
+
+static loop *get_loop(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
+  loop *self = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (!bmwi_engine_mine(self->engine))
+    luaL_error(L, "bmwi was loaded before this process was forked; load it in the child instead");
+  return self;
+}
+
+bmwi_engine *bmwi_loop_engine(lua_State *L) { return get_loop(L)->engine; }
+
+/* Pushes one of the loop's tables. */
+static void push_table(lua_State *L, int which) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
+  lua_getuservalue(L, -1);
+  lua_rawgeti(L, -1, which);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+/* table[which][p] = the value on top, which is popped. */
+static void set_entry(lua_State *L, int which, const void *p) {
+  push_table(L, which);
+  lua_insert(L, -2);
+  lua_rawsetp(L, -2, p);
+  lua_pop(L, 1);
+}
+
+static void push_entry(lua_State *L, int which, const void *p) {
+  push_table(L, which);
+  lua_rawgetp(L, -1, p);
+  lua_remove(L, -2);
+}
+
+/* Forgets an operation that a coroutine waited for. */
+static void drop_entries(lua_State *L, const bmwi_op *op) {
+  static const int tables[] = {OPS, THREADS, ANCHORS};
+  for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+    lua_pushnil(L);
+    set_entry(L, tables[i], op);
+  }
+}
+
+void bmwi_loop_adopt(lua_State *L, int client, const bmwi_account *account) {
+  lua_pushvalue(L, client);
+  set_entry(L, CLIENTS, account);
+}
+
+/* ---- operations --------------------------------------------------------------- */
+
+bmwi_op *bmwi_loop_op(lua_State *L, bmwi_kind kind) {
+  bmwi_engine *engine = bmwi_loop_engine(L);
+  bmwi_op *op = lua_newuserdata(L, sizeof *op);
+  bmwi_op_init(op, engine, kind);
+  luaL_setmetatable(L, OP);
+  return op;
+}
+
+static int op_gc(lua_State *L) {
+  bmwi_op_release(luaL_checkudata(L, 1, OP));
+  return 0;
+}
+
+/* Whether this thread is a coroutine of bmwi.async that can yield now. */
+static bool is_task(lua_State *L) {
+  push_table(L, WAKES);
+  lua_pushthread(L);
+  lua_rawget(L, -2);
+  bool task = !lua_isnil(L, -1) && bmwi_yieldable(L);
+  lua_pop(L, 2);
+  return task;
+}
+
+/* ---- moving on ------------------------------------------------------------------ */
+
+/* Keeps the error on top for the end of the step, and pops it. */
+static void keep_fault(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
+  lua_getuservalue(L, -1);
+  lua_rawgeti(L, -1, FAULT);
+  bool first = lua_isnil(L, -1);
+  lua_pop(L, 1);
+  lua_pushvalue(L, -3);
+  if (first) lua_rawseti(L, -2, FAULT);
+  else lua_pop(L, 1);
+  lua_pop(L, 3);
+}
+
+static void raise_fault(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
+  lua_getuservalue(L, -1);
+  lua_rawgeti(L, -1, FAULT);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 3);
+    return;
+  }
+  lua_pushnil(L);
+  lua_rawseti(L, -3, FAULT);
+  lua_error(L);
+}
+
+/* (operation) -> its results, for a coroutine; protected. */
+static int deliver(lua_State *L) {
+  bmwi_op *op = lua_touserdata(L, 1);
+  int results = bmwi_client_deliver(L, op);
+  bmwi_op_release(op);
+  return results;
+}
+
+/* Wakes the coroutine with true and the results, or with false and an error. */
+static void wake(lua_State *L, bmwi_op *op) {
+  int top = lua_gettop(L);
+  push_entry(L, OPS, op);
+  if (lua_isnil(L, -1)) { /* somebody waits for it here, or nobody any more */
+    lua_settop(L, top);
+    return;
+  }
+  push_entry(L, THREADS, op);
+  push_table(L, WAITS);
+  lua_pushvalue(L, -2);
+  lua_pushnil(L);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  push_table(L, WAKES);
+  lua_insert(L, -2);
+  lua_rawget(L, -2); /* userdata, wakes, function */
+  lua_remove(L, -2);
+  drop_entries(L, op);
+  if (lua_isnil(L, -1)) {
+    lua_settop(L, top);
+    return;
+  }
+  lua_pushboolean(L, 1);
+  lua_pushcfunction(L, deliver);
+  lua_pushvalue(L, top + 1);
+  if (lua_pcall(L, 1, LUA_MULTRET, 0) != 0) {
+    lua_pushboolean(L, 0);
+    lua_replace(L, top + 3);
+  }
+  if (lua_pcall(L, lua_gettop(L) - top - 2, 0, 0) != 0) keep_fault(L);
+  lua_settop(L, top);
+}
+
+/* (operation, client) -> reads the token answer; protected. */
+static int read_token(lua_State *L) {
+  bmwi_client_token(L, lua_touserdata(L, 1), 2);
+  return 0;
+}
+
+/* (operation, client, state before) -> tells the log hook; protected. */
+static int tell(lua_State *L) {
+  const bmwi_op *op = lua_touserdata(L, 1);
+  const bmwi_transfer *t = &op->transfer;
+  bool exchanged = lua_toboolean(L, 3);
+  lua_settop(L, 2);
+  lua_createtable(L, 0, 8);
+  lua_pushstring(L, op->kind == BMWI_TOKEN ? "token" : op->endpoint->name);
+  lua_setfield(L, -2, "call");
+  lua_pushstring(L, op->kind == BMWI_TOKEN || op->endpoint->post ? "POST" : "GET");
+  lua_setfield(L, -2, "method");
+  lua_pushinteger(L, op->attempt + 1);
+  lua_setfield(L, -2, "attempt");
+  if (!exchanged) { /* the repeat was planned just now */
+    lua_pushnumber(L, t->wake - bmwi_now());
+    lua_setfield(L, -2, "wait");
+    bmwi_client_log(L, 2, "repeat");
+    return 0;
+  }
+  lua_pushnumber(L, t->seconds);
+  lua_setfield(L, -2, "seconds");
+  if (t->result == CURLE_OK) {
+    lua_pushinteger(L, t->status);
+    lua_setfield(L, -2, "status");
+    lua_pushinteger(L, (lua_Integer)t->body.len);
+    lua_setfield(L, -2, "bytes");
+  } else {
+    bmwi_failure failure;
+    bmwi_op_explain(op, &failure);
+    lua_pushstring(L, failure.text);
+    lua_setfield(L, -2, "error");
+    lua_pushstring(L, bmwi_code_name(failure.code));
+    lua_setfield(L, -2, "code");
+  }
+  bmwi_client_log(L, 2, "answer");
+  return 0;
+}
+
+/* Calls one of the functions above with the operation, the client that is on
+** top of the stack, and a flag. */
+static void call_back(lua_State *L, lua_CFunction function, bmwi_op *op, bool flag) {
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, op);
+  lua_pushvalue(L, -3);
+  lua_pushboolean(L, flag);
+  if (lua_pcall(L, 3, 0, 0) != 0) keep_fault(L);
+}
+
+/* Hands out everything that has ended. The operation's client stays on the
+** stack meanwhile, since a token request lives inside it. */
+static void dispatch(lua_State *L, bmwi_engine *engine) {
+  bmwi_transfer *t;
+  luaL_checkstack(L, 20, NULL);
+  while ((t = bmwi_engine_next(engine)) != NULL) {
+    bmwi_op *op = (bmwi_op *)t; /* its first member */
+    if (op->account != NULL) push_entry(L, CLIENTS, op->account);
+    else lua_pushnil(L);
+    bool logs = op->state == BMWI_RUNNING && !lua_isnil(L, -1) &&
+                bmwi_client_logs(L, lua_gettop(L));
+    if (logs) call_back(L, tell, op, true);
+    bmwi_next next = bmwi_op_advance(op);
+    if (logs && op->state == BMWI_BACKOFF) call_back(L, tell, op, false);
+    if (next == BMWI_DELIVER) wake(L, op);
+    if (next == BMWI_READ_TOKEN) {
+      call_back(L, read_token, op, false);
+      bmwi_session_settle(op->session);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Calling anything lets a pending hook run: that is how the stand-alone
+** interpreter turns Ctrl-C into an error. */
+static void let_hooks_run(lua_State *L) {
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+}
+
+int bmwi_loop_await(lua_State *L, int client) {
+  bmwi_op *op = luaL_checkudata(L, -1, OP);
+  bmwi_engine *engine = op->engine;
+  int at = lua_gettop(L);
+  if (is_task(L)) {
+    lua_pushvalue(L, at);
+    set_entry(L, OPS, op);
+    lua_pushthread(L);
+    set_entry(L, THREADS, op);
+    push_table(L, WAITS);
+    lua_pushthread(L);
+    lua_pushlightuserdata(L, op);
+    lua_rawset(L, -3);
+    if (client != 0) {
+      lua_pushvalue(L, client);
+      set_entry(L, ANCHORS, op);
+    }
+    bmwi_op_start(op);
+    return lua_yield(L, 0);
+  }
+  bmwi_op_start(op);
+  while (op->state != BMWI_FINISHED) {
+    bmwi_engine_step(engine, -1);
+    dispatch(L, engine);
+    let_hooks_run(L);
+  }
+  raise_fault(L);
+  int results = bmwi_client_deliver(L, op);
+  bmwi_op_release(op);
+  return results;
+}
+
+/* ---- the object --------------------------------------------------------------------- */
+
+static loop *check_loop(lua_State *L) {
+  luaL_checkudata(L, 1, LOOP);
+  return get_loop(L);
+}
+
+/* loop:pollfd() -> a descriptor that is readable when step() has work */
+static int loop_pollfd(lua_State *L) {
+  lua_pushinteger(L, bmwi_engine_fd(check_loop(L)->engine));
+  return 1;
+}
+
+/* loop:events() -> "r" */
+static int loop_events(lua_State *L) {
+  check_loop(L);
+  lua_pushliteral(L, "r");
+  return 1;
+}
+
+/* loop:timeout() -> seconds until step() must run, or nil when it need not */
+static int loop_timeout(lua_State *L) {
+  double left = bmwi_engine_timeout(check_loop(L)->engine);
+  if (left < 0) lua_pushnil(L);
+  else lua_pushnumber(L, left);
+  return 1;
+}
+
+/* loop:step([seconds]) -> true; moves everything on, waits at most so long (0) */
+static int loop_step(lua_State *L) {
+  bmwi_engine *engine = check_loop(L)->engine;
+  double seconds = luaL_optnumber(L, 2, 0);
+  luaL_argcheck(L, seconds >= 0, 2, "seconds must not be negative");
+  bmwi_engine_step(engine, seconds);
+  dispatch(L, engine);
+  let_hooks_run(L);
+  raise_fault(L);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* loop:limit(connections): at most so many connections to one server, 0 for any */
+static int loop_limit(lua_State *L) {
+  bmwi_engine *engine = check_loop(L)->engine;
+  lua_Integer connections = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, connections >= 0 && connections <= 100000, 2, "0 to 100000 expected");
+  bmwi_engine_limit(engine, (long)connections);
+  return 0;
+}
+
+/* loop:attach(thread, wake): calls of this coroutine yield, and wake(ok, ...)
+** gets their results. For bmwi.async. */
+static int loop_attach(lua_State *L) {
+  check_loop(L);
+  luaL_checktype(L, 2, LUA_TTHREAD);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  lua_settop(L, 3);
+  push_table(L, WAKES);
+  lua_insert(L, 2);
+  lua_rawset(L, 2);
+  return 0;
+}
+
+/* loop:detach(thread): forgets the coroutine and ends what it waits for. */
+static int loop_detach(lua_State *L) {
+  check_loop(L);
+  luaL_checktype(L, 2, LUA_TTHREAD);
+  lua_settop(L, 2);
+  push_table(L, WAKES);
+  lua_pushvalue(L, 2);
+  lua_pushnil(L);
+  lua_rawset(L, -3);
+  push_table(L, WAITS);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, -2);
+  bmwi_op *op = lua_touserdata(L, -1);
+  if (op != NULL) {
+    push_entry(L, OPS, op); /* keeps its memory until the end of this function */
+    drop_entries(L, op);
+    bmwi_op_release(op);
+  }
+  return 0;
+}
+
+static int loop_gc(lua_State *L) {
+  loop *self = lua_touserdata(L, 1);
+  if (self->engine != NULL) bmwi_engine_free(self->engine);
+  self->engine = NULL;
+  return 0;
+}
+
+static int loop_tostring(lua_State *L) {
+  lua_pushliteral(L, LOOP);
+  return 1;
+}
+
+int bmwi_loop_sleep(lua_State *L) {
+  double seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 1, "0 to 1e9 seconds expected");
+  bmwi_op *op = bmwi_loop_op(L, BMWI_SLEEP);
+  op->deadline = bmwi_now() + seconds;
+  return bmwi_loop_await(L, 0);
+}
+
+static const luaL_Reg loop_methods[] = {
+  {"pollfd", loop_pollfd}, {"events", loop_events}, {"timeout", loop_timeout},
+  {"step", loop_step},     {"limit", loop_limit},   {"attach", loop_attach},
+  {"detach", loop_detach}, {NULL, NULL},
+};
+
+static const luaL_Reg loop_meta[] = {
+  {"__gc", loop_gc},
+  {"__tostring", loop_tostring},
+  {NULL, NULL},
+};
+
+static void weak_table(lua_State *L, int which, const char *mode) {
+  lua_newtable(L);
+  if (mode != NULL) {
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  lua_rawseti(L, -2, which);
+}
+
+void bmwi_loop_open(lua_State *L) {
+  luaL_newmetatable(L, OP);
+  lua_pushcfunction(L, op_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
+  if (!lua_isnil(L, -1)) return; /* required twice, under another name */
+  lua_pop(L, 1);
+  luaL_newmetatable(L, LOOP);
+  luaL_setfuncs(L, loop_meta, 0);
+  lua_newtable(L);
+  luaL_setfuncs(L, loop_methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  loop *self = lua_newuserdata(L, sizeof *self);
+  self->engine = NULL;
+  luaL_setmetatable(L, LOOP);
+  lua_createtable(L, FAULT, 0);
+  weak_table(L, WAKES, "k");
+  weak_table(L, WAITS, "k");
+  weak_table(L, OPS, NULL);
+  weak_table(L, THREADS, NULL);
+  weak_table(L, ANCHORS, NULL);
+  weak_table(L, CLIENTS, "v");
+  lua_setuservalue(L, -2);
+  self->engine = bmwi_engine_new();
+  if (self->engine == NULL) luaL_error(L, "libcurl could not be started: no memory or descriptors");
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &loop_key);
+}

@@ -1,0 +1,93 @@
+/*
+** OAuth: see oauth.h. Owns the texts of a token, which are wiped when replaced.
+*/
+#include "oauth.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base64.h"
+
+void bmwi_token_clear(bmwi_token *token) {
+  bmwi_drop(&token->access);
+  bmwi_drop(&token->refresh);
+  bmwi_drop(&token->type);
+  bmwi_drop(&token->scope);
+  memset(token, 0, sizeof *token);
+}
+
+/* Seconds before its end at which a token is renewed: a minute, or a tenth of
+** a short life. Other clients take 60 to 1200 s; those without a margin failed. */
+static double margin(double life) {
+  return life < 600 ? life / 10 : 60;
+}
+
+void bmwi_token_lives(bmwi_token *token, double expires_in, double wall, double mono) {
+  token->expires = true;
+  token->expires_wall = wall + expires_in;
+  token->expires_mono = mono + expires_in - margin(expires_in);
+}
+
+bool bmwi_token_good(const bmwi_token *token, double wall, double mono) {
+  if (token->access == NULL) return false;
+  return !token->expires || (mono < token->expires_mono && wall < token->expires_wall);
+}
+
+bool bmwi_token_text(const char *text, size_t len) {
+  for (size_t i = 0; i < len; i++)
+    if (text[i] <= 32 || text[i] >= 127) return false;
+  return len > 0;
+}
+
+bool bmwi_oauth_basic(bmwi_buffer *b, const char *key, const char *secret) {
+  bmwi_buffer plain;
+  bmwi_buffer_init(&plain, 4096, true);
+  bool ok = bmwi_buffer_text(&plain, key) && bmwi_buffer_add(&plain, ":", 1) &&
+            bmwi_buffer_text(&plain, secret);
+  size_t len = BMWI_BASE64_ENCODED(plain.len);
+  char *text = ok ? malloc(len + 1) : NULL;
+  if (text != NULL) {
+    bmwi_base64_encode(text, plain.data, plain.len);
+    text[len] = '\0';
+    ok = bmwi_buffer_add(b, text, len);
+    bmwi_drop(&text);
+  } else {
+    ok = false;
+  }
+  bmwi_buffer_free(&plain);
+  return ok;
+}
+
+bool bmwi_oauth_password_form(bmwi_buffer *b, const char *user, const char *password,
+                              const char *scope) {
+  size_t start = b->len;
+  return bmwi_buffer_pair(b, start, "grant_type", "password", 8, true) &&
+         bmwi_buffer_pair(b, start, "username", user, strlen(user), true) &&
+         bmwi_buffer_pair(b, start, "password", password, strlen(password), true) &&
+         bmwi_buffer_pair(b, start, "scope", scope, strlen(scope), true);
+}
+
+bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh) {
+  size_t start = b->len;
+  return bmwi_buffer_pair(b, start, "grant_type", "refresh_token", 13, true) &&
+         bmwi_buffer_pair(b, start, "refresh_token", refresh, strlen(refresh), true);
+}
+
+static bool has_word(const char *words, const char *word, size_t len) {
+  while (*words != '\0') {
+    size_t n = strcspn(words, " ");
+    if (n == len && memcmp(words, word, len) == 0) return true;
+    words += n + strspn(words + n, " ");
+  }
+  return len == 0;
+}
+
+bool bmwi_oauth_scope_granted(const char *asked, const char *granted) {
+  if (granted == NULL) return true;
+  while (*asked != '\0') {
+    size_t n = strcspn(asked, " ");
+    if (!has_word(granted, asked, n)) return false;
+    asked += n + strspn(asked + n, " ");
+  }
+  return true;
+}

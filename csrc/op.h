@@ -1,0 +1,138 @@
+/*
+** Operations: what a call of a method goes through, as a state machine over the
+** engine. Needs a token? Renew it or log in, once for all who wait. Send. 401?
+** Renew once and send again. Passing trouble? Pause and repeat what is safe to
+** repeat. Done. No lua.h: the Lua face decodes JSON and hands tokens in.
+*/
+#ifndef BMWI_OP_H
+#define BMWI_OP_H
+
+#include "endpoint.h"
+#include "engine.h"
+#include "oauth.h"
+
+/* The codes of a failure; their names are in fail.c. */
+typedef enum bmwi_code {
+  BMWI_OK,
+  BMWI_NETWORK,
+  BMWI_TIMEOUT,
+  BMWI_TLS,
+  BMWI_TOO_LARGE,
+  BMWI_JSON,
+  BMWI_AUTH,
+  BMWI_FORBIDDEN,
+  BMWI_NOT_FOUND,
+  BMWI_GONE,
+  BMWI_RATE_LIMITED,
+  BMWI_SERVER,
+  BMWI_HTTP,
+  BMWI_UNKNOWN, /* a POST whose answer was lost: nobody knows */
+  BMWI_CLOSED,
+  BMWI_CANCELLED,
+  BMWI_NO_MEMORY /* raised, never returned */
+} bmwi_code;
+
+typedef struct bmwi_failure {
+  bmwi_code code;
+  long status;         /* HTTP; 0 when there was no answer */
+  double retry_after;  /* seconds; negative when not said */
+  bool retryable;      /* the same call may well succeed later */
+  char text[256];      /* what happened, without secrets, without a full stop */
+  char description[320]; /* what the service says, redacted; or empty */
+  char api_code[16];     /* "A-2013"; or empty */
+} bmwi_failure;
+
+typedef struct bmwi_account bmwi_account;
+typedef struct bmwi_session bmwi_session;
+
+typedef enum bmwi_kind {
+  BMWI_CALL,  /* an exchange with the service */
+  BMWI_LOGIN, /* only sees to a good token */
+  BMWI_TOKEN, /* the token request itself; a session owns it */
+  BMWI_SLEEP
+} bmwi_kind;
+
+typedef struct bmwi_op {
+  bmwi_transfer transfer;
+  bmwi_kind kind;
+  enum { BMWI_NEW, BMWI_WAITING, BMWI_RUNNING, BMWI_BACKOFF, BMWI_FINISHED } state;
+  bmwi_engine *engine;
+  bmwi_account *account; /* NULL for a sleep, and once the client is closed */
+  bmwi_session *session;
+  struct bmwi_op *previous, *next;     /* all of the account's */
+  struct bmwi_op *next_waiting;        /* for the session's token */
+  const bmwi_endpoint *endpoint;
+  bmwi_buffer url, form;
+  double deadline; /* monotonic, for everything together */
+  int attempt;
+  bool renewed;         /* was sent again after a 401 already */
+  unsigned generation;  /* of the token it was sent with */
+  bmwi_failure failure; /* its code is BMWI_OK unless it finished without an answer */
+} bmwi_op;
+
+/* One server with its token. */
+struct bmwi_session {
+  char *base_url, *token_url;
+  bmwi_token token;
+  unsigned generation; /* counts the tokens */
+  unsigned refused;    /* the generation that the server refused though new */
+  bool refreshing;     /* the running token request is a refresh grant */
+  bmwi_op request;     /* the token request */
+  bmwi_op *waiting;    /* operations that wait for it */
+  bmwi_failure refusal; /* the log-in the server refused: not repeated by itself */
+  double repeats;      /* what is left of the budget for repeats */
+};
+
+/* The plain C part of a client. */
+struct bmwi_account {
+  bmwi_engine *engine;
+  bmwi_transport transport;
+  char *username, *password, *api_key, *api_secret, *basic, *scope, *navigation_url;
+  double timeout;
+  int retries;
+  bool closed;
+  bmwi_session sessions[BMWI_REGIONS]; /* one per region, or only the first */
+  int session_count, home;
+  bmwi_op *ops;
+};
+
+/* What the Lua face must do with an operation whose transfer has ended. */
+typedef enum bmwi_next {
+  BMWI_GO_ON,     /* nothing: sent again, pausing or waiting */
+  BMWI_DELIVER,   /* the operation is finished: hand its outcome over */
+  BMWI_READ_TOKEN /* the token request has ended: decode the answer, then accept or refuse */
+} bmwi_next;
+
+/* Readies one of the account's sessions for use. */
+void bmwi_session_init(bmwi_session *session, bmwi_account *account);
+/* Ends every operation with `closed` and wipes all secrets. */
+void bmwi_account_close(bmwi_account *account);
+
+void bmwi_op_init(bmwi_op *op, bmwi_engine *engine, bmwi_kind kind);
+void bmwi_op_join(bmwi_op *op, bmwi_account *account, bmwi_session *session,
+                  const bmwi_endpoint *endpoint);
+/* Starts it (a sleep ends at its deadline). It comes back through
+** bmwi_engine_next, also when it failed at once. */
+void bmwi_op_start(bmwi_op *op);
+/* Moves an operation on whose transfer has come back. */
+bmwi_next bmwi_op_advance(bmwi_op *op);
+/* Finishes it early; it comes back as any other. */
+void bmwi_op_cancel(bmwi_op *op, bmwi_code code, const char *text);
+/* Gives back all it holds, whatever it is doing. */
+void bmwi_op_release(bmwi_op *op);
+
+/* Takes a decoded token (its texts are moved) and lets the waiting go on. */
+void bmwi_session_accept(bmwi_session *session, bmwi_token *token);
+/* The token request failed for good, or its answer was no token. A refused
+** refresh falls back to the password: then true, and nobody is told yet. */
+bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure);
+/* After the answer was read: if that broke off without either, fails the waiting. */
+void bmwi_session_settle(bmwi_session *session);
+
+/* What the answer, or the missing answer, of its last exchange means: fills
+** `failure` and returns false, or true if it is a success to be decoded. */
+bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure);
+/* Fills a failure with no HTTP status. */
+void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text);
+
+#endif
