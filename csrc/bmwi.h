@@ -28,8 +28,6 @@ int bmwi_fail(lua_State *L, const char *what, const bmwi_failure *failure);
 /* The same for a failure on this side of the network. */
 int bmwi_fail_plain(lua_State *L, const char *code, const char *format, ...);
 const char *bmwi_code_name(bmwi_code code);
-/* Replaces every secret of the account in the text by "***". */
-void bmwi_redact(const bmwi_account *account, char *text);
 
 /* From json.c: the bridge to lua-cjson. */
 void bmwi_json_open(lua_State *L);

@@ -17,6 +17,7 @@
 
 #if defined(__linux__)
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #else
 #include <sys/event.h>
 #endif
@@ -29,6 +30,8 @@ struct bmwi_engine {
   CURLM *multi;
   CURLSH *share; /* TLS sessions; libcurl keeps them per easy handle otherwise */
   int fd;
+  int timer;        /* makes `fd` readable when step is due; -1 until a host watches */
+  double armed;     /* what the timer is set to; negative: off */
   pid_t pid;
   double curl_wake; /* when libcurl wants to be called; negative: not */
   bmwi_transfer **heap; /* pausing transfers, soonest first */
@@ -67,6 +70,25 @@ double bmwi_engine_random(bmwi_engine *engine) {
 
 static int poll_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
+/* A timer inside the epoll set, so that one descriptor is all a host must watch. */
+static int poll_timer(int fd) {
+  int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  struct epoll_event event = {.events = EPOLLIN, .data = {.fd = timer}};
+  if (timer >= 0) epoll_ctl(fd, EPOLL_CTL_ADD, timer, &event);
+  return timer;
+}
+
+/* Sets it to a moment of the monotonic clock; negative: off. */
+static void poll_arm(const bmwi_engine *engine, double wake) {
+  struct itimerspec when = {.it_value = {0, 0}};
+  if (wake >= 0) {
+    when.it_value.tv_sec = (time_t)wake;
+    when.it_value.tv_nsec = (long)((wake - floor(wake)) * 1e9) + 1; /* 0 would mean off */
+    if (when.it_value.tv_nsec > 999999999) when.it_value.tv_nsec = 999999999;
+  }
+  timerfd_settime(engine->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
 static void poll_watch(int fd, curl_socket_t s, int what) {
   struct epoll_event event = {.data = {.fd = s}};
   if (what == CURL_POLL_REMOVE) {
@@ -85,6 +107,7 @@ static void poll_serve(bmwi_engine *engine, double seconds) {
   int n = epoll_wait(engine->fd, events, EVENTS, ms), running;
   for (int i = 0; i < n; i++) {
     int what = 0;
+    if (events[i].data.fd == engine->timer) continue; /* disarmed by the next poll_arm */
     if (events[i].events & EPOLLIN) what |= CURL_CSELECT_IN;
     if (events[i].events & EPOLLOUT) what |= CURL_CSELECT_OUT;
     if (events[i].events & (EPOLLERR | EPOLLHUP)) what |= CURL_CSELECT_ERR;
@@ -95,6 +118,17 @@ static void poll_serve(bmwi_engine *engine, double seconds) {
 #else
 
 static int poll_open(void) { return kqueue(); }
+
+static int poll_timer(int fd) { return fd; } /* kqueue has timers of its own */
+
+static void poll_arm(const bmwi_engine *engine, double wake) {
+  struct kevent change;
+  double left = wake < 0 ? 0 : wake - bmwi_now();
+  if (left < 0) left = 0;
+  EV_SET(&change, 1, EVFILT_TIMER, wake < 0 ? EV_DELETE : EV_ADD | EV_ONESHOT, 0,
+         (intptr_t)ceil(left * 1000), NULL);
+  kevent(engine->fd, &change, 1, NULL, 0, NULL);
+}
 
 static void poll_watch(int fd, curl_socket_t s, int what) {
   struct kevent change;
@@ -117,9 +151,11 @@ static void poll_serve(bmwi_engine *engine, double seconds) {
   }
   int n = kevent(engine->fd, NULL, 0, events, EVENTS, seconds < 0 ? NULL : &wait), running;
   for (int i = 0; i < n; i++)
-    curl_multi_socket_action(engine->multi, (curl_socket_t)events[i].ident,
-                             events[i].filter == EVFILT_READ ? CURL_CSELECT_IN : CURL_CSELECT_OUT,
-                             &running);
+    if (events[i].filter != EVFILT_TIMER)
+      curl_multi_socket_action(engine->multi, (curl_socket_t)events[i].ident,
+                               events[i].filter == EVFILT_READ ? CURL_CSELECT_IN
+                                                               : CURL_CSELECT_OUT,
+                               &running);
 }
 
 #endif
@@ -177,6 +213,8 @@ bmwi_engine *bmwi_engine_new(void) {
   bmwi_engine *engine = calloc(1, sizeof *engine);
   if (engine == NULL) return NULL;
   engine->curl_wake = -1;
+  engine->timer = -1;
+  engine->armed = -1;
   engine->pid = getpid();
   engine->random = ((uint64_t)(bmwi_wall() * 1e6) ^ (uint64_t)(uintptr_t)engine ^
                     (uint64_t)engine->pid << 32) | 1;
@@ -200,6 +238,7 @@ void bmwi_engine_free(bmwi_engine *engine) {
   while (engine->idle_count > 0) curl_easy_cleanup(engine->idle[--engine->idle_count]);
   if (engine->multi != NULL) curl_multi_cleanup(engine->multi);
   if (engine->share != NULL) curl_share_cleanup(engine->share);
+  if (engine->timer >= 0 && engine->timer != engine->fd) close(engine->timer);
   if (engine->fd >= 0) close(engine->fd);
   free(engine->heap);
   free(engine);
@@ -451,29 +490,47 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   queue_add(engine, t);
 }
 
-int bmwi_engine_fd(const bmwi_engine *engine) { return engine->fd; }
-
-double bmwi_engine_timeout(const bmwi_engine *engine) {
+/* When step must run at the latest; negative: never by itself. */
+static double due(const bmwi_engine *engine) {
   if (engine->first != NULL) return 0;
   double wake = engine->curl_wake;
   if (engine->paused > 0 && (wake < 0 || engine->heap[0]->wake < wake))
     wake = engine->heap[0]->wake;
+  return wake;
+}
+
+int bmwi_engine_fd(bmwi_engine *engine) {
+  if (engine->timer < 0) engine->timer = poll_timer(engine->fd);
+  bmwi_engine_arm(engine);
+  return engine->fd;
+}
+
+void bmwi_engine_arm(bmwi_engine *engine) {
+  if (engine->timer < 0) return;
+  double wake = due(engine);
+  if (wake == engine->armed) return;
+  engine->armed = wake;
+  poll_arm(engine, wake);
+}
+
+double bmwi_engine_timeout(const bmwi_engine *engine) {
+  double wake = due(engine);
   if (wake < 0) return -1;
   double left = wake - bmwi_now();
   return left > 0 ? left : 0;
 }
 
 void bmwi_engine_step(bmwi_engine *engine, double seconds) {
-  double due = bmwi_engine_timeout(engine);
-  if (seconds < 0 || (due >= 0 && due < seconds)) seconds = due;
+  double left = bmwi_engine_timeout(engine);
+  if (seconds < 0 || (left >= 0 && left < seconds)) seconds = left;
   poll_serve(engine, seconds);
-  int running, left;
+  int running, messages;
   if (engine->curl_wake >= 0 && engine->curl_wake <= bmwi_now()) {
     engine->curl_wake = -1;
     curl_multi_socket_action(engine->multi, CURL_SOCKET_TIMEOUT, 0, &running);
   }
   CURLMsg *message;
-  while ((message = curl_multi_info_read(engine->multi, &left)) != NULL)
+  while ((message = curl_multi_info_read(engine->multi, &messages)) != NULL)
     if (message->msg == CURLMSG_DONE)
       collect(engine, message->easy_handle, message->data.result);
   double now = bmwi_now();
@@ -482,4 +539,5 @@ void bmwi_engine_step(bmwi_engine *engine, double seconds) {
     heap_remove(engine, t);
     queue_add(engine, t);
   }
+  engine->armed = -2; /* an expired timer stays readable until it is set anew */
 }

@@ -77,9 +77,11 @@ void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t);
 /* Stops it and hands it back at once, as ended. */
 void bmwi_engine_end(bmwi_engine *engine, bmwi_transfer *t);
 
-/* One descriptor that is readable when step has something to do; seconds until
-** step must run all the same (0: now, negative: never by itself). */
-int bmwi_engine_fd(const bmwi_engine *engine);
+/* One descriptor that is readable when step has something to do, timers included
+** (from the first call on, and if arm is called after each change). */
+int bmwi_engine_fd(bmwi_engine *engine);
+void bmwi_engine_arm(bmwi_engine *engine);
+/* Seconds until step must run at the latest (0: now, negative: never by itself). */
 double bmwi_engine_timeout(const bmwi_engine *engine);
 /* Waits at most `seconds` (negative: as long as it takes; 0: not at all) and
 ** moves everything on. Returns early on a signal. */

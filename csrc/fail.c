@@ -52,25 +52,43 @@ const char *bmwi_code_name(bmwi_code code) { return codes[code].name; }
 
 /* ---- secrets ------------------------------------------------------------------ */
 
-static void redact_one(char *text, const char *secret) {
+/* Shorter texts are left alone: they would blot out words that happen to match. */
+static void redact_one(char *text, const char *secret, size_t least) {
   size_t len = secret != NULL ? strlen(secret) : 0;
-  if (len < 3) return;
+  if (len < least) return;
   for (char *p = strstr(text, secret); p != NULL; p = strstr(p + 3, secret)) {
     memcpy(p, "***", 3);
     memmove(p + 3, p + len, strlen(p + len) + 1);
   }
 }
 
-void bmwi_redact(const bmwi_account *account, char *text) {
+static void redact(const bmwi_account *account, char *text) {
   if (account == NULL) return;
-  redact_one(text, account->password);
-  redact_one(text, account->basic);
-  redact_one(text, account->api_secret);
-  redact_one(text, account->api_key);
+  redact_one(text, account->password, 4);
+  redact_one(text, account->basic, 4);
+  redact_one(text, account->api_secret, 8);
+  redact_one(text, account->api_key, 8);
   for (int i = 0; i < account->session_count; i++) {
-    redact_one(text, account->sessions[i].token.access);
-    redact_one(text, account->sessions[i].token.refresh);
+    redact_one(text, account->sessions[i].token.access, 4);
+    redact_one(text, account->sessions[i].token.refresh, 4);
   }
+}
+
+/* The security answer is in no account, only in the form it was sent with. */
+static void redact_answer(const bmwi_op *op, char *text) {
+  const char *field = "bmwSkAnswer=", *p = op->form.data != NULL ? strstr(op->form.data, field) : NULL;
+  char answer[256];
+  size_t len = 0;
+  if (p == NULL) return;
+  for (p += strlen(field); *p != '\0' && *p != '&' && len + 1 < sizeof answer; p++) {
+    unsigned int byte = (unsigned char)*p;
+    if (*p == '+') byte = ' ';
+    if (*p == '%' && sscanf(p + 1, "%2x", &byte) == 1) p += 2;
+    answer[len++] = (char)byte;
+  }
+  answer[len] = '\0';
+  redact_one(text, answer, 3);
+  bmwi_wipe(answer, sizeof answer);
 }
 
 /* What a server says goes to terminals and logs: one line, no control characters. */
@@ -130,7 +148,8 @@ void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failur
   }
   lua_settop(L, top);
   tame(out);
-  bmwi_redact(op->account, out);
+  redact(op->account, out);
+  redact_answer(op, out);
   find_api_code(out, failure->api_code, sizeof failure->api_code);
   if (op->kind == BMWI_CALL) judge(failure);
 }

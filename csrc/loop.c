@@ -92,6 +92,13 @@ static int op_gc(lua_State *L) {
   return 0;
 }
 
+#if LUA_VERSION_NUM >= 504
+static int op_close(lua_State *L) {
+  bmwi_op_cancel(luaL_checkudata(L, 1, OP), BMWI_CANCELLED, "the coroutine was closed");
+  return 0;
+}
+#endif
+
 /* Whether this thread is a coroutine of bmwi.async that can yield now. */
 static bool is_task(lua_State *L) {
   push_table(L, WAKES);
@@ -279,7 +286,12 @@ int bmwi_loop_await(lua_State *L, int client) {
       set_entry(L, ANCHORS, op);
     }
     bmwi_op_start(op);
-    return lua_yield(L, 0);
+    bmwi_engine_arm(engine);
+#if LUA_VERSION_NUM >= 504
+    lua_toclose(L, at); /* coroutine.close gives the call up */
+#endif
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key); /* tells a call of ours from a stray yield */
+    return lua_yield(L, 1);
   }
   bmwi_op_start(op);
   while (op->state != BMWI_FINISHED) {
@@ -287,6 +299,7 @@ int bmwi_loop_await(lua_State *L, int client) {
     dispatch(L, engine);
     let_hooks_run(L);
   }
+  bmwi_engine_arm(engine);
   raise_fault(L);
   int results = bmwi_client_deliver(L, op);
   bmwi_op_release(op);
@@ -328,6 +341,7 @@ static int loop_step(lua_State *L) {
   luaL_argcheck(L, seconds >= 0, 2, "seconds must not be negative");
   bmwi_engine_step(engine, seconds);
   dispatch(L, engine);
+  bmwi_engine_arm(engine);
   let_hooks_run(L);
   raise_fault(L);
   lua_pushboolean(L, 1);
@@ -424,6 +438,10 @@ void bmwi_loop_open(lua_State *L) {
   luaL_newmetatable(L, OP);
   lua_pushcfunction(L, op_gc);
   lua_setfield(L, -2, "__gc");
+#if LUA_VERSION_NUM >= 504
+  lua_pushcfunction(L, op_close);
+  lua_setfield(L, -2, "__close");
+#endif
   lua_pop(L, 1);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
   if (!lua_isnil(L, -1)) return; /* required twice, under another name */
