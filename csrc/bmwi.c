@@ -57,10 +57,10 @@ int luaopen_bmwi(lua_State *L) {
   luaL_setfuncs(L, functions, 0);
   lua_pushliteral(L, BMWI_VERSION);
   lua_setfield(L, -2, "_VERSION");
-  lua_pushstring(L, curl_version());
-  lua_setfield(L, -2, "curl_version");
   bmwi_loop_open(L);
   lua_setfield(L, -2, "loop");
+  lua_pushstring(L, bmwi_engine_version());
+  lua_setfield(L, -2, "curl_version");
   bmwi_sys_open(L);
   lua_setfield(L, -2, "sys");
   lua_newtable(L);

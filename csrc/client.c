@@ -318,7 +318,7 @@ static void push_token(lua_State *L, const bmwi_token *token) {
     lua_setfield(L, -2, members[i].name);
   }
   if (token->expires) {
-    bmwi_push_whole(L, floor(token->expires_wall));
+    bmwi_push_whole(L, (double)(long long)token->expires_wall);
     lua_setfield(L, -2, "expires_at");
   }
 }

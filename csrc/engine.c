@@ -7,9 +7,9 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +22,7 @@
 #include <sys/event.h>
 #endif
 
+#define WATCHDOG 1.0                 /* seconds after libcurl's own time-out */
 #define IDLE_HANDLES 32              /* easy handles kept for the next use */
 #define EVENTS 64                    /* sockets served in one step */
 #define MAX_HEADER_BYTES (256 * 1024) /* of all headers of one answer */
@@ -34,8 +35,10 @@ struct bmwi_engine {
   double armed;     /* what the timer is set to; negative: off */
   pid_t pid;
   double curl_wake; /* when libcurl wants to be called; negative: not */
-  bmwi_transfer **heap; /* pausing transfers, soonest first */
-  size_t paused, heap_cap;
+  bmwi_transfer **heap; /* all that is under way, by the moment it must have ended */
+  size_t under_way, heap_cap;
+  long limit;           /* connections to one server; 0: any number */
+  bool broken;          /* libcurl ran out of memory in the middle */
   bmwi_transfer *first, *last; /* ended, not yet handed back */
   CURL *idle[IDLE_HANDLES];
   int idle_count;
@@ -54,6 +57,14 @@ double bmwi_wall(void) {
   return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* Rounded up, so that nothing is called a moment too early. (No libm: a host
+** need not have it loaded.) */
+static long milliseconds(double seconds) {
+  double ms = seconds * 1000;
+  long whole = (long)ms;
+  return (double)whole < ms ? whole + 1 : whole;
+}
+
 /* xorshift64*: good enough to spread retries. */
 double bmwi_engine_random(bmwi_engine *engine) {
   uint64_t x = engine->random;
@@ -62,6 +73,11 @@ double bmwi_engine_random(bmwi_engine *engine) {
   x ^= x >> 27;
   engine->random = x;
   return (double)((x * UINT64_C(2685821657736338717)) >> 11) / 9007199254740992.0;
+}
+
+static void act(bmwi_engine *engine, curl_socket_t s, int what) {
+  int running;
+  if (curl_multi_socket_action(engine->multi, s, what, &running) != CURLM_OK) engine->broken = true;
 }
 
 /* ---- the pollable descriptor -------------------------------------------- */
@@ -83,7 +99,7 @@ static void poll_arm(const bmwi_engine *engine, double wake) {
   struct itimerspec when = {.it_value = {0, 0}};
   if (wake >= 0) {
     when.it_value.tv_sec = (time_t)wake;
-    when.it_value.tv_nsec = (long)((wake - floor(wake)) * 1e9) + 1; /* 0 would mean off */
+    when.it_value.tv_nsec = (long)((wake - (double)when.it_value.tv_sec) * 1e9) + 1; /* 0 would mean off */
     if (when.it_value.tv_nsec > 999999999) when.it_value.tv_nsec = 999999999;
   }
   timerfd_settime(engine->timer, TFD_TIMER_ABSTIME, &when, NULL);
@@ -103,15 +119,15 @@ static void poll_watch(int fd, curl_socket_t s, int what) {
 
 static void poll_serve(bmwi_engine *engine, double seconds) {
   struct epoll_event events[EVENTS];
-  int ms = seconds < 0 ? -1 : seconds > 86400 ? 86400000 : (int)ceil(seconds * 1000);
-  int n = epoll_wait(engine->fd, events, EVENTS, ms), running;
+  int ms = seconds < 0 ? -1 : seconds > 86400 ? 86400000 : (int)milliseconds(seconds);
+  int n = epoll_wait(engine->fd, events, EVENTS, ms);
   for (int i = 0; i < n; i++) {
     int what = 0;
     if (events[i].data.fd == engine->timer) continue; /* disarmed by the next poll_arm */
     if (events[i].events & EPOLLIN) what |= CURL_CSELECT_IN;
     if (events[i].events & EPOLLOUT) what |= CURL_CSELECT_OUT;
     if (events[i].events & (EPOLLERR | EPOLLHUP)) what |= CURL_CSELECT_ERR;
-    curl_multi_socket_action(engine->multi, events[i].data.fd, what, &running);
+    act(engine, events[i].data.fd, what);
   }
 }
 
@@ -126,7 +142,7 @@ static void poll_arm(const bmwi_engine *engine, double wake) {
   double left = wake < 0 ? 0 : wake - bmwi_now();
   if (left < 0) left = 0;
   EV_SET(&change, 1, EVFILT_TIMER, wake < 0 ? EV_DELETE : EV_ADD | EV_ONESHOT, 0,
-         (intptr_t)ceil(left * 1000), NULL);
+         milliseconds(left), NULL);
   kevent(engine->fd, &change, 1, NULL, 0, NULL);
 }
 
@@ -147,15 +163,13 @@ static void poll_serve(bmwi_engine *engine, double seconds) {
   struct timespec wait = {.tv_sec = 0, .tv_nsec = 0};
   if (seconds > 0) {
     wait.tv_sec = seconds > 86400 ? 86400 : (time_t)seconds;
-    wait.tv_nsec = (long)((seconds - floor(seconds)) * 1e9);
+    wait.tv_nsec = (long)((seconds - (double)wait.tv_sec) * 1e9);
   }
-  int n = kevent(engine->fd, NULL, 0, events, EVENTS, seconds < 0 ? NULL : &wait), running;
+  int n = kevent(engine->fd, NULL, 0, events, EVENTS, seconds < 0 ? NULL : &wait);
   for (int i = 0; i < n; i++)
     if (events[i].filter != EVFILT_TIMER)
-      curl_multi_socket_action(engine->multi, (curl_socket_t)events[i].ident,
-                               events[i].filter == EVFILT_READ ? CURL_CSELECT_IN
-                                                               : CURL_CSELECT_OUT,
-                               &running);
+      act(engine, (curl_socket_t)events[i].ident,
+          events[i].filter == EVFILT_READ ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
 }
 
 #endif
@@ -197,14 +211,31 @@ static size_t on_header(char *data, size_t size, size_t count, void *user) {
 
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
 static CURLcode global_result;
+static char version[256];
 
 static void global_init(void) {
   global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
+  /* curl_version writes to memory that all threads share: once is enough. */
+  snprintf(version, sizeof version, "%s", curl_version());
   /* Keeps this library, and libcurl with it, in memory for good: Lua unloads C
   ** modules when a state is closed, while libcurl's resolver thread may run. */
   Dl_info self;
   if (dladdr((void *)&global_once, &self) != 0 && self.dli_fname != NULL)
     dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE);
+}
+
+static CURLM *new_multi(bmwi_engine *engine) {
+  CURLM *multi = curl_multi_init();
+  if (multi == NULL) return NULL;
+  curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, engine);
+  curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+  curl_multi_setopt(multi, CURLMOPT_TIMERDATA, engine);
+  if (engine->limit > 0) {
+    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, engine->limit);
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, engine->limit);
+  }
+  return multi;
 }
 
 bmwi_engine *bmwi_engine_new(void) {
@@ -219,17 +250,13 @@ bmwi_engine *bmwi_engine_new(void) {
   engine->random = ((uint64_t)(bmwi_wall() * 1e6) ^ (uint64_t)(uintptr_t)engine ^
                     (uint64_t)engine->pid << 32) | 1;
   engine->fd = poll_open();
-  engine->multi = curl_multi_init();
+  engine->multi = new_multi(engine);
   engine->share = curl_share_init();
   if (engine->fd < 0 || engine->multi == NULL || engine->share == NULL) {
     bmwi_engine_free(engine);
     return NULL;
   }
   curl_share_setopt(engine->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-  curl_multi_setopt(engine->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-  curl_multi_setopt(engine->multi, CURLMOPT_SOCKETDATA, engine);
-  curl_multi_setopt(engine->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-  curl_multi_setopt(engine->multi, CURLMOPT_TIMERDATA, engine);
   return engine;
 }
 
@@ -244,9 +271,12 @@ void bmwi_engine_free(bmwi_engine *engine) {
   free(engine);
 }
 
+const char *bmwi_engine_version(void) { return version; }
+
 bool bmwi_engine_mine(const bmwi_engine *engine) { return engine->pid == getpid(); }
 
 void bmwi_engine_limit(bmwi_engine *engine, long connections) {
+  engine->limit = connections;
   curl_multi_setopt(engine->multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
   /* Without this libcurl closes kept connections beyond 4 per running handle. */
   curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, connections);
@@ -297,8 +327,8 @@ static void heap_settle(bmwi_engine *engine, size_t slot, bmwi_transfer *t) {
   }
   for (;;) {
     size_t child = 2 * slot + 1;
-    if (child >= engine->paused) break;
-    if (child + 1 < engine->paused && engine->heap[child + 1]->wake < engine->heap[child]->wake)
+    if (child >= engine->under_way) break;
+    if (child + 1 < engine->under_way && engine->heap[child + 1]->wake < engine->heap[child]->wake)
       child++;
     if (t->wake <= engine->heap[child]->wake) break;
     heap_put(engine, slot, engine->heap[child]);
@@ -308,21 +338,29 @@ static void heap_settle(bmwi_engine *engine, size_t slot, bmwi_transfer *t) {
 }
 
 static void heap_remove(bmwi_engine *engine, bmwi_transfer *t) {
-  bmwi_transfer *last = engine->heap[--engine->paused];
+  bmwi_transfer *last = engine->heap[--engine->under_way];
   if (last != t) heap_settle(engine, t->slot, last);
 }
 
-bool bmwi_engine_pause(bmwi_engine *engine, bmwi_transfer *t, double wake) {
-  if (engine->paused == engine->heap_cap) {
-    size_t cap = engine->heap_cap == 0 ? 64 : engine->heap_cap * 2;
-    bmwi_transfer **heap = realloc(engine->heap, cap * sizeof *heap);
-    if (heap == NULL) return false;
-    engine->heap = heap;
-    engine->heap_cap = cap;
-  }
-  t->phase = BMWI_PAUSING;
+static bool heap_reserve(bmwi_engine *engine) {
+  if (engine->under_way < engine->heap_cap) return true;
+  size_t cap = engine->heap_cap == 0 ? 64 : engine->heap_cap * 2;
+  bmwi_transfer **heap = realloc(engine->heap, cap * sizeof *heap);
+  if (heap == NULL) return false;
+  engine->heap = heap;
+  engine->heap_cap = cap;
+  return true;
+}
+
+static void heap_add(bmwi_engine *engine, bmwi_transfer *t, double wake) {
   t->wake = wake;
-  heap_settle(engine, engine->paused++, t);
+  heap_settle(engine, engine->under_way++, t);
+}
+
+bool bmwi_engine_pause(bmwi_engine *engine, bmwi_transfer *t, double wake) {
+  if (!heap_reserve(engine)) return false;
+  t->phase = BMWI_PAUSING;
+  heap_add(engine, t, wake);
   return true;
 }
 
@@ -354,9 +392,9 @@ static void give_back(bmwi_engine *engine, bmwi_transfer *t) {
 
 void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
   if (t->phase != BMWI_IDLE && !bmwi_engine_mine(engine)) return;
+  if (t->phase == BMWI_ENDED) queue_remove(engine, t);
+  else if (t->phase != BMWI_IDLE) heap_remove(engine, t);
   if (t->phase == BMWI_SENDING) give_back(engine, t);
-  else if (t->phase == BMWI_PAUSING) heap_remove(engine, t);
-  else if (t->phase == BMWI_ENDED) queue_remove(engine, t);
   t->phase = BMWI_IDLE;
 }
 
@@ -422,8 +460,8 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
   SET(CURLOPT_HEADERDATA, t);
   SET(CURLOPT_ACCEPT_ENCODING, "");
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  SET(CURLOPT_TIMEOUT_MS, (long)ceil(seconds * 1000));
-  SET(CURLOPT_CONNECTTIMEOUT_MS, (long)ceil(transport->connect_timeout * 1000));
+  SET(CURLOPT_TIMEOUT_MS, milliseconds(seconds));
+  SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(transport->connect_timeout));
   SET(CURLOPT_USERAGENT, transport->user_agent);
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
   if (transport->ca_file != NULL) SET(CURLOPT_CAINFO, transport->ca_file);
@@ -451,7 +489,7 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
   t->header_bytes = 0;
   t->retry_after = -1;
   if (t->error == NULL) t->error = malloc(CURL_ERROR_SIZE);
-  if (t->error == NULL) return false;
+  if (t->error == NULL || !heap_reserve(engine)) return false;
   t->error[0] = '\0';
   if (engine->idle_count > 0) {
     t->easy = engine->idle[--engine->idle_count];
@@ -467,6 +505,7 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
     return false;
   }
   t->phase = BMWI_SENDING;
+  heap_add(engine, t, bmwi_now() + seconds + WATCHDOG);
   return true;
 }
 
@@ -486,15 +525,38 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   t->reset = os_errno == ECONNRESET || os_errno == EPIPE;
   t->seconds = (double)total / 1e6;
   if (retry_after > 0) t->retry_after = (double)retry_after;
+  heap_remove(engine, t);
   give_back(engine, t);
   queue_add(engine, t);
+}
+
+/* Ends what is due: pauses, and exchanges that libcurl should have ended. */
+static void serve_due(bmwi_engine *engine) {
+  double now = bmwi_now();
+  while (engine->under_way > 0 && (engine->heap[0]->wake <= now || engine->broken)) {
+    bmwi_transfer *t = engine->heap[0];
+    if (t->phase == BMWI_SENDING) {
+      collect(engine, t->easy, engine->broken ? CURLE_OUT_OF_MEMORY : CURLE_OPERATION_TIMEDOUT);
+    } else {
+      heap_remove(engine, t);
+      queue_add(engine, t);
+    }
+  }
+  if (!engine->broken) return;
+  engine->broken = false;
+  /* libcurl 7.88 divides by zero when its connection cache is used after that. */
+  CURLM *multi = new_multi(engine);
+  if (multi == NULL) return;
+  curl_multi_cleanup(engine->multi);
+  engine->multi = multi;
+  engine->curl_wake = -1;
 }
 
 /* When step must run at the latest; negative: never by itself. */
 static double due(const bmwi_engine *engine) {
   if (engine->first != NULL) return 0;
   double wake = engine->curl_wake;
-  if (engine->paused > 0 && (wake < 0 || engine->heap[0]->wake < wake))
+  if (engine->under_way > 0 && (wake < 0 || engine->heap[0]->wake < wake))
     wake = engine->heap[0]->wake;
   return wake;
 }
@@ -524,20 +586,15 @@ void bmwi_engine_step(bmwi_engine *engine, double seconds) {
   double left = bmwi_engine_timeout(engine);
   if (seconds < 0 || (left >= 0 && left < seconds)) seconds = left;
   poll_serve(engine, seconds);
-  int running, messages;
+  int messages;
   if (engine->curl_wake >= 0 && engine->curl_wake <= bmwi_now()) {
     engine->curl_wake = -1;
-    curl_multi_socket_action(engine->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    act(engine, CURL_SOCKET_TIMEOUT, 0);
   }
   CURLMsg *message;
   while ((message = curl_multi_info_read(engine->multi, &messages)) != NULL)
     if (message->msg == CURLMSG_DONE)
       collect(engine, message->easy_handle, message->data.result);
-  double now = bmwi_now();
-  while (engine->paused > 0 && engine->heap[0]->wake <= now) {
-    bmwi_transfer *t = engine->heap[0];
-    heap_remove(engine, t);
-    queue_add(engine, t);
-  }
+  serve_due(engine);
   engine->armed = -2; /* an expired timer stays readable until it is set anew */
 }

@@ -60,6 +60,9 @@ bmwi_engine *bmwi_engine_new(void);
 /* Every transfer must have been released before. */
 void bmwi_engine_free(bmwi_engine *engine);
 
+/* What libcurl says of itself and its TLS library, once an engine was made. */
+const char *bmwi_engine_version(void);
+
 /* Whether this process made the engine (false in a forked child). */
 bool bmwi_engine_mine(const bmwi_engine *engine);
 

@@ -78,7 +78,8 @@ static bool even_out(lua_State *L) {
         double value = lua_tonumber(L, -1);
         if (!isfinite(value)) return false;
 #if LUA_VERSION_NUM >= 503
-        if (!lua_isinteger(L, -1) && value == floor(value) && fabs(value) <= 9007199254740992.0) {
+        if (!lua_isinteger(L, -1) && fabs(value) <= 9007199254740992.0 &&
+            (double)(lua_Integer)value == value) {
           lua_pop(L, 1);
           bmwi_push_whole(L, value);
           replace = true;

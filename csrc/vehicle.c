@@ -113,7 +113,7 @@ static int car_image(lua_State *L) {
         return luaL_error(L, "field 'view': a word such as FRONTSIDE or DASHBOARD expected");
       if (size) {
         double pixels = lua_tonumber(L, -1);
-        if (!(pixels >= 1 && pixels <= 10000 && pixels == floor(pixels)))
+        if (!(pixels >= 1 && pixels <= 10000 && pixels == (int)pixels))
           return luaL_error(L, "field '%s': whole pixels from 1 to 10000 expected", name);
         char text[16];
         snprintf(text, sizeof text, "%.0f", pixels);
@@ -313,7 +313,7 @@ static int car_flash_lights(lua_State *L) {
   int index;
   bool has = field(L, "count");
   double count = has ? lua_tonumber(L, -1) : 0;
-  if (has && !(count >= 1 && count <= 100 && count == floor(count)))
+  if (has && !(count >= 1 && count <= 100 && count == (int)count))
     return luaL_error(L, "field 'count': a whole number from 1 to 100 expected");
   bmwi_op *op = command(L, "LIGHT_FLASH", &index);
   if (has) {

@@ -1,0 +1,136 @@
+-- bmwi.cli: the command line. main() reads the arguments, runs one command, and turns whatever
+-- happens into an exit code; the parts are in bmwi/cli/*.lua.
+
+local bmwi = require "bmwi"
+local args = require "bmwi.cli.args"
+local commands = require "bmwi.cli.commands"
+local config = require "bmwi.cli.config"
+local fail = require "bmwi.cli.fail"
+local help = require "bmwi.cli.help"
+local output = require "bmwi.cli.output"
+local session = require "bmwi.cli.session"
+
+local cli = {}
+
+-- What people type for a command that has another name.
+local SYNONYMS = {
+  cars = "vehicles", car = "vehicles", list = "vehicles", trip = "trips", profile =
+  "charging-profile", chargingprofile = "charging-profile", charging = "charging-profile",
+  map = "range-map", rangemap = "range-map", range = "range-map", navigation = "soc",
+  battery = "soc", lights = "flash", light = "flash", honk = "horn", heat = "climate",
+  ["climate-now"] = "climate", ["charge-now"] = "charge", locate = "find", finder = "find",
+  send = "poi", ["send-poi"] = "poi", destination = "destinations", picture = "image",
+  auth = "login", check = "doctor", version = "--version", simulator = "demo",
+}
+
+local function unknown_command(name)
+  local names = {}
+  for known in pairs(commands) do names[#names + 1] = known end
+  table.sort(names)
+  local close = SYNONYMS[name:lower()] or args.closest(name, names)
+  fail.usage("unknown command " .. name,
+    close and ("Did you mean: bmwi %s?"):format(close) or "All commands: bmwi help")
+end
+
+local function run(ctx, argv)
+  local parsed, message, hint = args.parse(argv, commands)
+  if not parsed then fail.usage(message, hint) end
+  ctx.options, ctx.args = parsed.options, parsed.positional
+  ctx.out = output.new(parsed.options)
+  local out, name = ctx.out, parsed.command
+  if parsed.options.version then return out:line("bmwi " .. bmwi._VERSION) end
+  if name == "help" then
+    name = ctx.args[1] or parsed.options.help and name or nil
+    parsed.options.help = true
+  end
+  if parsed.options.help then
+    if name and not commands[name] then unknown_command(name) end
+    return out:write(name and help.command(commands, name, out) or help.main(commands, out))
+  end
+  if not name then
+    io.stderr:write(help.main(commands, out))
+    return 2
+  end
+  local command = commands[name]
+  if not command then unknown_command(name) end
+  if #ctx.args > command.most then
+    fail.usage(("too many arguments for `bmwi %s`: %s"):format(name,
+      output.clean(ctx.args[command.most + 1])), ("See: bmwi %s --help"):format(name))
+  elseif #ctx.args < (command.least or 0) then
+    fail.usage(("`bmwi %s` needs an argument"):format(name),
+      "Usage: bmwi " .. command.usage)
+  end
+  if parsed.options.wait and parsed.options["no-wait"] then
+    fail.usage("--wait and --no-wait do not go together")
+  end
+  local loaded, settings = pcall(config.load, parsed.options)
+  if loaded then
+    ctx.settings = settings
+  elseif command.tolerant and fail.is(settings) then
+    ctx.config_failure = settings -- the doctor tells about it
+  else
+    error(settings, 0)
+  end
+  local code = command.run(ctx)
+  out:finish()
+  return code
+end
+
+local function interrupted(ctx)
+  local hint
+  if ctx.sending then
+    hint = ctx.sending .. ": it was sent, or may have been. The car may still carry it out; "
+      .. "look with `bmwi status`."
+  end
+  return { message = "interrupted", code = "interrupted" }, hint
+end
+
+-- Tells what went wrong; returns the exit code.
+local function report(ctx, argv, reason)
+  local out = ctx.out
+  if not out then -- the arguments themselves were wrong
+    local options = {}
+    for _, argument in ipairs(argv) do
+      if argument == "--json" or argument == "-j" then options.json = true end
+    end
+    out = output.new(options)
+  end
+  local failure, hint = reason, nil
+  if not fail.is(reason) then
+    if tostring(reason):find("interrupted!", 1, true) then
+      failure, hint = interrupted(ctx)
+    else
+      failure = { message = "internal error: " .. tostring(reason), code = "internal" }
+    end
+  elseif failure.code == "cancelled" then
+    failure, hint = interrupted(ctx)
+  else
+    local info = failure.info
+    hint = info.hint or fail.ADVICE[failure.code]
+    if info.retry_after and failure.code == "rate_limited" then
+      hint = ("Try again in %.0f seconds."):format(math.ceil(info.retry_after))
+    elseif tostring(info.description):find("dlat", 1, true) then
+      hint = "Set position = LAT,LON in the configuration file, or BMWI_POSITION, to about where "
+        .. "the car is."
+    end
+  end
+  local exit = fail.EXIT[failure.code] or 1
+  out:failure(failure, exit, hint)
+  return exit
+end
+
+--- Runs the command line once.
+---@param argv string[] the arguments, without the program's name
+---@return integer exit 0 done, 1 error, 2 usage, 3 outcome unknown, 4 log-in needed, 5 rate
+--- limited, 6 time-out while waiting, 7 the car refused, 130 interrupted
+function cli.main(argv)
+  bmwi.sys.no_core() -- passwords and tokens pass through this process
+  local ctx = {}
+  local ran, result = pcall(run, ctx, argv)
+  local code = ran and (result or 0) or report(ctx, argv, result)
+  local closed, reason = pcall(session.close, ctx)
+  if not closed and code == 0 then code = report(ctx, argv, reason) end
+  return code
+end
+
+return cli

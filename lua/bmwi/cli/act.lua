@@ -1,0 +1,321 @@
+-- bmwi.cli.act: the commands that make the car do something, and the waiting for it.
+-- A command is sent once. What became of it is said as far as it is known, and the event id of the
+-- last one is kept beside the token (0600), so that `bmwi wait` can go on where a run stopped.
+
+local bmwi = require "bmwi"
+local cjson = require("cjson").new()
+local wait = require "bmwi.wait"
+local fail = require "bmwi.cli.fail"
+local session = require "bmwi.cli.session"
+local views = require "bmwi.cli.views"
+local units = require "bmwi.units"
+
+local act = {}
+
+local WAIT_SECONDS = 240 -- cars were seen to need more than a minute, and never with no coverage
+
+-- By command: the service, the method, and what is said about it.
+local ACTIONS = {
+  lock = { service = "DOOR_LOCK", method = "lock_doors", doing = "Lock the doors" },
+  unlock = { service = "DOOR_UNLOCK", method = "unlock_doors", doing = "Unlock the doors",
+    danger = "This unlocks all doors of %s. Are you in sight of the car?" },
+  flash = { service = "LIGHT_FLASH", method = "flash_lights", doing = "Flash the lights" },
+  horn = { service = "HORN_BLOW", method = "blow_horn", doing = "Blow the horn" },
+  climate = { service = "CLIMATE_NOW", method = "climate_now", doing = "Start the climate" },
+  charge = { service = "CHARGE_NOW", method = "charge_now", doing = "Start charging" },
+  find = { service = "VEHICLE_FINDER", method = "find", doing = "Find the car" },
+  ["charging-profile"] = { service = "CHARGING_CONTROL", method = "set_charging_profile",
+    doing = "Set the charging schedule" },
+}
+
+local function event_path(ctx, service)
+  return ("%s.%s.%s"):format(ctx.settings.token_file, service, ctx.car:vin())
+end
+
+local function remember(ctx, service, execution)
+  local kept = cjson.encode({ eventId = execution.eventId, serviceType = service })
+  local saved, message = bmwi.sys.write_private(event_path(ctx, service), kept)
+  if not saved then ctx.out:remark("The event could not be saved: " .. tostring(message)) end
+end
+
+local function forget(ctx, service)
+  os.remove(event_path(ctx, service))
+end
+
+local function recall(ctx, service)
+  local bytes = bmwi.sys.read_private(event_path(ctx, service))
+  local read, kept = pcall(cjson.decode, bytes or "")
+  if read and type(kept) == "table" and type(kept.eventId) == "string" then
+    return { serviceType = service, eventId = kept.eventId, status = "INITIATED" }
+  end
+end
+
+-- The result for scripts: without the event id, which gives away a part of the VIN.
+local function report(ctx, name, execution, text)
+  if ctx.out.json then
+    ctx.out:document({ command = name, serviceType = execution.serviceType,
+      status = execution.status, extendedStatus = execution.extendedStatus })
+  else
+    ctx.out:line(text)
+  end
+end
+
+-- How a wait ended without an execution: by the wait's code, the failure's code, what is said, and
+-- whether the event is over. Every other code means that the looking itself failed.
+local ENDS = {
+  not_executed = { "not_executed", "the car has not carried it out", over = true },
+  timed_out = { "timed_out", "the car did not answer the server in time", over = true },
+  timeout = { "timed_out", "no outcome yet" },
+  unknown = { "unknown", "nobody knows whether the car has done it" },
+}
+
+local function unended(name, doing, message, code, info)
+  info = info or {}
+  local ending = ENDS[code] or { "unknown", "sent, but its outcome could not be read" }
+  -- The wait's messages go on with advice for programs after a semicolon.
+  local reason = tostring(message):match("^[^;]*")
+  if info.last_error then reason = tostring(info.last_error.message)
+  elseif ending.over then reason = tostring(info.last_status)
+  elseif code == "timeout" then reason = "the last news was " .. tostring(info.last_status)
+  end
+  if not ending.over then
+    info.hint = ("It was sent, and the car may do it, or have done it. Do not send it again "
+      .. "before you know. Look: bmwi status. Go on waiting: bmwi wait %s"):format(name)
+  end
+  fail.raise(("%s: %s (%s)"):format(doing, ending[2], reason), ending[1], info)
+end
+
+-- Waits for an execution and says how it ended.
+local function follow(ctx, name, execution, doing, service)
+  local out = ctx.out
+  local started = bmwi.sys.monotonic()
+  local ended, message, code, info = wait.for_execution(ctx.car, execution, {
+    timeout = ctx.settings.timeout or WAIT_SECONDS,
+    interval = ctx.settings.interval,
+    on_update = function(update, text)
+      local news = update and update.status or "no news (" .. tostring(text) .. ")"
+      out:progress(("%s: %s"):format(doing, tostring(news)), bmwi.sys.monotonic() - started)
+    end,
+  })
+  out:progress_end()
+  ctx.sending = nil
+  if not ended and code == "cancelled" then
+    ctx.sending = doing
+    fail.raise(message, code)
+  end
+  if ended or (ENDS[code] and ENDS[code].over) then forget(ctx, service) end
+  if not ended then unended(name, doing, message, code, info) end
+  local text = ("%s: done by the car (%s)."):format(doing, tostring(ended.status))
+  local extended = type(ended.extendedStatus) == "table" and ended.extendedStatus or {}
+  if extended.result == "STATUS_NOT_CHANGED" then
+    text = text .. " It reports that nothing has changed by it."
+  end
+  report(ctx, name, ended, text)
+end
+
+local function send(ctx, action, ...)
+  local car = ctx.car
+  -- From here on nobody can promise that nothing was sent.
+  ctx.sending = action.doing
+  local execution, message, code, info = fail.input(car[action.method], car, ...)
+  if not execution and code ~= "unknown" and code ~= "cancelled" then ctx.sending = nil end
+  return execution, message, code, info
+end
+
+-- The server wants the answer to the account's security question (SmartPhoneUtil-A-2013).
+local function wants_secret(code, info)
+  return code == "forbidden" and info ~= nil
+    and tostring(info.description):find("secretKnowledge", 1, true) ~= nil
+end
+
+local function unlock(ctx, action)
+  local answer = ctx.settings.security_answer
+  local execution, message, code, info = send(ctx, action, answer and { secret = answer } or nil)
+  if execution or not wants_secret(code, info) then return execution, message, code, info end
+  info.hint = "This account must give the answer to its security question: set security_answer "
+    .. "in the configuration file or BMWI_SECURITY_ANSWER."
+  if answer or not (ctx.out.tty_in and ctx.out.tty_err) then return nil, message, code, info end
+  -- The server refused the first one, so it was not carried out: this is no repetition.
+  ctx.out:progress_end()
+  local typed, problem, cancelled = bmwi.sys.read_secret("Answer to your security question: ")
+  if not typed then fail.raise(problem, cancelled) end
+  return send(ctx, action, { secret = typed })
+end
+
+local function confirm(ctx, action)
+  if not action.danger or ctx.options.yes then return end
+  local out = ctx.out
+  if not (out.tty_in and out.tty_err) then
+    fail.usage("a dangerous command needs --yes where nobody can be asked")
+  end
+  local name = session.name(ctx.vehicle) or ctx.car:vin()
+  if not out:confirm(action.danger:format(name)) then
+    fail.raise("not confirmed; nothing was sent", "declined")
+  end
+end
+
+local function perform(ctx, name, call)
+  local action, out = ACTIONS[name], ctx.out
+  out:progress(action.doing .. ": sending")
+  local execution, message, code, info = call(action)
+  if not execution then
+    -- A server that broke down over it, or a gateway before it, may have passed it on.
+    if code == "server" then code = "unknown" end
+    if code == "unknown" then forget(ctx, action.service) end
+    if code == "forbidden" then code = "refused" end
+    fail.raise(("%s: %s"):format(action.doing, tostring(message)), code, info)
+  end
+  remember(ctx, action.service, execution)
+  if ctx.options["no-wait"] then
+    report(ctx, name, execution, ("%s: sent (%s). How it ends: bmwi wait %s")
+      :format(action.doing, tostring(execution.status), name))
+    return
+  end
+  out:progress(("%s: %s"):format(action.doing, tostring(execution.status)), 0)
+  execution.serviceType = execution.serviceType or action.service
+  follow(ctx, name, execution, action.doing, action.service)
+end
+
+local function simple(name)
+  return function(ctx)
+    if not ctx.options.yes and ACTIONS[name].danger and not (ctx.out.tty_in and ctx.out.tty_err)
+    then
+      confirm(ctx, ACTIONS[name]) -- refuses before anything goes over the wire
+    end
+    session.car(ctx)
+    confirm(ctx, ACTIONS[name])
+    perform(ctx, name, function(action)
+      if name == "unlock" then return unlock(ctx, action) end
+      if name == "flash" and ctx.options.count then
+        return send(ctx, action, { count = ctx.options.count })
+      end
+      return send(ctx, action)
+    end)
+  end
+end
+
+for _, name in ipairs { "lock", "unlock", "flash", "horn", "climate", "charge", "find" } do
+  act[name] = simple(name)
+end
+
+local function read_file(path)
+  if path == "-" then return io.read("*a") or "" end
+  local handle, message = io.open(path, "rb")
+  if not handle then fail.usage("cannot read " .. message) end
+  local text = handle:read("*a")
+  handle:close()
+  return text or ""
+end
+
+-- lua-cjson's null stands for an absent member here, as in the module's answers.
+local function without_null(value)
+  if type(value) ~= "table" then return value end
+  for name, member in pairs(value) do
+    if member == cjson.null then value[name] = nil else without_null(member) end
+  end
+  return value
+end
+
+--- bmwi charging-profile set FILE: shows what changes, sends the whole schedule, waits.
+function act.set_profile(ctx, path)
+  local read, profile = pcall(cjson.decode, read_file(path))
+  if not read or type(profile) ~= "table" then
+    fail.usage(path .. " is not a JSON object",
+      "Begin with what the car has: bmwi charging-profile get --json > profile.json")
+  end
+  without_null(profile)
+  if not views.root(profile) then
+    fail.usage(path .. " has neither weeklyPlanner nor twoTimesTimer",
+      "Begin with what the car has: bmwi charging-profile get --json > profile.json")
+  end
+  local car = session.car(ctx)
+  if not ctx.out.quiet and not ctx.out.json then
+    local before = fail.check(car:charging_profile())
+    local changes = views.changes(before, profile)
+    if #changes == 0 then
+      ctx.out:line("The car has this schedule already; it is sent again.")
+    else
+      ctx.out:columns({ "Changes", "Before", "After" }, changes)
+    end
+  end
+  perform(ctx, "charging-profile", function(action) return send(ctx, action, profile) end)
+end
+
+--- bmwi wait SERVICE
+function act.wait(ctx)
+  local name = ctx.args[1]
+  local action = ACTIONS[name]
+  if not action then
+    for command, candidate in pairs(ACTIONS) do
+      if candidate.service == name then name, action = command, candidate end
+    end
+  end
+  if not action then
+    local names = {}
+    for command in pairs(ACTIONS) do names[#names + 1] = command end
+    table.sort(names)
+    fail.usage(("there is no command %s to wait for"):format(tostring(name)),
+      "One of: " .. table.concat(names, ", "))
+  end
+  session.car(ctx)
+  local execution = recall(ctx, action.service)
+  if not execution then
+    ctx.out:remark(("No %s sent from here is open: this follows the last one of the car.")
+      :format(name))
+    execution = fail.check(ctx.car:execution(action.service))
+    execution.serviceType = action.service
+  end
+  follow(ctx, name, execution, action.doing, action.service)
+end
+
+local function coordinate(name, text, limit)
+  local number = units.number(text)
+  if not number or number < -limit or number > limit then
+    fail.usage(("%s must be a number from %d to %d"):format(name, -limit, limit))
+  end
+  return number
+end
+
+--- bmwi poi LAT,LON --name TEXT
+function act.poi(ctx)
+  local options = ctx.options
+  local lat, lon = options.lat, options.lon
+  if ctx.args[1] then
+    if lat or lon then fail.usage("give LAT,LON or --lat and --lon, not both") end
+    lat, lon = ctx.args[1]:match("^%s*([^,%s]+)%s*,%s*([^,%s]+)%s*$")
+    if not lat then fail.usage("the position must be LAT,LON, such as 48.1769,11.5569") end
+  end
+  if lat == nil or lon == nil then
+    fail.usage("where? Give LAT,LON or --lat and --lon",
+      'Example: bmwi poi 48.1769,11.5569 --name "BMW Welt"')
+  end
+  local poi = {
+    lat = coordinate("the latitude", lat, 90), lon = coordinate("the longitude", lon, 180),
+    name = options.name, street = options.street, city = options.city, country = options.country,
+    postalCode = options["postal-code"], additionalInfo = options.info,
+  }
+  local car, out = session.car(ctx), ctx.out
+  out:progress("Send the destination: sending")
+  ctx.sending = "Send the destination"
+  local sent, message, code, info = fail.input(car.send_poi, car, poi)
+  if not sent then
+    if code == "server" then code = "unknown" end
+    if code ~= "unknown" and code ~= "cancelled" then ctx.sending = nil end
+    if code == "unknown" then
+      info = info or {}
+      info.hint = "The car may have got it. Look with `bmwi destinations` before you send it again."
+    end
+    fail.raise("Send the destination: " .. tostring(message),
+      code == "forbidden" and "refused" or code, info)
+  end
+  ctx.sending = nil
+  out:progress_end()
+  if out.json then
+    out:document({ command = "poi", sent = true, poi = poi })
+  else
+    out:line(("The destination %s was sent to the car. The service does not tell when it arrives.")
+      :format(poi.name and ('"' .. poi.name .. '"') or ("%s, %s"):format(poi.lat, poi.lon)))
+  end
+end
+
+return act

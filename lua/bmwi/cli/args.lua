@@ -1,0 +1,201 @@
+-- bmwi.cli.args: the options, and the reading of the command's arguments.
+-- Secrets have no options on purpose: every user of a machine can read a process's arguments.
+
+local args = {}
+
+-- `value` names the option's value in the help; `kind` says how it is checked.
+args.OPTIONS = {
+  json = { short = "j", text = "print one JSON document" },
+  vin = { value = "VIN", text = "which car (default: the account's only car)" },
+  units = { value = "UNITS", choice = { "metric", "imperial", "us" },
+    text = "metric, imperial, or us (imperial with US gallons)" },
+  output = { short = "o", value = "FILE", text = "write the result to FILE" },
+  wait = { text = "wait until the car has done it (the default)" },
+  ["no-wait"] = { text = "only send the command; `bmwi wait` follows it later" },
+  timeout = { value = "SECONDS", kind = "positive", text = "how long to wait for the car (240)" },
+  interval = { value = "SECONDS", kind = "positive", text = "pause between two looks at it (3)" },
+  yes = { short = "y", text = "do not ask before a dangerous command" },
+  quiet = { short = "q", text = "no progress and no remarks" },
+  verbose = { short = "v", text = "tell on standard error what goes over the wire" },
+  ["no-color"] = { text = "no colour (also: NO_COLOR=1, TERM=dumb)" },
+  config = { value = "FILE", text = "the configuration file" },
+  region = { value = "REGION", text = "rest_of_world, usa or china" },
+  ["base-url"] = { value = "URL", text = "the server's address, instead of a region" },
+  ["ca-file"] = { value = "FILE", text = "trust the authorities in this PEM file" },
+  ["request-timeout"] = { value = "SECONDS", kind = "positive",
+    text = "limit for each request (30)" },
+  help = { short = "h", text = "show help" },
+  version = { text = "show the version" },
+
+  format = { value = "FORMAT", text = "text, geojson, kml or svg",
+    choice = { "text", "geojson", "kml", "svg" } },
+  count = { value = "N", kind = "count", text = "how often the lights flash" },
+  name = { value = "TEXT", text = "what the car shows as the name" },
+  lat = { value = "DEGREES", kind = "number", text = "latitude, south is negative" },
+  lon = { value = "DEGREES", kind = "number", text = "longitude, west is negative" },
+  street = { value = "TEXT", text = "street and number" },
+  city = { value = "TEXT", text = "city" },
+  country = { value = "TEXT", text = "country" },
+  ["postal-code"] = { value = "TEXT", text = "postal code" },
+  info = { value = "TEXT", text = "more text for the driver" },
+  view = { value = "VIEW", text = "FRONTSIDE, FRONT, REARSIDE, REAR, SIDE, DASHBOARD, ..." },
+  width = { value = "PIXELS", kind = "count", text = "width of the picture" },
+  height = { value = "PIXELS", kind = "count", text = "height of the picture" },
+}
+
+-- Options that every command takes, in the order of the help.
+args.COMMON = {
+  "json", "units", "vin", "output", "quiet", "verbose", "no-color", "config", "region", "base-url",
+  "ca-file", "request-timeout", "help",
+}
+
+local SHORT = {}
+for name, option in pairs(args.OPTIONS) do
+  if option.short then SHORT[option.short] = name end
+end
+
+-- Words people try as options for secrets.
+local SECRET = { "password", "secret", "token", "api%-key", "^key$", "answer", "basic", "^pass" }
+local SECRET_HINT = "Secrets are never given as arguments, where others can read them. Use the "
+  .. "configuration file, the environment (BMWI_PASSWORD, ...) or the prompt: bmwi help login"
+
+-- Number of single-letter edits between two words, two letters swapped being one of them
+-- (the restricted Damerau-Levenshtein distance).
+local function distance(a, b)
+  local rows = { [0] = {} }
+  for j = 0, #b do rows[0][j] = j end
+  for i = 1, #a do
+    rows[i] = { [0] = i }
+    for j = 1, #b do
+      local change = rows[i - 1][j - 1] + (a:byte(i) == b:byte(j) and 0 or 1)
+      local least = math.min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, change)
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        least = math.min(least, rows[i - 2][j - 2] + 1)
+      end
+      rows[i][j] = least
+    end
+  end
+  return rows[#a][#b]
+end
+
+--- The word of a list that was probably meant.
+---@param word string
+---@param known string[]
+---@return string|nil word
+function args.closest(word, known)
+  local best, least = nil, math.max(1, math.floor(#word / 3)) + 1
+  for _, candidate in ipairs(known) do
+    local far = distance(word:lower(), candidate)
+    if #word >= 3 and candidate:sub(1, #word) == word:lower() then far = math.min(far, 1) end
+    if far < least then best, least = candidate, far end
+  end
+  return best
+end
+
+local function unknown_option(name, allowed)
+  for _, pattern in ipairs(SECRET) do
+    if name:lower():find(pattern) then return nil, "unknown option --" .. name, SECRET_HINT end
+  end
+  local names = {}
+  for known in pairs(allowed) do names[#names + 1] = known end
+  table.sort(names)
+  local close = args.closest(name, names)
+  return nil, "unknown option --" .. name, close and ("Did you mean --%s?"):format(close)
+end
+
+local CHECKS = {
+  number = function(value) return value, "a number" end,
+  positive = function(value) return value and value > 0 and value, "a number above 0" end,
+  count = function(value)
+    return value and value >= 1 and value == math.floor(value) and value, "a whole number above 0"
+  end,
+}
+
+local function convert(name, option, text)
+  if option.choice then
+    for _, word in ipairs(option.choice) do
+      if text == word then return text end
+    end
+    return nil, ("--%s must be one of: %s"):format(name, table.concat(option.choice, ", "))
+  end
+  if option.kind then
+    -- tonumber also takes "nan", "inf" and hexadecimal on some Luas.
+    local number = text:find("^[-+]?[%d.]+$") and tonumber(text) or nil
+    local value, wanted = CHECKS[option.kind](number)
+    if not value then return nil, ("--%s must be %s"):format(name, wanted) end
+    return value
+  end
+  if text == "" then return nil, ("--%s must not be empty"):format(name) end
+  return text
+end
+
+-- Splits one argument: option name and value text | nil for a positional argument.
+local function option_of(argument)
+  local long, equals, value = argument:match("^%-%-([%w][%w-_]*)(=?)(.*)$")
+  if long then return (long:gsub("_", "-")), equals == "=" and value or nil end
+  -- A southern latitude or western longitude begins with a minus sign but is no option.
+  if argument:find("^%-[%a]") then
+    local letter, rest = argument:match("^%-(%a)(.*)$")
+    return SHORT[letter] or letter, rest ~= "" and rest or nil, not SHORT[letter]
+  end
+end
+
+--- Reads the arguments.
+---@param argv string[]
+---@param commands table<string,table> each with `options`, an array of option names
+---@return table|nil result {command = name or nil, positional = array, options = by long name}
+---@return string|nil message
+---@return string|nil hint
+function args.parse(argv, commands)
+  local result = { positional = {}, options = {} }
+  local index, only_positional = 0, false
+  local pending = {}
+  while index < #argv do
+    index = index + 1
+    local argument = argv[index]
+    local name, value, bad
+    if not only_positional then name, value, bad = option_of(argument) end
+    if argument == "--" and not only_positional then
+      only_positional = true
+    elseif name == nil then
+      if result.command == nil then
+        result.command = argument
+      else
+        result.positional[#result.positional + 1] = argument
+      end
+    else
+      local option = args.OPTIONS[name]
+      if bad then return nil, "unknown option -" .. name end
+      if not option then return unknown_option(name, args.OPTIONS) end
+      if option.value and value == nil then
+        index = index + 1
+        value = argv[index]
+        if value == nil then return nil, ("--%s needs a value: %s"):format(name, option.value) end
+      elseif not option.value and value ~= nil then
+        return nil, ("--%s takes no value"):format(name)
+      end
+      if option.value then
+        local message
+        value, message = convert(name, option, value)
+        if value == nil then return nil, message end
+      end
+      result.options[name] = value or true
+      pending[#pending + 1] = name
+    end
+  end
+  local command = commands[result.command]
+  if command then
+    local allowed = { version = true }
+    for _, name in ipairs(args.COMMON) do allowed[name] = true end
+    for _, name in ipairs(command.options or {}) do allowed[name] = true end
+    for _, name in ipairs(pending) do
+      if not allowed[name] then
+        return nil, ("--%s does not go with `bmwi %s`"):format(name, result.command),
+          ("See: bmwi %s --help"):format(result.command)
+      end
+    end
+  end
+  return result
+end
+
+return args

@@ -1,0 +1,99 @@
+-- bmwi.cli.commands: every command as data: what it takes, what its help says, what runs it.
+-- `car` adds the options of a command that the car carries out. `most` is the largest number of
+-- arguments.
+
+local act = require "bmwi.cli.act"
+local demo = require "bmwi.cli.demo"
+local doctor = require "bmwi.cli.doctor"
+local read = require "bmwi.cli.read"
+
+local CAR = { "wait", "no-wait", "timeout", "interval", "yes" }
+
+local function with_car(...)
+  local list = { ... }
+  for _, name in ipairs(CAR) do list[#list + 1] = name end
+  return list
+end
+
+local commands = {
+  vehicles = { run = read.vehicles, most = 0,
+    summary = "the cars of the account and what they offer",
+    examples = { { "bmwi vehicles" }, { "bmwi vehicles --json | jq -r '.[].vin'" } } },
+  status = { run = read.status, most = 0,
+    summary = "locks, doors, battery, range, mileage, position",
+    examples = { { "bmwi status" }, { "bmwi status --units imperial" },
+      { "bmwi status --json | jq .chargingLevelHv" } } },
+  trips = { run = read.trips, most = 1, usage = "trips [last|all]",
+    summary = "the last trip, and all trips beside other drivers",
+    examples = { { "bmwi trips" }, { "bmwi trips last --units imperial" } } },
+  ["charging-profile"] = { run = read.charging_profile, most = 2,
+    usage = "charging-profile [get | set FILE]", options = with_car(),
+    summary = "show or set the charging schedule",
+    examples = { { "bmwi charging-profile" },
+      { "bmwi charging-profile get --json -o profile.json", "then change the file, and" },
+      { "bmwi charging-profile set profile.json" } } },
+  destinations = { run = read.destinations, most = 0, options = { "format" },
+    summary = "the destinations sent to the car",
+    examples = { { "bmwi destinations" }, { "bmwi destinations --format kml -o places.kml" } } },
+  ["range-map"] = { run = read.range_map, most = 0, options = { "format" },
+    summary = "how far the car comes, as table or picture",
+    examples = { { "bmwi range-map" }, { "bmwi range-map --format svg -o range.svg" },
+      { "bmwi range-map --format geojson" } } },
+  soc = { run = read.soc, most = 0, summary = "battery: charge and greatest charge in kWh",
+    examples = { { "bmwi soc" }, { "bmwi soc --json | jq .socMax" } } },
+  image = { run = read.image, most = 0, options = { "view", "width", "height" },
+    summary = "a picture of the car (PNG)",
+    examples = { { "bmwi image --view SIDE --width 800 --height 600 -o car.png" } } },
+
+  lock = { run = act.lock, most = 0, options = with_car(), summary = "lock the doors",
+    examples = { { "bmwi lock" }, { "bmwi lock --no-wait && bmwi wait lock" } } },
+  unlock = { run = act.unlock, most = 0, options = with_car(),
+    summary = "unlock the doors; asks first",
+    note = "Where nobody can be asked it needs --yes. If the account wants the answer to its "
+      .. "security question,\nset security_answer in the configuration file or "
+      .. "BMWI_SECURITY_ANSWER.",
+    examples = { { "bmwi unlock" }, { "bmwi unlock --yes" } } },
+  flash = { run = act.flash, most = 0, options = with_car("count"), summary = "flash the lights",
+    examples = { { "bmwi flash" }, { "bmwi flash --count 2" } } },
+  horn = { run = act.horn, most = 0, options = with_car(),
+    summary = "blow the horn, where the car's country allows it",
+    examples = { { "bmwi horn" } } },
+  climate = { run = act.climate, most = 0, options = with_car(),
+    summary = "start the climate control; there is no stop",
+    examples = { { "bmwi climate" } } },
+  charge = { run = act.charge, most = 0, options = with_car(),
+    summary = "start charging now, when plugged in",
+    examples = { { "bmwi charge" } } },
+  find = { run = act.find, most = 0, options = with_car(),
+    summary = "have the car report its position",
+    examples = { { "bmwi find && bmwi status" } } },
+  poi = { run = act.poi, most = 1, usage = "poi LAT,LON [--name TEXT] ...",
+    options = { "lat", "lon", "name", "street", "city", "country", "postal-code", "info" },
+    summary = "send a destination to the car",
+    examples = { { 'bmwi poi 48.1769,11.5569 --name "BMW Welt" --city "M\195\188nchen"' } } },
+  wait = { run = act.wait, most = 1, least = 1, usage = "wait COMMAND",
+    options = { "timeout", "interval" },
+    summary = "wait for a command sent before",
+    note = "COMMAND is lock, unlock, flash, horn, climate, charge, find or charging-profile.",
+    examples = { { "bmwi wait lock" } } },
+
+  login = { run = read.login, most = 0, summary = "log in anew and keep the token",
+    note = "User name, password, API key and API secret come from the configuration file, the\n"
+      .. "environment (BMWI_USERNAME, BMWI_PASSWORD, BMWI_API_KEY, BMWI_API_SECRET or BMWI_BASIC)\n"
+      .. "or a prompt. There are no options for them.",
+    examples = { { "bmwi login --region usa" } } },
+  logout = { run = read.logout, most = 0, summary = "forget the kept token",
+    examples = { { "bmwi logout" } } },
+  doctor = { run = doctor.run, most = 0, tolerant = true, summary = "check the set-up step by step",
+    examples = { { "bmwi doctor" } } },
+  demo = { run = demo.run, most = 0, summary = "a tour of everything with the simulator",
+    examples = { { "bmwi demo" }, { "bmwi demo --output range.svg" } } },
+  get = { run = read.get, most = 1, least = 1, usage = "get PATH",
+    summary = "the answer of any path of the service, as JSON",
+    note = "{vin} in PATH stands for the car's VIN.",
+    examples = { { "bmwi get /webapi/v1/user/vehicles/{vin}/status" } } },
+  help = { most = 1, usage = "help [COMMAND]", summary = "show help",
+    examples = { { "bmwi help lock" } } },
+}
+
+return commands

@@ -1,0 +1,221 @@
+-- bmwi.cli.demo: a tour of everything, against the simulator. It starts the simulator, uses the
+-- account of the API's description, touches no file but the picture, and leaves no process.
+
+local bmwi = require "bmwi"
+local geo = require "bmwi.geo"
+local wait = require "bmwi.wait"
+local fail = require "bmwi.cli.fail"
+local render = require "bmwi.cli.render"
+local session = require "bmwi.cli.session"
+local views = require "bmwi.cli.views"
+
+local demo = {}
+
+local ACCOUNT = { username = "whatever@example.com", password = "p4ssw0rd", api_key = "key",
+  api_secret = "secret" }
+local PICTURE = "./range-map.svg"
+local SPEED = 5 -- how much faster than a real car the simulated one is
+
+local function exists(path)
+  local handle = io.open(path, "rb")
+  if handle then handle:close() end
+  return handle ~= nil
+end
+
+local function quoted(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+local function simulator()
+  local named = os.getenv("BMWI_SIM")
+  if named and named ~= "" then
+    if not exists(named) then
+      fail.raise("there is no simulator at BMWI_SIM=" .. named, "config")
+    end
+    return named
+  end
+  if exists("build/bmwi-sim") then return "build/bmwi-sim" end
+  for folder in (os.getenv("PATH") or ""):gmatch("[^:]+") do
+    if exists(folder .. "/bmwi-sim") then return folder .. "/bmwi-sim" end
+  end
+  fail.raise("the simulator bmwi-sim was not found", "config",
+    { hint = "In a copy of the source `make demo` builds and finds it; else set BMWI_SIM." })
+end
+
+-- Starts the simulator. Closing the pipe ends it: that is what --tied means.
+local function start()
+  local cert, key, ca = os.getenv("BMWI_SIM_CERT"), os.getenv("BMWI_SIM_KEY"),
+    os.getenv("BMWI_CA_FILE")
+  local command = ("exec %s --tied --speed %d"):format(quoted(simulator()), SPEED)
+  local tls = cert and key and ca and exists(cert) and exists(key) and exists(ca)
+  if tls then command = ("%s --tls %s %s"):format(command, quoted(cert), quoted(key)) end
+  local pipe, message = io.popen(command, "r")
+  if not pipe then fail.raise("cannot start the simulator: " .. tostring(message), "error") end
+  local line = pipe:read("*l")
+  local url = line and line:match("listening on (https?://%S+)")
+  if not url then
+    pipe:close()
+    fail.raise("the simulator did not start", "error")
+  end
+  return pipe, url, tls and ca or nil
+end
+
+local function copy(value)
+  if type(value) ~= "table" then return value end
+  local twin = {}
+  for key, member in pairs(value) do twin[key] = copy(member) end
+  return twin
+end
+
+-- Sends a command and waits; shows each status as it comes.
+local function command(ctx, doing, execution, ...)
+  fail.check(execution, ...)
+  local out, began = ctx.out, bmwi.sys.monotonic()
+  local words = { tostring(execution.status) }
+  -- Elsewhere than on a terminal the line at the end says it all.
+  local function show()
+    if out.one_line then out:progress(("  %s: %s"):format(doing, table.concat(words, ", "))) end
+  end
+  show()
+  local ended, message, code, info = wait.for_execution(ctx.car, execution, {
+    timeout = 60, interval = 0.2,
+    on_update = function(update)
+      if not update then return end
+      words[#words + 1] = tostring(update.status)
+      show()
+    end,
+  })
+  out:progress_end()
+  fail.check(ended, message, code, info)
+  out:line(("  %s: %s, after %.1f s"):format(doing, table.concat(words, ", "),
+    bmwi.sys.monotonic() - began))
+end
+
+local function both(kind, value, decimals)
+  return ("%s = %s"):format(render.measure("metric", kind, value, decimals),
+    render.measure("imperial", kind, value, decimals))
+end
+
+-- The stations of the tour: {heading, function}.
+local TOUR = {
+  { "Log in", function(ctx)
+    fail.check(ctx.client:login())
+    local token = ctx.client:token()
+    ctx.out:line(("  Logged in as %s. The log-in is good for %d hours; allowed: %s."):format(
+      ACCOUNT.username, math.floor((token.expires_at - os.time()) / 3600 + 0.5), token.scope))
+  end },
+  { "The cars of this account", function(ctx)
+    local list = fail.check(ctx.client:vehicles())
+    ctx.vehicle = list[1]
+    ctx.car = ctx.client:vehicle(list[1].vin)
+    ctx.out:columns(views.VEHICLE_HEADS, views.vehicles(list), "  ")
+    ctx.out:line()
+    ctx.out:pairs(views.abilities(list[1]), "  ")
+  end },
+  { "How the car is", function(ctx)
+    local status = fail.check(ctx.car:status())
+    local rows = render.status(status, "metric")
+    for _, row in ipairs(rows) do
+      if row[1] == "Mileage" then row[2] = both("distance", status.mileage, 0)
+      elseif row[1] == "Electric range" then
+        row[2] = both("distance", status.remainingRangeElectric, 0)
+      end
+    end
+    ctx.level = status.chargingLevelHv
+    ctx.out:pairs(rows, "  ")
+  end },
+  { "The last trip", function(ctx)
+    local trip = fail.check(ctx.car:last_trip())
+    local rows = render.last_trip(trip, "metric")
+    for _, row in ipairs(rows) do
+      if row[1] == "Distance" then row[2] = both("distance", trip.totalDistance)
+      elseif row[1] == "Electric use" then row[2] = both("electric", trip.avgElectricConsumption)
+      end
+    end
+    ctx.out:pairs(rows, "  ")
+  end },
+  { "All trips, beside all other drivers", function(ctx)
+    local all = fail.check(ctx.car:all_trips())
+    ctx.out:columns(render.COMPARED_HEADS, render.compared(all, "metric"), "  ")
+    ctx.out:line()
+    ctx.out:pairs(render.all_trips(all, "metric"), "  ")
+  end },
+  { "The charging schedule: read, changed, sent, read again", function(ctx)
+    local before = fail.check(ctx.car:charging_profile())
+    ctx.out:pairs(views.profile(before), "  ")
+    local wanted = copy(before)
+    local plan = wanted.weeklyPlanner
+    plan.timer2.timerEnabled = not plan.timer2.timerEnabled
+    plan.timer2.departureTime = plan.timer2.departureTime == "09:15" and "13:00" or "09:15"
+    plan.timer2.weekdays = { "SATURDAY", "SUNDAY" }
+    ctx.out:line()
+    command(ctx, "Set the schedule", ctx.car:set_charging_profile(wanted))
+    local after = fail.check(ctx.car:charging_profile())
+    ctx.out:columns({ "Changed in the car", "Before", "Now" }, views.changes(before, after), "  ")
+  end },
+  { "Destinations sent to the car before", function(ctx)
+    ctx.out:columns(views.DESTINATION_HEADS,
+      views.destinations(fail.check(ctx.car:destinations())), "  ")
+  end },
+  { "How far the car comes, as the crow flies", function(ctx)
+    local map = fail.check(ctx.car:range_map())
+    ctx.out:columns(views.RANGE_HEADS, views.range_map(map, "metric"), "  ")
+    local path = ctx.picture
+    local picture = fail.check(geo.svg(map, { title = "Range of the " .. ctx.vehicle.model }))
+    local handle, message = io.open(path, "wb")
+    if not handle then fail.raise("cannot write " .. message, "file") end
+    local written, problem = handle:write(picture)
+    if not (handle:close() and written) then
+      fail.raise(("cannot write %s: %s"):format(path, tostring(problem)), "file")
+    end
+    ctx.out:line("  The picture is in " .. path)
+  end },
+  { "The battery", function(ctx)
+    ctx.out:pairs(render.soc(fail.check(ctx.car:navigation()), ctx.level), "  ")
+  end },
+  { "Flash the lights and lock the doors", function(ctx)
+    command(ctx, "Flash the lights", ctx.car:flash_lights { count = 2 })
+    command(ctx, "Lock the doors", ctx.car:lock_doors())
+    local status = fail.check(ctx.car:status())
+    ctx.out:pairs({ render.status(status, "metric")[1] }, "  ")
+  end },
+  { "Send a destination to the car", function(ctx)
+    fail.check(ctx.car:send_poi { lat = 51.4997, lon = -0.1246, name = "Big Ben",
+      street = "Bridge Street", city = "London", country = "United Kingdom",
+      postalCode = "SW1A 2JR" })
+    ctx.out:line("  Sent. The car's destinations are now:")
+    ctx.out:columns(views.DESTINATION_HEADS,
+      views.destinations(fail.check(ctx.car:destinations())), "  ")
+  end },
+}
+
+local function tour(ctx, url, ca_file)
+  local out = ctx.out
+  out:line(("The simulator runs at %s%s."):format(url,
+    ca_file and ", with a certificate that bmwi checks" or ""))
+  local options = { base_url = url, ca_file = ca_file }
+  for name, value in pairs(ACCOUNT) do options[name] = value end
+  ctx.client = bmwi.new(options)
+  for number, station in ipairs(TOUR) do
+    out:line()
+    out:heading(("%d. %s"):format(number, station[1]))
+    station[2](ctx)
+    io.stdout:flush()
+  end
+  out:line()
+end
+
+--- bmwi demo
+function demo.run(ctx)
+  if ctx.out.json then fail.usage("the demo is for people; it has no JSON form") end
+  -- Here --output names the picture; the tour itself goes to the screen.
+  ctx.picture, ctx.out.file = ctx.out.file or PICTURE, nil
+  local pipe, url, ca_file = start()
+  local done, reason = pcall(tour, ctx, url, ca_file)
+  session.close(ctx)
+  pipe:close()
+  if not done then error(reason, 0) end
+  ctx.out:line("That was all; the simulator has ended. Your own car: bmwi help")
+end
+
+return demo

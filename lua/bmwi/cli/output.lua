@@ -1,0 +1,217 @@
+-- bmwi.cli.output: all that reaches the screen. Results go to standard output (or --output),
+-- progress and errors to standard error. Text from the server is cleaned before it is shown to a
+-- person, so that no answer can steer the terminal.
+
+local bmwi = require "bmwi"
+local json = require "bmwi.cli.json"
+local fail = require "bmwi.cli.fail"
+
+local output = {}
+
+local Output = {}
+Output.__index = Output
+
+local PAINT = { bold = "\27[1m", dim = "\27[2m", red = "\27[31m", green = "\27[32m",
+  yellow = "\27[33m" }
+
+--- Text that is safe on a terminal: control characters become "?".
+---@param value any
+---@return string text
+function output.clean(value)
+  return (tostring(value):gsub("[%z\1-\31\127]", "?"):gsub("\194[\128-\159]", "?"))
+end
+
+-- Columns a text takes: its UTF-8 characters (wide ones are counted as one).
+local function width(text)
+  return #text:gsub("[\128-\191]", "")
+end
+
+local function pad(text, columns)
+  return text .. (" "):rep(columns - width(text))
+end
+
+--- Where this run writes to, and how.
+---@param options table the flags
+---@return table output
+function output.new(options)
+  local no_color, term = os.getenv("NO_COLOR"), os.getenv("TERM")
+  local dumb = term == nil or term == "" or term == "dumb"
+  local plain = options["no-color"] or dumb or (no_color ~= nil and no_color ~= "")
+  return setmetatable({
+    json = options.json or false,
+    quiet = options.quiet or false,
+    file = options.output,
+    tty_in = bmwi.sys.isatty(0), tty_out = bmwi.sys.isatty(1), tty_err = bmwi.sys.isatty(2),
+    color_out = not plain and not options.output and bmwi.sys.isatty(1),
+    color_err = not plain and bmwi.sys.isatty(2),
+    one_line = not dumb and bmwi.sys.isatty(2),
+    parts = {},
+  }, Output)
+end
+
+--- Colours a text of the result, where colours are wanted.
+function Output:paint(kind, text)
+  if not self.color_out then return text end
+  return PAINT[kind] .. text .. "\27[0m"
+end
+
+--- Writes bytes of the result.
+function Output:write(bytes)
+  if self.file then
+    self.parts[#self.parts + 1] = bytes
+    return
+  end
+  self:progress_end()
+  local written, message = io.stdout:write(bytes)
+  if not written then fail.raise("cannot write the result: " .. tostring(message), "file") end
+end
+
+--- Writes one line of the result.
+function Output:line(text)
+  self:write((text or "") .. "\n")
+end
+
+--- Ends the result: writes the file of --output, or flushes.
+function Output:finish()
+  self:progress_end()
+  if self.file then
+    local handle, message = io.open(self.file, "wb")
+    if not handle then fail.raise("cannot write " .. message, "file") end
+    local written, problem = handle:write(table.concat(self.parts))
+    local closed, late = handle:close()
+    if not written or not closed then
+      fail.raise(("cannot write %s: %s"):format(self.file, problem or late), "file")
+    end
+    self:remark("Written to " .. self.file)
+    return
+  end
+  local flushed, message = io.stdout:flush()
+  if not flushed then fail.raise("cannot write the result: " .. tostring(message), "file") end
+end
+
+--- The result as JSON.
+---@param value any
+---@param name? string the member this value was
+function Output:document(value, name)
+  self:line(json.encode(value, self.tty_out or self.file ~= nil, name))
+end
+
+--- A heading.
+function Output:heading(text)
+  self:line(self:paint("bold", output.clean(text)))
+end
+
+--- Lines of label and value, the values aligned.
+---@param rows table[] each {label, value[, paint]}
+---@param indent? string
+function Output:pairs(rows, indent)
+  local widest = 0
+  for _, row in ipairs(rows) do widest = math.max(widest, width(row[1])) end
+  for _, row in ipairs(rows) do
+    local value = output.clean(row[2])
+    self:line((indent or "") .. pad(row[1], widest + 2)
+      .. (row[3] and self:paint(row[3], value) or value))
+  end
+end
+
+--- A table with a heading line.
+---@param heads string[]
+---@param rows table[] arrays of cells
+---@param indent? string
+function Output:columns(heads, rows, indent)
+  local widest = {}
+  for i, head in ipairs(heads) do widest[i] = width(head) end
+  for _, row in ipairs(rows) do
+    for i = 1, #heads do widest[i] = math.max(widest[i], width(output.clean(row[i]))) end
+  end
+  local function line_of(row)
+    local cells = {}
+    for i = 1, #heads do
+      local text = output.clean(row[i])
+      cells[i] = i < #heads and pad(text, widest[i]) or text
+    end
+    return (indent or "") .. table.concat(cells, "  ")
+  end
+  self:line(self:paint("bold", line_of(heads)))
+  for _, row in ipairs(rows) do self:line(line_of(row)) end
+end
+
+--- A remark for people, on standard error; nothing with --quiet.
+function Output:remark(text)
+  if self.quiet then return end
+  self:progress_end()
+  io.stdout:flush()
+  io.stderr:write(output.clean(text), "\n")
+end
+
+--- Shows how far a command is: one line that changes on a terminal, plain lines elsewhere.
+---@param text string
+---@param seconds? number since it began; shown on a terminal
+function Output:progress(text, seconds)
+  if self.quiet then return end
+  text = output.clean(text)
+  if self.one_line then
+    io.stderr:write("\r\27[K", text, seconds and (" (%.0f s)"):format(seconds) or "")
+    self.open_line = true
+  elseif text ~= self.last_progress then
+    io.stderr:write(text, "\n")
+  end
+  self.last_progress = text
+  io.stderr:flush()
+end
+
+--- Shows on a terminal that something is under way; nothing elsewhere.
+function Output:busy(text)
+  if self.one_line then self:progress(text) end
+end
+
+--- Takes the progress line away.
+function Output:progress_end()
+  if self.open_line then
+    io.stderr:write("\r\27[K")
+    self.open_line = false
+  end
+end
+
+--- Reports a failure on standard error, as JSON with --json.
+---@param failure table {message, code, info}
+---@param exit integer the exit code
+---@param hint? string
+function Output:failure(failure, exit, hint)
+  self:progress_end()
+  io.stdout:flush()
+  if self.json then
+    local info = failure.info or {}
+    io.stderr:write(json.encode({ error = {
+      message = failure.message, code = failure.code, exit = exit, hint = hint,
+      status = info.status, api_code = info.api_code, description = info.description,
+      retry_after = info.retry_after,
+    } }), "\n")
+    return
+  end
+  local label = self.color_err and PAINT.red .. "bmwi:\27[0m " or "bmwi: "
+  io.stderr:write(label, output.clean(failure.message), "\n")
+  if hint then io.stderr:write("  ", output.clean(hint), "\n") end
+end
+
+--- Asks a yes-or-no question on the terminal. Only "y" or "yes" is a yes.
+function Output:confirm(question)
+  self:progress_end()
+  io.stderr:write(output.clean(question), " [y/N] ")
+  io.stderr:flush()
+  local answer = io.stdin:read("*l")
+  return answer ~= nil and answer:lower():match("^%s*ye?s?%s*$") ~= nil
+end
+
+--- Asks for a text on the terminal.
+---@return string|nil answer
+function Output:ask(question)
+  self:progress_end()
+  io.stderr:write(question, ": ")
+  io.stderr:flush()
+  local answer = io.stdin:read("*l")
+  answer = answer and answer:match("^%s*(.-)%s*$")
+  return answer ~= "" and answer or nil
+end
+
+return output

@@ -1,0 +1,205 @@
+-- bmwi.cli.read: the commands that only read, and the log-in.
+
+local units = require "bmwi.units"
+local geo = require "bmwi.geo"
+local fail = require "bmwi.cli.fail"
+local act = require "bmwi.cli.act"
+local render = require "bmwi.cli.render"
+local session = require "bmwi.cli.session"
+local views = require "bmwi.cli.views"
+
+local read = {}
+
+local function system(ctx)
+  return ctx.settings.units or "metric"
+end
+
+-- An answer as JSON, in the wanted units.
+local function document(ctx, answer, name)
+  if system(ctx) ~= "metric" then
+    answer = units.imperial(answer, system(ctx) == "us" and "us" or "uk")
+  end
+  ctx.out:document(answer, name)
+end
+
+local function title(ctx, words)
+  local name = session.name(ctx.vehicle) or ctx.car:vin()
+  ctx.out:heading(("%s, %s"):format(words, name))
+end
+
+--- bmwi vehicles
+function read.vehicles(ctx)
+  local list = fail.check(session.open(ctx):vehicles())
+  if ctx.out.json then return document(ctx, list, "vehicles") end
+  if #list == 0 then return ctx.out:line("This account has no car.") end
+  ctx.out:columns(views.VEHICLE_HEADS, views.vehicles(list))
+  for _, vehicle in ipairs(render.tables(list)) do
+    ctx.out:line()
+    ctx.out:heading(session.name(vehicle))
+    ctx.out:pairs(views.abilities(vehicle))
+  end
+end
+
+--- bmwi status
+function read.status(ctx)
+  local status = fail.check(session.car(ctx):status())
+  if ctx.out.json then return document(ctx, status) end
+  title(ctx, "Status")
+  ctx.out:pairs(render.status(status, system(ctx)))
+end
+
+--- bmwi trips [last|all]
+function read.trips(ctx)
+  local which = ctx.args[1]
+  if which ~= nil and which ~= "last" and which ~= "all" then
+    fail.usage("trips takes `last`, `all` or nothing")
+  end
+  local car, out = session.car(ctx), ctx.out
+  local last = which ~= "all" and fail.check(car:last_trip()) or nil
+  local all = which ~= "last" and fail.check(car:all_trips()) or nil
+  if out.json then
+    if which then return document(ctx, last or all) end
+    return document(ctx, { lastTrip = last, allTrips = all })
+  end
+  if last then
+    title(ctx, "Last trip")
+    out:pairs(render.last_trip(last, system(ctx)))
+  end
+  if last and all then out:line() end
+  if all then
+    title(ctx, "All trips")
+    local rows = render.compared(all, system(ctx))
+    if #rows > 0 then out:columns(render.COMPARED_HEADS, rows) end
+    out:line()
+    out:pairs(render.all_trips(all, system(ctx)))
+  end
+end
+
+--- bmwi charging-profile [get | set FILE]
+function read.charging_profile(ctx)
+  local what, file = ctx.args[1] or "get", ctx.args[2]
+  if what == "set" then
+    if not file then
+      fail.usage("charging-profile set needs a FILE, or - for standard input")
+    end
+    return act.set_profile(ctx, file)
+  elseif what ~= "get" then
+    fail.usage("charging-profile takes `get` or `set FILE`")
+  elseif file then
+    fail.usage("charging-profile get takes no FILE; --output FILE writes one")
+  end
+  local profile = fail.check(session.car(ctx):charging_profile())
+  if ctx.out.json then return ctx.out:document(profile) end
+  title(ctx, "Charging schedule")
+  ctx.out:pairs(views.profile(profile))
+end
+
+-- The two commands whose answer can be drawn on a map. True when it was.
+local function drawn(ctx, answer, words)
+  local format = ctx.options.format
+  if not format or format == "text" then return false end
+  if ctx.out.json and format ~= "geojson" then
+    fail.usage(("--json and --format %s do not go together"):format(format))
+  end
+  local name = session.name(ctx.vehicle)
+  local text = fail.check(geo[format](answer, { title = name and words .. ", " .. name or words }))
+  ctx.out:write(text)
+  if text:sub(-1) ~= "\n" then ctx.out:write("\n") end
+  return true
+end
+
+--- bmwi destinations
+function read.destinations(ctx)
+  local list = fail.check(session.car(ctx):destinations())
+  if drawn(ctx, list, "Destinations") then return end
+  if ctx.out.json then return ctx.out:document(list, "destinations") end
+  title(ctx, "Destinations sent to the car")
+  if #list == 0 then return ctx.out:line("None.") end
+  ctx.out:columns(views.DESTINATION_HEADS, views.destinations(list))
+end
+
+--- bmwi range-map
+function read.range_map(ctx)
+  local map = fail.check(session.car(ctx):range_map())
+  if drawn(ctx, map, "Range") then return end
+  if ctx.out.json then return ctx.out:document(map) end
+  title(ctx, "Range as the crow flies")
+  local rows = views.range_map(map, system(ctx))
+  if #rows == 0 then return ctx.out:line("The car reports no range map.") end
+  ctx.out:columns(views.RANGE_HEADS, rows)
+  if ctx.out.tty_out then
+    ctx.out:remark("A picture: bmwi range-map --format svg --output range.svg")
+  end
+end
+
+--- bmwi soc
+function read.soc(ctx)
+  local answer = fail.check(session.car(ctx):navigation())
+  if ctx.out.json then return ctx.out:document(answer) end
+  title(ctx, "Battery")
+  ctx.out:pairs(render.soc(answer))
+end
+
+-- "%41" and "+" of a query back to characters.
+local function decode(text)
+  return (text:gsub("+", " "):gsub("%%(%x%x)", function(hex)
+    return string.char(tonumber(hex, 16))
+  end))
+end
+
+--- bmwi get PATH
+function read.get(ctx)
+  local path = ctx.args[1]
+  if not path or path:sub(1, 1) ~= "/" then
+    fail.usage("get needs a PATH that begins with /",
+      "Example: bmwi get /webapi/v1/user/vehicles")
+  end
+  local client = session.open(ctx)
+  if path:find("{vin}", 1, true) then
+    path = path:gsub("{vin}", (session.car(ctx):vin():gsub("%%", "%%%%")))
+  end
+  local before, question = path:match("^([^?]*)%??(.*)$")
+  local query
+  for name, value in question:gmatch("([^&=]+)=?([^&]*)") do
+    query = query or {}
+    query[decode(name)] = decode(value)
+  end
+  ctx.out:document(fail.check(fail.input(client.get, client, before, query)))
+end
+
+--- bmwi image
+function read.image(ctx)
+  if not ctx.options.output and ctx.out.tty_out then
+    fail.usage("a picture is no text: give --output FILE")
+  end
+  if ctx.out.json then fail.usage("a picture has no JSON form") end
+  local car, options = session.car(ctx), ctx.options
+  ctx.out:write(fail.check(fail.input(car.image, car,
+    { view = options.view, width = options.width, height = options.height })))
+end
+
+--- bmwi login
+function read.login(ctx)
+  local client = session.open(ctx, true)
+  fail.check(client:login())
+  local token = client:token() or {}
+  if ctx.out.json then
+    return ctx.out:document({ server = session.server(ctx.settings), scope = token.scope,
+      expires_at = token.expires_at, token_file = ctx.settings.token_file })
+  end
+  ctx.out:line("Logged in at " .. session.server(ctx.settings))
+  ctx.out:pairs({
+    { "Scope", tostring(token.scope or render.ABSENT) },
+    { "Valid until", token.expires_at and render.clock(token.expires_at) or render.ABSENT },
+    { "Kept in", ctx.settings.token_file .. " (readable by you only)" },
+  })
+end
+
+--- bmwi logout
+function read.logout(ctx)
+  fail.check(session.store(ctx.settings):clear())
+  if ctx.out.json then return ctx.out:document({ token_file = ctx.settings.token_file }) end
+  ctx.out:line("The saved log-in is gone: " .. ctx.settings.token_file)
+end
+
+return read

@@ -1,0 +1,229 @@
+-- bmwi.cli.session: from settings to a client and a car: the saved log-in, the prompts, the VIN.
+
+local bmwi = require "bmwi"
+local store = require "bmwi.store"
+local fail = require "bmwi.cli.fail"
+local output = require "bmwi.cli.output"
+local render = require "bmwi.cli.render"
+
+local session = {}
+
+-- A token that ends sooner than this is renewed, and only one process should do that at a time.
+local MARGIN = 120 -- seconds
+
+-- Settings that go to bmwi.new as they are, under the name it uses.
+local PASSED = {
+  region = "region", base_url = "base_url", navigation_url = "navigation_url",
+  token_url = "token_url", token_path = "token_path", scope = "scope", username = "username",
+  password = "password", api_key = "api_key", api_secret = "api_secret", basic = "basic",
+  ca_file = "ca_file", proxy = "proxy", user_agent = "user_agent", poi_field = "poi_field",
+  position = "position", request_timeout = "timeout", connect_timeout = "connect_timeout",
+  retries = "retries",
+}
+
+-- What a log-in needs; `secret` is asked for without echo.
+local NEEDED = {
+  { name = "username", prompt = "User name (e-mail)" },
+  { name = "password", prompt = "Password", secret = true },
+  { name = "api_key", prompt = "API key", secret = true, unless = "basic" },
+  { name = "api_secret", prompt = "API secret", secret = true, unless = "basic" },
+}
+
+--- The settings that a log-in lacks.
+---@return table[] rows {name, prompt, secret}
+function session.lacking(settings)
+  local rows = {}
+  for _, row in ipairs(NEEDED) do
+    if not settings[row.name] and not (row.unless and settings[row.unless]) then
+      rows[#rows + 1] = row
+    end
+  end
+  return rows
+end
+
+--- The server, for people and for telling saved log-ins apart.
+function session.server(settings)
+  return settings.base_url or bmwi.regions[settings.region]
+end
+
+local function need_server(settings)
+  if not session.server(settings) then
+    fail.raise("no server is set", "config", { hint = "Give --base-url URL or --region "
+      .. "rest_of_world|usa|china, or set one in the configuration file. Without any server: "
+      .. "`bmwi demo`." })
+  end
+end
+
+-- Asks for what a log-in lacks, or says how to give it.
+local function complete(ctx)
+  local settings = ctx.settings
+  local lacking = session.lacking(settings)
+  if #lacking == 0 then return end
+  if not (ctx.out.tty_in and ctx.out.tty_err) then
+    local names = {}
+    for i, row in ipairs(lacking) do names[i] = row.name end
+    fail.raise("a log-in is needed, but not known: " .. table.concat(names, ", "), "login",
+      { hint = ("Set them in the configuration file (%s), or in the environment (BMWI_%s, ...), "
+        .. "or run `bmwi login` on a terminal."):format(settings.path or "--config FILE",
+        names[1]:upper()) })
+  end
+  for _, row in ipairs(lacking) do
+    local answer
+    if row.secret then
+      local message, code
+      ctx.out:progress_end()
+      answer, message, code = bmwi.sys.read_secret(row.prompt .. ": ")
+      if not answer then fail.raise(message, code) end
+    else
+      answer = ctx.out:ask(row.prompt)
+    end
+    if not answer or answer == "" then fail.raise("nothing was typed", "login") end
+    settings[row.name] = answer
+  end
+end
+
+-- One line for each event of --verbose; the module has taken the secrets out already.
+local function teller(out)
+  return function(event, fields)
+    local names, words = {}, {}
+    for name in pairs(fields or {}) do names[#names + 1] = tostring(name) end
+    table.sort(names)
+    for _, name in ipairs(names) do
+      local value = fields[name]
+      if type(value) == "number" and value % 1 ~= 0 then value = ("%.3f"):format(value) end
+      if type(value) ~= "table" then
+        words[#words + 1] = ("%s=%s"):format(name, output.clean(value))
+      end
+    end
+    out:progress_end()
+    io.stderr:write(("bmwi: %s %s\n"):format(tostring(event), table.concat(words, " ")))
+  end
+end
+
+--- Whether a token will do for a while. One that does not tell its end does, until it is refused.
+---@param token table|nil
+---@param margin? number seconds that it should last at least; default 120
+function session.fresh(token, margin)
+  if not token then return false end
+  return token.expires_at == nil or token.expires_at > os.time() + (margin or MARGIN)
+end
+local fresh = session.fresh
+
+local function usable(token)
+  return token ~= nil and (token.refresh_token ~= nil or fresh(token))
+end
+
+--- The store of the log-in that belongs to the settings.
+function session.store(settings)
+  return store.new(settings.token_file,
+    { server = session.server(settings), username = settings.username })
+end
+
+-- The kept token; a file that others can reach is an error, any other absence is none.
+local function kept_token(kept)
+  local token, message, code = kept:load()
+  if token then return token end
+  if code == "insecure" then
+    fail.raise(kept.path .. " may be read or changed by others", "config",
+      { hint = "It holds your log-in. Run: chmod 600 " .. kept.path })
+  elseif code == "file" then
+    fail.raise(message, code)
+  end
+end
+
+--- Makes the client. Several runs at once renew the token once: whoever comes first holds the
+-- lock, the others wait and read the new token.
+---@param ctx table settings, options, out; gets ctx.client
+---@param again? boolean do not use the saved log-in
+---@return userdata client
+function session.open(ctx, again)
+  if ctx.client then return ctx.client end
+  local settings = ctx.settings
+  need_server(settings)
+  local kept = session.store(settings)
+  local token = not again and kept_token(kept) or nil
+  if not usable(token) then
+    complete(ctx) -- before the lock: a person at a prompt must not hold up others
+    kept = session.store(settings)
+  end
+  if not fresh(token) then
+    ctx.lock = kept:lock(settings.request_timeout or 30)
+    if not again then token = kept:load() or token end
+    if fresh(token) then session.unlock(ctx) end
+  end
+  ctx.out:busy("Asking " .. session.server(settings))
+  local options = {
+    token = usable(token) and token or nil,
+    log = ctx.options.verbose and teller(ctx.out) or nil,
+  }
+  for setting, option in pairs(PASSED) do options[option] = settings[setting] end
+  -- Half of a pair is of no use; with a kept log-in it is also no fault.
+  for _, pair in ipairs { { "username", "password" }, { "api_key", "api_secret" } } do
+    if not (options[pair[1]] and options[pair[2]]) then
+      options[pair[1]], options[pair[2]] = nil, nil
+    end
+  end
+  options.on_token = function(new)
+    local saved, problem = kept:save(new)
+    session.unlock(ctx)
+    if not saved then ctx.out:remark("The log-in could not be saved: " .. tostring(problem)) end
+  end
+  ctx.client = fail.input(bmwi.new, options)
+  return ctx.client
+end
+
+--- Lets other processes renew the token.
+function session.unlock(ctx)
+  if ctx.lock then ctx.lock:unlock() end
+  ctx.lock = nil
+end
+
+--- Ends the client.
+function session.close(ctx)
+  session.unlock(ctx)
+  if ctx.client then ctx.client:close() end
+  ctx.client = nil
+end
+
+--- The name of a car for people: model and number plate, or the VIN.
+function session.name(vehicle)
+  if not vehicle then return nil end
+  local words = {}
+  for _, member in ipairs { "model", "licensePlate" } do
+    if type(vehicle[member]) == "string" then words[#words + 1] = vehicle[member] end
+  end
+  return #words > 0 and table.concat(words, ", ") or tostring(vehicle.vin)
+end
+
+--- The car of this run: --vin, BMWI_VIN, the configuration, or the account's only car.
+---@param ctx table gets ctx.car, and ctx.vehicle, its entry in the list, where that was read
+---@return userdata car
+function session.car(ctx)
+  if ctx.car then return ctx.car end
+  local client = session.open(ctx)
+  local vin = ctx.settings.vin
+  -- The list also tells the client which region's server a car belongs to.
+  if not vin or not ctx.settings.base_url then
+    local list = render.tables(fail.check(client:vehicles()))
+    for _, vehicle in ipairs(list) do
+      if vin and vehicle.vin == vin:upper() then ctx.vehicle = vehicle end
+    end
+    if not vin and #list == 0 then fail.raise("this account has no car", "not_found") end
+    if not vin and #list > 1 then
+      local names = {}
+      for i, vehicle in ipairs(list) do
+        names[i] = ("%s (%s)"):format(tostring(vehicle.vin), session.name(vehicle))
+      end
+      fail.usage("this account has several cars: " .. table.concat(names, ", "),
+        "Say which: --vin VIN, or BMWI_VIN, or vin = VIN in the configuration file.")
+    end
+    if not vin then
+      ctx.vehicle = list[1]
+      vin = list[1].vin
+    end
+  end
+  ctx.car = fail.input(client.vehicle, client, vin)
+  return ctx.car
+end
+
+return session

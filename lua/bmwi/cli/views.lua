@@ -1,0 +1,198 @@
+-- bmwi.cli.views: the lists for people: cars, charging schedule, destinations, range map.
+
+local units = require "bmwi.units"
+local render = require "bmwi.cli.render"
+
+local views = {}
+
+local function text_of(value)
+  if value == nil or value == "" or type(value) == "table" then return "-" end
+  if type(value) == "number" then return render.digits(value, 6) end
+  return tostring(value)
+end
+
+local words = render.words
+
+views.VEHICLE_HEADS = { "VIN", "Model", "Plate", "Year", "Drive", "Colour", "Hub" }
+
+--- Table rows for client:vehicles().
+function views.vehicles(list)
+  local rows = {}
+  for i, car in ipairs(render.tables(list)) do
+    rows[i] = { text_of(car.vin), text_of(car.model), text_of(car.licensePlate),
+      text_of(car.yearOfConstruction), text_of(car.driveTrain), text_of(car.color),
+      text_of(car.hub) }
+  end
+  return rows
+end
+
+-- What a car lets one do, by its entry in the list. `chargeNow` is left out: it is
+-- NOT_SUPPORTED on every car seen, those that charge on command included.
+local ABILITIES = {
+  { "doorLock", "lock" }, { "doorUnlock", "unlock" }, { "lightFlash", "flash" },
+  { "hornBlow", "horn" }, { "climateNow", "climate" }, { "vehicleFinder", "find" },
+  { "sendPoi", "poi" }, { "chargingControl", "charging-profile" }, { "rangeMap", "range-map" },
+  { "lastDestinations", "destinations" },
+}
+
+--- Rows with what the car offers and what not.
+function views.abilities(car)
+  local can, cannot = {}, {}
+  for _, ability in ipairs(ABILITIES) do
+    local value = car[ability[1]]
+    if value == "NOT_SUPPORTED" then cannot[#cannot + 1] = ability[2]
+    elseif value ~= nil then can[#can + 1] = ability[2]
+    end
+  end
+  return {
+    { "Offers", #can > 0 and table.concat(can, ", ") or render.ABSENT },
+    { "Does not offer", #cannot > 0 and table.concat(cannot, ", ") or "-" },
+  }
+end
+
+local DAYS = { MONDAY = "Mon", TUESDAY = "Tue", WEDNESDAY = "Wed", THURSDAY = "Thu",
+  FRIDAY = "Fri", SATURDAY = "Sat", SUNDAY = "Sun" }
+
+local function weekdays(timer)
+  if type(timer.weekdays) ~= "table" then return nil end
+  local names = {}
+  for i, day in ipairs(timer.weekdays) do names[i] = DAYS[day] or text_of(day) end
+  return #names > 0 and table.concat(names, " ") or "no day"
+end
+
+local function timer_text(timer)
+  if type(timer) ~= "table" then return render.ABSENT end
+  local parts = { text_of(timer.departureTime) }
+  if timer.timerEnabled ~= nil then parts[2] = timer.timerEnabled and "on" or "off" end
+  parts[#parts + 1] = weekdays(timer)
+  return table.concat(parts, ", ")
+end
+
+local TIMERS = { { "timer1", "Departure 1" }, { "timer2", "Departure 2" },
+  { "timer3", "Departure 3" }, { "overrideTimer", "Once" } }
+
+--- The root of a charging profile and its content.
+---@return "weeklyPlanner"|"twoTimesTimer"|nil root
+---@return table|nil plan
+function views.root(profile)
+  for _, root in ipairs { "weeklyPlanner", "twoTimesTimer" } do
+    if type(profile[root]) == "table" then return root, profile[root] end
+  end
+end
+
+--- Rows for car:charging_profile().
+function views.profile(profile)
+  local root, plan = views.root(profile)
+  if not root then return { { "Charging schedule", render.ABSENT } } end
+  local rows = {
+    { "Schedule", root == "weeklyPlanner" and "weekly planner" or "two timers" },
+    { "Mode", words(plan.chargingMode) },
+    { "Preference", words(plan.chargingPreferences) },
+  }
+  local climate = plan.climatizationEnabled
+  rows[#rows + 1] = { "Climate at departure",
+    climate == nil and render.ABSENT or (climate and "on" or "off") }
+  for _, timer in ipairs(TIMERS) do
+    if plan[timer[1]] ~= nil then
+      rows[#rows + 1] = { timer[2], timer_text(plan[timer[1]]) }
+    end
+  end
+  local window = plan.preferredChargingWindow
+  if type(window) == "table" then
+    local state = ""
+    if window.enabled ~= nil then state = window.enabled and ", on" or ", off" end
+    rows[#rows + 1] = { "Charging window", ("%s to %s%s"):format(text_of(window.startTime),
+      text_of(window.endTime), state) }
+  end
+  return rows
+end
+
+local function flatten(value, path, flat)
+  if type(value) == "table" and value[1] == nil and next(value) ~= nil then
+    for name, member in pairs(value) do
+      flatten(member, path == "" and tostring(name) or path .. "." .. tostring(name), flat)
+    end
+  elseif type(value) == "table" then
+    local items = {}
+    for i, item in ipairs(value) do items[i] = text_of(item) end
+    flat[path] = #items > 0 and table.concat(items, " ") or "none"
+  else
+    flat[path] = tostring(value)
+  end
+  return flat
+end
+
+--- What differs between two charging profiles.
+---@return table[] changes each {name, before, after}, sorted by name
+function views.changes(before, after)
+  local old, new, names, rows = flatten(before, "", {}), flatten(after, "", {}), {}, {}
+  for name in pairs(old) do names[#names + 1] = name end
+  for name in pairs(new) do
+    if old[name] == nil then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    if old[name] ~= new[name] then
+      rows[#rows + 1] = { name, old[name] or "-", new[name] or "-" }
+    end
+  end
+  return rows
+end
+
+views.DESTINATION_HEADS = { "Sent", "Place", "Street", "Country", "Position" }
+
+--- Table rows for car:destinations().
+function views.destinations(list)
+  local rows = {}
+  for i, item in ipairs(render.tables(list)) do
+    local lat, lon = units.number(item.lat), units.number(item.lon)
+    local street = text_of(item.street)
+    if item.streetNumber then street = street .. " " .. text_of(item.streetNumber) end
+    rows[i] = {
+      item.createdAt and render.moment(item.createdAt) or "-",
+      text_of(item.city or item.name), street, text_of(item.country),
+      lat and lon and ("%s, %s"):format(render.digits(lat, 5), render.digits(lon, 5)) or "-",
+    }
+  end
+  return rows
+end
+
+-- Great-circle distance in km; a sphere is near enough for a range that is a forecast.
+local function kilometres(a, b)
+  local rad = math.pi / 180
+  local dlat, dlon = (b.lat - a.lat) * rad, (b.lon - a.lon) * rad
+  local h = math.sin(dlat / 2) ^ 2
+    + math.cos(a.lat * rad) * math.cos(b.lat * rad) * math.sin(dlon / 2) ^ 2
+  return 2 * 6371.0088 * math.asin(math.min(1, math.sqrt(h)))
+end
+
+local function point(value)
+  if type(value) ~= "table" then return nil end
+  local lat, lon = units.number(value.lat), units.number(value.lon)
+  return lat and lon and { lat = lat, lon = lon } or nil
+end
+
+views.RANGE_HEADS = { "Mode", "Shortest", "Mean", "Longest", "Corners" }
+
+--- Table rows for car:range_map(): how far the car comes in each mode, as the crow flies.
+function views.range_map(map, system)
+  local rows, center = {}, point(map.center)
+  for _, ring in ipairs(render.tables(map.rangemaps)) do
+    local least, most, sum, count = math.huge, 0, 0, 0
+    for _, corner in ipairs(render.tables(ring.polyline)) do
+      local at = point(corner)
+      if at and center then
+        local km = kilometres(center, at)
+        least, most, sum, count = math.min(least, km), math.max(most, km), sum + km, count + 1
+      end
+    end
+    local function show(km)
+      return count > 0 and render.measure(system, "distance", km, 0) or render.ABSENT
+    end
+    rows[#rows + 1] = { words(ring.type), show(least), show(sum / count), show(most),
+      tostring(count) }
+  end
+  return rows
+end
+
+return views

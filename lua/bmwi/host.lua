@@ -1,0 +1,146 @@
+--- Adapters: let a host's own loop carry on the work of bmwi.async.
+---
+--- Where the host can watch a descriptor, "bmwi.loop:pollfd() is readable -> bmwi.loop:step()" is
+--- all there is to it; `luv` and `cqueues` do that, elsewhere `step` is the callback to register.
+--- Where the host lets nobody watch a descriptor, `drive` steps and sleeps.
+---
+--- An error that comes out of a step is nobody's in particular: a task of `async.spawn` without
+--- `on_done` failed, or a `log` hook raised. It goes to `host.on_error(message)`, which, unless you
+--- set another function, writes it to standard error; then the work goes on. It must not raise.
+---
+--- Tasks run inside the step, so wherever the host happened to call it: a task may call bmwi and
+--- plain Lua, but no function of the host that waits or that belongs to a request (`ngx.say`,
+--- `core.msleep`, `vim.api`, ...). Call those with the results, afterwards.
+local bmwi = require("bmwi")
+local async = require("bmwi.async")
+
+local loop = bmwi.loop
+local unpack = table.unpack or unpack -- luacheck: ignore (Lua 5.1 has the global only)
+
+local MIN_PAUSE, MAX_PAUSE = 0.001, 0.01 -- seconds between two steps of `drive`
+
+local host = {}
+
+--- Told of errors that come out of a step; yours to replace.
+---@param message string with its traceback
+function host.on_error(message)
+  io.stderr:write("bmwi: ", message, "\n")
+end
+
+--- bmwi.loop:step() as a callback: it never raises, see on_error.
+function host.step()
+  local ok, message = pcall(loop.step, loop)
+  if not ok then
+    host.on_error(tostring(message))
+  end
+end
+
+local function check(value, wanted, position, name)
+  if type(value) ~= wanted then
+    error(("bad argument #%d to '%s' (%s expected, got %s)"):format(
+      position, name, wanted, type(value)), 3)
+  end
+end
+
+---@class bmwi.host.luv
+local luv = {}
+luv.__index = luv
+
+--- Takes bmwi out of uv's loop again. What is under way stays so, and waits for the next step.
+function luv:close()
+  for i = #self, 1, -1 do
+    self[i]:close()
+    self[i] = nil
+  end
+end
+
+--- Carries bmwi on in libuv's loop: luv, or Neovim (`vim.uv`, before 0.10 `vim.loop`).
+---
+--- `uv.run()` ends when nothing else keeps it and no call is under way. (A call that is started in
+--- the close callback of the loop's very last handle comes too late for that.)
+---@param uv table the module
+---@return bmwi.host.luv handle with close()
+function host.luv(uv)
+  check(uv, "table", 1, "luv")
+  local poll, prepare, idle_check = uv.new_poll(loop:pollfd()), uv.new_prepare(), uv.new_check()
+  local kept = true -- at first, so that the loop starts
+
+  local function keep_while_pending()
+    local pending = loop:timeout() ~= nil
+    if pending ~= kept then
+      kept = pending
+      uv[kept and "ref" or "unref"](poll)
+    end
+  end
+
+  poll:start("r", host.step)
+  prepare:start(keep_while_pending) -- after the timers' callbacks
+  idle_check:start(keep_while_pending) -- after those of sockets
+  prepare:unref()
+  idle_check:unref()
+  return setmetatable({ poll, prepare, idle_check }, luv)
+end
+
+---@class bmwi.host.cqueues
+local cqueues = {}
+cqueues.__index = cqueues
+
+--- Ends the thread, so that the controller's loop() can end.
+function cqueues:stop()
+  self.stopped = true
+  self.condition:signal()
+end
+
+--- Carries bmwi on in a cqueues controller, as a thread of it.
+---@param controller userdata from `cqueues.new()`
+---@return bmwi.host.cqueues handle with stop()
+function host.cqueues(controller)
+  check(controller, "userdata", 1, "cqueues")
+  local poll = require("cqueues").poll
+  local handle = setmetatable({ condition = require("cqueues.condition").new() }, cqueues)
+  controller:wrap(function()
+    while not handle.stopped do
+      poll(loop, handle.condition) -- the loop has the methods that cqueues asks for
+      host.step()
+    end
+  end)
+  return handle
+end
+
+--- Without a descriptor: runs a function as a task, and steps and sleeps
+--- until it has ended. Waits through `sleep` only, so the host goes on; many of the host's
+--- coroutines can do this at once.
+---
+---     drive(ngx.sleep, car.status, car)                                       -- nginx
+---     drive(function(s) core.msleep(math.ceil(s * 1000)) end, car.status, car) -- HAProxy
+---     drive(stdnse.sleep, car.status, car)                                    -- nmap
+---
+--- Raises what `fn` raises, with its traceback. If `sleep` raises, that comes out at once, and what
+--- was under way goes on in the steps of others.
+---@param sleep fun(seconds: number) the host's; called with 0.001 to 0.01
+---@param fn fun(...): any what to do
+---@param ... any its arguments
+---@return any ... its results
+function host.drive(sleep, fn, ...)
+  check(sleep, "function", 1, "drive")
+  check(fn, "function", 2, "drive")
+  local n, arguments = select("#", ...), { ... }
+  local results
+  async.spawn(function()
+    return fn(unpack(arguments, 1, n))
+  end, function(...)
+    results = { n = select("#", ...), ... }
+  end)
+  while not results do
+    host.step()
+    if not results then
+      sleep(math.max(MIN_PAUSE, math.min(MAX_PAUSE, loop:timeout() or MAX_PAUSE)))
+    end
+  end
+  if not results[1] then
+    error(results[2], 0)
+  end
+  return unpack(results, 2, results.n)
+end
+
+return host

@@ -1,0 +1,186 @@
+--- The battery and navigation data of car:navigation() ("misc SoC data").
+-- Owns making one shape out of the four that the server has sent over the years: long and short,
+-- `socMax` and `socmax`, `kAccReg` and `kaccReg`, numbers as text, and a state of charge that was
+-- kWh and later became per cent.
+
+local units = require "bmwi.units"
+
+local navigation = {}
+
+-- Our name, and the server's in lower case: the spellings differ in case only.
+local NUMBERS = { soc_max_kwh = "socmax", mass_kg = "vehiclemass" }
+local TEXTS = { country = "isocountrycode", drive_train = "drivetrain" }
+local FLAGS = { pending_update = "pendingupdate", vehicle_tracking = "vehicletracking" }
+local CURVES = { eco = "eco", norm = "norm", ecoEv = "ecoev", normEv = "normev" }
+-- Figures of the route planner. The server tells no units.
+local AUX_POWER = {
+  regular = "auxpowerregular",
+  eco_pro = "auxpowerecopro",
+  eco_pro_plus = "auxpowerecoproplus",
+}
+local COEFFICIENTS = {
+  acc_reg = "kaccreg",
+  dec_reg = "kdecreg",
+  acc_eco = "kacceco",
+  dec_eco = "kdececo",
+  up = "kup",
+  down = "kdown",
+}
+
+local BOOLEANS = { ["true"] = true, ["false"] = false }
+
+-- A battery just charged may show a little more than its maximum.
+local OVERFULL = 1.05
+
+local function check_answer(answer, name)
+  if type(answer) ~= "table" then
+    error(("bad argument #1 to '%s' (table expected, got %s)"):format(name, type(answer)), 3)
+  end
+end
+
+-- One sister answer was seen with a blank after a name, so blanks go as well.
+local function lower_names(answer)
+  local lower = {}
+  for key, value in pairs(answer) do
+    if type(key) == "string" then lower[(key:lower():gsub("%s+$", ""))] = value end
+  end
+  return lower
+end
+
+-- Puts the members that `names` lists into `target`, each through `read`.
+local function fill(target, lower, names, read)
+  for ours, theirs in pairs(names) do target[ours] = read(lower[theirs]) end
+  return target
+end
+
+local function text_or_nil(value)
+  if type(value) == "string" and value ~= "" then return value end
+  return nil
+end
+
+local function flag_or_nil(value)
+  if type(value) == "string" then value = BOOLEANS[value] end
+  if type(value) == "boolean" then return value end
+  return nil
+end
+
+-- Is `soc` kWh or per cent? Returns the unit and whether that is a guess. Evidence: until 2019
+-- kWh, with isoCountryCode in the answer; in November 2021 per cent, `socmax` in lower case and
+-- no isoCountryCode.
+local function soc_unit(answer, lower, soc, max, level)
+  if level and max and max > 0 then
+    local as_kwh = math.abs(100 * soc / max - level)
+    return math.abs(soc - level) < as_kwh and "percent" or "kWh", false
+  end
+  if not max then return nil end
+  if lower.isocountrycode ~= nil and soc <= max * OVERFULL then return "kWh", false end
+  if soc > max then return "percent", false end
+  local shape_of_2021 = answer.socmax ~= nil and lower.latitude ~= nil
+  return shape_of_2021 and "percent" or "kWh", true
+end
+
+--- Reads one curve: a comma list of hexadecimal numbers without 0x ("1c94,1206,d9d").
+-- What they mean is not known; they look like consumption over classes of speed.
+---@param text string
+---@return integer[]|nil numbers
+---@return string|nil message
+---@return "navigation"|nil code
+function navigation.curve(text)
+  if type(text) ~= "string" then
+    error(("bad argument #1 to 'curve' (string expected, got %s)"):format(type(text)), 2)
+  end
+  local numbers = {}
+  for item in (text .. ","):gmatch("([^,]*),") do
+    local digits = item:match("^%s*(%x+)%s*$")
+    -- Eight digits are 32 bits: more would be rounded or wrap around, depending on the Lua.
+    if not digits or #digits > 8 then
+      return nil, ("number %d of the curve is not hexadecimal"):format(#numbers + 1), "navigation"
+    end
+    numbers[#numbers + 1] = tonumber(digits, 16)
+  end
+  return numbers
+end
+
+--- Decodes an answer of car:navigation(), whichever variant it is. Every field may be absent,
+-- except that the tables `curves`, `coefficients` and `aux_power` are always there.
+--
+-- `soc_kwh`, `soc_percent`: the state of charge; one is measured, the other worked out from
+-- `soc_max_kwh`. `soc_unit`: "kWh" or "percent", the unit that the server's `soc` is in.
+-- `soc_guessed`: true when the answer does not settle the unit; give the charging level, then it
+-- does. `soc`: the bare number when not even a guess is possible.
+-- `curves`: {eco, norm, ecoEv, normEv}, arrays of integers; `unreadable`: member -> message, for
+-- curves that are no hexadecimal lists. `coefficients`, `aux_power`: the planner's figures,
+-- without a known unit. `mass_kg`, `position` {lat, lon}, `country`, `drive_train`,
+-- `pending_update`, `vehicle_tracking`.
+---@param answer table what car:navigation() returned
+---@param charging_level? number per cent, `chargingLevelHv` of a status of about the same time
+---@return table decoded
+function navigation.decode(answer, charging_level)
+  check_answer(answer, "decode")
+  if charging_level ~= nil and type(charging_level) ~= "number" then
+    error(("bad argument #2 to 'decode' (number expected, got %s)"):format(
+      type(charging_level)), 2)
+  end
+  local lower = lower_names(answer)
+  local decoded = {
+    curves = {},
+    aux_power = fill({}, lower, AUX_POWER, units.number),
+    coefficients = fill({}, lower, COEFFICIENTS, units.number),
+  }
+  fill(decoded, lower, NUMBERS, units.number)
+  fill(decoded, lower, TEXTS, text_or_nil)
+  fill(decoded, lower, FLAGS, flag_or_nil)
+
+  local lat, lon = units.number(lower.latitude), units.number(lower.longitude)
+  if lat and lon then decoded.position = { lat = lat, lon = lon } end
+
+  for ours, theirs in pairs(CURVES) do
+    local text = text_or_nil(lower[theirs])
+    if text then
+      local numbers, message = navigation.curve(text)
+      decoded.curves[ours] = numbers
+      if not numbers then
+        decoded.unreadable = decoded.unreadable or {}
+        decoded.unreadable[ours] = message
+      end
+    end
+  end
+
+  local soc, max = units.number(lower.soc), decoded.soc_max_kwh
+  if soc then
+    local unit, guessed = soc_unit(answer, lower, soc, max, charging_level)
+    decoded.soc_unit = unit
+    decoded.soc_guessed = guessed or nil
+    if unit == "kWh" then
+      decoded.soc_kwh = soc
+      if max and max > 0 then decoded.soc_percent = 100 * soc / max end
+    elseif unit == "percent" then
+      decoded.soc_percent = soc
+      if max then decoded.soc_kwh = max * soc / 100 end
+    else
+      decoded.soc = soc
+    end
+  end
+  return decoded
+end
+
+--- The battery's state of health: what it can hold today against what it could hold when new.
+-- `socMax` moves with temperature and age by itself, so look at it over weeks.
+---@param answer table what car:navigation() returned
+---@param new_kwh number usable capacity of the battery when new, kWh
+---@return number|nil percent may be above 100
+---@return string|nil message
+---@return "navigation"|nil code
+function navigation.health(answer, new_kwh)
+  check_answer(answer, "health")
+  if type(new_kwh) ~= "number" or not (new_kwh > 0 and new_kwh < math.huge) then
+    error("bad argument #2 to 'health' (a capacity in kWh above 0 expected)", 2)
+  end
+  local max = units.number(lower_names(answer).socmax)
+  if not max or max < 0 then
+    return nil, "the answer tells no maximum charge (socMax)", "navigation"
+  end
+  return 100 * max / new_kwh
+end
+
+return navigation

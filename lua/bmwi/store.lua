@@ -1,0 +1,135 @@
+-- bmwi.store: keeps one log-in (a token table) in a private file between runs.
+-- The file is 0600 from its first byte and replaced in one step, so that a reader or a second
+-- writer never sees half of it. No message of this module ever holds a token.
+
+local bmwi = require "bmwi"
+local cjson = require("cjson").new()
+
+local store = {}
+
+local Store = {}
+Store.__index = Store
+Store.__name = "bmwi.store"
+
+function Store:__tostring()
+  return "bmwi.store: " .. self.path
+end
+
+-- What is kept of a token; all else is dropped, so that nothing unknown lands on the disk.
+local MEMBERS = {
+  access_token = "string", refresh_token = "string", token_type = "string", scope = "string",
+  expires_at = "number",
+}
+-- Who a token belongs to: a token of another server or user is never handed out.
+local OWNER = { server = "string", username = "string" }
+
+local LOCK_STEP = 0.05 -- seconds between two tries for the lock
+
+local function only(members, from, where)
+  local copy = {}
+  for name, kind in pairs(members) do
+    local value = from[name]
+    if value ~= nil and type(value) ~= kind then
+      error(("%s: %s must be a %s"):format(where, name, kind), 3)
+    end
+    copy[name] = value
+  end
+  return copy
+end
+
+--- The path used when the user names none, by the XDG Base Directory Specification 0.8.
+---@return string|nil path nil when neither XDG_STATE_HOME nor HOME is set
+---@return string|nil message
+function store.default_path()
+  local state, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
+  if state and state:sub(1, 1) == "/" then return state .. "/bmwi/token.json" end
+  if home and home ~= "" then return home .. "/.local/state/bmwi/token.json" end
+  return nil, "neither XDG_STATE_HOME nor HOME is set, so there is no place for the token file"
+end
+
+--- A store on a file. Nothing is read or written yet.
+---@param path string the file; missing folders are made (0700) when the token is saved
+---@param owner? {server:string,username:string} saved beside the token; a token that was saved for
+--- another server or user is reported as missing
+---@return table store
+function store.new(path, owner)
+  if type(path) ~= "string" or path == "" then
+    error("store.new: path must be a string that is not empty", 2)
+  end
+  if owner ~= nil and type(owner) ~= "table" then
+    error("store.new: owner must be a table", 2)
+  end
+  return setmetatable({ path = path, owner = only(OWNER, owner or {}, "store.new") }, Store)
+end
+
+--- Saves a token in place of the one before.
+---@param token table {access_token, refresh_token, token_type, scope, expires_at}
+---@return true|nil saved
+---@return string|nil message
+---@return "file"|nil code
+function Store:save(token)
+  if type(token) ~= "table" or type(token.access_token) ~= "string" then
+    error("store:save: token must be a table with a string access_token", 2)
+  end
+  local kept = only(MEMBERS, token, "store:save")
+  if next(self.owner) then kept.owner = self.owner end
+  return bmwi.sys.write_private(self.path, cjson.encode(kept) .. "\n")
+end
+
+--- Reads the token.
+---@return table|nil token as it was saved
+---@return string|nil message
+---@return "missing"|"insecure"|"json"|"file"|nil code "missing": no file, or the token of another
+--- server or user; "insecure": others can read or change the file; "json": not a saved token
+function Store:load()
+  local bytes, message, code = bmwi.sys.read_private(self.path)
+  if not bytes then return nil, message, code end
+  local read, kept = pcall(cjson.decode, bytes)
+  if not read or type(kept) ~= "table" or type(kept.access_token) ~= "string" then
+    return nil, self.path .. " does not hold a saved token", "json"
+  end
+  local owner = type(kept.owner) == "table" and kept.owner or {}
+  for name in pairs(OWNER) do
+    local mine = self.owner[name]
+    if mine and owner[name] ~= mine then
+      return nil, ("%s holds a token of another %s"):format(self.path, name), "missing"
+    end
+  end
+  local token = {}
+  for name, kind in pairs(MEMBERS) do
+    if type(kept[name]) == kind then token[name] = kept[name] end
+  end
+  -- lua-cjson 2.1.0 reads every number as a float; a time is whole seconds.
+  if token.expires_at then token.expires_at = tonumber(("%.0f"):format(token.expires_at)) end
+  return token
+end
+
+--- Takes the lock that goes with this file, so that only one process renews the token.
+---@param seconds? number how long to wait for another holder; default 10, 0 is one try
+---@return userdata|nil lock let go by lock:unlock(), or when it is collected
+---@return string|nil message
+---@return "locked"|"file"|nil code
+function Store:lock(seconds)
+  if seconds ~= nil and type(seconds) ~= "number" then
+    error("store:lock: seconds must be a number", 2)
+  end
+  local deadline = bmwi.sys.monotonic() + (seconds or 10)
+  while true do
+    local lock, message, code = bmwi.sys.try_lock(self.path)
+    if lock then return lock end
+    if code ~= "locked" or bmwi.sys.monotonic() >= deadline then return nil, message, code end
+    bmwi.sleep(LOCK_STEP)
+  end
+end
+
+--- Forgets the token. A file that is not there is no error.
+---@return true|nil cleared
+---@return string|nil message
+---@return "file"|nil code
+function Store:clear()
+  local removed, message, number = os.remove(self.path)
+  if removed or number == 2 then return true end -- 2 is ENOENT
+  return nil, message, "file"
+end
+
+return store

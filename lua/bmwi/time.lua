@@ -1,0 +1,174 @@
+--- The server's dates.
+-- Owns reading all their forms into epoch seconds. Nothing here uses os.time{} or os.date: their
+-- results depend on the zone of the machine.
+--
+-- Two warnings from recorded answers. The offset of `updateTime` is the zone of the server, not of
+-- the car. And `lastTrip.date` is the clock in the car with the server's zone stuck on it: for
+-- that member use time.local_clock, never time.parse.
+
+local time = {}
+
+local DAY = 86400
+local DAYS_BEFORE = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 }
+local DAYS_IN = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+
+-- Each form: a pattern, and where its captures go. The last two captures are always the fraction
+-- of the second and the zone.
+local FORMS = {
+  { "^(%d%d%d%d)%-(%d%d)%-(%d%d)[T ](%d%d):(%d%d):(%d%d)(%.?%d*)(.*)$", "year", "month", "day" },
+  { "^(%d%d)%.(%d%d)%.(%d%d%d%d) (%d%d):(%d%d):(%d%d)(%.?%d*)(.*)$", "day", "month", "year" },
+}
+
+-- An absent member (nil) is no misuse: most members of an answer are optional.
+local function check(text, name)
+  if text ~= nil and type(text) ~= "string" then
+    error(("bad argument #1 to '%s' (string expected, got %s)"):format(name, type(text)), 3)
+  end
+end
+
+local function is_leap(year)
+  return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+end
+
+-- Days from 1970-01-01 to the first of January, Gregorian calendar throughout.
+local function days_before_year(year)
+  local y = year - 1
+  return 365 * (year - 1970) + math.floor(y / 4) - math.floor(y / 100) + math.floor(y / 400) - 477
+end
+
+local function days_in_month(year, month)
+  return DAYS_IN[month] + ((month == 2 and is_leap(year)) and 1 or 0)
+end
+
+-- nil: not a zone. false: no zone given.
+local function zone_offset(zone)
+  if zone == "" then return false end
+  if zone == "Z" or zone == " UTC" then return 0 end
+  local sign, hours, minutes = zone:match("^([+-])(%d%d):?(%d%d)$")
+  if not sign then
+    sign, hours = zone:match("^([+-])(%d%d)$")
+    minutes = "00"
+  end
+  if not sign or tonumber(hours) > 23 or tonumber(minutes) > 59 then return nil end
+  local offset = tonumber(hours) * 3600 + tonumber(minutes) * 60
+  return sign == "-" and -offset or offset
+end
+
+local function problem(text)
+  -- The text comes from the network: keep the message short and printable.
+  local shown = text:sub(1, 40):gsub("[^\32-\126]", "?")
+  return nil, ("not a date and time: '%s'"):format(shown), "time"
+end
+
+-- Returns the fields and the offset in seconds (false: none given).
+local function read(text)
+  if text == nil then return nil, "no date and time given", "time" end
+  for _, form in ipairs(FORMS) do
+    local a, b, c, hour, min, sec, fraction, zone = text:match(form[1])
+    if a then
+      local clock = { hour = tonumber(hour), min = tonumber(min), sec = tonumber(sec) }
+      clock[form[2]], clock[form[3]], clock[form[4]] = tonumber(a), tonumber(b), tonumber(c)
+      local offset = zone_offset(zone)
+      if offset == nil or (fraction ~= "" and not fraction:find("^%.%d+$"))
+        or clock.month < 1 or clock.month > 12
+        or clock.day < 1 or clock.day > days_in_month(clock.year, clock.month)
+        or clock.hour > 23 or clock.min > 59 or clock.sec > 59 then
+        return problem(text)
+      end
+      return clock, offset
+    end
+  end
+  return problem(text)
+end
+
+--- Reads a date and time in any form that BMW's servers have been seen to send:
+-- `2015-10-30T18:45:04+0100`, the same with `+01:00`, `+01` or `Z`, with a fraction of a second,
+-- without a zone (then it is UTC: `internalDataTimeUTC`), and `26.02.2018 07:19:59 UTC`.
+-- Checked strictly: there is no 31 February and no 25 o'clock.
+---@param text string|nil nil (an absent member) is answered like an unreadable text
+---@return integer|nil epoch seconds since 1970-01-01T00:00:00Z; a fraction is cut off
+---@return integer|string|nil offset the zone given, in seconds east of UTC; nil when none was
+--- given. After a failure: the message
+---@return "time"|nil code
+function time.parse(text)
+  check(text, "parse")
+  local clock, offset, code = read(text)
+  if not clock then return nil, offset, code end
+  local days = days_before_year(clock.year) + DAYS_BEFORE[clock.month] + clock.day - 1
+  if clock.month > 2 and is_leap(clock.year) then days = days + 1 end
+  local epoch = days * DAY + clock.hour * 3600 + clock.min * 60 + clock.sec
+  return epoch - (offset or 0), offset or nil
+end
+
+--- Writes epoch seconds as UTC: "2015-10-30T17:45:04Z".
+---@param epoch number seconds since 1970-01-01T00:00:00Z; a fraction is cut off
+---@return string|nil text nil outside of the years 0 to 9999
+---@return string|nil message
+---@return "time"|nil code
+function time.format(epoch)
+  if type(epoch) ~= "number" then
+    error(("bad argument #1 to 'format' (number expected, got %s)"):format(type(epoch)), 2)
+  end
+  if not (epoch >= days_before_year(0) * DAY and epoch < days_before_year(10000) * DAY) then
+    return nil, "the time is outside of the years 0 to 9999", "time"
+  end
+  local days = math.floor(epoch / DAY)
+  local rest = math.floor(epoch) - days * DAY
+  local year = 1970 + math.floor(days / 365.2425)
+  while days < days_before_year(year) do year = year - 1 end
+  while days >= days_before_year(year + 1) do year = year + 1 end
+  local day, month = days - days_before_year(year) + 1, 1
+  while day > days_in_month(year, month) do
+    day = day - days_in_month(year, month)
+    month = month + 1
+  end
+  return ("%04d-%02d-%02dT%02d:%02d:%02dZ"):format(year, month, day,
+    math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60)
+end
+
+--- How old a date is. `updateTime` tells when the car last spoke, which can be weeks ago.
+-- Not for `lastTrip.date`, whose zone is wrong.
+---@param text string|nil as for time.parse
+---@param now? number epoch seconds; default: the machine's clock
+---@return number|nil seconds negative when the date lies in the future (clocks differ: a car's
+--- data has been seen an hour ahead)
+---@return string|nil message
+---@return "time"|nil code
+function time.age(text, now)
+  if now ~= nil and type(now) ~= "number" then
+    error(("bad argument #2 to 'age' (number expected, got %s)"):format(type(now)), 2)
+  end
+  check(text, "age")
+  local epoch, message, code = time.parse(text)
+  if not epoch then return nil, message, code end
+  return (now or os.time()) - epoch
+end
+
+--- What the clock showed, whatever zone the text claims. For `lastTrip.date`, which is the
+-- car's own clock at the end of the trip with a wrong zone label (in five of five recorded pairs).
+-- Which zone that clock is in, the server does not tell.
+---@param text string|nil as for time.parse
+---@return {year:integer,month:integer,day:integer,hour:integer,min:integer,sec:integer}|nil clock
+---@return string|nil message
+---@return "time"|nil code
+function time.local_clock(text)
+  check(text, "local_clock")
+  local clock, message, code = read(text)
+  if not clock then return nil, message, code end
+  return clock
+end
+
+--- Does this date mean "never"? The server writes 1970-01-01T01:00:00+0100 as `resetDate` when
+-- the trip statistics were never reset.
+---@param text string|nil as for time.parse
+---@return boolean|nil never true for every date before 1971
+---@return string|nil message
+---@return "time"|nil code
+function time.is_never(text)
+  check(text, "is_never")
+  local epoch, message, code = time.parse(text)
+  if not epoch then return nil, message, code end
+  return epoch < 365 * DAY
+end
+
+return time

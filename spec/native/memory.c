@@ -1,0 +1,150 @@
+/*
+** Fails every allocation in turn: Lua's, bmwi's own and libcurl's. The script
+** given as the first argument is run in a fresh state each time; the first
+** allocation fails, then the second, until a run needs none that fails. Every
+** run must end with a result or an error, and give back all memory. For
+** `make memory`.
+**
+** bmwi's own calls of malloc, calloc and realloc come here by the linker's
+** --wrap; the program holds bmwi's objects instead of loading bmwi.so.
+*/
+#include <curl/curl.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int luaopen_bmwi(lua_State *L);
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *p, size_t size);
+void __real_free(void *p);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+void __wrap_free(void *p);
+
+/* The three allocators; one at a time fails. */
+enum { LUA, OWN, CURL_, ALLOCATORS };
+static const char *const names[] = {"Lua", "bmwi", "libcurl"};
+static struct {
+  long granted; /* allocations until the one that fails; negative: none will */
+  long live;    /* blocks not given back */
+} allocator[ALLOCATORS];
+
+static bool denied(int which) {
+  return allocator[which].granted >= 0 && allocator[which].granted-- == 0;
+}
+
+static void *counted(int which, void *p) {
+  allocator[which].live += p != NULL;
+  return p;
+}
+
+static void *make(int which, size_t size) {
+  return denied(which) ? NULL : counted(which, __real_malloc(size));
+}
+
+static void *make_zeroed(int which, size_t count, size_t size) {
+  return denied(which) ? NULL : counted(which, __real_calloc(count, size));
+}
+
+static void *change(int which, void *p, size_t size) {
+  if (p == NULL) return make(which, size);
+  return denied(which) ? NULL : __real_realloc(p, size);
+}
+
+static void drop(int which, void *p) {
+  allocator[which].live -= p != NULL;
+  __real_free(p);
+}
+
+void *__wrap_malloc(size_t size) { return make(OWN, size); }
+void *__wrap_calloc(size_t count, size_t size) { return make_zeroed(OWN, count, size); }
+void *__wrap_realloc(void *p, size_t size) { return change(OWN, p, size); }
+void __wrap_free(void *p) { drop(OWN, p); }
+
+static void *curl_make(size_t size) { return make(CURL_, size); }
+static void *curl_zeroed(size_t count, size_t size) { return make_zeroed(CURL_, count, size); }
+static void *curl_change(void *p, size_t size) { return change(CURL_, p, size); }
+static void curl_drop(void *p) { drop(CURL_, p); }
+static char *curl_copy(const char *text) {
+  size_t size = strlen(text) + 1;
+  char *copy = make(CURL_, size);
+  return copy != NULL ? memcpy(copy, text, size) : NULL;
+}
+
+static void *lua_memory(void *user, void *p, size_t before, size_t size) {
+  (void)user;
+  (void)before;
+  if (size == 0) {
+    drop(LUA, p);
+    return NULL;
+  }
+  if (p != NULL && size <= before) return __real_realloc(p, size); /* may not fail */
+  return change(LUA, p, size);
+}
+
+static int prepare(lua_State *L) {
+  char **argv = lua_touserdata(L, 1);
+  luaL_openlibs(L);
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "preload");
+  lua_pushcfunction(L, luaopen_bmwi);
+  lua_setfield(L, -2, "bmwi");
+  lua_newtable(L);
+  for (int i = 2; argv[i] != NULL; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i - 1);
+  }
+  lua_setglobal(L, "arg");
+  lua_settop(L, 0);
+  if (luaL_loadfile(L, argv[1]) != 0) return lua_error(L);
+  return 1;
+}
+
+/* Runs the script once; true if it succeeded without an allocation failing. */
+static bool run(char **argv, int which, long granted) {
+  lua_State *L = lua_newstate(lua_memory, NULL);
+  lua_pushcfunction(L, prepare);
+  lua_pushlightuserdata(L, argv);
+  if (lua_pcall(L, 1, 1, 0) != 0) {
+    fprintf(stderr, "%s\n", lua_tostring(L, -1));
+    exit(1);
+  }
+  allocator[which].granted = granted;
+  bool good = lua_pcall(L, 0, 1, 0) == 0 && lua_toboolean(L, -1);
+  bool all = allocator[which].granted >= 0;
+  allocator[which].granted = -1;
+  if (all && !good) {
+    fprintf(stderr, "failed with all memory: %s\n", lua_tostring(L, -1));
+    exit(1);
+  }
+  lua_close(L);
+  return good && all;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) return 2;
+  for (int i = 0; i < ALLOCATORS; i++) allocator[i].granted = -1;
+  curl_global_init_mem(CURL_GLOBAL_DEFAULT, curl_make, curl_drop, curl_change, curl_copy,
+                       curl_zeroed);
+  run(argv, LUA, 1000000000); /* what is made once and kept */
+  int failed = 0;
+  for (int which = 0; which < ALLOCATORS; which++) {
+    long before[ALLOCATORS], runs = 0;
+    for (int i = 0; i < ALLOCATORS; i++) before[i] = allocator[i].live;
+    while (!run(argv, which, runs)) runs++;
+    for (int i = 0; i < ALLOCATORS; i++) {
+      if (allocator[i].live == before[i]) continue;
+      printf("%ld blocks of %s not given back\n", allocator[i].live - before[i], names[i]);
+      failed++;
+    }
+    printf("%s: %ld allocations failed in turn\n", names[which], runs);
+  }
+  printf("%d passed, %d failed\n", ALLOCATORS - (failed > 0), failed);
+  return failed != 0;
+}
