@@ -123,7 +123,8 @@ static void judge(bmwi_failure *failure) {
   failure->retryable = false;
   if (strcmp(failure->api_code, "A-2013") == 0) failure->code = BMWI_FORBIDDEN;
   else if (strcmp(failure->api_code, "A-2012") == 0) failure->code = BMWI_NOT_FOUND;
-  else if (failure->code == BMWI_SERVER) failure->code = BMWI_HTTP;
+  else if (failure->code == BMWI_SERVER || failure->code == BMWI_UNKNOWN)
+    failure->code = BMWI_HTTP;
 }
 
 void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {

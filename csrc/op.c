@@ -62,6 +62,17 @@ static bool passing_status(long status) {
          status == 504;
 }
 
+static bool is_command(const bmwi_op *op) {
+  return op->kind == BMWI_CALL && op->endpoint->post;
+}
+
+/* The answer to a POST was lost, or a gateway or server broke down over it: the
+** car may have got the command all the same. */
+static void be_unknown(bmwi_failure *failure) {
+  failure->code = BMWI_UNKNOWN;
+  failure->retryable = false;
+}
+
 bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure) {
   const bmwi_transfer *t = &op->transfer;
   if (t->result != CURLE_OK) {
@@ -73,10 +84,7 @@ bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure) {
       bmwi_failure_set(failure, code, t->body.full ? "the answer is larger than max_response_bytes"
                                                    : "the answer's headers are too large");
     failure->retryable = code == BMWI_NETWORK || code == BMWI_TIMEOUT;
-    if (op->kind == BMWI_CALL && op->endpoint->post && t->sent && code != BMWI_NO_MEMORY) {
-      failure->code = BMWI_UNKNOWN;
-      failure->retryable = false;
-    }
+    if (is_command(op) && t->sent && code != BMWI_NO_MEMORY) be_unknown(failure);
     return false;
   }
   if (t->status >= 200 && t->status <= 299) return true;
@@ -86,6 +94,7 @@ bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure) {
   failure->retryable = passing_status(t->status);
   if (t->retry_after >= 0)
     failure->retry_after = t->retry_after < MAX_RETRY_AFTER ? t->retry_after : MAX_RETRY_AFTER;
+  if (is_command(op) && failure->code == BMWI_SERVER) be_unknown(failure);
   return false;
 }
 
@@ -298,7 +307,7 @@ static bool repeatable(const bmwi_op *op, const bmwi_failure *failure) {
     if (op->session->refreshing && t->result != CURLE_OK) return !t->sent;
     return failure->code != BMWI_RATE_LIMITED || failure->retry_after >= 0;
   }
-  return !op->endpoint->post || (t->result != CURLE_OK && !t->sent);
+  return !is_command(op) || (t->result != CURLE_OK && !t->sent);
 }
 
 static bool repeat(bmwi_op *op, const bmwi_failure *failure) {

@@ -27,7 +27,8 @@ const char *known_members(const json_t *options, const char *const names[]) {
 }
 
 static void finish(struct reply *reply, const char *problem) {
-  json_t *out = problem == NULL ? json_pack("{s:b}", "ok", 1) : json_pack("{s:s}", "error", problem);
+  json_t *out = problem == NULL ? json_pack("{s:b}", "ok", 1)
+                                : json_pack("{s:s}", "error", problem);
   reply_json(reply, problem == NULL ? 200 : 400, out);
   json_decref(out);
 }
@@ -120,7 +121,7 @@ void control_config(struct request *request, struct car *car, struct reply *repl
   apply(request, reply, configure);
 }
 
-static bool have_car(struct car *car, struct reply *reply) {
+static bool have_car(const struct car *car, struct reply *reply) {
   if (car == NULL) {
     finish(reply, "no car has this VIN");
     reply->status = 404;

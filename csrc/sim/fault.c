@@ -178,9 +178,9 @@ static double number_member(const json_t *options, const char *name, double othe
 static const char *check(const json_t *options) {
   static const char *const names[] = {
       "path", "method", "skip", "times", "latency", "status", "body", "recorded", "headers",
-      "reset", "truncate", "drip", "pad", "gzip", "raw", "content_type", NULL};
-  static const char *const texts[] = {"path", "method", "body", "recorded", "reset", "raw",
-                                      "content_type", NULL};
+      "reset", "close", "truncate", "drip", "pad", "gzip", "raw", "content_type", NULL};
+  static const char *const texts[] = {"path", "method", "body", "recorded", "reset", "close",
+                                      "raw", "content_type", NULL};
   static const struct {
     const char *name;
     double least;
@@ -202,6 +202,7 @@ static const char *check(const json_t *options) {
   }
   const char *name = json_string_value(json_object_get(options, "recorded"));
   const char *reset = json_string_value(json_object_get(options, "reset"));
+  const char *ending = json_string_value(json_object_get(options, "close"));
   const json_t *headers = json_object_get(options, "headers");
   const char *header;
   json_t *value;
@@ -211,6 +212,10 @@ static const char *check(const json_t *options) {
   if (problem == NULL && reset != NULL && strcmp(reset, "before") != 0 &&
       strcmp(reset, "after") != 0 && strcmp(reset, "during") != 0) {
     problem = "reset must be before, after or during";
+  }
+  if (problem == NULL && ending != NULL &&
+      (reset != NULL || (strcmp(ending, "before") != 0 && strcmp(ending, "after") != 0))) {
+    problem = "close must be before or after, and no reset beside it";
   }
   if (problem == NULL && headers != NULL && !json_is_object(headers)) {
     problem = "headers must be an object";
@@ -249,6 +254,9 @@ const char *fault_add(const json_t *options) {
   fault->pad = (long long)number_member(options, "pad", -1);
   fault->gzip = json_is_true(json_object_get(options, "gzip"));
   const char *reset = json_string_value(json_object_get(options, "reset"));
+  const char *ending = json_string_value(json_object_get(options, "close"));
+  fault->orderly = ending != NULL;
+  reset = ending != NULL ? ending : reset;
   fault->reset = reset == NULL ? RESET_NONE
                : strcmp(reset, "before") == 0 ? RESET_BEFORE
                : strcmp(reset, "after") == 0 ? RESET_AFTER : RESET_DURING;

@@ -64,8 +64,8 @@ static const unsigned char *colour_at(const struct view *view, int x, int y) {
 static void draw(const struct view *view, unsigned width, unsigned height, struct bytes *out) {
   size_t row = 1 + (size_t)width * 3;
   unsigned char *pixels = must_alloc(row * height);
-  for (unsigned y = 0; y < height; y++) {
-    for (unsigned x = 0; x < width; x++) {
+  for (size_t y = 0; y < height; y++) {
+    for (size_t x = 0; x < width; x++) {
       memcpy(pixels + y * row + 1 + x * 3,
              colour_at(view, (int)(x * 100 / width), (int)(y * 100 / height)), 3);
     }

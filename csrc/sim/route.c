@@ -174,7 +174,7 @@ static ssize_t read_packed(struct stream *stream, char *out, size_t most) {
   packer->avail_out = (uInt)most;
   for (;;) {
     uint64_t left = stream->size - packer->total_in;
-    packer->next_in = (Bytef *)(uintptr_t)zeros;
+    packer->next_in = (Bytef *)zeros;
     packer->avail_in = (uInt)(left < sizeof zeros ? left : sizeof zeros);
     int result = deflate(packer, left == packer->avail_in ? Z_FINISH : Z_NO_FLUSH);
     size_t made = most - packer->avail_out;
@@ -274,7 +274,7 @@ static struct MHD_Response *make_response(struct request *request, struct reply 
     return make_stream(request, reply, fault);
   }
   if (reply->body.length == 0) {
-    return MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+    return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
   }
   struct MHD_Response *response = MHD_create_response_from_buffer(
       reply->body.length, reply->body.at, MHD_RESPMEM_MUST_FREE);
@@ -360,7 +360,7 @@ static enum MHD_Result answer(struct request *request) {
   struct MHD_Connection *connection = request->connection;
   const union MHD_ConnectionInfo *info =
       MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-  unsigned connection_number = info != NULL ? (unsigned)(uintptr_t)info->socket_context : 0;
+  const unsigned *connection_number = info != NULL ? info->socket_context : NULL;
   bool control = is_control(request);
   struct fault fault = {.truncate = -1, .pad = -1};
   struct reply reply = {0};
@@ -369,7 +369,7 @@ static enum MHD_Result answer(struct request *request) {
 
   world_lock();
   if (!control) {
-    number = log_add(request, connection_number);
+    number = log_add(request, connection_number != NULL ? *connection_number : 0);
     fault_take(request->method, request->target, &fault);
   }
   if (request->body_too_large) {
@@ -386,7 +386,9 @@ static enum MHD_Result answer(struct request *request) {
   enum MHD_Result result = MHD_NO;
   bool going_on = fault.latency <= 0 || world_pause(fault.latency);
   if (fault.reset == RESET_BEFORE || fault.reset == RESET_AFTER) {
-    reset_connection(connection);
+    if (!fault.orderly) {
+      reset_connection(connection);
+    }
   } else if (going_on) {
     struct MHD_Response *response = make_response(request, &reply, &fault);
     if (response != NULL) {
@@ -470,21 +472,26 @@ static void on_completed(void *unused, struct MHD_Connection *connection, void *
   *context = NULL;
 }
 
-/* Only the accepting thread comes here, so a plain counter does. */
+/* Only the accepting thread starts connections, so a plain counter does. */
 static void on_connection(void *unused, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode code) {
   static unsigned connections;
   (void)unused;
   (void)connection;
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-    *context = (void *)(uintptr_t)++connections;
+    unsigned *number = must_alloc(sizeof *number);
+    *number = ++connections;
+    *context = number;
+  } else {
+    free(*context);
+    *context = NULL;
   }
 }
 
 struct MHD_Daemon *route_start(int listener, const char *key, const char *cert) {
   unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
-  struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)key},
-                                 {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)cert},
+  struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key},
+                                 {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)cert},
                                  {MHD_OPTION_END, 0, NULL}};
   if (cert == NULL) {
     tls[0] = tls[2];

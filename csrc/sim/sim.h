@@ -127,7 +127,7 @@ const char *token_control(const json_t *options);
 json_t *data_vehicles(void);
 json_t *data_answer(const char *name, const char *vin);
 
-/* ---- car.c: cars and their commands over time ---- */
+/* ---- car.c, command.c, poi.c: cars and their commands over time; see car.h ---- */
 
 void cars_load(const json_t *vehicles); /* NULL: the mission document's car */
 void cars_free(void);
@@ -167,6 +167,7 @@ struct fault {
   char *content_type;
   struct fields headers;
   enum fault_reset reset;
+  bool orderly; /* no reset but an orderly end, as of a server that gave up on the connection */
   long long truncate; /* -1: whole */
   double drip;        /* bytes per second; 0: at once */
   long long pad;      /* -1: the normal body */

@@ -1,0 +1,335 @@
+/* Commands over time. Nothing runs in the background: whoever asks for a car first brings it up to
+   the present moment, and then what is due has happened. */
+#include "car.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const outcomes[OUTCOMES] = {"EXECUTED", "NOT_EXECUTED", "TIMED_OUT", "NEVER"};
+static const char *const steps[STEPS] = {"INITIATED", "PENDING", "DELIVERED"};
+static const double step_ends[STEPS] = {1.0, 2.5, 6.0}; /* seconds after the POST at speed 1 */
+
+static struct course courses[SERVICES];
+
+void commands_reset(void) {
+  memset(courses, 0, sizeof courses); /* all zero: executed in time */
+}
+
+/* ---- events ---- */
+
+static const char *event_status(const struct event *event, double now) {
+  int step = 0;
+  while (step < STEPS && now >= event->ends[step]) {
+    step++;
+  }
+  if (step == STEPS && !event->settled) {
+    step--; /* it came to its end only now; the car knows when it is next asked */
+  }
+  if (event->course.outcome == NEVER && step > event->course.stuck_at) {
+    step = event->course.stuck_at;
+  }
+  return step < STEPS ? steps[step] : outcomes[event->course.outcome];
+}
+
+static void take_effect(struct car *car, struct event *event) {
+  event->settled = true;
+  car->unsettled--;
+  if (event->course.outcome != EXECUTED) {
+    return;
+  }
+  event->changed = true;
+  json_t *status = car_inner(car, STATUS);
+  if (services[event->service].effect != NULL) {
+    event->changed = services[event->service].effect(car, event);
+  }
+  if (json_is_object(status)) {
+    double when = (double)event->posted_epoch + (event->ends[STEPS - 1] - event->posted);
+    json_object_set_new(status, "updateTime", server_time(when));
+    json_object_set_new(status, "internalDataTimeUTC", utc_time(when));
+  }
+}
+
+/* Brings the car up to now: what is due happens, in the order in which it was due. */
+void commands_settle(struct car *car) {
+  double now = world_now();
+  while (car->unsettled > 0) {
+    struct event *due = NULL;
+    for (size_t i = 0; i < car->event_count; i++) {
+      struct event *event = &car->events[i];
+      if (!event->settled && event->ends[STEPS - 1] <= now &&
+          (due == NULL || event->ends[STEPS - 1] < due->ends[STEPS - 1])) {
+        due = event;
+      }
+    }
+    if (due == NULL) {
+      break;
+    }
+    take_effect(car, due);
+  }
+}
+
+/* As recorded: the VIN's last seven characters, the seconds since 2000, and 00. */
+static void make_id(const char *vin, time_t epoch, char *out, size_t room) {
+  const time_t year_2000 = 946684800;
+  size_t length = strlen(vin);
+  const char *tail = vin + (length > 7 ? length - 7 : 0);
+  size_t used = 0;
+  for (; *tail != '\0'; tail++) {
+    used += (size_t)snprintf(out + used, room - used, "%02X", (unsigned char)*tail);
+  }
+  snprintf(out + used, room - used, "%08lX00@bmw.de",
+           (unsigned long)(epoch - year_2000) & 0xFFFFFFFFUL);
+}
+
+static struct event *add_event(struct car *car, int service) {
+  if (car->event_count == EVENTS) { /* forget the older half */
+    for (size_t i = 0; i < EVENTS / 2; i++) {
+      car->unsettled -= !car->events[i].settled;
+      json_decref(car->events[i].profile);
+    }
+    memmove(car->events, car->events + EVENTS / 2, EVENTS / 2 * sizeof *car->events);
+    car->event_count = EVENTS / 2;
+  }
+  struct event *event = &car->events[car->event_count++];
+  memset(event, 0, sizeof *event);
+  event->service = service;
+  event->course = courses[service];
+  event->posted = world_now();
+  event->posted_epoch = (time_t)world_epoch();
+  for (int i = 0; i < STEPS; i++) {
+    event->ends[i] = event->posted + step_ends[i] / settings.speed;
+  }
+  /* It tells only seconds; a later one is taken so that no two are alike. */
+  car->last_id = event->posted_epoch > car->last_id ? event->posted_epoch : car->last_id + 1;
+  make_id(car->vin, car->last_id, event->id, sizeof event->id);
+  car->unsettled++;
+  const char *name = services[service].name;
+  json_int_t posts = json_integer_value(json_object_get(car->posts, name));
+  json_object_set_new(car->posts, name, json_integer(posts + 1));
+  return event;
+}
+
+static struct event *last_event(struct car *car, int service) {
+  for (size_t i = car->event_count; i > 0; i--) {
+    if (car->events[i - 1].service == service) {
+      return &car->events[i - 1];
+    }
+  }
+  return NULL;
+}
+
+/* ---- the end points ---- */
+
+static json_t *execution(const struct event *event, const char *status) {
+  const char *name = services[event->service].name;
+  json_t *out = json_pack("{s:s}", "serviceType", name);
+  if (status != NULL) {
+    set_text(out, "status", status);
+  }
+  set_text(out, "eventId", event->id);
+  return out;
+}
+
+/* What the recorded answers carried beside the status. */
+static void add_extended(json_t *out, const struct event *event, const char *status) {
+  json_t *extended;
+  if (status == NULL || strcmp(status, "INITIATED") == 0) {
+    return;
+  }
+  if (strcmp(status, "EXECUTED") != 0 && strcmp(status, "NOT_EXECUTED") != 0) {
+    extended = json_pack("{s:s}", "result", "STATUS_UNKNOWN");
+  } else if (strcmp(services[event->service].name, "DOOR_UNLOCK") == 0) {
+    extended = json_pack("{s:s, s:s, s:s}", "newDoorStatus", "INVALID", "oldDoorStatus", "INVALID",
+                         "result", "STATUS_NOT_CHANGED");
+  } else {
+    extended = json_pack("{s:s, s:s}", "result",
+                         event->changed ? "STATUS_CHANGED" : "STATUS_NOT_CHANGED",
+                         "ignitionOnStatus", "false");
+  }
+  json_object_set_new(out, "extendedStatus", extended);
+}
+
+void car_execute(struct request *request, struct car *car, struct reply *reply) {
+  const char *type = field_value(&request->form, "serviceType");
+  int service = service_number(type);
+  if (type == NULL || type[0] == '\0') {
+    recorded_reply(reply, "missing_parameter", "serviceType");
+    return;
+  }
+  if (service < 0) {
+    struct bytes text = {0};
+    bytes_format(&text, "unknown serviceType %.100s", type);
+    recorded_reply(reply, "missing_parameter", text.at);
+    bytes_free(&text);
+    return;
+  }
+  if (!service_allowed(car, service, reply)) {
+    return;
+  }
+  if (strcmp(type, "DOOR_UNLOCK") == 0 && settings.secret_answer != NULL) {
+    const char *answer = field_value(&request->form, "bmwSkAnswer");
+    if (answer == NULL || strcmp(answer, settings.secret_answer) != 0) {
+      recorded_reply(reply, answer == NULL || answer[0] == '\0' ? "secret_missing" : "secret_wrong",
+                     "");
+      return;
+    }
+  }
+  long count = 0;
+  const char *count_text = field_value(&request->form, "count");
+  if (count_text != NULL) {
+    char *end;
+    count = strtol(count_text, &end, 10);
+    if (end == count_text || *end != '\0' || count < 1 || count > 1000) {
+      recorded_reply(reply, "bad_parameter", "count");
+      return;
+    }
+  }
+  json_t *profile = NULL;
+  if (strcmp(type, "CHARGING_CONTROL") == 0) {
+    profile = profile_read(field_find(&request->form, "data"));
+    if (profile == NULL) {
+      recorded_reply(reply, "bad_profile", "");
+      return;
+    }
+  }
+  struct event *event = add_event(car, service);
+  event->count = count;
+  event->profile = profile;
+  json_t *out = execution(event, "INITIATED");
+  reply_wrapped(reply, "executionStatus", out);
+  json_decref(out);
+}
+
+/* The status of the last event of this type, which need not be the one asked about. */
+void car_execution(struct request *request, struct car *car, struct reply *reply) {
+  const char *type = field_value(&request->query_fields, "serviceType");
+  int service = service_number(type);
+  if (service < 0) {
+    recorded_reply(reply, "missing_parameter", "serviceType");
+    return;
+  }
+  struct event *event = last_event(car, service);
+  if (event == NULL) {
+    recorded_reply(reply, "no_execution", car->vin);
+    return;
+  }
+  long poll = event->polls++;
+  const struct course *course = &event->course;
+  const char *status = event_status(event, world_now());
+  json_t *out;
+  if (poll < course->previous_first) {
+    struct event *before = NULL;
+    for (struct event *at = event; at > car->events && before == NULL;) {
+      at--;
+      before = at->service == service ? at : NULL;
+    }
+    struct event earlier = *event;
+    if (before == NULL) { /* there was none: one of an hour ago is made up */
+      make_id(car->vin, event->posted_epoch - 3600, earlier.id, sizeof earlier.id);
+      earlier.changed = true;
+      before = &earlier;
+      status = "EXECUTED";
+    } else {
+      status = event_status(before, world_now());
+    }
+    out = execution(before, status);
+    add_extended(out, before, status);
+  } else {
+    poll -= course->previous_first;
+    bool missing = poll < course->no_status;
+    poll -= missing ? 0 : course->no_status;
+    status = missing ? NULL : poll < course->word_polls ? course->word : status;
+    out = execution(event, status);
+    add_extended(out, event, status);
+  }
+  reply_wrapped(reply, "executionStatus", out);
+  json_decref(out);
+}
+
+/* The history has words of its own: it knows no DELIVERED and no TIMED_OUT. */
+void car_history(struct request *request, struct car *car, struct reply *reply) {
+  (void)request;
+  json_t *list = json_array();
+  for (size_t i = car->event_count; i > 0; i--) {
+    const struct event *event = &car->events[i - 1];
+    const char *status = event_status(event, world_now());
+    status = strcmp(status, "DELIVERED") == 0 ? "PENDING"
+           : strcmp(status, "TIMED_OUT") == 0 ? "ERROR" : status;
+    json_array_append_new(
+        list, json_pack("{s:o, s:s, s:s, s:s, s:s}", "initiatedAt",
+                        server_time((double)event->posted_epoch), "serviceType",
+                        services[event->service].name, "status", status, "client", "SmartPhone",
+                        "eventId", event->id));
+  }
+  reply_wrapped(reply, "serviceExecutionHistory", list);
+  json_decref(list);
+}
+
+json_t *commands_report(const struct car *car) {
+  json_t *executions = json_array();
+  for (size_t i = 0; i < car->event_count; i++) {
+    const struct event *event = &car->events[i];
+    json_t *entry = execution(event, event_status(event, world_now()));
+    if (event->count > 0) {
+      json_object_set_new(entry, "count", json_integer(event->count));
+    }
+    json_array_append_new(executions, entry);
+  }
+  return executions;
+}
+
+void commands_free(struct car *car) {
+  for (size_t i = 0; i < car->event_count; i++) {
+    json_decref(car->events[i].profile);
+  }
+  free(car->events);
+}
+
+const char *commands_control(const json_t *options) {
+  static const char *const names[] = {"service",   "outcome", "stuck_at",   "previous_first",
+                                      "no_status", "word",    "word_polls", NULL};
+  const char *problem = known_members(options, names);
+  if (problem != NULL) {
+    return problem;
+  }
+  const char *service = json_string_value(json_object_get(options, "service"));
+  const char *outcome = json_string_value(json_object_get(options, "outcome"));
+  const char *stuck_at = json_string_value(json_object_get(options, "stuck_at"));
+  const char *word = json_string_value(json_object_get(options, "word"));
+  const json_t *word_polls = json_object_get(options, "word_polls");
+  struct course course = {.stuck_at = STEPS - 1, .outcome = OUTCOMES};
+  bool all = service != NULL && strcmp(service, "*") == 0;
+  int number = service_number(service);
+  if (!all && number < 0) {
+    return "service must be a service type or *";
+  }
+  for (int i = 0; i < OUTCOMES; i++) {
+    course.outcome = strcmp(outcome != NULL ? outcome : "EXECUTED", outcomes[i]) == 0
+                         ? (enum outcome)i : course.outcome;
+  }
+  if (course.outcome == OUTCOMES) {
+    return "outcome must be EXECUTED, NOT_EXECUTED, TIMED_OUT or NEVER";
+  }
+  if (stuck_at != NULL) {
+    course.stuck_at = -1;
+    for (int i = 0; i < STEPS; i++) {
+      course.stuck_at = strcmp(stuck_at, steps[i]) == 0 ? i : course.stuck_at;
+    }
+    if (course.stuck_at < 0) {
+      return "stuck_at must be INITIATED, PENDING or DELIVERED";
+    }
+  }
+  if (word != NULL) {
+    snprintf(course.word, sizeof course.word, "%s", word);
+    course.word_polls = word_polls != NULL ? (long)json_integer_value(word_polls) : 1;
+  }
+  course.previous_first = (long)json_integer_value(json_object_get(options, "previous_first"));
+  course.no_status = (long)json_integer_value(json_object_get(options, "no_status"));
+  for (int i = 0; i < SERVICES; i++) {
+    if (all || i == number) {
+      courses[i] = course;
+    }
+  }
+  return NULL;
+}
