@@ -70,6 +70,8 @@ void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *v
 int bmwi_client_deliver(lua_State *L, bmwi_op *op);
 /* Reads the answer of a token request and hands the token on. */
 void bmwi_client_token(lua_State *L, bmwi_op *op, int client);
+/* Asks the client's store for a newer token before one is requested. */
+void bmwi_client_ask(lua_State *L, bmwi_op *op, int client);
 /* Calls the client's log hook, if any, with the event and the table on top. */
 void bmwi_client_log(lua_State *L, int client, const char *event);
 bool bmwi_client_logs(lua_State *L, int client);

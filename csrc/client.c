@@ -57,6 +57,7 @@ static const struct option {
   {"region", TEXT, NOT_KEPT, NULL},
   {"retries", NUMBER, NOT_KEPT, NULL},
   {"scope", TEXT, KEPT(scope), BMWI_SCOPE},
+  {"store", TABLE, NOT_KEPT, NULL},
   {"timeout", NUMBER, NOT_KEPT, NULL},
   {"token", TABLE, NOT_KEPT, NULL},
   {"token_path", TEXT, NOT_KEPT, NULL},
@@ -281,22 +282,46 @@ static bool read_token(lua_State *L, int index, bmwi_token *token) {
          token_member(L, index, "scope", false, &token->scope);
 }
 
-/* The option `token`: what client:token() gave at an earlier time. */
-static void read_saved_token(lua_State *L, bmwi_account *account) {
-  bmwi_session *session = &account->sessions[account->home];
-  lua_getfield(L, 1, "token");
-  if (lua_istable(L, -1)) {
-    if (!read_token(L, lua_gettop(L), &session->token))
-      luaL_error(L, "option 'token': a table as client:token() returns it expected");
-    lua_getfield(L, -1, "expires_at");
-    if (lua_type(L, -1) == LUA_TNUMBER) {
-      double wall = bmwi_wall();
-      bmwi_token_lives(&session->token, lua_tonumber(L, -1) - wall, wall, bmwi_now());
-    }
-    lua_pop(L, 1);
-    session->generation = 1;
+/* Reads a saved token: the common members and expires_at. */
+static bool read_kept_token(lua_State *L, int index, bmwi_token *token) {
+  if (!read_token(L, index, token)) return false;
+  lua_getfield(L, index, "expires_at");
+  if (lua_type(L, -1) == LUA_TNUMBER) {
+    double wall = bmwi_wall();
+    bmwi_token_lives(token, lua_tonumber(L, -1) - wall, wall, bmwi_now());
   }
   lua_pop(L, 1);
+  return true;
+}
+
+/* Calls store:method(...) with the arguments on top, if there is a store. */
+static bool call_store(lua_State *L, int store, const char *method, int arguments, int results) {
+  if (!lua_istable(L, store)) {
+    lua_pop(L, arguments);
+    return false;
+  }
+  lua_getfield(L, store, method);
+  lua_pushvalue(L, store);
+  lua_insert(L, -2 - arguments);
+  lua_insert(L, -2 - arguments);
+  lua_call(L, arguments + 1, results);
+  return true;
+}
+
+/* The options `token` (what client:token() gave at an earlier time) and `store`,
+** which is asked for one if there is none. */
+static void read_saved_token(lua_State *L, bmwi_account *account) {
+  bmwi_session *session = &account->sessions[account->home];
+  lua_getfield(L, 1, "store");
+  session->kept = lua_istable(L, -1);
+  lua_getfield(L, 1, "token");
+  if (lua_isnil(L, -1) && call_store(L, lua_gettop(L) - 1, "load", 0, 1)) lua_remove(L, -2);
+  if (lua_istable(L, -1)) {
+    if (!read_kept_token(L, lua_gettop(L), &session->token))
+      luaL_error(L, "option 'token': a table as client:token() returns it expected");
+    session->generation = 1;
+  }
+  lua_pop(L, 2);
 }
 
 /* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
@@ -365,17 +390,43 @@ void bmwi_client_token(lua_State *L, bmwi_op *op, int client) {
   } else {
     good = take_token(L, op, token, &failure);
   }
-  if (!good) {
-    bmwi_session_refuse(session, &failure);
-    return;
-  }
-  bmwi_session_accept(session, token);
+  if (good) bmwi_session_accept(session, token);
+  else if (bmwi_session_refuse(session, &failure)) return; /* the password is tried now */
   if (session != &account->sessions[account->home]) return; /* saved is the home server's */
   lua_getuservalue(L, client);
-  lua_getfield(L, -1, "on_token");
+  lua_getfield(L, -1, "store");
+  int store = lua_gettop(L);
+  if (good) {
+    push_token(L, &session->token);
+    call_store(L, store, "save", 1, 0);
+  }
+  call_store(L, store, "finish", 0, 0);
+  if (!good) return;
+  lua_getfield(L, store - 1, "on_token");
   if (lua_isfunction(L, -1)) {
     push_token(L, &session->token);
     lua_call(L, 1, 0);
+  }
+}
+
+/* store:begin() returns a token, or seconds after which to ask again, or nil to
+** go on. Runs in a protected call. */
+void bmwi_client_ask(lua_State *L, bmwi_op *op, int client) {
+  bmwi_session *session = op->session;
+  lua_getuservalue(L, client);
+  lua_getfield(L, -1, "store");
+  int store = lua_gettop(L);
+  bmwi_token *token = lua_newuserdata(L, sizeof *token);
+  memset(token, 0, sizeof *token);
+  luaL_setmetatable(L, "bmwi.token");
+  call_store(L, store, "begin", 0, 1);
+  if (lua_type(L, -1) == LUA_TNUMBER) {
+    bmwi_session_ask_later(session, lua_tonumber(L, -1));
+  } else if (lua_istable(L, -1) && read_kept_token(L, lua_gettop(L), token) &&
+             bmwi_session_take(session, token)) {
+    call_store(L, store, "finish", 0, 0);
+  } else {
+    bmwi_session_request(session);
   }
 }
 
@@ -682,6 +733,8 @@ int bmwi_client_new(lua_State *L) {
   lua_setfield(L, -2, "log");
   lua_getfield(L, 1, "on_token");
   lua_setfield(L, -2, "on_token");
+  lua_getfield(L, 1, "store");
+  lua_setfield(L, -2, "store");
   lua_setuservalue(L, 2);
   bmwi_loop_adopt(L, 2, account);
   return 1;

@@ -185,6 +185,12 @@ static int read_token(lua_State *L) {
   return 0;
 }
 
+/* (operation, client) -> asks the keeper of saved tokens; protected. */
+static int ask_keeper(lua_State *L) {
+  bmwi_client_ask(L, lua_touserdata(L, 1), 2);
+  return 0;
+}
+
 /* (operation, client, state before) -> tells the log hook; protected. */
 static int tell(lua_State *L) {
   const bmwi_op *op = lua_touserdata(L, 1);
@@ -248,8 +254,8 @@ static void dispatch(lua_State *L, bmwi_engine *engine) {
     bmwi_next next = bmwi_op_advance(op);
     if (logs && op->state == BMWI_BACKOFF) call_back(L, tell, op, false);
     if (next == BMWI_DELIVER) wake(L, op);
-    if (next == BMWI_READ_TOKEN) {
-      call_back(L, read_token, op, false);
+    if (next == BMWI_READ_TOKEN || next == BMWI_ASK_KEEPER) {
+      call_back(L, next == BMWI_READ_TOKEN ? read_token : ask_keeper, op, false);
       bmwi_session_settle(op->session);
     }
     lua_pop(L, 1);

@@ -194,6 +194,14 @@ static bool request_token(bmwi_session *session, bmwi_failure *failure) {
   return false;
 }
 
+/* Starts what leads to a token: by the keeper's leave, if there is one. */
+static bool start_request(bmwi_session *session, bmwi_failure *failure) {
+  if (!session->kept) return request_token(session, failure);
+  session->request.state = BMWI_ASKING;
+  bmwi_engine_end(session->request.engine, &session->request.transfer);
+  return true;
+}
+
 static bmwi_next wait_for_token(bmwi_op *op) {
   bmwi_session *session = op->session;
   if (op->kind == BMWI_LOGIN) session->refusal.code = BMWI_OK; /* somebody asks for it by name */
@@ -203,7 +211,7 @@ static bmwi_next wait_for_token(bmwi_op *op) {
   }
   if (session->request.state == BMWI_NEW) {
     bmwi_failure failure;
-    if (!request_token(session, &failure)) {
+    if (!start_request(session, &failure)) {
       op->failure = failure;
       return finish(op);
     }
@@ -252,6 +260,31 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
   }
 }
 
+bool bmwi_session_take(bmwi_session *session, bmwi_token *token) {
+  const char *ours = session->token.access;
+  if (ours != NULL && strcmp(ours, token->access) == 0) return false;
+  session->refreshing = false;
+  if (bmwi_token_good(token, bmwi_wall(), bmwi_now())) {
+    bmwi_session_accept(session, token);
+    return true;
+  }
+  bmwi_token_clear(&session->token);
+  session->token = *token;
+  memset(token, 0, sizeof *token);
+  return false;
+}
+
+void bmwi_session_ask_later(bmwi_session *session, double seconds) {
+  bmwi_op *op = &session->request;
+  if (!bmwi_engine_pause(op->engine, &op->transfer, bmwi_now() + seconds))
+    bmwi_session_settle(session);
+}
+
+void bmwi_session_request(bmwi_session *session) {
+  bmwi_failure failure;
+  if (!request_token(session, &failure)) bmwi_session_refuse(session, &failure);
+}
+
 bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure) {
   bmwi_account *account = session->request.account;
   bmwi_failure also;
@@ -291,7 +324,10 @@ static bmwi_next token_refused(bmwi_op *op, const bmwi_failure *failure) {
     return finish(op);
   }
   op->renewed = true;
-  if (current) bmwi_drop(&session->token.access);
+  if (current) {
+    session->token.expires = true;
+    session->token.expires_wall = session->token.expires_mono = 0;
+  }
   return go(op);
 }
 
@@ -342,6 +378,10 @@ bmwi_next bmwi_op_advance(bmwi_op *op) {
     case BMWI_WAITING:
       stop_waiting(op);
       return fail(op, BMWI_TIMEOUT, "the log-in was not answered in time");
+    case BMWI_ASKING:
+      if (op->session->waiting != NULL) return BMWI_ASK_KEEPER;
+      op->state = BMWI_NEW; /* nobody wants it any more */
+      return BMWI_GO_ON;
     case BMWI_BACKOFF:
       if (op->kind == BMWI_TOKEN && send_now(op) == BMWI_DELIVER) return BMWI_READ_TOKEN;
       return op->kind == BMWI_TOKEN ? BMWI_GO_ON : go(op);

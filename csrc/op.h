@@ -55,7 +55,7 @@ typedef enum bmwi_kind {
 typedef struct bmwi_op {
   bmwi_transfer transfer;
   bmwi_kind kind;
-  enum { BMWI_NEW, BMWI_WAITING, BMWI_RUNNING, BMWI_BACKOFF, BMWI_FINISHED } state;
+  enum { BMWI_NEW, BMWI_WAITING, BMWI_ASKING, BMWI_RUNNING, BMWI_BACKOFF, BMWI_FINISHED } state;
   bmwi_engine *engine;
   bmwi_account *account; /* NULL for a sleep, and once the client is closed */
   bmwi_session *session;
@@ -76,6 +76,7 @@ struct bmwi_session {
   bmwi_token token;
   unsigned generation; /* counts the tokens */
   unsigned refused;    /* the generation that the server refused though new */
+  bool kept;           /* somebody keeps tokens for several processes: asked first */
   bool refreshing;     /* the running token request is a refresh grant */
   bmwi_op request;     /* the token request */
   bmwi_op *waiting;    /* operations that wait for it */
@@ -100,6 +101,7 @@ struct bmwi_account {
 typedef enum bmwi_next {
   BMWI_GO_ON,     /* nothing: sent again, pausing or waiting */
   BMWI_DELIVER,   /* the operation is finished: hand its outcome over */
+  BMWI_ASK_KEEPER, /* a token is needed: is there a newer one than ours? */
   BMWI_READ_TOKEN /* the token request has ended: decode the answer, then accept or refuse */
 } bmwi_next;
 
@@ -123,6 +125,11 @@ void bmwi_op_release(bmwi_op *op);
 
 /* Takes a decoded token (its texts are moved) and lets the waiting go on. */
 void bmwi_session_accept(bmwi_session *session, bmwi_token *token);
+/* The keeper's answers: a token to take over if it is another than ours (true: it
+** is good, and the waiting go on), ask again later, or go on and request one. */
+bool bmwi_session_take(bmwi_session *session, bmwi_token *token);
+void bmwi_session_ask_later(bmwi_session *session, double seconds);
+void bmwi_session_request(bmwi_session *session);
 /* The token request failed for good, or its answer was no token. A refused
 ** refresh falls back to the password: then true, and nobody is told yet. */
 bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure);

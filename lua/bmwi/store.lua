@@ -122,6 +122,24 @@ function Store:lock(seconds)
   end
 end
 
+--- What a client asks of its option `store` before it requests a token: takes the lock, so that of
+-- several processes only one renews, and gives the token that another may have saved meanwhile.
+-- @return token | seconds after which to ask again, while another process renews | nil
+function Store:begin()
+  if not self.held then
+    local lock, _, code = bmwi.sys.try_lock(self.path)
+    if code == "locked" then return LOCK_STEP end
+    self.held = lock
+  end
+  return (self:load())
+end
+
+--- The other end of begin: the renewal is over, well or not.
+function Store:finish()
+  if self.held then self.held:unlock() end
+  self.held = nil
+end
+
 --- Forgets the token. A file that is not there is no error.
 ---@return true|nil cleared
 ---@return string|nil message
