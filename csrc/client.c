@@ -251,9 +251,8 @@ static void read_connect_to(lua_State *L, bmwi_transport *transport) {
     }
     if (lua_type(L, -1) != LUA_TSTRING)
       luaL_error(L, "option 'connect_to': an array of \"HOST:PORT:HOST:PORT\" expected");
-    struct curl_slist *list = curl_slist_append(transport->connect_to, lua_tostring(L, -1));
-    if (list == NULL) luaL_error(L, "not enough memory");
-    transport->connect_to = list;
+    if (!bmwi_transport_connect_to(transport, lua_tostring(L, -1)))
+      luaL_error(L, "not enough memory");
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -315,13 +314,18 @@ static void read_saved_token(lua_State *L, bmwi_account *account) {
   lua_getfield(L, 1, "store");
   session->kept = lua_istable(L, -1);
   lua_getfield(L, 1, "token");
-  if (lua_isnil(L, -1) && call_store(L, lua_gettop(L) - 1, "load", 0, 1)) lua_remove(L, -2);
+  int store = lua_gettop(L) - 1;
+  if (lua_isnil(L, -1) && call_store(L, store, "load", 0, 3)) {
+    bool missing = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "missing") == 0;
+    if (!lua_istable(L, -3) && !missing) luaL_error(L, "option 'store': %s", lua_tostring(L, -2));
+    lua_settop(L, store + 2);
+  }
   if (lua_istable(L, -1)) {
     if (!read_kept_token(L, lua_gettop(L), &session->token))
       luaL_error(L, "option 'token': a table as client:token() returns it expected");
     session->generation = 1;
   }
-  lua_pop(L, 2);
+  lua_settop(L, store - 1);
 }
 
 /* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
@@ -371,6 +375,17 @@ static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failur
   return true;
 }
 
+/* Tells the log hook if the store's save, whose results are on top, has failed:
+** the call goes on with its new token. */
+static void tell_unsaved(lua_State *L, int client) {
+  if (!lua_toboolean(L, -2) && bmwi_client_logs(L, client)) {
+    lua_createtable(L, 0, 1);
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, "error");
+    bmwi_client_log(L, client, "unsaved");
+  }
+}
+
 /* Runs in a protected call: whatever is raised, the token's texts are owned. */
 void bmwi_client_token(lua_State *L, bmwi_op *op, int client) {
   bmwi_session *session = op->session;
@@ -398,7 +413,7 @@ void bmwi_client_token(lua_State *L, bmwi_op *op, int client) {
   int store = lua_gettop(L);
   if (good) {
     push_token(L, &session->token);
-    call_store(L, store, "save", 1, 0);
+    if (call_store(L, store, "save", 1, 2)) tell_unsaved(L, client);
   }
   call_store(L, store, "finish", 0, 0);
   if (!good) return;
@@ -523,6 +538,8 @@ int bmwi_client_deliver(lua_State *L, bmwi_op *op) {
   }
   if (op->kind == BMWI_CALL && op->endpoint->answer != BMWI_ANSWER_NOTHING)
     return deliver_json(L, op);
+  if (op->kind == BMWI_CALL && body->len > 0)
+    return not_promised(L, op, "the answer is not empty");
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -687,7 +704,9 @@ static int client_post(lua_State *L) { return free_call(L, BMWI_POST, bmwi_clien
 /* client:close(): wipes the secrets; calls that are under way end with `closed` */
 static int client_close(lua_State *L) {
   bmwi_client *client = luaL_checkudata(L, 1, CLIENT);
+  if (client->account.closed) return 0;
   bmwi_account_close(&client->account);
+  bmwi_engine_arm(client->account.engine); /* its calls come back now */
   free(client->hubs);
   client->hubs = NULL;
   client->hub_count = 0;

@@ -45,6 +45,13 @@ struct bmwi_engine {
   uint64_t random;
 };
 
+bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule) {
+  struct curl_slist *list = curl_slist_append(transport->connect_to, rule);
+  if (list == NULL) return false;
+  transport->connect_to = list;
+  return true;
+}
+
 double bmwi_now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -465,7 +472,9 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
   SET(CURLOPT_USERAGENT, transport->user_agent);
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
   if (transport->ca_file != NULL) SET(CURLOPT_CAINFO, transport->ca_file);
+  /* Plain HTTP is for this machine only: no proxy of the environment gets to see it. */
   if (transport->proxy != NULL) SET(CURLOPT_PROXY, transport->proxy);
+  else if (plain) SET(CURLOPT_PROXY, "");
   if (transport->connect_to != NULL) SET(CURLOPT_CONNECT_TO, transport->connect_to);
   if (request->post) {
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->form->len);
@@ -511,7 +520,7 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
 
 static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   bmwi_transfer *t;
-  long request_size = 0, os_errno = 0;
+  long request_size = 0, os_errno = 0, connect_code = 0;
   curl_off_t pretransfer = 0, total = 0, retry_after = 0;
   curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &t->status);
@@ -519,9 +528,11 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
   curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &total);
   curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
+  curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &connect_code);
   curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
   t->result = t->no_memory ? CURLE_OUT_OF_MEMORY : result;
-  t->sent = request_size > 0 || pretransfer > 0;
+  bool refused_by_proxy = connect_code != 0 && connect_code / 100 != 2;
+  t->sent = (request_size > 0 || pretransfer > 0) && !refused_by_proxy;
   t->reset = os_errno == ECONNRESET || os_errno == EPIPE;
   t->seconds = (double)total / 1e6;
   if (retry_after > 0) t->retry_after = (double)retry_after;
@@ -555,10 +566,9 @@ static void serve_due(bmwi_engine *engine) {
 /* When step must run at the latest; negative: never by itself. */
 static double due(const bmwi_engine *engine) {
   if (engine->first != NULL) return 0;
-  double wake = engine->curl_wake;
-  if (engine->under_way > 0 && (wake < 0 || engine->heap[0]->wake < wake))
-    wake = engine->heap[0]->wake;
-  return wake;
+  if (engine->under_way == 0) return -1; /* libcurl may look after kept connections later */
+  double wake = engine->heap[0]->wake;
+  return engine->curl_wake >= 0 && engine->curl_wake < wake ? engine->curl_wake : wake;
 }
 
 int bmwi_engine_fd(bmwi_engine *engine) {

@@ -25,6 +25,9 @@ typedef struct bmwi_transport {
   struct curl_slist *connect_to;
 } bmwi_transport;
 
+/* Adds a rule of CURLOPT_CONNECT_TO. False without memory. */
+bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule);
+
 /* What to send. All texts must stay until the transfer has ended. */
 typedef struct bmwi_request {
   bool post;

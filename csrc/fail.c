@@ -35,16 +35,18 @@ static const struct {
   [BMWI_NO_MEMORY] = {"no_memory", NULL},
 };
 
-/* Known descriptions that deserve advice of their own. */
+/* Known descriptions and texts of libcurl that deserve advice of their own. */
 static const struct {
   const char *part, *advice;
 } known[] = {
   {"dlat and dlon", "set the option position = {lat =, lon =} to where the car roughly is"},
   {"secretKnowledge", "pass secret = with the answer to the account's security question"},
   {"not allowed to use the service", "this car or account has not got this service"},
+  {"invalid_client", "check api_key and api_secret (or basic)"},
   {"client disabled", "this api_key was switched off; another one is needed"},
   {"invalid_scope", "set the option `scope` to what this api_key may ask for"},
   {"authentication failed", "wrong user name or password, or the log-in has moved (`token_url`)"},
+  {"wrong version number", "no TLS is spoken at this address"},
   {"authN circuit failed", "wrong user name or password, or the log-in has moved (`token_url`)"},
 };
 
@@ -52,25 +54,37 @@ const char *bmwi_code_name(bmwi_code code) { return codes[code].name; }
 
 /* ---- secrets ------------------------------------------------------------------ */
 
-/* Shorter texts are left alone: they would blot out words that happen to match. */
-static void redact_one(char *text, const char *secret, size_t least) {
-  size_t len = secret != NULL ? strlen(secret) : 0;
-  if (len < least) return;
-  for (char *p = strstr(text, secret); p != NULL; p = strstr(p + 3, secret)) {
+static void replace(char *text, const char *part, size_t len) {
+  for (char *p = strstr(text, part); p != NULL; p = strstr(p + 3, part)) {
     memcpy(p, "***", 3);
     memmove(p + 3, p + len, strlen(p + len) + 1);
   }
 }
 
-static void redact(const bmwi_account *account, char *text) {
+/* Blots out a secret, as it is and as it looks in a form or a query. One shorter
+** than `least` is left alone: it would blot out words that happen to match. */
+static void redact(char *text, const char *secret, size_t least) {
+  size_t len = secret != NULL ? strlen(secret) : 0;
+  if (len < least || len < 3) return;
+  for (int form = 0; form <= 1; form++) {
+    bmwi_buffer escaped;
+    bmwi_buffer_init(&escaped, 64 * 1024, true);
+    if (bmwi_buffer_escape(&escaped, secret, len, form == 1))
+      replace(text, escaped.data, escaped.len);
+    bmwi_buffer_free(&escaped);
+  }
+  replace(text, secret, len);
+}
+
+static void redact_account(const bmwi_account *account, char *text) {
   if (account == NULL) return;
-  redact_one(text, account->password, 4);
-  redact_one(text, account->basic, 4);
-  redact_one(text, account->api_secret, 8);
-  redact_one(text, account->api_key, 8);
+  redact(text, account->password, 4);
+  redact(text, account->basic, 4);
+  redact(text, account->api_secret, 8);
+  redact(text, account->api_key, 8);
   for (int i = 0; i < account->session_count; i++) {
-    redact_one(text, account->sessions[i].token.access, 4);
-    redact_one(text, account->sessions[i].token.refresh, 4);
+    redact(text, account->sessions[i].token.access, 4);
+    redact(text, account->sessions[i].token.refresh, 4);
   }
 }
 
@@ -87,7 +101,7 @@ static void redact_answer(const bmwi_op *op, char *text) {
     answer[len++] = (char)byte;
   }
   answer[len] = '\0';
-  redact_one(text, answer, 3);
+  redact(text, answer, 3);
   bmwi_wipe(answer, sizeof answer);
 }
 
@@ -98,11 +112,6 @@ static void tame(char *text) {
 }
 
 /* ---- the service's error bodies -------------------------------------------------- */
-
-static const char *text_field(lua_State *L, int table, const char *name) {
-  lua_getfield(L, table, name); /* left on the stack: it keeps the text alive */
-  return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-}
 
 /* "(SmartPhoneUtil-A-2013) ..." -> "A-2013" */
 static void find_api_code(const char *description, char *out, size_t size) {
@@ -127,31 +136,46 @@ static void judge(bmwi_failure *failure) {
     failure->code = BMWI_HTTP;
 }
 
+/* Pushes what the decoded error body on top of the stack says, if it is of a shape
+** that is known. */
+static bool push_description(lua_State *L) {
+  if (!lua_istable(L, -1)) return false;
+  int root = lua_gettop(L);
+  lua_getfield(L, root, "error");
+  if (lua_istable(L, -1)) { /* {"error":{"code":500,"description":"..."}} */
+    lua_getfield(L, -1, "description");
+    return lua_type(L, -1) == LUA_TSTRING;
+  }
+  if (lua_type(L, -1) != LUA_TSTRING) return false;
+  lua_getfield(L, root, "error_description"); /* {"error":"...","error_description":"..."} */
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    lua_pushliteral(L, ": ");
+    lua_insert(L, -2);
+    lua_concat(L, 3);
+  } else {
+    lua_pop(L, 1);
+  }
+  return true;
+}
+
 void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
   const bmwi_buffer *body = &op->transfer.body;
   int top = lua_gettop(L);
-  char *out = failure->description;
-  size_t size = sizeof failure->description;
   if (failure->status == 0 || body->len == 0 || body->len > MAX_ERROR_BODY) return;
   if (!bmwi_json_decode(L, body->data, body->len)) return;
-  if (lua_istable(L, -1)) {
-    int root = lua_gettop(L);
-    lua_getfield(L, root, "error");
-    if (lua_istable(L, -1)) { /* shape A: {"error":{"code":500,"description":"..."}} */
-      const char *description = text_field(L, lua_gettop(L), "description");
-      if (description != NULL) snprintf(out, size, "%s", description);
-    } else if (lua_type(L, -1) == LUA_TSTRING) { /* shape B: {"error":"...","error_description":"..."} */
-      const char *error = lua_tostring(L, -1);
-      const char *description = text_field(L, root, "error_description");
-      snprintf(out, size, "%s%s%s", error, description != NULL ? ": " : "",
-               description != NULL ? description : "");
-    }
+  if (push_description(L)) {
+    size_t len;
+    const char *whole = lua_tolstring(L, -1, &len);
+    char *text = lua_newuserdata(L, len + 1); /* redacted before it is cut to size */
+    memcpy(text, whole, len + 1);
+    tame(text);
+    redact_account(op->account, text);
+    redact_answer(op, text);
+    snprintf(failure->description, sizeof failure->description, "%s", text);
+    bmwi_wipe(text, len);
+    find_api_code(failure->description, failure->api_code, sizeof failure->api_code);
   }
   lua_settop(L, top);
-  tame(out);
-  redact(op->account, out);
-  redact_answer(op, out);
-  find_api_code(out, failure->api_code, sizeof failure->api_code);
   if (op->kind == BMWI_CALL) judge(failure);
 }
 
@@ -159,7 +183,9 @@ void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failur
 
 static const char *advice(const bmwi_failure *failure) {
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-    if (strstr(failure->description, known[i].part) != NULL) return known[i].advice;
+    if (strstr(failure->description, known[i].part) != NULL ||
+        strstr(failure->text, known[i].part) != NULL)
+      return known[i].advice;
   return codes[failure->code].advice;
 }
 

@@ -204,7 +204,7 @@ static void encode_object(lua_State *L, int index, int depth) {
   }
   lua_pushliteral(L, "}");
   lua_concat(L, 2);
-  lua_replace(L, first);
+  if (count > 0) lua_replace(L, first); /* the names go, the text stays */
   lua_settop(L, first);
 }
 

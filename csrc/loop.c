@@ -393,6 +393,7 @@ static int loop_detach(lua_State *L) {
     push_entry(L, OPS, op); /* keeps its memory until the end of this function */
     drop_entries(L, op);
     bmwi_op_release(op);
+    bmwi_engine_arm(get_loop(L)->engine);
   }
   return 0;
 }

@@ -68,7 +68,9 @@ static int sys_isatty(lua_State *L) {
 static int make_folders(char *path) {
   for (char *p = strchr(path + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
     *p = '\0';
-    int failed = mkdir(path, 0700) != 0 && errno != EEXIST && errno != EISDIR ? errno : 0;
+    int failed = 0;
+    if (mkdir(path, 0700) == 0) failed = chmod(path, 0700) != 0 ? errno : 0; /* the umask */
+    else if (errno != EEXIST && errno != EISDIR) failed = errno;
     *p = '/';
     if (failed != 0 && failed != EROFS && failed != EACCES && failed != EPERM) return failed;
   }
@@ -174,6 +176,12 @@ static int sys_try_lock(lua_State *L) {
 }
 
 
+/* The length of a UTF-8 text without its last character. */
+static size_t without_last(const char *text, size_t len) {
+  while (len > 0 && ((unsigned char)text[len - 1] & 0xC0) == 0x80) len--;
+  return len > 0 ? len - 1 : 0;
+}
+
 /* sys.read_secret(prompt) -> text | nil, message, "cancelled"|"file"
 ** Asks on the terminal without echo. ISIG is off meanwhile, so that Ctrl-C
 ** comes as a character and the terminal is always put right again. */
@@ -197,7 +205,7 @@ static int sys_read_secret(lua_State *L) {
     char c;
     if (read(h->fd, &c, 1) != 1 || c == 3 || c == 4) break;
     if (c == '\n' || c == '\r') ended = true;
-    else if (c == 127 || c == 8) len -= len > 0;
+    else if (c == 127 || c == 8) len = without_last(h->bytes, len);
     else if (len + 1 < h->len) h->bytes[len++] = c;
   }
   tcsetattr(h->fd, TCSAFLUSH, &before);

@@ -108,8 +108,8 @@ static int car_image(lua_State *L) {
       bool view = strcmp(name, "view") == 0;
       bool size = strcmp(name, "width") == 0 || strcmp(name, "height") == 0;
       if (!view && !size) return luaL_error(L, "unknown field '%s'; known are view, width, height", name);
-      const char *value = lua_tolstring(L, -1, &len);
-      if (view && (lua_type(L, -1) != LUA_TSTRING || !bmwi_service_type(value, len)))
+      const char *word = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+      if (view && (word == NULL || !bmwi_service_type(word, len)))
         return luaL_error(L, "field 'view': a word such as FRONTSIDE or DASHBOARD expected");
       if (size) {
         double pixels = lua_tonumber(L, -1);
@@ -119,7 +119,7 @@ static int car_image(lua_State *L) {
         snprintf(text, sizeof text, "%.0f", pixels);
         bmwi_client_query(L, op, name, text, strlen(text));
       } else {
-        bmwi_client_query(L, op, name, value, len);
+        bmwi_client_query(L, op, name, word, len);
       }
       lua_pop(L, 1);
     }
@@ -393,6 +393,18 @@ static const struct {
 };
 #define POI_MEMBERS (sizeof poi_members / sizeof poi_members[0])
 
+/* Checks that the table on top of the stack is an array of texts. */
+static void check_texts(lua_State *L, const char *name) {
+  int length = (int)lua_rawlen(L, -1), members = 0;
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    members++;
+    if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, -2) != LUA_TNUMBER || members > length)
+      luaL_error(L, "point of interest: %s: an array of texts expected", name);
+    lua_pop(L, 1);
+  }
+}
+
 /* Checks one member of a point of interest: its name at -2, its value at -1. */
 static void check_poi_member(lua_State *L) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
@@ -404,6 +416,7 @@ static void check_poi_member(lua_State *L) {
     if (type != wanted)
       luaL_error(L, "point of interest: %s: a %s expected, got a %s", name, lua_typename(L, wanted),
                  lua_typename(L, type));
+    if (poi_members[i].type == LIST) check_texts(L, name);
     double limit = poi_members[i].limit;
     if (poi_members[i].type == DEGREES && !(fabs(lua_tonumber(L, -1)) <= limit))
       luaL_error(L, "point of interest: %s: degrees from -%d to %d expected", name, (int)limit,

@@ -81,8 +81,8 @@ function task_methods:result()
   end
 end
 
---- Ends the task where it waits; what it waits for is given up. A command that was sent may still
---- be carried out by the car. Does nothing to a task that is done.
+--- Ends the task where it waits; what it waits for is given up, nested runs and maps included. A
+--- command that was sent may still be carried out by the car. Does nothing to a task that is done.
 function task_methods:cancel()
   if self.results then
     return
@@ -90,10 +90,20 @@ function task_methods:cancel()
   self.cancelled = true
   if coroutine.status(self.thread) == "suspended" then
     loop:detach(self.thread)
+    local group = self.group
     if close then
       close(self.thread)
     end
     finish(self, false, "cancelled")
+    if group then
+      group:cancel()
+    end
+  end
+end
+
+local function check_function(value, position, name)
+  if type(value) ~= "function" then
+    error(("bad argument #%d to '%s' (function expected, got %s)"):format(position, name, type(value)), 3)
   end
 end
 
@@ -103,6 +113,7 @@ end
 --- Without it an error is raised from the loop's step.
 ---@return bmwi.task
 function async.spawn(fn, on_done)
+  check_function(fn, 1, "spawn")
   local task
   task = start(fn, function()
     local results = task.results
@@ -116,66 +127,64 @@ function async.spawn(fn, on_done)
   return task
 end
 
--- Waits until the counter's `left` is 0: in a task by yielding, elsewhere by driving the loop.
-local function wait_for(counter)
-  local thread = coroutine.running()
-  local task = thread and tasks[thread]
-  if task then
-    counter.waiter = task
-    while counter.left > 0 do
-      coroutine.yield(loop)
+-- Tasks that are waited for together: `left` counts those that have not ended, `members` holds
+-- them, `waiter` is the task that waits, if one does.
+local group_methods = {}
+local group_meta = { __index = group_methods }
+
+local function new_group(left)
+  return setmetatable({ left = left, members = {} }, group_meta)
+end
+
+function group_methods:start(fn, on_end)
+  local task
+  task = start(fn, function()
+    self.members[task] = nil
+    on_end(task.results)
+    self.left = self.left - 1
+    local waiter = self.waiter
+    if self.left == 0 and waiter then
+      self.waiter = nil
+      if not waiter.results then
+        advance(waiter)
+      end
     end
-    return
-  end
-  while counter.left > 0 do
-    loop:step(3600)
-  end
+  end)
+  self.members[task] = true
+  return task
 end
 
-local function count_down(counter)
-  counter.left = counter.left - 1
-  if counter.left == 0 and counter.waiter then
-    local waiter = counter.waiter
-    counter.waiter = nil
-    advance(waiter)
+function group_methods:cancel()
+  self.waiter, self.stopped = nil, true
+  local list = {}
+  for task in pairs(self.members) do
+    list[#list + 1] = task
   end
-end
-
--- Starts the tasks of a list of functions and waits for all; an error of the waiting itself
--- (Ctrl-C, a hook that raised) cancels them.
-local function run_all(functions)
-  local counter, list = { left = #functions }, {}
-  for i, fn in ipairs(functions) do
-    list[i] = start(fn, function()
-      count_down(counter)
-    end)
-  end
-  for _, task in ipairs(list) do
-    if not task:done() then
-      advance(task)
-    end
-  end
-  return list, counter
-end
-
-local function cancel_all(list)
   for _, task in ipairs(list) do
     task:cancel()
   end
 end
 
-local function guard(list, counter)
-  if counter.left == 0 then
+-- Waits for all: in a task by yielding (not through pcall, for Lua 5.1), elsewhere by driving the
+-- loop. An error of the waiting itself (Ctrl-C, a hook that raised) cancels them.
+function group_methods:wait()
+  local thread = coroutine.running()
+  local task = thread and tasks[thread]
+  if task then
+    task.group = self
+    while self.left > 0 do
+      self.waiter = task
+      coroutine.yield(loop)
+    end
+    task.group = nil
     return
   end
-  local thread = coroutine.running()
-  if thread and tasks[thread] then
-    return wait_for(counter) -- yields: not through pcall on Lua 5.1
-  end
-  local ok, message = pcall(wait_for, counter)
-  if not ok then
-    cancel_all(list)
-    error(message, 0)
+  while self.left > 0 do
+    local ok, message = pcall(loop.step, loop, 3600)
+    if not ok then
+      self:cancel()
+      error(message, 0)
+    end
   end
 end
 
@@ -185,8 +194,20 @@ end
 ---
 --- Raises the first error, if any, with its traceback, after all have ended.
 function async.run(...)
-  local list, counter = run_all({ ... })
-  guard(list, counter)
+  local count, functions = select("#", ...), { ... }
+  for i = 1, count do
+    check_function(functions[i], i, "run")
+  end
+  local group, list = new_group(count), {}
+  for i = 1, count do
+    list[i] = group:start(functions[i], function() end)
+  end
+  for _, task in ipairs(list) do
+    if not task.results then
+      advance(task)
+    end
+  end
+  group:wait()
   local results = {}
   for i, task in ipairs(list) do
     if not task.results[1] then
@@ -194,7 +215,26 @@ function async.run(...)
     end
     results[i] = task.results[2]
   end
-  return unpack(results, 1, #list)
+  return unpack(results, 1, count)
+end
+
+local function concurrency_of(options)
+  if options == nil then
+    return 64
+  end
+  if type(options) ~= "table" then
+    error(("bad argument #3 to 'map' (table expected, got %s)"):format(type(options)), 3)
+  end
+  for name in pairs(options) do
+    if name ~= "concurrency" then
+      error(("unknown option '%s' of 'map'; the only one is concurrency"):format(tostring(name)), 3)
+    end
+  end
+  local concurrency = options.concurrency or 64
+  if type(concurrency) ~= "number" or not (concurrency >= 1) then
+    error("option 'concurrency' of 'map' must be a number from 1", 3)
+  end
+  return concurrency
 end
 
 --- Calls fn(item, i) for every item of a list, so many at once.
@@ -205,27 +245,25 @@ end
 ---@return table<integer, {message: string, code: string?, info: table?}> errors where it returned
 --- nil or raised
 function async.map(list, fn, options)
-  local concurrency = options and options.concurrency or 64
-  if type(concurrency) ~= "number" or concurrency < 1 then
-    error("concurrency must be a number from 1", 2)
+  if type(list) ~= "table" then
+    error(("bad argument #1 to 'map' (table expected, got %s)"):format(type(list)), 2)
   end
+  check_function(fn, 2, "map")
+  local concurrency, count = concurrency_of(options), #list
   local results, errors, running, following = {}, {}, 0, 1
-  local counter, active = { left = #list }, {}
-  local pumping = false
+  local group, pumping = new_group(count), false
 
   local function pump()
-    if pumping then
+    if pumping or group.stopped then
       return -- a function that ended at once: the loop below goes on
     end
     pumping = true
-    while running < concurrency and following <= #list do
+    while running < concurrency and following <= count do
       local i = following
       following, running = following + 1, running + 1
-      local task
-      task = start(function()
+      advance(group:start(function()
         return fn(list[i], i)
-      end, function()
-        local r = task.results
+      end, function(r)
         if not r[1] then
           errors[i] = { message = r[2] }
         elseif r[2] == nil then
@@ -233,33 +271,15 @@ function async.map(list, fn, options)
         else
           results[i] = r[2]
         end
-        active[task] = nil
         running = running - 1
         pump()
-        count_down(counter)
-      end)
-      active[task] = true
-      advance(task)
+      end))
     end
     pumping = false
   end
 
   pump()
-  local ok, message = true, nil
-  if coroutine.running() and tasks[coroutine.running()] then
-    wait_for(counter)
-  else
-    ok, message = pcall(wait_for, counter)
-  end
-  if not ok then
-    following = #list + 1
-    local left = {}
-    for task in pairs(active) do
-      left[#left + 1] = task
-    end
-    cancel_all(left)
-    error(message, 0)
-  end
+  group:wait()
   return results, errors
 end
 

@@ -63,7 +63,8 @@ local function run(ctx, argv)
   if parsed.options.wait and parsed.options["no-wait"] then
     fail.usage("--wait and --no-wait do not go together")
   end
-  local loaded, settings = pcall(config.load, parsed.options)
+  local loaded, settings = true, {}
+  if not command.alone then loaded, settings = pcall(config.load, parsed.options) end
   if loaded then
     ctx.settings = settings
   elseif command.tolerant and fail.is(settings) then

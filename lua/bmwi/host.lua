@@ -56,8 +56,9 @@ end
 
 --- Carries bmwi on in libuv's loop: luv, or Neovim (`vim.uv`, before 0.10 `vim.loop`).
 ---
---- `uv.run()` ends when nothing else keeps it and no call is under way. (A call that is started in
---- the close callback of the loop's very last handle comes too late for that.)
+--- `uv.run()` ends when nothing else keeps it and no call is under way; before you run it once more
+--- for calls alone, close the handle and make another. (A call that is started in the close
+--- callback of the loop's very last handle comes too late to keep it.)
 ---@param uv table the module
 ---@return bmwi.host.luv handle with close()
 function host.luv(uv)

@@ -1,6 +1,6 @@
 -- bmwi.cli.commands: every command as data: what it takes, what its help says, what runs it.
--- `car` adds the options of a command that the car carries out. `most` is the largest number of
--- arguments.
+-- `least` and `most` are how many arguments it takes. `alone`: it needs no settings. `tolerant`: it
+-- runs with settings that are wrong, to tell about them.
 
 local act = require "bmwi.cli.act"
 local demo = require "bmwi.cli.demo"
@@ -86,7 +86,8 @@ local commands = {
     examples = { { "bmwi logout" } } },
   doctor = { run = doctor.run, most = 0, tolerant = true, summary = "check the set-up step by step",
     examples = { { "bmwi doctor" } } },
-  demo = { run = demo.run, most = 0, summary = "a tour of everything with the simulator",
+  demo = { run = demo.run, most = 0, alone = true,
+    summary = "a tour of everything with the simulator",
     examples = { { "bmwi demo" }, { "bmwi demo --output range.svg" } } },
   get = { run = read.get, most = 1, least = 1, usage = "get PATH",
     summary = "the answer of any path of the service, as JSON",
