@@ -93,7 +93,10 @@ static void check_options(lua_State *L) {
       luaL_error(L, "options are a table with names, such as {username = ...}");
     const char *name = lua_tostring(L, -2);
     const struct option *option = find_option(name);
-    if (option == NULL) unknown_option(L, name);
+    if (option == NULL) {
+      unknown_option(L, name); /* raises */
+      return;
+    }
     int wanted = lua_types[option->type];
     if (lua_type(L, -1) != wanted)
       luaL_error(L, "option '%s': a %s expected, got a %s", name, lua_typename(L, wanted),
@@ -464,7 +467,10 @@ static void note_hubs(lua_State *L, bmwi_client *client) {
   if (client->account.session_count == 1) return;
   size_t count = lua_rawlen(L, -1);
   hub *hubs = calloc(count + 1, sizeof *hubs);
-  if (hubs == NULL) luaL_error(L, "not enough memory");
+  if (hubs == NULL) {
+    luaL_error(L, "not enough memory"); /* raises */
+    return;
+  }
   free(client->hubs);
   client->hubs = hubs; /* owned before Lua is called again */
   client->hub_count = 0;

@@ -287,7 +287,7 @@ void bmwi_session_request(bmwi_session *session) {
 
 bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure) {
   bmwi_account *account = session->request.account;
-  bmwi_failure also;
+  bmwi_failure also = {.code = BMWI_OK};
   session->request.state = BMWI_NEW;
   bmwi_buffer_clear(&session->request.form);
   bmwi_buffer_clear(&session->request.transfer.body);

@@ -1,0 +1,63 @@
+rockspec_format = "3.0"
+package = "bmwi"
+version = "scm-0"
+source = {
+  url = "git+https://github.com/bmwi/bmwi.git",
+}
+description = {
+  summary = "BMW i remote service: read a car's status, trips and battery, and send it commands",
+  detailed = [[
+bmwi lets a Lua script talk to a BMW i car: log in, list vehicles, read status, trips, charging
+profile, destinations, range map and battery data, send commands and wait until the car has done
+them. It comes with a simulator of the service and with a command line.]],
+  homepage = "https://github.com/bmwi/bmwi",
+  issues_url = "https://github.com/bmwi/bmwi/issues",
+  license = "MIT",
+  labels = { "bmw", "car", "http", "api" },
+}
+-- No upper bound: a new Lua should not have to wait for a new rock.
+dependencies = { "lua >= 5.1", "lua-cjson >= 2.1.0" }
+-- Never header = "...": LuaRocks does not look into the folder where Debian keeps it.
+external_dependencies = { CURL = { library = "curl" } }
+build = {
+  type = "builtin",
+  modules = {
+    bmwi = {
+      -- The list of the Makefile (SRC).
+      sources = {
+        "csrc/bmwi.c", "csrc/client.c", "csrc/vehicle.c", "csrc/loop.c", "csrc/json.c",
+        "csrc/fail.c", "csrc/sys.c", "csrc/op.c", "csrc/engine.c", "csrc/oauth.c",
+        "csrc/endpoint.c", "csrc/base64.c", "csrc/buffer.c",
+      },
+      defines = { "_POSIX_C_SOURCE=200809L", "_DEFAULT_SOURCE", "_DARWIN_C_SOURCE" },
+      libraries = { "curl" },
+      incdirs = { "$(CURL_INCDIR)" },
+      libdirs = { "$(CURL_LIBDIR)" },
+    },
+    ["bmwi.async"] = "lua/bmwi/async.lua",
+    ["bmwi.cli"] = "lua/bmwi/cli.lua",
+    ["bmwi.cli.act"] = "lua/bmwi/cli/act.lua",
+    ["bmwi.cli.args"] = "lua/bmwi/cli/args.lua",
+    ["bmwi.cli.commands"] = "lua/bmwi/cli/commands.lua",
+    ["bmwi.cli.config"] = "lua/bmwi/cli/config.lua",
+    ["bmwi.cli.demo"] = "lua/bmwi/cli/demo.lua",
+    ["bmwi.cli.doctor"] = "lua/bmwi/cli/doctor.lua",
+    ["bmwi.cli.fail"] = "lua/bmwi/cli/fail.lua",
+    ["bmwi.cli.help"] = "lua/bmwi/cli/help.lua",
+    ["bmwi.cli.json"] = "lua/bmwi/cli/json.lua",
+    ["bmwi.cli.output"] = "lua/bmwi/cli/output.lua",
+    ["bmwi.cli.read"] = "lua/bmwi/cli/read.lua",
+    ["bmwi.cli.render"] = "lua/bmwi/cli/render.lua",
+    ["bmwi.cli.session"] = "lua/bmwi/cli/session.lua",
+    ["bmwi.cli.views"] = "lua/bmwi/cli/views.lua",
+    ["bmwi.geo"] = "lua/bmwi/geo.lua",
+    ["bmwi.host"] = "lua/bmwi/host.lua",
+    ["bmwi.navigation"] = "lua/bmwi/navigation.lua",
+    ["bmwi.store"] = "lua/bmwi/store.lua",
+    ["bmwi.time"] = "lua/bmwi/time.lua",
+    ["bmwi.units"] = "lua/bmwi/units.lua",
+    ["bmwi.wait"] = "lua/bmwi/wait.lua",
+  },
+  install = { bin = { bmwi = "bin/bmwi" } },
+}
+test = { type = "command", command = "make test" }

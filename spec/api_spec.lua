@@ -1,0 +1,161 @@
+-- The public interface as a list: a name that comes, goes or is renamed has to be written here and
+-- explained to users, and nothing else is reachable.
+
+local bmwi = require("bmwi")
+
+local MODULE = { "_VERSION", "base64", "curl_version", "loop", "new", "regions", "sleep", "sys" }
+local BASE64 = { "decode", "encode" }
+local REGIONS = { "china", "rest_of_world", "usa" }
+local SYS = { "isatty", "monotonic", "no_core", "read_private", "read_secret", "try_lock",
+  "write_private" }
+local LOOP = { "events", "pollfd", "step", "timeout" }
+local LOOP_INNER = { "attach", "detach", "limit" } -- for bmwi.async alone
+local CLIENT = { "close", "get", "login", "post", "token", "vehicle", "vehicles" }
+local CAR = { "all_trips", "blow_horn", "charge_now", "charging_profile", "climate_now",
+  "destinations", "execute", "execution", "find", "flash_lights", "image", "last_trip",
+  "lock_doors", "navigation", "range_map", "send_poi", "set_charging_profile", "status",
+  "unlock_doors", "vin" }
+
+-- The helpers of the Lua layer; the command line's own parts are no public interface.
+local HELPERS = {
+  async = { "map", "run", "spawn" },
+  cli = { "main" },
+  geo = { "area_km2", "geojson", "kml", "svg" },
+  host = { "cqueues", "drive", "luv", "on_error", "step" },
+  navigation = { "curve", "decode", "health" },
+  store = { "default_path", "new" },
+  time = { "age", "format", "is_never", "local_clock", "parse" },
+  units = { "celsius_to_fahrenheit", "fahrenheit_to_celsius", "gallons_uk_to_litres",
+    "gallons_us_to_litres", "imperial", "km_to_miles", "kwh_per_100km_to_miles_per_kwh",
+    "l_per_100km_to_mpg_uk", "l_per_100km_to_mpg_us", "litres_to_gallons_uk",
+    "litres_to_gallons_us", "miles_per_kwh_to_kwh_per_100km", "miles_to_km",
+    "mpg_uk_to_l_per_100km", "mpg_us_to_l_per_100km", "number" },
+  wait = { "for_execution", "until_true" },
+}
+
+local function names(t)
+  local list = {}
+  for name in pairs(t) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
+local function read(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read("*a") or ""
+  if file then file:close() end
+  return text
+end
+
+-- The methods of an object, by the table that its metatable looks them up in.
+local function methods(object)
+  local index = assert(getmetatable(object), "no metatable").__index
+  assert.is_table(index)
+  return names(index)
+end
+
+local function a_client()
+  return bmwi.new({ base_url = "http://127.0.0.1:9", username = "u", password = "p",
+    api_key = "k", api_secret = "s" })
+end
+
+-- A name is documented where the README writes it as a word of its own.
+local function undocumented(list)
+  local text, missing = read("README.md"), {}
+  for _, name in ipairs(list) do
+    if not text:find("%f[%w_]" .. name .. "%f[^%w_]") then missing[#missing + 1] = name end
+  end
+  return missing
+end
+
+describe("require 'bmwi'", function()
+  it("gives exactly the public names", function()
+    assert.same(MODULE, names(bmwi))
+    assert.same(BASE64, names(bmwi.base64))
+    assert.same(REGIONS, names(bmwi.regions))
+    assert.same(SYS, names(bmwi.sys))
+    local loop = {}
+    for _, list in ipairs({ LOOP, LOOP_INNER }) do
+      for _, name in ipairs(list) do loop[name] = true end
+    end
+    assert.same(names(loop), methods(bmwi.loop))
+  end)
+
+  it("gives a client exactly the public methods", function()
+    local client = a_client()
+    assert.same(CLIENT, methods(client))
+    client:close()
+  end)
+
+  it("gives a car exactly the public methods", function()
+    local client = a_client()
+    assert.same(CAR, methods(client:vehicle("WAB1C23456V123456")))
+    client:close()
+  end)
+
+  it("names what it is", function()
+    assert.matches("^%d+%.%d+%.%d+$", bmwi._VERSION)
+    assert.matches("%d", bmwi.curl_version)
+  end)
+end)
+
+describe("a helper module", function()
+  for name, expected in pairs(HELPERS) do
+    it("bmwi." .. name .. " gives exactly the public names", function()
+      assert.same(expected, names(require("bmwi." .. name)))
+    end)
+
+    it("bmwi." .. name .. " explains every public function above its definition", function()
+      for member, value in pairs(require("bmwi." .. name)) do
+        if type(value) == "function" then
+          local info = debug.getinfo(value, "S")
+          local before, line = "", 0
+          for text in (read(info.source:sub(2)) .. "\n"):gmatch("([^\n]*)\n") do
+            line = line + 1
+            if line == info.linedefined - 1 then before = text end
+          end
+          assert(before:match("^%s*%-%-%-"),
+            ("bmwi.%s.%s has no comment (%s:%d)"):format(name, member, info.short_src,
+              info.linedefined))
+        end
+      end
+    end)
+  end
+end)
+
+describe("loading any module", function()
+  it("leaves the globals as they were", function()
+    local load_all = [[
+      local before = {}
+      for name in pairs(_G) do before[name] = true end
+      require "cjson"
+      for name in pairs(_G) do before[name] = true end
+      for _, module in ipairs({ %s }) do require(module) end
+      for name in pairs(_G) do
+        if not before[name] then print(name) end
+      end]]
+    local modules = { '"bmwi"' }
+    for name in pairs(HELPERS) do modules[#modules + 1] = '"bmwi.' .. name .. '"' end
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write((load_all:format(table.concat(modules, ","))))
+    file:close()
+    local pipe = assert(io.popen((os.getenv("LUA") or "lua5.4") .. " " .. path .. " 2>&1"))
+    local said = pipe:read("*a")
+    pipe:close()
+    os.remove(path)
+    assert.same("", said)
+  end)
+end)
+
+describe("the README", function()
+  it("explains every public name", function()
+    for _, list in ipairs({ MODULE, BASE64, REGIONS, LOOP, CLIENT, CAR }) do
+      assert.same({}, undocumented(list))
+    end
+    for name, list in pairs(HELPERS) do
+      assert.same({}, undocumented({ "bmwi." .. name }))
+      assert.same({}, undocumented(list), "bmwi." .. name)
+    end
+  end)
+end)

@@ -1,0 +1,37 @@
+-- Lua-cURL and cjson, one status after the other (Lua 5.1 or 5.2: what Debian's lua-curl is for).
+-- usage: luacurl.lua URL CA-FILE
+local curl = require "curl"
+local cjson = require "cjson"
+
+local url, ca = arg[1], arg[2]
+local parts, count = {}, 0
+local easy = curl.easy_init()
+easy:setopt(curl.OPT_URL, url)
+easy:setopt(curl.OPT_CAINFO, ca)
+easy:setopt(curl.OPT_HTTPHEADER, { "Authorization: Bearer RCQ1hLP4AFaUBW9BjcPUN3i4WgkwF90R",
+  "Accept: application/json" })
+easy:setopt(curl.OPT_USERAGENT, "bmwi/bench")
+easy:setopt(curl.OPT_ACCEPT_ENCODING, "")
+easy:setopt(curl.OPT_NOSIGNAL, 1)
+easy:setopt(curl.OPT_WRITEFUNCTION, function(data, more)
+  local text = type(data) == "string" and data or more
+  count = count + 1
+  parts[count] = text
+  return #text
+end)
+
+while true do
+  local n, repeats = io.read("*n", "*n")
+  if not n then break end
+  local before = os.clock()
+  for _ = 1, n * repeats do
+    count = 0
+    local ok, message = easy:perform()
+    if not ok then error(message) end
+    local status = cjson.decode(table.concat(parts, "", 1, count)).vehicleStatus
+    if status.mileage ~= 1234 then error("not the status") end
+  end
+  if n == 0 then collectgarbage() end
+  io.write(("%.6f\n"):format(os.clock() - before))
+  io.flush()
+end

@@ -1,0 +1,157 @@
+-- bmwi's side of the benchmark. usage: module.lua WHAT URL CA-FILE [NUMBER...]
+-- A worker answers lines "N REPEATS" (see worker.h); the others print numbers and end.
+local bmwi = require "bmwi"
+
+local what, url, ca, first, second = arg[1], arg[2], arg[3], tonumber(arg[4]), tonumber(arg[5])
+local VIN = "WAB1C23456V123456"
+
+local function memory(name)
+  local file = assert(io.open("/proc/self/status"))
+  local kilobytes = file:read("*a"):match(name .. ":%s*(%d+)")
+  file:close()
+  return kilobytes * 1024
+end
+
+local function collect()
+  collectgarbage()
+  collectgarbage()
+end
+
+local function work(run)
+  while true do
+    local n, repeats = io.read("*n", "*n")
+    if not n then return end
+    local before = os.clock()
+    for _ = 1, repeats do run(n) end
+    if n == 0 then collect() end
+    io.write(("%.6f\n"):format(os.clock() - before))
+    io.flush()
+  end
+end
+
+local function client()
+  return bmwi.new {
+    base_url = url, ca_file = ca, user_agent = "bmwi/bench",
+    username = "whatever@example.com", password = "p4ssw0rd", api_key = "key",
+    api_secret = "secret", retries = 0,
+  }
+end
+
+local function check(answer, message)
+  if not answer then error(message, 0) end
+  return answer
+end
+
+-- As many cars as wanted, of one account.
+local function cars(n)
+  local account, list = client(), {}
+  for i = 1, n do list[i] = account:vehicle(("WAB1C23456V%06d"):format(i)) end
+  return list
+end
+
+local function status_of(car)
+  return car:status()
+end
+
+local kinds = {}
+
+-- One after the other.
+function kinds.one()
+  local car = client():vehicle(VIN)
+  work(function(n)
+    for _ = 1, n do check(car:status()) end
+  end)
+end
+
+-- `first` at once, on as many connections.
+function kinds.many()
+  local async = require "bmwi.async"
+  bmwi.loop:limit(first)
+  local list, options = {}, { concurrency = first }
+  work(function(n)
+    if #list ~= n and n > 0 then list = cars(n) end
+    local _, errors = async.map(n > 0 and list or {}, status_of, options)
+    local _, problem = next(errors)
+    check(not problem, problem and problem.message)
+  end)
+end
+
+function kinds.range_map()
+  local car = client():vehicle(VIN)
+  work(function(n)
+    for _ = 1, n do check(car:range_map()) end
+  end)
+end
+
+-- Prints what the peak added, and what body and table are (the body's size is `first`).
+function kinds.range_map_memory()
+  local car = client():vehicle(VIN)
+  check(car:status())
+  collect()
+  local table_before = collectgarbage("count")
+  local before = memory("VmRSS")
+  local map = check(car:range_map())
+  local peak = memory("VmHWM")
+  collect()
+  local size = (collectgarbage("count") - table_before) * 1024
+  io.write(("%.0f %.0f\n"):format(peak - before, first + size), map and "" or "")
+end
+
+-- What one more waiting operation takes while all connections (`second`) are busy.
+function kinds.hold()
+  local async = require "bmwi.async"
+  bmwi.loop:limit(second)
+  local list = cars(first)
+  check(list[1].vin)
+  local function start(from, to)
+    for i = from, to do async.spawn(function() return list[i]:status() end) end
+    local finish = bmwi.sys.monotonic() + 1
+    while bmwi.sys.monotonic() < finish do bmwi.loop:step(0.1) end
+  end
+  start(1, second)
+  collect()
+  local before = memory("VmRSS")
+  start(second + 1, first)
+  collect()
+  io.write(("%.0f\n"):format((memory("VmRSS") - before) / (first - second)))
+  os.exit(0, false)
+end
+
+-- Prints what `first` statuses more leave behind after the first 1,000, half of them at once.
+function kinds.soak()
+  local async = require "bmwi.async"
+  local list = cars(500)
+  local function thousand()
+    for _ = 1, 500 do check(list[1]:status()) end
+    local _, errors = async.map(list, status_of)
+    local _, problem = next(errors)
+    check(not problem, problem and problem.message)
+  end
+  thousand()
+  collect()
+  local before = memory("VmRSS")
+  for _ = 2, first / 1000 do thousand() end
+  collect()
+  io.write(("%.0f\n"):format(memory("VmRSS") - before))
+end
+
+local function base64(name)
+  local bytes, x = {}, 1
+  for i = 1, 1024 * 1024 do
+    x = (x * 1664525 + 1013904223) % 4294967296
+    bytes[i] = string.char((x - x % 16777216) / 16777216)
+  end
+  local data = table.concat(bytes)
+  if name == "decode" then data = bmwi.base64.encode(data) end
+  bytes = nil -- luacheck: ignore (so that it is no longer in memory)
+  collect()
+  local convert = bmwi.base64[name]
+  work(function(n)
+    for _ = 1, n do convert(data) end
+  end)
+end
+
+function kinds.encode() base64("encode") end
+function kinds.decode() base64("decode") end
+
+kinds[what]()

@@ -1,0 +1,1014 @@
+-- bmwi.cli: the command line as a process, against the simulator: what it prints, what it sends,
+-- what it keeps, and how it ends.
+local helper = require "spec.helper"
+local json = helper.json
+
+local interpreter = os.getenv("LUA")
+  or rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("%d+%.%d+")
+
+local ACCOUNT = {
+  BMWI_USERNAME = "whatever@example.com", BMWI_PASSWORD = "p4ssw0rd", BMWI_API_KEY = "key",
+  BMWI_API_SECRET = "secret",
+}
+-- Everything of the surroundings that has a say.
+local CLEARED = { "BMWI_CONFIG", "BMWI_REGION", "BMWI_BASE_URL", "BMWI_NAVIGATION_URL",
+  "BMWI_CA_FILE", "BMWI_VIN", "BMWI_UNITS", "BMWI_TOKEN_FILE", "BMWI_SECURITY_ANSWER",
+  "BMWI_BASIC", "NO_COLOR", "LUA_INIT", "http_proxy", "https_proxy" }
+for _, version in ipairs { "", "_5_2", "_5_3", "_5_4" } do
+  CLEARED[#CLEARED + 1] = "LUA_PATH" .. version
+  CLEARED[#CLEARED + 1] = "LUA_CPATH" .. version
+end
+
+local function quote(word) return "'" .. tostring(word):gsub("'", "'\\''") .. "'" end
+
+local function read(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local function write(path, text, mode)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  os.execute(("chmod %s %s"):format(mode or "600", quote(path)))
+end
+
+local function shell(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read("*a")
+  pipe:close()
+  return (text:gsub("%s+$", ""))
+end
+
+describe("bmwi", function()
+  local sim, home
+
+  local function command(arguments, environment)
+    local words = { "env" }
+    for _, name in ipairs(CLEARED) do words[#words + 1] = "-u " .. name end
+    local all = { HOME = home, XDG_STATE_HOME = home .. "/state", XDG_CONFIG_HOME = home,
+      LUA_PATH = package.path, LUA_CPATH = package.cpath, TZ = "UTC",
+      BMWI_BASE_URL = sim.url, BMWI_TIMEOUT = "10", BMWI_INTERVAL = "0.05", TERM = "xterm" }
+    for name, value in pairs(ACCOUNT) do all[name] = value end
+    for name, value in pairs(environment or {}) do all[name] = value end
+    for name, value in pairs(all) do
+      if value == false then
+        table.insert(words, 2, "-u " .. name) -- these go before all that is set
+      else
+        words[#words + 1] = name .. "=" .. quote(value)
+      end
+    end
+    words[#words + 1] = interpreter .. " bin/bmwi"
+    for _, argument in ipairs(arguments) do words[#words + 1] = quote(argument) end
+    return table.concat(words, " ")
+  end
+
+  -- "lock --yes" or an array of arguments -> {code, out, err}
+  local function run(arguments, environment, input)
+    if type(arguments) == "string" then
+      local words = {}
+      for word in arguments:gmatch("%S+") do words[#words + 1] = word end
+      arguments = words
+    end
+    write(home .. "/in", input or "")
+    local code = shell(("%s <%s/in >%s/out 2>%s/err; echo $?"):format(
+      command(arguments, environment), home, home, home))
+    return { code = tonumber(code), out = read(home .. "/out"), err = read(home .. "/err") }
+  end
+
+  local function ok(arguments, environment, input)
+    local result = run(arguments, environment, input)
+    assert.equal(0, result.code, result.err)
+    return result
+  end
+
+  -- Runs it on a terminal of its own; answers = {{what it shows, what is typed then}, ...}
+  local function on_terminal(arguments, answers, environment)
+    local typed = { "exec 2>/dev/null" }
+    for _, answer in ipairs(answers or {}) do
+      typed[#typed + 1] = ("for i in $(seq 200); do grep -qF %s %s/screen && break; sleep 0.02;"
+        .. " done"):format(quote(answer[1]), home)
+      typed[#typed + 1] = ("sleep 0.05; printf '%%b' %s"):format(quote(answer[2]))
+    end
+    -- The keyboard stays there until the program has ended.
+    typed[#typed + 1] = ("for i in $(seq 500); do test -e %s/ended && break; sleep 0.02; done")
+      :format(home)
+    write(home .. "/type", table.concat(typed, "\n") .. "\n")
+    write(home .. "/run", "#!/bin/sh\n" .. command(arguments, environment)
+      .. ("\necho $? >%s/code\ntouch %s/ended\n"):format(home, home), "700")
+    write(home .. "/screen", "")
+    os.remove(home .. "/ended")
+    shell(("sh %s/type | script -qefc %s/run %s/screen >/dev/null 2>&1"):format(home, home, home))
+    return { code = tonumber(read(home .. "/code")), screen = read(home .. "/screen") }
+  end
+
+  local function state() return home .. "/state/bmwi/" end
+
+  -- No message may show one of these.
+  local function assert_no_secret(text)
+    for _, secret in ipairs { "p4ssw0rd", "a2V5OnNlY3JldA", "@bmw.de" } do
+      assert.is_nil(text:find(secret, 1, true), "shows " .. secret .. ": " .. text)
+    end
+    local kept = read(state() .. "token.json")
+    for token in (kept or ""):gmatch('_token":"([^"]+)"') do
+      assert.is_nil(text:find(token, 1, true), "shows a token")
+    end
+  end
+
+  setup(function() sim = helper.start({ args = { "--speed", "100" } }) end)
+  teardown(function() sim:stop() end)
+
+  before_each(function()
+    sim:reset()
+    home = shell("mktemp -d")
+  end)
+  after_each(function() os.execute("rm -rf " .. quote(home)) end)
+
+  describe("help", function()
+    it("starts with examples and names every command", function()
+      local help = ok("help").out
+      assert.is_truthy(help:find("Examples:", 1, true) < help:find("Usage:", 1, true))
+      for _, name in ipairs { "vehicles", "status", "trips", "charging-profile", "destinations",
+        "range-map", "soc", "image", "lock", "unlock", "flash", "horn", "climate", "charge", "find",
+        "poi", "wait", "login", "logout", "doctor", "demo", "get", "help" } do
+        assert.is_truthy(help:find("\n  " .. name .. " ", 1, true), name)
+      end
+      assert.equal(help, ok("--help").out)
+      for line in help:gmatch("[^\n]+") do assert.is_true(#line <= 100, line) end
+    end)
+
+    it("is there for every command, with examples", function()
+      for name in pairs(require("bmwi.cli.commands")) do
+        local help = name == "help" and ok("help help").out or ok(name .. " --help").out
+        assert.is_truthy(help:find("\nExamples:\n  bmwi " .. name, 1, true), name)
+      end
+      assert.equal(ok("lock --help").out, ok("help lock").out)
+      assert.is_truthy(ok("flash --help").out:find("--count N", 1, true))
+    end)
+
+    it("needs neither a server nor a log-in", function()
+      assert.equal(0, run("status --help", { BMWI_BASE_URL = false }).code)
+      assert.equal("bmwi " .. require("bmwi")._VERSION .. "\n", ok("--version").out)
+      assert.equal(0, #sim:log())
+    end)
+  end)
+
+  describe("arguments", function()
+    local WRONG = {
+      { "", "Examples:" },
+      { "lokc", "Did you mean: bmwi lock?" },
+      { "stat", "Did you mean: bmwi status?" },
+      { "navigation", "Did you mean: bmwi soc?" },
+      { "xyzzyplugh", "bmwi help" },
+      { "help lokc", "Did you mean: bmwi lock?" },
+      { "status --jsno", "Did you mean --json?" },
+      { "status -x", "unknown option -x" },
+      { "status --count 3", "does not go with" },
+      { "status now", "too many arguments" },
+      { "status --units stone", "metric, imperial" },
+      { "status --vin", "needs a value" },
+      { "status --json=yes", "takes no value" },
+      { "status --vin 123", "17 characters" },
+      { "status --vin ../../../../../x", "17 characters" },
+      { "lock --timeout soon", "a number above 0" },
+      { "lock --timeout -1", "a number above 0" },
+      { "lock --wait --no-wait", "do not go together" },
+      { "flash --count 1.5", "a whole number" },
+      { "trips first", "last" },
+      { "range-map --format gif", "geojson" },
+      { "range-map --format svg --json", "do not go together" },
+      { "charging-profile write", "set FILE" },
+      { "charging-profile set", "FILE" },
+      { "charging-profile set /nowhere/at/all", "cannot read" },
+      { "wait", "needs an argument" },
+      { "wait tea", "lock" },
+      { "get", "needs an argument" },
+      { "get webapi", "begins with /" },
+      { "poi", "where?" },
+      { "poi 48.1", "LAT,LON" },
+      { "poi 91,0", "from -90 to 90" },
+      { "poi 0,181", "from -180 to 180" },
+      { "poi nan,0", "from -90 to 90" },
+      { "poi 1,2 --lat 3", "not both" },
+      { "unlock", "--yes" },
+      { "demo --json", "for people" },
+    }
+    for _, case in ipairs(WRONG) do
+      it("are refused with a hint: " .. case[1], function()
+        local result = run(case[1])
+        assert.equal(2, result.code, result.err)
+        assert.equal("", result.out)
+        assert.is_truthy(result.err:find(case[2], 1, true), result.err)
+        assert.equal(0, sim:count("POST", "/user/"))
+      end)
+    end
+
+    it("hold no secrets, and what was tried is not repeated", function()
+      for _, option in ipairs { "--password=hunter2", "--api-secret=hunter2", "--token=hunter2",
+        "--security-answer=hunter2", "--pass=hunter2" } do
+        local result = run({ "status", option })
+        assert.equal(2, result.code)
+        assert.is_truthy(result.err:find("never given as arguments", 1, true), result.err)
+        assert.is_nil(result.err:find("hunter2", 1, true))
+      end
+    end)
+
+    it("may come in any order and form", function()
+      assert.equal(ok("status --json").out, ok("--json status").out)
+      assert.equal(ok("status --units imperial").out, ok("status --units=imperial").out)
+      ok({ "poi", "-33.8568,151.2153", "--name", "Opera House" })
+      ok({ "poi", "--lat", "-33.8", "--lon=-70.6" })
+      ok({ "poi", "--name", "--x", "--", "1,2" })
+    end)
+
+    it("in error are told as JSON with --json", function()
+      local result = run("status --json --vni X")
+      local told = json.decode(result.err).error
+      assert.equal(2, told.exit)
+      assert.equal("usage", told.code)
+      assert.equal("Did you mean --vin?", told.hint)
+      assert.equal("", result.out)
+    end)
+  end)
+
+  describe("reading", function()
+    it("shows the cars", function()
+      local out = ok("vehicles").out
+      assert.is_truthy(out:find("WAB1C23456V123456  I3 +REX  AB64 1BC  2014", 1, true))
+      assert.is_truthy(out:find("Does not offer  horn", 1, true))
+      local list = json.decode(ok("vehicles --json").out)
+      assert.equal(helper.vin, list[1].vin)
+      assert.is_truthy(ok("vehicles --json").out:find('"yearOfConstruction":2014}', 1, true))
+    end)
+
+    it("shows the status, in km and in miles", function()
+      local out = ok("status").out
+      for _, line in ipairs { "Mileage         1234 km", "Battery         58 %",
+        "Electric range  73 km", "Doors           all closed", "Charging        not plugged in",
+        "Reported        2015-10-30 17:45 (" } do
+        assert.is_truthy(out:find(line, 1, true), line)
+      end
+      assert.is_nil(out:find("\27", 1, true)) -- no colour off a terminal
+      out = ok("status --units imperial").out
+      assert.is_truthy(out:find("Mileage         767 mi", 1, true))
+      assert.is_truthy(out:find("1.96 gal (UK)", 1, true))
+      assert.is_truthy(ok("status", { BMWI_UNITS = "us" }).out:find("gal (US)", 1, true))
+    end)
+
+    it("prints one JSON document, in the wanted units", function()
+      local text = ok("status --json").out
+      assert.is_truthy(text:find('"mileage":1234,', 1, true))
+      assert.is_truthy(text:find('"remainingFuel":8.9,', 1, true))
+      assert.same({ lat = 51.123456, lon = -1.2345678, heading = 211, status = "OK" },
+        json.decode(text).position)
+      assert.equal(1, select(2, text:gsub("\n", "")))
+      local miles = json.decode(ok("status --json --units imperial").out).mileage
+      assert.is_true(math.abs(miles - 1234 * 0.621371) < 1e-9)
+    end)
+
+    it("says what is not reported, and never 0 for it", function()
+      sim:change(helper.vin, { status = { mileage = json.null, chargingLevelHv = json.null,
+        remainingRangeElectric = json.null, doorLockState = json.null, updateTime = json.null } })
+      local out = ok("status").out
+      for _, label in ipairs { "Mileage         ", "Battery         ", "Electric range  ",
+        "Locks           ", "Reported        " } do
+        assert.is_truthy(out:find(label .. "not reported", 1, true), label)
+      end
+    end)
+
+    it("lets no answer steer the terminal", function()
+      sim:change(helper.vin, { status = { updateReason = "EVIL\27[31m\7\r\nNEWS" } })
+      local out = ok("status").out
+      assert.is_nil(out:find("[\27\7\r]"))
+      assert.is_truthy(out:find("evil?[31m???news", 1, true))
+      local status = json.decode(ok("status --json").out)
+      assert.equal("EVIL\27[31m\7\r\nNEWS", status.updateReason)
+    end)
+
+    it("tells open doors and what charges", function()
+      sim:change(helper.vin, { status = { doorDriverFront = "OPEN", trunk = "OPEN_TILT",
+        windowDriverRear = "INTERMEDIATE", doorLockState = "UNLOCKED", chargingStatus = "CHARGING",
+        connectionStatus = "CONNECTED", chargingTimeRemaining = 90 } })
+      local out = ok("status").out
+      assert.is_truthy(out:find("driver front open, trunk open tilt", 1, true))
+      assert.is_truthy(out:find("driver rear intermediate", 1, true))
+      assert.is_truthy(out:find("charging, 1 h 30 min to go, plugged in", 1, true))
+    end)
+
+    it("shows trips and where one stands among all", function()
+      local out = ok("trips").out
+      assert.is_truthy(out:find("16.6 kWh/100 km", 1, true))
+      assert.is_truthy(out:find("2015-12-01 20:44", 1, true))
+      assert.is_truthy(out:find("%[%-+%*|%-+%]"), out) -- a little better than the average
+      assert.is_truthy(ok("trips last --units imperial").out:find("3.7 mi/kWh", 1, true))
+      local both = json.decode(ok("trips --json").out)
+      assert.equal(141, both.lastTrip.totalDistance)
+      assert.equal(35820, both.allTrips.batterySizeMax)
+      local all = json.decode(ok("trips all --json").out)
+      assert.equal(14.76, all.avgElectricConsumption.userAverage)
+    end)
+
+    it("shows the charging schedule and keeps its empty lists", function()
+      assert.is_truthy(ok("charging-profile").out:find("Departure 1           07:30, on, Mon", 1,
+        true))
+      local text = ok("charging-profile get --json").out
+      assert.is_truthy(text:find('"weekdays":[]', 1, true))
+      assert.is_nil(text:find("{}", 1, true))
+    end)
+
+    it("shows destinations, also none", function()
+      assert.is_truthy(ok("destinations").out:find("PITFIELD STREET", 1, true))
+      assert.equal(51.53053283691406, json.decode(ok("destinations --json").out)[1].lat)
+      sim:change(helper.vin, { destinations = json.decode("[]") })
+      sim:fault({ path = "/destinations", raw = '{"destinations":[]}', times = 0 })
+      assert.equal("[]\n", ok("destinations --json").out)
+      assert.is_truthy(ok("destinations").out:find("None.", 1, true))
+    end)
+
+    it("shows the range map as a table and as pictures", function()
+      assert.is_truthy(ok("range-map").out:find("\neco pro plus  %d+ km"))
+      assert.equal(2, #json.decode(ok("range-map --json").out).rangemaps)
+      local geojson = json.decode(ok("range-map --format geojson").out)
+      assert.equal("FeatureCollection", geojson.type)
+      assert.is_truthy(ok("range-map --format kml").out:find("<kml", 1, true))
+      ok({ "range-map", "--format", "svg", "--output", home .. "/range.svg" })
+      assert.is_truthy(read(home .. "/range.svg"):find("<svg.*</svg>\n$"))
+    end)
+
+    it("shows the battery", function()
+      local out = ok("soc").out
+      assert.is_truthy(out:find("4.02 kWh, 71.8 %", 1, true))
+      assert.is_truthy(out:find("5.6 kWh", 1, true))
+      assert.equal(5.6, json.decode(ok("soc --json").out).socMax)
+    end)
+
+    it("saves a picture of the car", function()
+      ok({ "image", "--view", "SIDE", "--width", "200", "--output", home .. "/car.png" })
+      assert.equal("\137PNG", read(home .. "/car.png"):sub(1, 4))
+    end)
+
+    it("gets any path", function()
+      local answer = json.decode(ok({ "get",
+        "/webapi/v1/user/vehicles/{vin}/status?deviceTime=2020-01-01T00%3A00%3A00&x=a+b" }).out)
+      assert.equal(1234, answer.vehicleStatus.mileage)
+      local log = sim:log()
+      local query = helper.query(log[#log].query)
+      assert.equal("2020-01-01T00:00:00", query.deviceTime)
+      assert.equal("a b", query.x)
+    end)
+
+    it("writes to a file that --output names", function()
+      local result = ok({ "status", "--json", "-o", home .. "/status.json" })
+      assert.equal("", result.out)
+      assert.equal(1234, json.decode(read(home .. "/status.json")).mileage)
+      result = run({ "status", "-o", home .. "/no/such/folder" })
+      assert.equal(1, result.code)
+    end)
+
+    it("reports that the result could not be written", function()
+      local code = shell(command({ "status" }) .. " >/dev/full 2>/dev/null; echo $?")
+      assert.equal("1", code)
+    end)
+  end)
+
+  describe("which car", function()
+    local two, vins
+
+    setup(function()
+      local one = json.decode(helper.curl(sim.url .. "/_sim/car/" .. helper.vin).body)
+      two = one and helper.start({ vehicles = [[{"vehicles":[
+        {"vin":"WAB1C23456V123456","model":"I3 +REX","licensePlate":"AB64 1BC","bodytype":"I01"},
+        {"vin":"WBY1Z21000V000002","model":"I3","bodytype":"I01"}]}]] })
+      vins = { helper.vin, "WBY1Z21000V000002" }
+    end)
+    teardown(function() if two then two:stop() end end)
+
+    it("must be said when there are several", function()
+      local here = { BMWI_BASE_URL = two.url }
+      local result = run("status", here)
+      assert.equal(2, result.code)
+      for _, vin in ipairs(vins) do assert.is_truthy(result.err:find(vin, 1, true)) end
+      assert.is_truthy(result.err:find("--vin", 1, true))
+      local function asked(arguments, environment)
+        environment.BMWI_BASE_URL = two.url
+        return json.decode(ok(arguments, environment).out).vin
+      end
+      assert.equal(vins[2], asked("status --json --vin wby1z21000v000002", {}))
+      assert.equal(vins[2], asked("status --json", { BMWI_VIN = vins[2] }))
+      assert.equal(vins[1], asked("status --json --vin " .. vins[1], { BMWI_VIN = vins[2] }))
+    end)
+  end)
+
+  describe("the log-in", function()
+    it("is kept between runs, for its owner only", function()
+      ok("status")
+      assert.equal(1, sim:count("POST", "/oauth/token"))
+      ok("status")
+      ok("vehicles")
+      assert.equal(1, sim:count("POST", "/oauth/token"))
+      assert.equal("600", shell("stat -c %a " .. state() .. "token.json"))
+      assert.equal(4, run("status", { BMWI_USERNAME = "other@example.com" }).code)
+      assert.equal(2, sim:count("POST", "/oauth/token"))
+    end)
+
+    it("needs no password while the token is good, and renews it", function()
+      ok("status")
+      local bare = { BMWI_USERNAME = false, BMWI_PASSWORD = false, BMWI_API_KEY = false,
+        BMWI_API_SECRET = false }
+      ok("status", bare)
+      sim:token({ expire = true })
+      local before = read(state() .. "token.json")
+      ok("status", { BMWI_PASSWORD = false })
+      assert.equal(2, sim:count("POST", "/oauth/token"))
+      assert.are_not.equal(before, read(state() .. "token.json"))
+      sim:token({ expire = true })
+      assert.equal(4, run("status", bare).code)
+    end)
+
+    it("says what is missing where nobody can be asked", function()
+      local result = run("status", { BMWI_PASSWORD = false, BMWI_API_KEY = false })
+      assert.equal(4, result.code)
+      assert.is_truthy(result.err:find("password, api_key", 1, true), result.err)
+      assert.is_truthy(result.err:find("BMWI_PASSWORD", 1, true), result.err)
+      assert.equal(0, #sim:log())
+    end)
+
+    it("fails with 4 when it is refused, without showing a secret", function()
+      local result = run("status --verbose", { BMWI_PASSWORD = "wr0ng-passw0rd" })
+      assert.equal(4, result.code)
+      assert.is_nil(result.err:find("wr0ng", 1, true))
+      assert_no_secret(result.err)
+    end)
+
+    it("can be made and forgotten", function()
+      local out = ok("login").out
+      assert.is_truthy(out:find("vehicle_data remote_services", 1, true))
+      assert_no_secret(out)
+      assert_no_secret(ok("login --json").out)
+      assert.equal(2, sim:count("POST", "/oauth/token"))
+      ok("logout")
+      assert.is_nil(read(state() .. "token.json"))
+      ok("logout")
+    end)
+
+    it("is not read from a file that others can read", function()
+      ok("status")
+      os.execute("chmod 644 " .. state() .. "token.json")
+      local result = run("status")
+      assert.equal(2, result.code)
+      assert.is_truthy(result.err:find("chmod 600", 1, true))
+    end)
+
+    it("is made once by several runs at a time", function()
+      local one = command({ "status", "-q" }) .. " >/dev/null"
+      shell(("(%s) & (%s) & (%s) & wait"):format(one, one, one))
+      assert.equal(1, sim:count("POST", "/oauth/token"))
+      assert.equal(3, sim:count("GET", "/status"))
+    end)
+
+    it("tells what goes over the wire with --verbose, without secrets", function()
+      local result = ok("status --verbose")
+      assert.is_truthy(result.err:find("call=token", 1, true), result.err)
+      assert.is_truthy(result.err:find("call=status", 1, true))
+      assert_no_secret(result.err)
+    end)
+  end)
+
+  describe("the configuration file", function()
+    local bare = { BMWI_USERNAME = false, BMWI_PASSWORD = false, BMWI_API_KEY = false,
+      BMWI_API_SECRET = false, BMWI_BASE_URL = false }
+
+    local function configure(text, mode)
+      os.execute("mkdir -p " .. home .. "/bmwi")
+      write(home .. "/bmwi/config", text, mode)
+    end
+
+    local function whole()
+      return "# my car\r\nusername = whatever@example.com\r\npassword= p4ssw0rd \r\n\r\n"
+        .. "basic = a2V5OnNlY3JldA==\nbase-url = " .. sim.url .. "\n"
+    end
+
+    it("is all that a run needs", function()
+      configure(whole() .. "units = imperial\n")
+      assert.is_truthy(ok("status", bare).out:find("767 mi", 1, true))
+      assert.is_truthy(ok("status --units metric", bare).out:find("1234 km", 1, true))
+    end)
+
+    it("goes after the environment, and that after the flags", function()
+      configure(whole() .. "units = imperial\nbase_url = http://127.0.0.1:1\n"
+        .. "timeout = 5\n")
+      assert.equal(2, run("status", bare).code) -- base_url is given twice
+      configure("base_url = http://127.0.0.1:1\nunits = imperial\n")
+      assert.is_truthy(ok("status").out:find("767 mi", 1, true))
+      assert.is_truthy(ok("status", { BMWI_UNITS = "metric" }).out:find("1234 km", 1, true))
+      assert.equal(1, run("status --base-url http://127.0.0.1:1", { BMWI_RETRIES = "0" }).code)
+      assert.is_truthy(run("doctor --json --region china", { BMWI_RETRIES = "0" }).out
+        :find("b2vapi.bmwgroup.cn:8592", 1, true))
+    end)
+
+    it("may hold values with blanks, quotes and signs", function()
+      configure((whole():gsub("password= p4ssw0rd ", 'password = " a=b#c\\"')))
+      assert.equal(4, run("status", bare).code)
+      local form = helper.form(sim:log()[1].body)
+      assert.equal(" a=b#c\\", form.password)
+    end)
+
+    it("must be private", function()
+      configure(whole(), "640")
+      local result = run("status", bare)
+      assert.equal(2, result.code)
+      assert.is_truthy(result.err:find("chmod 600 " .. home .. "/bmwi/config", 1, true))
+      assert.equal(0, #sim:log())
+    end)
+
+    it("is checked, without showing its values", function()
+      for text, told in pairs {
+        ["pasword = hunter2\n"] = "Did you mean password?",
+        ["frobnicate = hunter2\n"] = "Known keys: api_key, api_secret",
+        ["hunter2\n"] = "key = value",
+        ["units = hunter2\n"] = "metric, imperial",
+        ["retries = hunter2\n"] = "must be a number",
+        ["position = hunter2\n"] = "LAT,LON",
+      } do
+        configure("username = u\n" .. text)
+        local result = run("status")
+        assert.equal(2, result.code, text)
+        assert.is_truthy(result.err:find(told, 1, true), result.err)
+        assert.is_nil(result.err:find("hunter2", 1, true), result.err)
+      end
+    end)
+
+    it("can be named, and then has to be there", function()
+      write(home .. "/mine", whole())
+      ok({ "status", "--config", home .. "/mine" }, bare)
+      assert.equal(2, run({ "status", "--config", home .. "/none" }, bare).code)
+      ok("status", { BMWI_CONFIG = home .. "/mine", BMWI_BASE_URL = false })
+    end)
+
+    it("must say which server, if nothing else does", function()
+      local result = run("status", { BMWI_BASE_URL = false })
+      assert.equal(2, result.code)
+      assert.is_truthy(result.err:find("bmwi demo", 1, true))
+    end)
+
+    it("can give the position", function()
+      configure("position = 51.5, -0.12\n")
+      ok("status")
+      local log = sim:log()
+      assert.equal("51.500000", helper.query(log[#log].query).dlat)
+    end)
+  end)
+
+  describe("a command", function()
+    it("is waited for", function()
+      local result = ok("lock")
+      assert.equal("Lock the doors: done by the car (EXECUTED).\n", result.out)
+      assert.is_truthy(result.err:find("Lock the doors: INITIATED\n", 1, true))
+      assert.equal("LOCKED", sim:car().doors)
+      assert.equal(1, sim:car().posts.DOOR_LOCK)
+      assert_no_secret(result.out .. result.err)
+      assert.equal("token.json token.json.lock", shell("echo $(ls " .. state() .. ")"))
+    end)
+
+    it("prints one JSON document, without the event id", function()
+      local result = ok("flash --count 3 --json")
+      local done = json.decode(result.out)
+      assert.equal("LIGHT_FLASH", done.serviceType)
+      assert.equal("EXECUTED", done.status)
+      assert.is_nil(done.eventId)
+      local log = sim:log()
+      for _, request in ipairs(log) do
+        if request.path:find("executeService", 1, true) then
+          assert.equal("3", helper.form(request.body).count)
+        end
+      end
+    end)
+
+    it("is there for each service", function()
+      for name, service in pairs { climate = "CLIMATE_NOW", charge = "CHARGE_NOW",
+        find = "VEHICLE_FINDER", unlock = "DOOR_UNLOCK" } do
+        ok(name .. " --yes --quiet")
+        assert.equal(1, sim:car().posts[service], service)
+      end
+    end)
+
+    it("can be left to itself and waited for by another run", function()
+      sim:config({ speed = 5 })
+      local sent = ok("lock --no-wait")
+      assert.is_truthy(sent.out:find("bmwi wait lock", 1, true))
+      local event = state() .. "token.json.DOOR_LOCK." .. helper.vin
+      assert.equal("600", shell("stat -c %a " .. event))
+      assert_no_secret(sent.out .. sent.err)
+      assert.equal(6, run("wait lock --timeout 0.2").code)
+      assert.is_truthy(read(event))
+      ok("wait lock")
+      assert.is_nil(read(event))
+      assert.equal(1, sim:car().posts.DOOR_LOCK)
+      ok("wait DOOR_LOCK") -- the last one of the car, whoever sent it
+      assert.equal(1, run("wait find").code) -- there was none
+    end)
+
+    it("that the car does not carry out ends with 7", function()
+      sim:commands({ service = "*", outcome = "NOT_EXECUTED" })
+      local result = run("lock")
+      assert.equal(7, result.code)
+      assert.is_truthy(result.err:find("NOT_EXECUTED", 1, true), result.err)
+      assert.equal("", result.out)
+    end)
+
+    it("that the server does not allow ends with 7", function()
+      local result = run("horn")
+      assert.equal(7, result.code)
+      assert.is_truthy(result.err:find("A-2013", 1, true))
+    end)
+
+    it("that the car never answers ends with 6", function()
+      sim:commands({ service = "*", outcome = "TIMED_OUT" })
+      assert.equal(6, run("lock").code)
+      sim:commands({ service = "*", outcome = "NEVER" })
+      local result = run("lock --timeout 0.3 --json")
+      assert.equal(6, result.code)
+      local told = json.decode(result.err:match("[^\n]*\n$")).error
+      assert.equal("timed_out", told.code)
+      assert.is_truthy(told.hint:find("bmwi wait lock", 1, true))
+    end)
+
+    for _, case in ipairs { { reset = "after" }, { reset = "during" }, { truncate = 10 },
+      { status = 502 }, { raw = "<html>busy</html>" } } do
+      local name = next(case)
+      it("whose answer is lost ends with 3 and is never sent again: " .. name, function()
+        ok("login")
+        case.path, case.times = "executeService", 0
+        sim:fault(case)
+        local result = run("lock")
+        assert.equal(3, result.code, result.err)
+        assert.is_truthy(result.err:find("bmwi status", 1, true))
+        assert.equal(1, sim:count("POST", "executeService"))
+      end)
+    end
+
+    it("whose outcome cannot be read ends with 3", function()
+      ok("login")
+      sim:fault({ path = "serviceExecutionStatus", status = 403, times = 0 })
+      local result = run("lock")
+      assert.equal(3, result.code)
+      assert.is_truthy(result.err:find("bmwi wait lock", 1, true), result.err)
+    end)
+
+    it("survives trouble while it is waited for", function()
+      sim:commands({ service = "*", no_status = 1, previous_first = 1 })
+      sim:fault({ path = "serviceExecutionStatus", recorded = "server_panic", times = 2 })
+      ok("lock")
+    end)
+
+    it("sends the answer to the security question, for unlock only", function()
+      sim:config({ secret_answer = "Rosebud" })
+      local result = run("unlock --yes")
+      assert.equal(7, result.code)
+      assert.is_truthy(result.err:find("BMWI_SECURITY_ANSWER", 1, true), result.err)
+      ok("unlock --yes", { BMWI_SECURITY_ANSWER = "Rosebud" })
+      result = ok("lock --verbose", { BMWI_SECURITY_ANSWER = "Rosebud" })
+      assert.is_nil(result.err:find("Rosebud", 1, true))
+      local log = sim:log()
+      local answers = 0
+      for _, request in ipairs(log) do
+        if request.body:find("Rosebud", 1, true) then answers = answers + 1 end
+      end
+      assert.equal(1, answers)
+    end)
+
+    it("that is interrupted says that it may still be done", function()
+      sim:commands({ service = "*", outcome = "NEVER" })
+      ok("login")
+      local lock = command({ "lock" })
+      local code = shell(([[%s >%s/out 2>%s/err & pid=$!
+        for i in $(seq 200); do grep -q INITIATED %s/err && break; sleep 0.02; done
+        sleep 0.1; kill -INT $pid; wait $pid; echo $?]]):format(lock, home, home, home))
+      assert.equal("130", code)
+      assert.is_truthy(read(home .. "/err"):find("The car may still carry it out", 1, true),
+        read(home .. "/err"))
+    end)
+  end)
+
+  describe("the charging schedule", function()
+    it("is changed in a file and sent as a whole", function()
+      local file = home .. "/profile.json"
+      ok({ "charging-profile", "get", "--json", "-o", file })
+      local text, times = read(file):gsub('"13:00"', '"09:15"')
+      assert.equal(1, times)
+      write(file, text)
+      local result = ok({ "charging-profile", "set", file })
+      assert.is_truthy(result.out:find("weeklyPlanner.timer2.departureTime  13:00   09:15", 1,
+        true), result.out)
+      for _, request in ipairs(sim:log()) do
+        if request.path:find("executeService", 1, true) then
+          local data = helper.form(request.body).data
+          assert.is_truthy(data:find('"weekdays":[]', 1, true), data)
+          assert.is_truthy(data:find('"09:15"', 1, true))
+        end
+      end
+      assert.is_truthy(ok("charging-profile").out:find("09:15", 1, true))
+      ok("charging-profile set - --json", nil, text)
+    end)
+
+    it("is checked before it is sent", function()
+      for _, text in ipairs { "", "no json", "[]", '{"timer1":{}}', '{"weeklyPlanner":{}}',
+        '{"weeklyPlanner":{"timer1":{"departureTime":"7:30"},"timer2":{},"timer3":{}}}' } do
+        local result = run("charging-profile set - -q", nil, text)
+        assert.equal(2, result.code, text)
+      end
+      assert.equal(0, sim:count("POST", "executeService"))
+    end)
+  end)
+
+  describe("a destination", function()
+    it("is sent with all its text", function()
+      local result = ok({ "poi", "48.1769,11.5569", "--name", 'Caf\195\169 "X" & Co', "--street",
+        "Am Olympiapark 1", "--city", "M\195\188nchen", "--country", "Germany", "--postal-code",
+        "80809", "--info", "a+b" })
+      assert.is_truthy(result.out:find("Caf\195\169", 1, true))
+      local log = sim:log()
+      local poi = json.decode(helper.form(log[#log].body).data).poi
+      assert.same({ lat = 48.1769, lon = 11.5569, name = 'Caf\195\169 "X" & Co',
+        street = "Am Olympiapark 1", city = "M\195\188nchen", country = "Germany",
+        postalCode = "80809", additionalInfo = "a+b" }, poi)
+    end)
+
+    it("whose answer is lost ends with 3", function()
+      ok("login")
+      sim:fault({ path = "sendpoi", reset = "after" })
+      local result = run("poi 1,2")
+      assert.equal(3, result.code)
+      assert.is_truthy(result.err:find("bmwi destinations", 1, true))
+      assert.equal(1, sim:count("POST", "sendpoi"))
+    end)
+  end)
+
+  describe("an error of the server", function()
+    before_each(function() ok("login") end)
+
+    it("that wants the position says how to give it", function()
+      sim:fault({ path = "/status", recorded = "dlat_missing", times = 0 })
+      assert.is_truthy(run("status").err:find("position = LAT,LON", 1, true))
+    end)
+
+    it("of too many requests ends with 5 and says how long to wait", function()
+      sim:fault({ path = "/status", recorded = "too_many", times = 0,
+        headers = { ["Retry-After"] = "77" } })
+      local result = run("status")
+      assert.equal(5, result.code)
+      assert.is_truthy(result.err:find("77 seconds", 1, true), result.err)
+    end)
+
+    it("that the service is gone is said in so many words", function()
+      sim:fault({ path = "/status", recorded = "gone", times = 0 })
+      local result = run("status")
+      assert.equal(1, result.code)
+      assert.is_truthy(result.err:find("2021-11-09", 1, true), result.err)
+    end)
+
+    it("is an object with --json, and standard output stays empty", function()
+      sim:fault({ path = "/status", recorded = "no_status", times = 0 })
+      local result = run("status --json")
+      assert.equal(1, result.code)
+      assert.equal("", result.out)
+      local told = json.decode(result.err).error
+      assert.equal("not_found", told.code)
+      assert.equal(404, told.status)
+      assert.equal("A-2012", told.api_code)
+    end)
+
+    it("ends with 1 when there is none", function()
+      local result = run("status", { BMWI_BASE_URL = "http://127.0.0.1:1", BMWI_RETRIES = "0" })
+      assert.equal(1, result.code)
+      assert.is_truthy(result.err:find("bmwi doctor", 1, true), result.err)
+    end)
+  end)
+
+  describe("on a terminal", function()
+    it("asks for what the log-in lacks, without showing secrets", function()
+      local seen = on_terminal({ "status" }, { { "User name", "whatever@example.com\\n" },
+        { "Password", "p4ssw0rd\\n" }, { "API key", "key\\n" }, { "API secret", "secret\\n" } },
+        { BMWI_USERNAME = false, BMWI_PASSWORD = false, BMWI_API_KEY = false,
+          BMWI_API_SECRET = false })
+      assert.equal(0, seen.code, seen.screen)
+      assert.is_truthy(seen.screen:find("1234 km", 1, true))
+      assert.is_nil(seen.screen:find("p4ssw0rd", 1, true))
+      ok("status", { BMWI_PASSWORD = false }) -- it was kept
+    end)
+
+    it("ends with 130 when the question is cancelled", function()
+      local seen = on_terminal({ "status" }, { { "Password", "\\003" } }, { BMWI_PASSWORD = false })
+      assert.equal(130, seen.code, seen.screen)
+      assert.equal(0, #sim:log())
+    end)
+
+    it("asks before it unlocks", function()
+      local seen = on_terminal({ "unlock" }, { { "[y/N]", "n\\n" } })
+      assert.equal(1, seen.code, seen.screen)
+      assert.is_truthy(seen.screen:find("I3 +REX", 1, true))
+      assert.equal(0, sim:count("POST", "executeService"))
+      seen = on_terminal({ "unlock" }, { { "[y/N]", "y\\n" } })
+      assert.equal(0, seen.code, seen.screen)
+      assert.equal(1, sim:car().posts.DOOR_UNLOCK)
+    end)
+
+    it("asks for the answer to the security question when the server wants it", function()
+      sim:config({ secret_answer = "Rosebud" })
+      local seen = on_terminal({ "unlock", "--yes" },
+        { { "security question", "Rosebud\\n" } })
+      assert.equal(0, seen.code, seen.screen)
+      assert.is_nil(seen.screen:find("Rosebud", 1, true))
+    end)
+
+    it("shows progress in one line that goes away", function()
+      local seen = on_terminal({ "lock" })
+      assert.is_truthy(seen.screen:find("\r\27[KLock the doors: INITIATED", 1, true), seen.screen)
+      assert.is_truthy(seen.screen:find("\r\27[KLock the doors: done", 1, true), seen.screen)
+      seen = on_terminal({ "lock", "--quiet" })
+      assert.is_nil(seen.screen:find("INITIATED", 1, true))
+      seen = on_terminal({ "lock" }, nil, { TERM = "dumb" })
+      assert.is_nil(seen.screen:find("\27", 1, true))
+      assert.is_truthy(seen.screen:find("INITIATED", 1, true))
+    end)
+
+    it("uses colour, unless it is not wanted", function()
+      local function has_colour(arguments, environment)
+        return on_terminal(arguments, nil, environment).screen:find("\27[32m", 1, true) ~= nil
+      end
+      assert.is_true(has_colour({ "status" }))
+      assert.is_true(has_colour({ "status" }, { NO_COLOR = "" }))
+      assert.is_false(has_colour({ "status" }, { NO_COLOR = "1" }))
+      assert.is_false(has_colour({ "status" }, { TERM = "dumb" }))
+      assert.is_false(has_colour({ "status", "--no-color" }))
+    end)
+
+    it("writes no picture to the screen", function()
+      local seen = on_terminal({ "image" })
+      assert.equal(2, seen.code)
+      assert.is_truthy(seen.screen:find("--output", 1, true))
+    end)
+  end)
+
+  describe("doctor", function()
+    it("finds all well, and shows no secret", function()
+      local result = ok("doctor")
+      assert.is_truthy(result.out:find("All is well.", 1, true))
+      assert.is_nil(result.out:find("FAIL", 1, true))
+      assert_no_secret(result.out .. result.err)
+      local told = json.decode(ok("doctor --json").out)
+      assert.is_true(told.ok)
+      assert.equal(13, #told.steps)
+    end)
+
+    it("names the step that fails, its code and what to do", function()
+      local result = run("doctor", { BMWI_PASSWORD = "wrong" })
+      assert.equal(4, result.code)
+      assert.is_truthy(result.out:find("FAIL  log-in", 1, true), result.out)
+      assert.is_truthy(result.out:find("code: auth", 1, true))
+      result = run("doctor", { BMWI_BASE_URL = "http://127.0.0.1:1", BMWI_RETRIES = "0" })
+      assert.equal(1, result.code)
+      assert.is_truthy(result.out:find("FAIL  server ", 1, true), result.out)
+      assert.is_truthy(result.out:find("code: network", 1, true))
+      result = run("doctor", { BMWI_BASE_URL = false })
+      assert.equal(2, result.code)
+      assert.is_truthy(result.out:find("FAIL  settings", 1, true))
+      write(home .. "/open", "units = metric\n", "644")
+      result = run({ "doctor", "--config", home .. "/open" })
+      assert.equal(2, result.code)
+      assert.is_truthy(result.out:find("FAIL  configuration", 1, true))
+      assert.is_truthy(result.out:find("chmod 600 " .. home .. "/open", 1, true))
+      ok("login")
+      sim:fault({ path = "/status", recorded = "gone", times = 0 })
+      local told = json.decode(run("doctor --json").out)
+      assert.is_false(told.ok)
+      assert.equal("gone", told.steps[#told.steps].code)
+      assert.is_truthy(told.steps[#told.steps].detail:find("2021-11-09", 1, true))
+    end)
+  end)
+
+  describe("over TLS", function()
+    local secure
+    setup(function() secure = helper.start({ tls = true, args = { "--speed", "100" } }) end)
+    teardown(function() secure:stop() end)
+
+    it("works with an authority of one's own, and not without", function()
+      local here = { BMWI_BASE_URL = secure.url }
+      local result = run("status", here)
+      assert.equal(1, result.code)
+      assert.is_truthy(result.err:find("--ca-file", 1, true), result.err)
+      assert.is_truthy(run("doctor", here).out:find("FAIL  TLS", 1, true))
+      ok({ "status", "--ca-file", secure.ca }, here)
+      ok("status", { BMWI_BASE_URL = secure.url, BMWI_CA_FILE = secure.ca })
+    end)
+  end)
+
+  describe("demo", function()
+    it("shows everything, leaves a picture, and no process", function()
+      local certs = helper.certs()
+      os.execute("mkdir -p " .. home .. "/bmwi")
+      write(home .. "/bmwi/config", "this is no configuration", "644") -- nor has it a say
+      local result = ok({ "demo", "--output", home .. "/range.svg" }, {
+        BMWI_SIM = os.getenv("BMWI_SIM") or "build/bmwi-sim",
+        BMWI_SIM_CERT = certs .. "/server.pem", BMWI_SIM_KEY = certs .. "/server.key",
+        BMWI_CA_FILE = certs .. "/ca.pem",
+      })
+      local out = result.out
+      for _, line in ipairs { "https://127.0.0.1:", "Logged in as whatever@example.com",
+        "1234 km = 767 mi", "16.6 kWh/100 km = 3.7 mi/kWh", "[", "weeklyPlanner.timer2",
+        "PITFIELD STREET", "5.6 kWh", "Lock the doors: INITIATED, PENDING, DELIVERED, EXECUTED",
+        "Bridge Street" } do
+        assert.is_truthy(out:find(line, 1, true), line)
+      end
+      assert.equal("", result.err)
+      assert_no_secret(out)
+      assert.is_truthy(read(home .. "/range.svg"):find("</svg>", 1, true))
+      assert.is_nil(read(state() .. "token.json")) -- the demo touches no log-in of the user
+      assert.are_not.equal(0, helper.curl("--insecure", out:match("https://[%d.:]+%d")).exit)
+    end)
+
+    it("says how to get the simulator", function()
+      local result = run("demo", { BMWI_SIM = "/no/such/bmwi-sim" })
+      assert.equal(2, result.code)
+      assert.is_truthy(result.err:find("/no/such/bmwi-sim", 1, true))
+    end)
+  end)
+
+  describe("the tables for people", function()
+    it("take whatever a server may send", function()
+      local render, views = require("bmwi.cli.render"), require("bmwi.cli.views")
+      local output = require("bmwi.cli.output")
+      local answers = { status = json.decode(ok("status --json").out),
+        last_trip = json.decode(ok("trips last --json").out),
+        all_trips = json.decode(ok("trips all --json").out),
+        soc = json.decode(ok("soc --json").out),
+        profile = json.decode(ok("charging-profile --json").out),
+        range_map = json.decode(ok("range-map --json").out),
+        destinations = json.decode(ok("destinations --json").out),
+        vehicles = json.decode(ok("vehicles --json").out) }
+      answers.status.cbsData = { { cbsType = "OIL", cbsState = "PENDING", cbsDueDate = "2020-01" } }
+      answers.status.checkControlMessages = { { ccmDescriptionShort = "Tyre" } }
+      answers.range_map.rangemaps[1].polyline = { answers.range_map.rangemaps[1].polyline[1] }
+      answers.range_map.rangemaps[2] = nil
+      local junk = { "", "x", "-", "\255\0\27", -1, 0, 0.5, 1e15, 1e300, -1e300, true, false, {},
+        { 1 }, { {} }, { x = 1 } }
+      junk[#junk + 1] = json.null -- stands for an absent member below
+
+      local function show(name, answer)
+        for _, system in ipairs { "metric", "imperial" } do
+          local rows = (render[name] or views[name])(answer, system)
+          for _, row in ipairs(rows) do
+            for i = 1, #row do assert.is_string(output.clean(row[i])) end
+          end
+        end
+        if name == "all_trips" then render.compared(answer, "imperial") end
+        if name == "vehicles" then
+          for _, car in ipairs(render.tables(answer)) do views.abilities(car) end
+        end
+      end
+
+      -- Puts each piece of junk in the place of each member, one at a time.
+      local function spoil(name, answer, part)
+        local keys = {}
+        for key in pairs(part) do keys[#keys + 1] = key end
+        for _, key in ipairs(keys) do
+          local value = part[key]
+          if type(value) == "table" then spoil(name, answer, value) end
+          for _, bad in ipairs(junk) do
+            if bad == json.null then part[key] = nil else part[key] = bad end
+            local shown, problem = pcall(show, name, answer)
+            assert(shown, ("%s.%s = %s: %s"):format(name, tostring(key), tostring(bad),
+              tostring(problem)))
+          end
+          part[key] = value
+        end
+      end
+      for name, answer in pairs(answers) do spoil(name, answer, answer) end
+    end)
+  end)
+
+  describe("the JSON writer", function()
+    local encode = require("bmwi.cli.json").encode
+
+    it("keeps lists, whole numbers and all digits", function()
+      assert.equal('{"a":1234,"b":0.1,"c":-7,"d":51.53053283691406}',
+        encode({ a = 1234.0, b = 0.1, c = -7, d = 51.53053283691406 }))
+      assert.equal('[[],{"weekdays":[],"x":{}}]',
+        encode({ require("bmwi.cli.json").list(), { weekdays = {}, x = {} } }))
+      assert.equal("null", encode(1 / 0))
+      assert.equal("[]", encode({}, false, "vehicles"))
+    end)
+
+    it("writes texts that are valid, whatever came in", function()
+      assert.equal('"a\\"\\\\\\n\\u0001\\u007f"', encode('a"\\\n\1\127'))
+      assert.equal('"\195\188 \240\159\154\151"', encode("\195\188 \240\159\154\151"))
+      for _, broken in ipairs { "\255", "\195", "\237\160\128", "\192\175", "\240\130\130\172" } do
+        local text = encode("<" .. broken .. ">")
+        assert.is_truthy(text:find('^"<[\239\191\189]+>"$'), text)
+      end
+    end)
+  end)
+end)

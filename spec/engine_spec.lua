@@ -1,0 +1,449 @@
+--- engine.c: connections. Every way in which one can fail to come about or break, and that nothing
+--- goes anywhere else than to the server that was named.
+local helper = require("spec.helper")
+local bmwi = require("bmwi")
+
+local NOBODY = { url = "http://127.0.0.1:1" } -- a port on which nobody listens
+
+local function new(sim, overrides)
+  local options = { retries = 0, timeout = 10 }
+  for name, value in pairs(overrides or {}) do options[name] = value end
+  return bmwi.new(helper.client(sim, options))
+end
+
+-- With a token that looks good, so that the first thing sent is the call itself.
+local function with_token(sim, overrides)
+  local options = { token = { access_token = "AAAA", refresh_token = "RRRR",
+    expires_at = os.time() + 3600 } }
+  for name, value in pairs(overrides or {}) do options[name] = value end
+  return new(sim, options)
+end
+
+local function fails_as(expected, value, message, code, info)
+  assert.is_nil(value)
+  assert.equal(expected, code, message)
+  assert.is_string(message)
+  return message, info
+end
+
+local function since(start)
+  return bmwi.sys.monotonic() - start
+end
+
+describe("the engine", function()
+  local sim
+
+  setup(function()
+    sim = helper.start({ args = { "--speed", "50" } })
+  end)
+  teardown(function() sim:stop() end)
+  before_each(function() sim:reset() end)
+
+  describe("without a server", function()
+    it("fails as network when the connection is refused", function()
+      for _, make in ipairs({ new, with_token }) do
+        local client = make(NOBODY)
+        local message, info = fails_as("network", client:vehicles())
+        assert.is_true(info.retryable)
+        assert.is_nil(info.status)
+        assert(message:find("127.0.0.1", 1, true), message)
+        fails_as("network", client:vehicle(helper.vin):lock_doors())
+        fails_as("network", client:vehicle(helper.vin):send_poi({ lat = 1, lon = 2, name = "x" }))
+      end
+    end)
+
+    it("fails as network when the name is unknown", function()
+      local client = with_token({ url = "https://bmwi-spec.invalid" }, { timeout = 60 })
+      local message = fails_as("network", client:vehicles())
+      assert(message:find("bmwi-spec.invalid", 1, true), message)
+      fails_as("network", client:vehicle(helper.vin):unlock_doors({ secret = "Rex" }))
+    end)
+
+    it("does not wait for a name that takes long when the time is over", function()
+      local start = bmwi.sys.monotonic()
+      local _, _, code = with_token({ url = "https://bmwi-spec.invalid" }, { timeout = 0.001 })
+        :vehicles()
+      assert(code == "timeout" or code == "network", code)
+      assert(since(start) < 5)
+    end)
+  end)
+
+  describe("through a proxy", function()
+    it("fails as network when there is none", function()
+      local client = with_token(sim, { proxy = "http://user:proxypass@127.0.0.1:1" })
+      local message = fails_as("network", client:vehicles())
+      assert.is_nil(message:find("proxypass", 1, true), message)
+      assert.is_nil(tostring(client):find("proxypass", 1, true))
+      fails_as("network", client:vehicle(helper.vin):lock_doors())
+      assert.same({}, sim:log())
+    end)
+
+    it("fails as network when its name is unknown", function()
+      local client = with_token(sim, { proxy = "http://bmwi-proxy.invalid:3128", timeout = 60 })
+      fails_as("network", client:vehicles())
+    end)
+
+    it("sends nothing past a proxy that refuses", function()
+      local secure = helper.start({ tls = true })
+      -- The simulator is no proxy: it answers CONNECT with an error.
+      local client = with_token(secure, { proxy = sim.url })
+      fails_as("network", client:vehicles())
+      assert.same({}, secure:log())
+      local asked = sim:log()
+      assert.equal("CONNECT", asked[1].method)
+      assert.is_nil(asked[1].headers.authorization)
+      -- Not one byte of the command has left: it is known that the car was not told.
+      fails_as("network", client:vehicle(helper.vin):lock_doors())
+      assert.same({}, secure:log())
+      secure:stop()
+    end)
+
+    it("refuses an option that is no proxy", function()
+      local made, client = pcall(with_token, sim, { proxy = "nonsense://127.0.0.1:1" })
+      if made then fails_as("network", client:vehicles()) end
+      assert.has_error(function() with_token(sim, { proxy = "" }) end)
+      assert.has_error(function() with_token(sim, { proxy = "http://a\r\nb" }) end)
+      assert.has_error(function() with_token(sim, { proxy = 3128 }) end)
+      assert.same({}, sim:log())
+    end)
+  end)
+
+  describe("with TLS", function()
+    local good
+
+    setup(function() good = helper.start({ tls = true }) end)
+    teardown(function() good:stop() end)
+    before_each(function() good:reset() end)
+
+    it("talks to a server of the given authority", function()
+      local client = new(good)
+      assert.is_true(client:login())
+      assert.equal(1, #client:vehicles())
+      assert.equal("https", good:log()[1].scheme)
+    end)
+
+    it("talks to it by name", function()
+      local client = new(good, { base_url = "https://localhost:" .. good.port,
+        connect_to = { "localhost:" .. good.port .. ":127.0.0.1:" .. good.port } })
+      assert.is_true(client:login())
+    end)
+
+    it("talks to the names of the real service, if connect_to says where", function()
+      local client = new(good, { base_url = "https://b2vapi.bmwgroup.com",
+        connect_to = { "b2vapi.bmwgroup.com:443:127.0.0.1:" .. good.port } })
+      assert.is_true(client:login())
+    end)
+
+    -- Certificates that must be refused, with the authority that is trusted.
+    for _, name in ipairs({ "expired", "self-signed", "wrong-host", "other-ca", "no-name" }) do
+      it("refuses a certificate: " .. name, function()
+        local bad = helper.start({ tls = name })
+        for _, make in ipairs({ new, with_token }) do
+          local client = make(bad, { retries = 2 })
+          local message, info = fails_as("tls", client:vehicles())
+          assert.is_false(info.retryable)
+          assert.is_nil(info.status)
+          assert(message:find("cannot be trusted", 1, true), message)
+          fails_as("tls", client:vehicle(helper.vin):lock_doors())
+        end
+        assert.same({}, bad:log())
+        bad:stop()
+      end)
+    end
+
+    it("refuses an authority that only this machine's tests know", function()
+      local options = helper.client(good, { retries = 0 })
+      options.ca_file = nil
+      fails_as("tls", bmwi.new(options):login())
+      assert.same({}, good:log())
+    end)
+
+    it("refuses a good certificate under another name", function()
+      local client = new(good, { base_url = "https://elsewhere.example.com",
+        connect_to = { "elsewhere.example.com:443:127.0.0.1:" .. good.port } })
+      fails_as("tls", client:login())
+      assert.same({}, good:log())
+    end)
+
+    it("does not trust a server because another client does", function()
+      assert.is_true(new(good):login())
+      good:clear()
+      fails_as("tls", new(good, { ca_file = helper.certs() .. "/other-ca-authority.pem" }):login())
+      local options = helper.client(good, { retries = 0 })
+      options.ca_file = nil
+      fails_as("tls", bmwi.new(options):login())
+      assert.same({}, good:log())
+    end)
+
+    it("fails as tls when the authority's file cannot be used", function()
+      for _, file in ipairs({ "/nowhere/ca.pem", helper.certs() .. "/ca.key", "/dev/null" }) do
+        fails_as("tls", new(good, { ca_file = file }):login())
+      end
+      assert.same({}, good:log())
+    end)
+
+    it("fails as tls when the server speaks none", function()
+      local client = with_token({ url = (sim.url:gsub("^http:", "https:")) })
+      fails_as("tls", client:vehicles())
+      fails_as("tls", client:vehicle(helper.vin):lock_doors())
+      assert.same({}, sim:log())
+    end)
+  end)
+
+  describe("in time", function()
+    it("gives up after `timeout`", function()
+      sim:fault({ path = "/status", times = 0, latency = 20 })
+      local client = new(sim, { timeout = 0.3 })
+      client:login()
+      local start = bmwi.sys.monotonic()
+      local message, info = fails_as("timeout", client:vehicle(helper.vin):status())
+      assert(since(start) < 5)
+      assert.is_true(info.retryable)
+      assert(message:find("timeout", 1, true), message)
+    end)
+
+    it("gives up on an answer that drips", function()
+      sim:fault({ path = "/status", times = 0, drip = 20 })
+      local client = new(sim, { timeout = 0.5 })
+      client:login()
+      local start = bmwi.sys.monotonic()
+      fails_as("timeout", client:vehicle(helper.vin):status())
+      assert(since(start) < 5)
+    end)
+
+    it("takes an answer that comes slowly", function()
+      sim:fault({ path = "/status", drip = 5000 })
+      assert.is_table(new(sim):vehicle(helper.vin):status())
+    end)
+
+    it("gives up after `connect_timeout` on a server that takes no part", function()
+      local certs = helper.certs()
+      local pipe = io.popen(("echo $$; exec '%s' --tied --tls %s/server.pem %s/server.key")
+        :format(os.getenv("BMWI_SIM") or "build/bmwi-sim", certs, certs))
+      local pid = pipe:read("*l")
+      local url = pipe:read("*l"):match("%S+$")
+      os.execute("kill -STOP " .. pid)
+      local start = bmwi.sys.monotonic()
+      local client = with_token({ url = url, ca = certs .. "/ca.pem" },
+        { timeout = 30, connect_timeout = 0.3 })
+      local first = { client:vehicles() }
+      local second = { client:vehicle(helper.vin):lock_doors() }
+      local took = since(start)
+      os.execute("kill -CONT " .. pid)
+      pipe:close()
+      fails_as("timeout", first[1], first[2], first[3])
+      fails_as("timeout", second[1], second[2], second[3])
+      assert(took < 10, took)
+    end)
+  end)
+
+  describe("with answers that break", function()
+    local function status(overrides)
+      return new(sim, overrides):vehicle(helper.vin):status()
+    end
+
+    for _, rule in ipairs({ { reset = "before" }, { reset = "after" }, { reset = "during" },
+      { truncate = 0 }, { truncate = 100 } }) do
+      local what = rule.reset and "reset " .. rule.reset or "cut after " .. rule.truncate
+      it("fails as network: " .. what, function()
+        sim:fault({ path = "/status", times = 0, reset = rule.reset, truncate = rule.truncate })
+        local _, info = fails_as("network", status())
+        assert.is_true(info.retryable)
+        sim:no_faults()
+        assert.is_table(status())
+      end)
+    end
+
+    it("fails as json when there is nothing in it", function()
+      sim:fault({ path = "/status", raw = "" })
+      fails_as("json", status())
+    end)
+
+    it("fails as http for 304, which was not asked for", function()
+      sim:fault({ path = "/status", status = 304 })
+      fails_as("http", status())
+    end)
+  end)
+
+  describe("with answers that are too large", function()
+    local function answer_of(size)
+      local frame = '{"vehicleStatus":{"a":""}}'
+      return '{"vehicleStatus":{"a":"' .. ("x"):rep(size - #frame) .. '"}}'
+    end
+
+    it("takes as much as max_response_bytes, and not a byte more", function()
+      sim:fault({ path = "/status", times = 0, raw = answer_of(5000) })
+      assert.equal(5000 - 26, #new(sim, { max_response_bytes = 5000 }):vehicle(helper.vin)
+        :status().a)
+      local message, info = fails_as("too_large",
+        new(sim, { max_response_bytes = 4999 }):vehicle(helper.vin):status())
+      assert.is_false(info.retryable)
+      assert(message:find("max_response_bytes", 1, true), message)
+    end)
+
+    for _, gzip in ipairs({ false, true }) do
+      it("stops reading" .. (gzip and " what was packed" or ""), function()
+        sim:fault({ path = "/status", times = 0, pad = 10e9, gzip = gzip })
+        local start = bmwi.sys.monotonic()
+        local client = new(sim, { max_response_bytes = 100000, retries = 2 })
+        fails_as("too_large", client:vehicle(helper.vin):status())
+        assert(since(start) < 5)
+        assert.equal(1, sim:count("GET", "/status")) -- asking again would not help
+        assert.is_table(client:vehicles())
+      end)
+    end
+
+    it("counts after unpacking", function()
+      sim:fault({ path = "/status", pad = 50000, gzip = true })
+      fails_as("too_large", new(sim, { max_response_bytes = 49999 }):vehicle(helper.vin):status())
+      sim:fault({ path = "/status", pad = 50000, gzip = true })
+      fails_as("json", new(sim, { max_response_bytes = 50000 }):vehicle(helper.vin):status())
+    end)
+
+    it("has a limit of its own for the answer to a log-in", function()
+      sim:fault({ path = "/oauth/token", times = 0, pad = 10e9 })
+      fails_as("too_large", new(sim):login())
+    end)
+
+    it("does not believe a command whose answer is too large", function()
+      sim:fault({ path = "/executeService", times = 0, pad = 10e9 })
+      fails_as("unknown", new(sim, { max_response_bytes = 1000000 }):vehicle(helper.vin)
+        :lock_doors())
+      assert.equal(1, sim:count("POST", "/executeService"))
+    end)
+  end)
+
+  describe("when it is sent elsewhere", function()
+    local other
+
+    setup(function() other = helper.start() end)
+    teardown(function() other:stop() end)
+    before_each(function() other:reset() end)
+
+    for _, status in ipairs({ 301, 302, 303, 307, 308 }) do
+      it("does not follow: " .. status, function()
+        sim:fault({ path = "/webapi/v1/", times = 0, status = status,
+          headers = { Location = other.url .. "/webapi/v1/user/vehicles/" } })
+        local client = new(sim, { retries = 2 })
+        local car = client:vehicle(helper.vin)
+        for _, answer in ipairs({ { client:vehicles() }, { car:status() }, { car:lock_doors() },
+          { car:send_poi({ lat = 1, lon = 2, name = "x" }) } }) do
+          assert.is_nil(answer[1])
+          assert.equal("http", answer[3], answer[2])
+          assert.equal(status, answer[4].status)
+        end
+        assert.equal(4, sim:count(nil, "/webapi/v1/"))
+        assert.same({}, other:log())
+      end)
+
+      it("does not follow with a password: " .. status, function()
+        sim:fault({ path = "/oauth/token", times = 0, status = status,
+          headers = { Location = other.url .. "/webapi/oauth/token/" } })
+        local _, info = fails_as("http", new(sim, { retries = 2 }):login())
+        assert.equal(status, info.status)
+        assert.same({}, other:log())
+      end)
+    end
+
+    it("does not follow to a file", function()
+      sim:fault({ path = "/status", times = 0, status = 302,
+        headers = { Location = "file:///etc/passwd" } })
+      fails_as("http", new(sim):vehicle(helper.vin):status())
+    end)
+
+    it("keeps the servers of two clients apart", function()
+      local one, two = new(sim), new(other)
+      assert.is_true(one:login())
+      assert.is_true(two:login())
+      one:vehicles()
+      two:vehicles()
+      assert.are_not.equal(one:token().access_token, two:token().access_token)
+      for _, server in ipairs({ sim, other }) do
+        for _, request in ipairs(server:log()) do assert.equal(200, request.status) end
+      end
+    end)
+  end)
+
+  describe("keeps connections", function()
+    local function connections(server, method)
+      local list, known = {}, {}
+      for _, request in ipairs(server:log()) do
+        if request.method == method and not known[request.connection] then
+          known[request.connection] = true
+          list[#list + 1] = request.connection
+        end
+      end
+      return list
+    end
+
+    it("for one GET after the other", function()
+      local client = new(sim)
+      local car = client:vehicle(helper.vin)
+      assert.is_true(client:login())
+      for _ = 1, 5 do
+        assert.is_table(client:vehicles())
+        assert.is_table(car:status())
+      end
+      assert.equal(10, sim:count("GET"))
+      assert.equal(1, #connections(sim, "GET"))
+    end)
+
+    it("over TLS", function()
+      local secure = helper.start({ tls = true })
+      local client = new(secure)
+      for _ = 1, 5 do assert.is_table(client:vehicles()) end
+      assert.equal(1, #connections(secure, "GET"))
+      secure:stop()
+    end)
+
+    it("for all clients of a Lua state", function()
+      for _ = 1, 5 do
+        local client = new(sim)
+        assert.is_table(client:vehicles())
+        client:close()
+      end
+      assert.equal(5, sim:count("GET"))
+      assert.equal(1, #connections(sim, "GET"))
+    end)
+
+    it("but not one that broke", function()
+      local client = new(sim)
+      assert.is_table(client:vehicles())
+      sim:fault({ path = "/status", truncate = 10 })
+      fails_as("network", client:vehicle(helper.vin):status())
+      assert.is_table(client:vehicles())
+      assert.equal(2, #connections(sim, "GET"))
+    end)
+
+    it("but sends no command on a kept one", function()
+      local client = new(sim)
+      local car = client:vehicle(helper.vin)
+      assert.is_table(car:status())
+      for _ = 1, 3 do assert.is_table(car:flash_lights()) end
+      local used = {}
+      for _, request in ipairs(sim:log()) do
+        if request.method == "POST" then
+          assert.is_nil(used[request.connection])
+        end
+        used[request.connection] = true
+      end
+    end)
+  end)
+
+  it("sends what a server of the service needs, and nothing that tells of the host", function()
+    local client = new(sim, { user_agent = "spec/1" })
+    client:vehicles()
+    local token, get = sim:log()[1].headers, sim:log()[2].headers
+    assert.equal("Basic a2V5OnNlY3JldA==", token.authorization)
+    assert.equal("application/x-www-form-urlencoded", token["content-type"])
+    assert.equal("Bearer " .. client:token().access_token, get.authorization)
+    assert.equal("application/json", get.accept)
+    assert.equal("spec/1", get["user-agent"])
+    local known = { host = true, authorization = true, accept = true, ["accept-encoding"] = true,
+      ["user-agent"] = true, ["content-type"] = true, ["content-length"] = true,
+      connection = true, upgrade = true, ["http2-settings"] = true }
+    for _, headers in ipairs({ token, get }) do
+      for name in pairs(headers) do assert(known[name], name) end
+    end
+  end)
+end)

@@ -1,0 +1,239 @@
+--- Starts the simulator for a spec and talks to its /_sim by the curl program, so that what a spec
+--- finds out does not depend on the module it tests. Runs on every Lua.
+local cjson = require("cjson").new()
+
+local helper = {}
+
+local function quote(text)
+  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
+end
+
+local function read_file(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local function write_file(path, text)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  assert(file:close())
+end
+
+--- A temporary file for the time of one call: fn gets its path.
+local function with_file(text, fn)
+  local path = os.tmpname()
+  write_file(path, text or "")
+  local ok, result, more = pcall(fn, path)
+  os.remove(path)
+  if not ok then
+    error(result, 0)
+  end
+  return result, more
+end
+
+local folder
+
+--- The folder of the test certificates, made on the first call (see spec/certs.sh).
+---@return string folder
+function helper.certs()
+  if not folder then
+    local pipe = io.popen("sh spec/certs.sh && echo made")
+    local said = pipe:read("*a")
+    pipe:close()
+    assert(said:find("made", 1, true), "spec/certs.sh failed")
+    folder = "build/certs"
+  end
+  return folder
+end
+
+local function headers_of(text)
+  local headers, status = {}, 0
+  for line in text:gmatch("[^\r\n]+") do
+    local code = line:match("^HTTP/[%d.]+ (%d+)")
+    local name, value = line:match("^([^:]+):%s*(.-)%s*$")
+    if code then
+      headers, status = {}, tonumber(code) -- a 100 may come before the real answer
+    elseif name then
+      headers[name:lower()] = value
+    end
+  end
+  return headers, status
+end
+
+--- One run of the curl program.
+---@param ... string its arguments
+---@return table answer {exit=, status= (0 without an answer), headers= (lower-case names), body=}
+function helper.curl(...)
+  local words = { "curl", "-sS", "-m", "30" }
+  for i = 1, select("#", ...) do
+    words[#words + 1] = quote((select(i, ...)))
+  end
+  return (with_file("", function(head)
+    return (with_file("", function(body)
+      local command = table.concat(words, " ") .. " -D " .. quote(head) .. " -o " .. quote(body)
+      local pipe = io.popen(command .. " 2>/dev/null; echo $?")
+      local exit = tonumber(pipe:read("*a"):match("%d+"))
+      pipe:close()
+      local headers, status = headers_of(read_file(head))
+      return { exit = exit, status = status, headers = headers, body = read_file(body) }
+    end))
+  end))
+end
+
+local Sim = {}
+Sim.__index = Sim
+
+--- Asks one thing of /_sim; a refusal raises, since then the spec itself is wrong.
+function Sim:control(method, path, value)
+  local arguments = { "-X", method, self.url .. "/_sim" .. path }
+  if self.ca then
+    -- The certificate is what some specs are about; the control channel must work with any.
+    arguments[#arguments + 1] = "--insecure"
+  end
+  local answer = with_file(type(value) == "string" and value or value and cjson.encode(value) or "",
+    function(body)
+      if value then
+        arguments[#arguments + 1] = "--data-binary"
+        arguments[#arguments + 1] = "@" .. body
+      end
+      return helper.curl((unpack or table.unpack)(arguments)) -- luacheck: ignore
+    end)
+  if answer.status ~= 200 then
+    error(("%s /_sim%s: HTTP %d %s"):format(method, path, answer.status, answer.body), 3)
+  end
+  return cjson.decode(answer.body)
+end
+
+--- The requests received, oldest first.
+function Sim:log() return self:control("GET", "/log").requests end
+--- Forgets the requests received.
+function Sim:clear() self:control("DELETE", "/log") end
+--- Adds a fault rule.
+function Sim:fault(rule) self:control("POST", "/fault", rule) end
+--- Removes all fault rules.
+function Sim:no_faults() self:control("DELETE", "/fault") end
+--- Changes tokens given out or to come.
+function Sim:token(change) self:control("POST", "/token", change) end
+--- Says how commands go on.
+function Sim:commands(course) self:control("POST", "/commands", course) end
+--- Changes settings.
+function Sim:config(change) self:control("POST", "/config", change) end
+--- What the simulator knows of a car.
+function Sim:car(vin) return self:control("GET", "/car/" .. (vin or helper.vin)) end
+--- Changes a car: {status = {...}} sets members, the other names replace whole answers.
+function Sim:change(vin, changes) self:control("POST", "/car/" .. vin, changes) end
+--- Back to the start.
+function Sim:reset() self:control("POST", "/reset") end
+
+--- How many requests of the log fit: by method and by a part of the path, both optional.
+function Sim:count(method, part)
+  local n = 0
+  for _, request in ipairs(self:log()) do
+    if (not method or request.method == method)
+      and (not part or (request.path .. "?" .. request.query):find(part, 1, true)) then
+      n = n + 1
+    end
+  end
+  return n
+end
+
+--- Ends the simulator; it is tied to the pipe, so closing the pipe is enough.
+function Sim:stop()
+  if self.pipe then
+    self.pipe:close()
+    self.pipe = nil
+  end
+  if self.vehicles_file then
+    os.remove(self.vehicles_file)
+    self.vehicles_file = nil
+  end
+end
+
+helper.vin = "WAB1C23456V123456"
+
+--- Starts a simulator. It ends with stop() or with this process, whatever comes first.
+---@param options? table tls = true or the name of a certificate of spec/certs.sh; args = array of
+--- further arguments; vehicles = text of a vehicles file
+---@return table sim with url, ca (path, TLS only) and the methods above
+function helper.start(options)
+  options = options or {}
+  local sim = setmetatable({}, Sim)
+  local words = { "exec", quote(os.getenv("BMWI_SIM") or "build/bmwi-sim"), "--tied" }
+  if options.tls then
+    local name = options.tls == true and "server" or options.tls
+    local certs = helper.certs()
+    sim.ca = certs .. "/ca.pem"
+    words[#words + 1] = "--tls"
+    words[#words + 1] = quote(certs .. "/" .. name .. ".pem")
+    words[#words + 1] = quote(certs .. "/" .. name .. ".key")
+  end
+  if options.vehicles then
+    sim.vehicles_file = os.tmpname()
+    write_file(sim.vehicles_file, options.vehicles)
+    words[#words + 1] = "--vehicles"
+    words[#words + 1] = quote(sim.vehicles_file)
+  end
+  for _, word in ipairs(options.args or {}) do
+    words[#words + 1] = quote(word)
+  end
+  sim.pipe = assert(io.popen(table.concat(words, " "), "r"))
+  local line = sim.pipe:read("*l")
+  sim.url = line and line:match("^bmwi%-sim listening on (%S+)$")
+  if not sim.url then
+    sim:stop()
+    error("the simulator did not start: " .. tostring(line), 2)
+  end
+  sim.host, sim.port = sim.url:match("^%w+://(.+):(%d+)$")
+  sim.port = tonumber(sim.port)
+  return sim
+end
+
+--- Options for bmwi.new that fit this simulator.
+---@param sim table
+---@param overrides? table set last
+---@return table options
+function helper.client(sim, overrides)
+  local options = {
+    base_url = sim.url,
+    username = "whatever@example.com",
+    password = "p4ssw0rd",
+    api_key = "key",
+    api_secret = "secret",
+    ca_file = sim.ca,
+  }
+  for name, value in pairs(overrides or {}) do
+    options[name] = value
+  end
+  return options
+end
+
+local function decode(text)
+  return (text:gsub("+", " "):gsub("%%(%x%x)", function(digits)
+    return string.char(tonumber(digits, 16))
+  end))
+end
+
+--- Decodes a form body.
+---@param body string
+---@return table fields by name
+---@return table order the names in the order sent, repeated ones too
+function helper.form(body)
+  local fields, order = {}, {}
+  for part in body:gmatch("[^&]+") do
+    local name, value = part:match("^([^=]*)=?(.*)$")
+    name = decode(name)
+    fields[name] = decode(value)
+    order[#order + 1] = name
+  end
+  return fields, order
+end
+
+--- Decodes a query, in the same way.
+helper.query = helper.form
+
+--- An own lua-cjson, for specs that look into bodies.
+helper.json = cjson
+
+return helper

@@ -1,0 +1,416 @@
+-- The adapters of bmwi.host. Those for luv and cqueues are tried where these modules are installed.
+local helper = require("spec.helper")
+local bmwi = require("bmwi")
+local async = require("bmwi.async")
+local host = require("bmwi.host")
+
+local function now()
+  return bmwi.sys.monotonic()
+end
+
+describe("bmwi.host", function()
+  local sim, client, car, on_error, errors
+
+  setup(function()
+    sim = helper.start()
+    on_error = host.on_error
+  end)
+
+  teardown(function()
+    host.on_error = on_error
+    sim:stop()
+  end)
+
+  before_each(function()
+    sim:reset()
+    client = bmwi.new(helper.client(sim))
+    assert(client:login())
+    car = client:vehicle(helper.vin)
+    sim:fault({ path = "/status", latency = 0.3, times = 0 })
+    errors = {}
+    host.on_error = function(message)
+      errors[#errors + 1] = message
+    end
+  end)
+
+  after_each(function()
+    client:close()
+    bmwi.loop:step()
+    assert.is_nil(bmwi.loop:timeout()) -- nothing left behind
+  end)
+
+  -- Starts `n` statuses as tasks; `state.left` counts down to 0, then calls `at_end`.
+  local function start_statuses(n, at_end)
+    local state = { left = n, mileages = {} }
+    for i = 1, n do
+      async.spawn(function()
+        return car:status()
+      end, function(ok, status, _, code)
+        state.mileages[i] = ok and status and status.mileage
+        state.code = code
+        state.left = state.left - 1
+        if state.left == 0 and at_end then
+          at_end()
+        end
+      end)
+    end
+    return state
+  end
+
+  local function fail_later()
+    async.spawn(function()
+      bmwi.sleep(0.02)
+      error("nobody waits for me")
+    end)
+  end
+
+  local function assert_one_error()
+    assert.equal(1, #errors)
+    assert.truthy(errors[1]:find("nobody waits for me", 1, true))
+    assert.truthy(errors[1]:find("stack traceback", 1, true))
+  end
+
+  describe("step", function()
+    it("tells on_error of a task without on_done that failed", function()
+      fail_later()
+      while bmwi.loop:timeout() do
+        bmwi.loop:pollfd()
+        host.step()
+      end
+      assert_one_error()
+    end)
+
+    it("writes to standard error unless told otherwise", function()
+      local stderr, written = io.stderr, {}
+      io.stderr = { -- luacheck: ignore
+        write = function(_, ...)
+          written[#written + 1] = table.concat({ ... })
+        end,
+      }
+      on_error("it failed")
+      io.stderr = stderr -- luacheck: ignore
+      assert.same({ "bmwi: it failed\n" }, written)
+    end)
+  end)
+
+  describe("drive", function()
+    -- A host in small: runs functions as its coroutines, each with a sleep that yields.
+    local function run_host(functions)
+      local sleepers, pauses, switches = {}, {}, 0
+      local function sleep(seconds)
+        pauses[#pauses + 1] = seconds
+        coroutine.yield(now() + seconds)
+      end
+      for i, fn in ipairs(functions) do
+        sleepers[i] = { thread = coroutine.create(fn), wake = 0 }
+      end
+      local running = #sleepers
+      while running > 0 do
+        for _, sleeper in ipairs(sleepers) do
+          if sleeper.wake and sleeper.wake <= now() then
+            switches = switches + 1
+            local ok, wake = coroutine.resume(sleeper.thread, sleep)
+            assert(ok, wake)
+            sleeper.wake = wake
+            if not wake then
+              running = running - 1
+            end
+          end
+        end
+      end
+      return pauses, switches
+    end
+
+    it("waits through the given sleep only, in many coroutines of the host at once", function()
+      local functions, mileages, ticks, done = {}, {}, 0, 0
+      for i = 1, 20 do
+        functions[i] = function(sleep)
+          mileages[i] = host.drive(sleep, car.status, car).mileage
+          done = done + 1
+        end
+      end
+      functions[21] = function(sleep)
+        while done < 20 do
+          sleep(0.01)
+          ticks = ticks + 1
+        end
+      end
+      local start = now()
+      local pauses = run_host(functions)
+      assert.is_true(now() - start < 1)
+      assert.equal(20, #mileages)
+      assert.is_true(ticks >= 20)
+      for _, pause in ipairs(pauses) do
+        assert.is_true(pause >= 0.001 and pause <= 0.01)
+      end
+      assert.equal(20, sim:count("GET", "/status"))
+    end)
+
+    it("hands arguments and results over as they are", function()
+      local function fn(...)
+        bmwi.sleep(0.001)
+        return select("#", ...), ...
+      end
+      local function check(...)
+        assert.equal(5, select("#", ...))
+        local n, a, b, c, d = ...
+        assert.same({ 4, "x" }, { n, b })
+        assert.is_nil(a)
+        assert.is_nil(c)
+        assert.is_nil(d)
+      end
+      check(host.drive(bmwi.sleep, fn, nil, "x", nil, nil))
+      assert.equal(0, select("#", host.drive(error, function() end)))
+    end)
+
+    it("returns failures and raises errors", function()
+      sim:no_faults()
+      sim:fault({ path = "/status", recorded = "gone" })
+      local _, _, code = host.drive(bmwi.sleep, car.status, car)
+      assert.equal("gone", code)
+      local ok, message = pcall(host.drive, bmwi.sleep, function()
+        bmwi.sleep(0.001)
+        error("broken")
+      end)
+      assert.is_false(ok)
+      assert.truthy(message:find("host_spec.lua:%d+: broken\n"))
+      assert.truthy(message:find("stack traceback", 1, true))
+    end)
+
+    it("lets an error of the sleep out", function()
+      local ok, message = pcall(host.drive, function()
+        error("no sleep here", 0)
+      end, bmwi.sleep, 0.05)
+      assert.same({ false, "no sleep here" }, { ok, message })
+      bmwi.sleep(0.06) -- what was under way ends
+    end)
+
+    it("is not disturbed by the errors of others", function()
+      fail_later()
+      local function no_sleep() end
+      assert.equal("mine", (host.drive(no_sleep, function()
+        bmwi.sleep(0.05)
+        return "mine"
+      end)))
+      assert_one_error()
+    end)
+
+    it("refuses what is not a function", function()
+      local function message(...)
+        return (select(2, pcall(function(...)
+          host.drive(...)
+        end, ...)))
+      end
+      assert.truthy(message(nil, print):find(
+        "host_spec.lua:%d+: bad argument #1 to 'drive' %(function expected, got nil%)"))
+      assert.truthy(message(print, {}):find("host_spec.lua:%d+: bad argument #2 to 'drive'"))
+    end)
+  end)
+
+  local has_luv, uv = pcall(require, "luv")
+
+  describe("luv", function()
+    if not has_luv then
+      pending("lua-luv is not installed")
+      return
+    end
+
+    local handle
+
+    before_each(function()
+      handle = host.luv(uv)
+    end)
+
+    after_each(function()
+      handle:close()
+      uv.run()
+    end)
+
+    local function after(ms, fn)
+      local timer = uv.new_timer()
+      timer:start(ms, 0, function()
+        timer:close()
+        fn()
+      end)
+    end
+
+    local function seconds_of_run()
+      local start = now()
+      uv.run()
+      return now() - start
+    end
+
+    it("answers 50 calls at once while the loop's timers tick, then ends", function()
+      local ticks, timer = 0, uv.new_timer()
+      timer:start(10, 10, function()
+        ticks = ticks + 1
+      end)
+      local statuses = start_statuses(50, function()
+        timer:close()
+      end)
+      local seconds = seconds_of_run()
+      assert.equal(0, statuses.left)
+      assert.equal(50, #statuses.mileages)
+      assert.is_true(seconds < 0.6)
+      assert.is_true(ticks >= 25, ticks .. " ticks")
+    end)
+
+    it("does not keep a loop without work, a kept connection notwithstanding", function()
+      assert.is_true(seconds_of_run() < 0.1)
+      handle:close()
+      handle = host.luv(uv)
+      local statuses = start_statuses(1)
+      assert.is_true(seconds_of_run() < 0.6)
+      assert.equal(0, statuses.left)
+    end)
+
+    it("keeps the loop for work that its last callback has started", function()
+      local statuses
+      after(20, function()
+        statuses = start_statuses(1)
+      end)
+      uv.run()
+      assert.equal(0, statuses.left)
+
+      -- the callback of a descriptor, which runs later in the loop's turn
+      local fds = uv.socketpair and uv.socketpair()
+      if fds then
+        local poll = uv.new_poll(fds[1])
+        poll:start("r", function()
+          poll:close()
+          statuses = start_statuses(1)
+        end)
+        after(10, function()
+          local other = uv.new_tcp()
+          other:open(fds[2])
+          other:write("x")
+          other:close()
+        end)
+        uv.run()
+        assert.equal(0, statuses.left)
+      end
+    end)
+
+    it("wakes for bmwi.sleep", function()
+      local woken
+      async.spawn(function()
+        bmwi.sleep(0.05)
+        woken = true
+      end)
+      local seconds = seconds_of_run()
+      assert.is_true(woken)
+      assert.is_true(seconds >= 0.05 and seconds < 0.2)
+    end)
+
+    it("wakes for a client that is closed by another callback", function()
+      local statuses = start_statuses(1)
+      after(50, function()
+        client:close()
+      end)
+      assert.is_true(seconds_of_run() < 0.15)
+      assert.equal(0, statuses.left)
+      assert.equal("closed", statuses.code)
+    end)
+
+    it("lets go of the loop with calls under way", function()
+      local statuses = start_statuses(1)
+      after(10, function()
+        handle:close()
+        handle:close()
+      end)
+      assert.is_true(seconds_of_run() < 0.2)
+      assert.equal(1, statuses.left)
+      while statuses.left > 0 do
+        bmwi.loop:step(1)
+      end
+    end)
+
+    it("survives errors", function()
+      fail_later()
+      local statuses = start_statuses(1)
+      uv.run()
+      assert.equal(0, statuses.left)
+      assert_one_error()
+    end)
+  end)
+
+  local has_cqueues, cqueues = pcall(require, "cqueues")
+
+  describe("cqueues", function()
+    if not has_cqueues then
+      pending("lua-cqueues is not installed")
+      return
+    end
+
+    local controller, handle
+
+    before_each(function()
+      controller = cqueues.new()
+      handle = host.cqueues(controller)
+    end)
+
+    local function seconds_of_loop()
+      local start = now()
+      assert(controller:loop(5))
+      assert.is_true(controller:empty())
+      return now() - start
+    end
+
+    local function stop()
+      handle:stop()
+    end
+
+    it("answers 50 calls at once while other threads run", function()
+      local ticks, statuses = 0, nil
+      controller:wrap(function()
+        while statuses.left > 0 do
+          cqueues.sleep(0.01)
+          ticks = ticks + 1
+        end
+      end)
+      statuses = start_statuses(50, stop)
+      local seconds = seconds_of_loop()
+      assert.equal(50, #statuses.mileages)
+      assert.is_true(seconds < 0.6)
+      assert.is_true(ticks >= 20, ticks .. " ticks")
+    end)
+
+    it("stops at once, and only once asked", function()
+      controller:wrap(function()
+        cqueues.sleep(0.05)
+        handle:stop()
+        handle:stop()
+      end)
+      local seconds = seconds_of_loop()
+      assert.is_true(seconds >= 0.05 and seconds < 0.2)
+    end)
+
+    it("carries on what another thread starts later", function()
+      local statuses
+      controller:wrap(function()
+        cqueues.sleep(0.05)
+        statuses = start_statuses(2, stop)
+      end)
+      assert.is_true(seconds_of_loop() < 1)
+      assert.equal(0, statuses.left)
+    end)
+
+    it("wakes for a client that is closed by another thread", function()
+      local statuses = start_statuses(1, stop)
+      controller:wrap(function()
+        cqueues.sleep(0.05)
+        client:close()
+      end)
+      assert.is_true(seconds_of_loop() < 0.15)
+      assert.equal("closed", statuses.code)
+    end)
+
+    it("survives errors", function()
+      fail_later()
+      local statuses = start_statuses(1, stop)
+      seconds_of_loop()
+      assert.equal(0, statuses.left)
+      assert_one_error()
+    end)
+  end)
+end)

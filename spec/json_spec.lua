@@ -1,0 +1,550 @@
+--- What answers become in Lua, and what tables become in requests. The simulator's answers are
+--- replaced where the service's own would not do.
+local helper = require("spec.helper")
+local bmwi = require("bmwi")
+
+local VIN = helper.vin
+local ANY = "/webapi/v1/user/vehicles" -- where a fault puts whatever a test wants
+local math_type = rawget(math, "type")
+
+-- A text of JSON arrays, so deep.
+local function nested(depth)
+  return ("["):rep(depth) .. ("]"):rep(depth)
+end
+
+describe("an answer", function()
+  local sim, client, car
+
+  setup(function()
+    sim = helper.start({ args = { "--speed", "200" } })
+  end)
+
+  teardown(function()
+    sim:stop()
+  end)
+
+  before_each(function()
+    sim:reset()
+    client = bmwi.new(helper.client(sim, { retries = 0 }))
+    client:login()
+    car = client:vehicle(VIN)
+  end)
+
+  after_each(function()
+    client:close()
+  end)
+
+  -- Calls with another body under HTTP 200.
+  local function with_body(body, call, ...)
+    sim:fault({ path = "/", raw = body })
+    return call(...)
+  end
+
+  -- The decoded value of a JSON text, read through client:get.
+  local function value(text)
+    local answer, message = with_body('{"value":' .. text .. "}", client.get, client, ANY)
+    assert.is_table(answer, message)
+    return answer.value
+  end
+
+  local function not_json(body, call, ...)
+    local answer, message, code, info = with_body(body, call, ...)
+    assert.is_nil(answer, body:sub(1, 60))
+    assert.equal("json", code, message)
+    assert.equal(200, info.status)
+    assert.is_false(info.retryable)
+  end
+
+  local function list_of(body)
+    return with_body(body, client.vehicles, client)
+  end
+
+  describe("has numbers", function()
+    it("that are integers where Lua has them, and floats that stay floats", function()
+      local status = car:status()
+      assert.equal(1234, status.mileage)
+      assert.equal("1234", tostring(status.mileage))
+      assert.equal(8.9, status.remainingFuel)
+      assert.equal(51.123456, status.position.lat)
+      assert.equal(-1.2345678, status.position.lon)
+      assert.equal(211, status.position.heading)
+      local trips = car:all_trips()
+      assert.equal(200, trips.chargecycleRange.communityHigh)
+      assert.equal(121.58, trips.chargecycleRange.communityAverage)
+      assert.equal(0, trips.totalSavedFuel)
+      if math_type then
+        assert.equal("integer", math_type(status.mileage))
+        assert.equal("integer", math_type(status.position.heading))
+        assert.equal("integer", math_type(trips.chargecycleRange.communityHigh))
+        assert.equal("float", math_type(status.remainingFuel))
+        assert.equal("float", math_type(status.position.lat))
+      end
+      assert.equal("number", type(status.mileage))
+    end)
+
+    it("of every form JSON has", function()
+      local numbers = { ["0"] = 0, ["-0"] = 0, ["-7"] = -7, ["9.0"] = 9, ["1e3"] = 1000,
+        ["25E-1"] = 2.5, ["-1.5e+2"] = -150, ["9007199254740991"] = 9007199254740991,
+        ["-9007199254740991"] = -9007199254740991, ["0.1"] = 0.1, ["1e300"] = 1e300,
+        ["51.53053283691406"] = 51.53053283691406, ["5e-324"] = 5e-324 }
+      local names, texts = {}, {}
+      for text in pairs(numbers) do
+        names[#names + 1] = text
+        texts[#texts + 1] = text
+      end
+      local got = value("[" .. table.concat(texts, ",") .. "]")
+      for i, text in ipairs(names) do
+        assert.equal(numbers[text], got[i], text)
+        if math_type then
+          local number = numbers[text]
+          local whole = number == math.floor(number) and math.abs(number) < 2 ^ 53
+          assert.equal(whole and "integer" or "float", math_type(got[i]), text)
+        end
+      end
+    end)
+
+    it("that are read with a point under any locale", function()
+      local found
+      for _, name in ipairs({ "de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8" }) do
+        found = found or os.setlocale(name, "numeric")
+      end
+      if not found then return pending("no locale with a decimal comma is installed") end
+      local ok, message = pcall(function()
+        local status, why = car:status()
+        assert.is_table(status, why)
+        assert.is_true(status.position.lat * 1000000 == 51123456)
+        assert.is_true(status.remainingFuel * 10 == 89)
+      end)
+      os.setlocale("C", "numeric")
+      if not ok then error(message, 0) end
+    end)
+
+    it("that exist: what is larger than any is no answer", function()
+      for _, number in ipairs({ "1e999", "-1e999", "NaN", "Infinity", "-Infinity", "nan", "inf",
+        "0x10" }) do
+        not_json('{"value":' .. number .. "}", client.get, client, ANY)
+        not_json('{"value":[{"a":' .. number .. "}]}", client.get, client, ANY)
+      end
+    end)
+  end)
+
+  describe("has members", function()
+    it("that are absent when they are null, absent or not reported (trap 11)", function()
+      sim:change(VIN, { status = { chargingTimeRemaining = helper.json.null, mileage = 0 } })
+      local status = car:status()
+      assert.is_nil(status.chargingTimeRemaining)
+      assert.equal(0, status.mileage)
+      local got = value('{"a":null,"b":{"c":null},"d":[1,null,3]}')
+      assert.is_nil(next(got.b))
+      assert.is_nil(got.a)
+      assert.equal(1, got.d[1])
+      assert.is_nil(got.d[2])
+      assert.equal(3, got.d[3])
+    end)
+
+    it("of the service's own names and words, known or not (traps 9, 10, 13, 14)", function()
+      sim:change(VIN, { status = { updateReason = "CHARGIN_STARTED", sunroof = "OPEN_TILT",
+        connectionStatus = "SOMETHING_NEW", newMember = { deep = { "x", 1 } },
+        ["DCS_CCH_Ongoing "] = false, internalDataTimeUTC = "2020-07-25T12:27:43+0000" } })
+      local status = car:status()
+      assert.equal("CHARGIN_STARTED", status.updateReason)
+      assert.equal("OPEN_TILT", status.sunroof)
+      assert.equal("SOMETHING_NEW", status.connectionStatus)
+      assert.same({ deep = { "x", 1 } }, status.newMember)
+      assert.equal(false, status["DCS_CCH_Ongoing "])
+      assert.equal("2020-07-25T12:27:43+0000", status.internalDataTimeUTC)
+      assert.equal("2015-10-30T18:45:04+0100", status.updateTime)
+      assert.equal("2015-12-01T20:44:00+0100", car:last_trip().date)
+      assert.equal("1970-01-01T01:00:00+0100", car:all_trips().resetDate)
+      assert.equal(45, status.remainingRangeElectricMls)
+      assert.equal("1560", car:navigation().vehicleMass)
+    end)
+
+    it("that are fewer for some cars (trap 12)", function()
+      local status = with_body('{"vehicleStatus":{"vin":"' .. VIN ..
+        '","position":{"status":"DRIVER_DISABLED"}}}', car.status, car)
+      assert.same({ vin = VIN, position = { status = "DRIVER_DISABLED" } }, status)
+      assert.is_nil(status.position.lat)
+    end)
+
+    it("once each: of two with one name the last holds", function()
+      assert.equal(2, value('{"a":1,"a":2}').a)
+    end)
+  end)
+
+  describe("has texts", function()
+    it("with every escape", function()
+      assert.equal('"\\/\b\f\n\r\t', value([["\"\\\/\b\f\n\r\t"]]))
+      assert.equal("é€🚗", value([["\u00e9\u20ac\ud83d\ude97"]]))
+      assert.equal("é€🚗", value('"é€🚗"'))
+    end)
+
+    it("with a NUL inside", function()
+      local text = value([["a\u0000b"]])
+      assert.equal(3, #text)
+      assert.equal("a\0b", text)
+    end)
+
+    it("with bytes that are not UTF-8, as they came", function()
+      -- No JSON library sends such a thing, so a file is served as it is.
+      local folder = os.tmpname()
+      os.remove(folder)
+      local path = folder .. "/webapi/v1/user/vehicles/" .. VIN
+      local pipe = io.popen("mkdir -p '" .. path .. "' && pwd")
+      local here = pipe:read("*l")
+      pipe:close()
+      local body = '{"vehicleStatus":{"street":"Stra\223e \255\192\128","mileage":7}}'
+      local file = assert(io.open(path .. "/status", "wb"))
+      file:write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " .. #body ..
+        "\r\nConnection: close\r\n\r\n" .. body)
+      file:close()
+      local certs = helper.certs():gsub("^[^/]", here .. "/%0")
+      pipe = io.popen("cd '" .. folder .. "' && exec timeout 10 openssl s_server -HTTP " ..
+        "-naccept 1 -accept 127.0.0.1:0 -cert '" .. certs .. "/server.pem' -key '" .. certs ..
+        "/server.key' 2>&1")
+      local port
+      for line in pipe:lines() do
+        port = line:match("^ACCEPT.*:(%d+)$")
+        if port then break end
+      end
+      local other = bmwi.new({ base_url = "https://127.0.0.1:" .. port, retries = 0,
+        ca_file = certs .. "/ca.pem", token = { access_token = "x" } })
+      local status, message = other:vehicle(VIN):status()
+      pipe:close()
+      other:close()
+      os.execute("rm -r '" .. folder .. "'")
+      assert.is_table(status, message)
+      assert.equal("Stra\223e \255\192\128", status.street)
+      assert.equal(7, status.mileage)
+    end)
+  end)
+
+  describe("is given without its envelope", function()
+    it("and without what lies beside that", function()
+      local status = with_body('{"DCS_CCH_Activation":"NA","vehicleStatus":{"mileage":7}}',
+        car.status, car)
+      assert.same({ mileage = 7 }, status)
+    end)
+
+    it("whether the list has one or not (trap 1)", function()
+      local in_object = client:vehicles()
+      sim:config({ list = "array" })
+      local bare = client:vehicles()
+      assert.same(in_object, bare)
+      assert.equal(1, #bare)
+      assert.equal(VIN, bare[1].vin)
+      assert.equal("NOT_SUPPORTED", bare[1].chargeNow)
+      assert.same({ "AC_LOW", "AC_HIGH", "DC" }, bare[1].supportedChargingModes)
+      assert.same({}, list_of('{"vehicles":[]}'))
+      assert.same({}, list_of("[]"))
+      assert.equal("x", list_of(' \r\n\t[{"vin":"x"}]')[1].vin)
+    end)
+
+    it("but a charging profile keeps its root", function()
+      local profile = car:charging_profile()
+      assert.equal("05:02", profile.weeklyPlanner.preferredChargingWindow.startTime)
+      assert.same({ "MONDAY" }, profile.weeklyPlanner.timer1.weekdays)
+      assert.same({}, profile.weeklyPlanner.timer3.weekdays)
+      assert.same({ twoTimesTimer = { timer1 = {} } },
+        with_body('{"twoTimesTimer":{"timer1":{}}}', car.charging_profile, car))
+    end)
+
+    it("empty, when it is", function()
+      assert.same({}, with_body('{"lastTrip":{}}', car.last_trip, car))
+      assert.same({}, with_body('{"allTrips":{}}', car.all_trips, car))
+      assert.same({}, with_body('{"rangemap":{}}', car.range_map, car))
+      assert.same({}, with_body('{"destinations":[]}', car.destinations, car))
+    end)
+  end)
+
+  it("is made of plain tables without metatables", function()
+    local function check(t)
+      assert.is_nil(getmetatable(t))
+      for _, v in pairs(t) do
+        assert.not_equal("userdata", type(v))
+        if type(v) == "table" then check(v) end
+      end
+    end
+    check(client:vehicles())
+    for _, name in ipairs({ "status", "last_trip", "all_trips", "charging_profile",
+      "destinations", "range_map", "navigation" }) do
+      check(assert(car[name](car)))
+    end
+    check(value('{"a":[],"b":{},"c":[[]],"d":null}'))
+    check(car:lock_doors())
+    check(car:execution("DOOR_LOCK"))
+  end)
+
+  describe("that is not the thing promised is an error", function()
+    it("for an object in an envelope", function()
+      for _, body in ipairs({ "null", "42", '"x"', "true", "[]", "[1]", "{}",
+        '[{"vehicleStatus":{}}]', '{"vehicleStatus":null}', '{"vehicleStatus":[1]}',
+        '{"vehicleStatus":"x"}', '{"vehicleStatus":7}', '{"vehiclestatus":{}}',
+        '{"lastTrip":{}}' }) do
+        not_json(body, car.status, car)
+      end
+      for method, envelope in pairs({ last_trip = "lastTrip", all_trips = "allTrips",
+        range_map = "rangemap" }) do
+        not_json('{"' .. envelope .. '":[{}]}', car[method], car)
+        not_json("[]", car[method], car)
+      end
+      car:lock_doors()
+      not_json('{"executionStatus":[{}]}', car.execution, car, "DOOR_LOCK")
+    end)
+
+    it("for an object without one", function()
+      for _, body in ipairs({ "null", "42", '"x"', "[]", '[{"weeklyPlanner":{}}]' }) do
+        not_json(body, car.charging_profile, car)
+        not_json(body, car.navigation, car)
+      end
+    end)
+
+    it("for an array", function()
+      for _, body in ipairs({ "null", "42", '"x"', "{}", '{"vin":"x"}', '{"vehicles":null}',
+        '{"vehicles":"x"}', '{"vehicles":{"vin":"x"}}' }) do
+        not_json(body, client.vehicles, client)
+      end
+      not_json('{"destinations":{"lat":1}}', car.destinations, car)
+    end)
+
+    it("for a picture", function()
+      for _, body in ipairs({ "", "{}", "<html></html>", "\127PNG", "GIF89a" }) do
+        not_json(body, car.image, car)
+      end
+    end)
+
+    it("for anything", function()
+      for _, body in ipairs({ "null", "42", '"x"', "true" }) do
+        not_json(body, client.get, client, ANY)
+      end
+    end)
+
+    it("for a command, of which nobody knows then what became of it", function()
+      for _, body in ipairs({ "", "null", "{}", "[]", '{"executionStatus":null}', "<html>" }) do
+        local execution, message, code, info = with_body(body, car.lock_doors, car)
+        assert.is_nil(execution)
+        assert.equal("unknown", code, message)
+        assert.equal(200, info.status)
+        assert.is_false(info.retryable)
+      end
+      assert.equal(6, sim:car().posts.DOOR_LOCK)
+    end)
+
+    it("for a point of interest, which is answered with nothing (trap 2)", function()
+      local poi = { lat = 48, lon = 11 }
+      assert.is_true(car:send_poi(poi))
+      sim:fault({ path = "/sendpoi", status = 200, body = "<html>Please log in</html>" })
+      local sent, _, code = car:send_poi(poi)
+      assert.is_nil(sent)
+      assert.equal("unknown", code)
+    end)
+  end)
+
+  describe("that is no JSON is an error", function()
+    it("when it is HTML under 200", function()
+      sim:fault({ path = "/status", raw = "<html><body>Log in, please</body></html>",
+        content_type = "text/html" })
+      local status, message, code, info = car:status()
+      assert.is_nil(status)
+      assert.equal("json", code)
+      assert.equal(200, info.status)
+      assert.truthy(message:find("base_url", 1, true), message)
+    end)
+
+    it("when it is broken, empty or not even text", function()
+      for _, body in ipairs({ "", " ", "{", "}", '{"vehicleStatus":{}', '{"vehicleStatus":{}}}',
+        '{"vehicleStatus":{}} x', '{"vehicleStatus":{},}', "{'vehicleStatus':{}}", "undefined",
+        '{"vehicleStatus":{"a":"\\x"}}', "{vehicleStatus:{}}" }) do
+        not_json(body, car.status, car)
+      end
+      sim:fault({ path = "/status", pad = 4096 }) -- zeros
+      assert.equal("json", (select(3, car:status())))
+    end)
+
+    it("but not for a byte order mark", function()
+      local mark = "\239\187\191"
+      assert.same({ mileage = 7 }, with_body(mark .. '{"vehicleStatus":{"mileage":7}}',
+        car.status, car))
+      assert.equal("x", list_of(mark .. '[{"vin":"x"}]')[1].vin)
+      not_json(mark, car.status, car)
+      not_json(mark .. mark .. '{"vehicleStatus":{}}', car.status, car)
+    end)
+
+    it("when it is nested beyond all measure, and nothing breaks", function()
+      local got = value(nested(50))
+      for _ = 1, 49 do got = got[1] end
+      assert.same({}, got)
+      for _, depth in ipairs({ 1000, 100000 }) do
+        not_json(nested(depth), client.get, client, ANY)
+        not_json(("["):rep(depth), client.get, client, ANY)
+        not_json(('{"a":'):rep(depth), client.get, client, ANY)
+      end
+    end)
+  end)
+
+  describe("that is an error of the service", function()
+    it("is judged by its HTTP status and its code, not by the 500 inside (trap 8)", function()
+      local recorded = {
+        dlat_missing = { 400, "http", "A-101" },
+        service_forbidden = { 403, "forbidden", "A-2013" },
+        no_status = { 404, "not_found", "A-2012" },
+        bad_profile = { 400, "http", "A-102" },
+        server_panic = { 500, "server", "I-300" },
+      }
+      for name, expected in pairs(recorded) do
+        sim:fault({ path = "/status", recorded = name })
+        local status, _, code, info = car:status()
+        assert.is_nil(status)
+        assert.equal(expected[2], code, name)
+        assert.equal(expected[1], info.status)
+        assert.equal(expected[3], info.api_code)
+        assert.equal(name == "server_panic", info.retryable)
+        assert.matches("^%(SmartPhoneUtil%-", info.description)
+      end
+    end)
+
+    it("may be an object, a text, HTML or nothing (trap 8)", function()
+      local bodies = { '{"error":"x","error_description":"y"}', '{"error":"x"}', '{"error":true}',
+        '{"error":{"code":500}}', '{"error":{"description":7}}', '{"error":null}', '{"errors":[]}',
+        "[]", "[1]", "null", "7", "<html>", "", "\239\187\191{}", nested(5000),
+        '{"statusCode":404}' }
+      for _, body in ipairs(bodies) do
+        sim:fault({ path = "/status", status = 404, body = body })
+        local status, message, code, info = car:status()
+        assert.is_nil(status)
+        assert.equal("not_found", code)
+        assert.equal(404, info.status)
+        assert.is_nil(info.api_code)
+        assert.is_string(message)
+      end
+      sim:fault({ path = "/status", status = 404, body = bodies[1] })
+      assert.equal("x: y", (select(4, car:status())).description)
+    end)
+  end)
+
+  describe("and what is sent", function()
+    local function sent_profile()
+      local fields
+      for _, request in ipairs(sim:log()) do
+        if request.method == "POST" and request.path:find("executeService", 1, true) then
+          fields = helper.form(request.body)
+        end
+      end
+      return fields.data
+    end
+
+    local function sent_poi(poi)
+      assert.is_true(car:send_poi(poi))
+      local log = sim:log()
+      return helper.form(log[#log].body).data
+    end
+
+    it("keeps empty arrays empty arrays when a profile is read, changed and sent", function()
+      local profile = car:charging_profile()
+      profile.weeklyPlanner.timer1.weekdays = {}
+      profile.weeklyPlanner.timer1.departureTime = "06:15"
+      assert.is_table(car:set_charging_profile(profile))
+      local text = sent_profile()
+      assert.equal(2, select(2, text:gsub('"weekdays":%[%]', "")), text)
+      assert.is_nil(text:find("{}", 1, true))
+      local decoded = helper.json.decode(text)
+      profile.weeklyPlanner.timer1.weekdays = {}
+      assert.same(profile, decoded)
+      bmwi.sleep(0.1)
+      assert.same(profile, car:charging_profile())
+    end)
+
+    it("keeps the members that nobody here knows (trap 13)", function()
+      local profile = car:charging_profile()
+      profile.weeklyPlanner.chargingMode = "MOON_CHARGING"
+      profile.weeklyPlanner.newMember = { limit = 80, deep = { list = { 1, 2.5, "x" }, on = true } }
+      profile.alsoNew = { a = {} }
+      assert.is_table(car:set_charging_profile(profile))
+      local text = sent_profile()
+      local new = '"newMember":{"deep":{"list":[1,2.5,"x"],"on":true},"limit":80}'
+      assert.truthy(text:find(new, 1, true), text)
+      assert.truthy(text:find('"chargingMode":"MOON_CHARGING"', 1, true))
+      assert.truthy(text:find('"alsoNew":{"a":{}}', 1, true))
+    end)
+
+    it("keeps all digits of a place", function()
+      assert.equal('{"poi":{"lat":51.53053283691406,"lon":-0.08362331241369247}}',
+        sent_poi({ lat = 51.53053283691406, lon = -0.08362331241369247 }))
+      assert.equal('{"poi":{"lat":0.30000000000000004,"lon":-180}}',
+        sent_poi({ lat = 0.1 + 0.2, lon = -180 }))
+      assert.equal('{"poi":{"lat":48.1,"lon":11.5}}', sent_poi({ lat = 48.1, lon = 11.5 }))
+      local tiny = helper.json.decode(sent_poi({ lat = 1e-7, lon = 1 / 3 })).poi
+      assert.equal(1e-7, tiny.lat)
+      assert.equal(1 / 3, tiny.lon)
+      for _, destination in ipairs(car:destinations()) do
+        local again = helper.json.decode(sent_poi({ lat = destination.lat, lon = destination.lon }))
+        assert.equal(destination.lat, again.poi.lat)
+        assert.equal(destination.lon, again.poi.lon)
+      end
+    end)
+
+    it("is refused when JSON has no word for it, and nothing is sent", function()
+      local loop = car:charging_profile()
+      loop.weeklyPlanner.loop = loop
+      local n = #sim:log()
+      for _, value_ in ipairs({ print, coroutine.create(function() end), io.stdout, 0 / 0, 1 / 0,
+        { 1, a = 2 }, { [{}] = 1 }, { [true] = 1 }, loop }) do
+        local profile = { twoTimesTimer = { timer1 = {}, timer2 = {}, new = value_ } }
+        assert.has_error(function() car:set_charging_profile(profile) end)
+      end
+      assert.equal(n, #sim:log())
+    end)
+  end)
+
+  describe("does not meddle with the application's lua-cjson", function()
+    local cjson = require("cjson")
+    local SETTINGS = { "encode_number_precision", "decode_max_depth", "encode_max_depth",
+      "decode_invalid_numbers", "encode_invalid_numbers", "encode_keep_buffer",
+      "decode_array_with_array_mt", "encode_empty_table_as_object", "encode_escape_forward_slash" }
+
+    local function settings()
+      local got = {}
+      for _, name in ipairs(SETTINGS) do
+        if cjson[name] then got[name] = { cjson[name]() } end
+      end
+      got.sparse = { cjson.encode_sparse_array() }
+      return got
+    end
+
+    it("which keeps its settings", function()
+      local before = settings()
+      assert.equal(1234, car:status().mileage)
+      car:send_poi({ lat = 48.123456789, lon = 11 })
+      with_body(nested(200), car.status, car)
+      assert.same(before, settings())
+    end)
+
+    it("whose settings are not taken over", function()
+      local precision, depth = cjson.encode_number_precision(), cjson.decode_max_depth()
+      local encode_depth, numbers = cjson.encode_max_depth(), cjson.decode_invalid_numbers()
+      cjson.encode_number_precision(3)
+      cjson.decode_max_depth(2)
+      cjson.encode_max_depth(1)
+      cjson.decode_invalid_numbers(true)
+      if cjson.decode_array_with_array_mt then cjson.decode_array_with_array_mt(true) end
+      local ok, message = pcall(function()
+        local map = car:range_map()
+        assert.equal(50, #map.rangemaps[1].polyline)
+        assert.is_nil(getmetatable(map.rangemaps))
+        car:send_poi({ lat = 48.123456789, lon = 11 })
+        local log = sim:log()
+        assert.equal('{"poi":{"lat":48.123456789,"lon":11}}', helper.form(log[#log].body).data)
+        not_json('{"vehicleStatus":{"a":NaN}}', car.status, car)
+        assert.equal(3, cjson.encode_number_precision())
+        assert.equal(2, cjson.decode_max_depth())
+        assert.equal(1, cjson.encode_max_depth())
+      end)
+      cjson.encode_number_precision(precision)
+      cjson.decode_max_depth(depth)
+      cjson.encode_max_depth(encode_depth)
+      cjson.decode_invalid_numbers(numbers)
+      if cjson.decode_array_with_array_mt then cjson.decode_array_with_array_mt(false) end
+      assert(ok, message)
+    end)
+  end)
+end)

@@ -1,0 +1,625 @@
+--- loop.c: the engine as any host drives it, and what happens to waiting calls when hooks raise,
+--- when calls nest, and when somebody presses Ctrl-C.
+local helper = require("spec.helper")
+local bmwi = require("bmwi")
+local async = require("bmwi.async")
+
+local loop = bmwi.loop
+local VIN = helper.vin
+local has_ffi, ffi = pcall(require, "ffi")
+
+local function since(start)
+  return bmwi.sys.monotonic() - start
+end
+
+-- A host's loop in short: waits as long as the loop says, then steps.
+local function drive(done)
+  local start = bmwi.sys.monotonic()
+  while not done() do
+    assert(since(start) < 20, "the loop does not come to an end")
+    loop:step(math.min(loop:timeout() or 0.05, 0.05))
+  end
+end
+
+describe("the loop", function()
+  local sim
+
+  local function new(overrides)
+    local options = { retries = 0, timeout = 20 }
+    for name, value in pairs(overrides or {}) do options[name] = value end
+    return bmwi.new(helper.client(sim, options))
+  end
+
+  local function logged_in(overrides)
+    local client = new(overrides)
+    assert.is_true(client:login())
+    return client:vehicle(VIN), client
+  end
+
+  setup(function()
+    sim = helper.start({ args = { "--speed", "50" } })
+  end)
+  teardown(function() sim:stop() end)
+  before_each(function() sim:reset() end)
+
+  describe("offers", function()
+    it("one descriptor, always the same", function()
+      local fd = loop:pollfd()
+      assert.is_number(fd)
+      assert(fd > 2)
+      logged_in():status()
+      assert.equal(fd, loop:pollfd())
+    end)
+
+    it("its events", function()
+      assert.equal("r", loop:events())
+    end)
+
+    it("no timeout while there is nothing to do", function()
+      logged_in():status()
+      collectgarbage()
+      collectgarbage()
+      loop:step()
+      assert.is_nil(loop:timeout())
+    end)
+
+    it("the time until the next thing to do", function()
+      local task = async.spawn(function() bmwi.sleep(0.2) end)
+      local left = loop:timeout()
+      assert(left > 0 and left <= 0.2, left)
+      local other = async.spawn(function() bmwi.sleep(0.1) end)
+      assert(loop:timeout() <= 0.1)
+      drive(function() return task:done() and other:done() end)
+      assert.is_nil(loop:timeout())
+    end)
+
+    it("no wait when something has ended already", function()
+      local task = async.spawn(function() bmwi.sleep(0) end)
+      assert.equal(0, loop:timeout())
+      drive(function() return task:done() end)
+    end)
+
+    it("itself under one name", function()
+      assert.equal("bmwi.loop", tostring(loop))
+      assert.equal(loop, require("bmwi").loop)
+    end)
+
+    it("step, which answers true and takes no nonsense", function()
+      assert.is_true(loop:step())
+      assert.is_true(loop:step(0))
+      for _, bad in ipairs({ -1, "x", {}, 0 / 0 }) do
+        assert.has_error(function() loop:step(bad) end)
+      end
+      assert.has_error(function() loop.step() end)
+      assert.has_error(function() loop.step({}) end)
+    end)
+
+    it("step, which waits at most as long as it is told", function()
+      local task = async.spawn(function() bmwi.sleep(10) end)
+      local start = bmwi.sys.monotonic()
+      loop:step(0.05)
+      assert(since(start) < 5)
+      start = bmwi.sys.monotonic()
+      for _ = 1, 100 do loop:step() end
+      assert(since(start) < 5)
+      assert.is_false(task:done())
+      task:cancel()
+    end)
+
+    it("step, which returns at once when there is nothing to wait for but time", function()
+      local start = bmwi.sys.monotonic()
+      async.spawn(function() bmwi.sleep(0.05) end)
+      loop:step(100)
+      assert(since(start) < 10)
+    end)
+  end)
+
+  it("carries tasks on, step by step", function()
+    local car = logged_in()
+    sim:fault({ path = "/status", times = 0, latency = 0.1 })
+    local answers = {}
+    local tasks = {}
+    for i = 1, 5 do
+      tasks[i] = async.spawn(function() answers[i] = car:status() end)
+    end
+    assert.same({}, answers) -- nothing is waited for yet
+    drive(function() return #answers == 5 end)
+    for i = 1, 5 do
+      assert.is_true(tasks[i]:done())
+      assert.equal(VIN, answers[i].vin)
+    end
+  end)
+
+  it("carries a log-in, a renewal and a repeat on", function()
+    sim:fault({ path = "/status", status = 503 })
+    local car = new({ retries = 1 }):vehicle(VIN)
+    local answers = 0
+    local function ask()
+      async.spawn(function()
+        assert(car:status())
+        answers = answers + 1
+      end)
+    end
+    ask()
+    drive(function() return answers == 1 end)
+    sim:token({ expire = true })
+    ask()
+    drive(function() return answers == 2 end)
+  end)
+
+  if has_ffi then
+    describe("watched by poll alone", function()
+      ffi.cdef([[
+        struct bmwi_spec_pollfd { int fd; short events, revents; };
+        int poll(struct bmwi_spec_pollfd *fds, unsigned long count, int ms);
+      ]])
+
+      local function readable(ms)
+        local fds = ffi.new("struct bmwi_spec_pollfd[1]")
+        fds[0].fd, fds[0].events = loop:pollfd(), 1
+        return ffi.C.poll(fds, 1, ms) == 1
+      end
+
+      local function poll_until(done)
+        local steps = 0
+        while not done() do
+          assert(readable(10000), "the descriptor does not become readable")
+          loop:step()
+          steps = steps + 1
+          assert(steps < 1000, "the descriptor is readable for nothing")
+        end
+        return steps
+      end
+
+      it("is quiet while there is nothing to do", function()
+        loop:step()
+        assert.is_false(readable(0))
+      end)
+
+      it("tells of timers", function()
+        local task = async.spawn(function()
+          for _ = 1, 3 do bmwi.sleep(0.05) end
+        end)
+        assert.is_false(readable(0))
+        assert(poll_until(function() return task:done() end) < 30)
+        loop:step()
+        assert.is_false(readable(0))
+      end)
+
+      it("tells of sleeps that are over at once, and of shorter ones that come later", function()
+        local long = async.spawn(function() bmwi.sleep(60) end)
+        local short = async.spawn(function() bmwi.sleep(0) end)
+        poll_until(function() return short:done() end)
+        short = async.spawn(function() bmwi.sleep(0.05) end)
+        poll_until(function() return short:done() end)
+        long:cancel()
+      end)
+
+      it("tells of answers, without turning idly", function()
+        local car = new():vehicle(VIN)
+        sim:fault({ path = "/status", times = 0, latency = 0.3 })
+        local task = async.spawn(function() assert(car:status()) end)
+        assert(poll_until(function() return task:done() end) < 200)
+      end)
+
+      it("tells of time-outs and of what was cancelled", function()
+        sim:fault({ path = "/status", times = 0, latency = 20 })
+        local car = logged_in({ timeout = 0.2 })
+        local code
+        local task = async.spawn(function() code = select(3, car:status()) end)
+        poll_until(function() return task:done() end)
+        assert.equal("timeout", code)
+        local slow, client = logged_in()
+        task = async.spawn(function() code = select(3, slow:status()) end)
+        loop:step()
+        client:close()
+        poll_until(function() return task:done() end)
+        assert.equal("closed", code)
+      end)
+
+      it("goes on after a blocking call in between", function()
+        local car = logged_in()
+        local task = async.spawn(function()
+          bmwi.sleep(0.1)
+          assert(car:status())
+        end)
+        assert.is_table(car:status())
+        poll_until(function() return task:done() end)
+      end)
+    end)
+  end
+
+  describe("with a limit", function()
+    after_each(function() loop:limit(0) end)
+
+    local function connections(count)
+      local car = logged_in()
+      sim:fault({ path = "/status", times = 0, latency = 0.05 })
+      sim:clear()
+      local list = {}
+      for i = 1, count do list[i] = i end
+      async.map(list, function() assert(car:status()) return true end)
+      local known, different = {}, 0
+      local log = sim:log()
+      assert.equal(count, #log)
+      for _, request in ipairs(log) do
+        if not known[request.connection] then different = different + 1 end
+        known[request.connection] = true
+      end
+      return different
+    end
+
+    it("has no more connections to a server than that", function()
+      loop:limit(3)
+      assert(connections(12) <= 3)
+    end)
+
+    it("has more without", function()
+      assert(connections(12) > 3)
+    end)
+
+    it("takes whole numbers only", function()
+      for _, bad in ipairs({ -1, 100001, "x", {} }) do
+        assert.has_error(function() loop:limit(bad) end)
+      end
+      assert.has_error(function() loop:limit() end)
+    end)
+  end)
+
+  describe("sleeps", function()
+    it("as long as it is told", function()
+      local start = bmwi.sys.monotonic()
+      bmwi.sleep(0.1)
+      assert(since(start) >= 0.099)
+      start = bmwi.sys.monotonic()
+      bmwi.sleep(0)
+      assert(since(start) < 5)
+    end)
+
+    it("returning nothing", function()
+      assert.equal(0, select("#", bmwi.sleep(0)))
+      async.run(function() assert.equal(0, select("#", bmwi.sleep(0))) end)
+    end)
+
+    it("for a sensible time only", function()
+      for _, bad in ipairs({ -1, 0 / 0, 1e300, "x", {} }) do
+        assert.has_error(function() bmwi.sleep(bad) end)
+      end
+      assert.has_error(function() bmwi.sleep() end)
+    end)
+
+    it("in the order of the ends, not of the beginnings", function()
+      local order = {}
+      local function nap(seconds)
+        return function()
+          bmwi.sleep(seconds)
+          order[#order + 1] = seconds
+        end
+      end
+      async.run(nap(0.15), nap(0.05), nap(0.1), nap(0))
+      assert.same({ 0, 0.05, 0.1, 0.15 }, order)
+    end)
+
+    it("ten thousand at once", function()
+      local list = {}
+      for i = 1, 10000 do list[i] = (i * 7919 % 1000) / 3000 end
+      local latest, early, order = 0, false, true
+      async.map(list, function(seconds)
+        local due = bmwi.sys.monotonic() + seconds
+        bmwi.sleep(seconds)
+        early = early or bmwi.sys.monotonic() < due
+        order = order and due > latest - 0.05
+        latest = math.max(latest, due)
+        return true
+      end, { concurrency = 10000 })
+      assert.is_false(early)
+      assert.is_true(order)
+    end)
+  end)
+
+  describe("under a blocking call", function()
+    it("carries tasks on", function()
+      local car = logged_in()
+      sim:fault({ path = "/status", times = 0, latency = 0.05 })
+      local answer
+      local task = async.spawn(function() answer = car:status() end)
+      bmwi.sleep(1)
+      assert.is_true(task:done())
+      assert.equal(VIN, answer.vin)
+    end)
+
+    it("gives each caller its own answer", function()
+      local car, client = logged_in()
+      sim:fault({ path = "/status", times = 0, latency = 0.1 })
+      local first
+      local task = async.spawn(function() first = car:status() end)
+      local trip = car:last_trip()
+      assert.is_number(trip.totalDistance)
+      local list = client:vehicles()
+      assert.equal(VIN, list[1].vin)
+      drive(function() return task:done() end)
+      assert.is_number(first.mileage)
+    end)
+
+    it("blocks in a plain coroutine of the program", function()
+      local car = logged_in()
+      local answer = coroutine.wrap(function() return car:status() end)()
+      assert.equal(VIN, answer.vin)
+    end)
+
+    it("blocks in a plain coroutine of a task, while the other tasks go on", function()
+      local car = logged_in()
+      sim:fault({ path = "/status", times = 0, latency = 0.2 })
+      local ticks, answer = 0, nil
+      local function tick()
+        for _ = 1, 5 do
+          bmwi.sleep(0.01)
+          ticks = ticks + 1
+        end
+      end
+      async.run(tick, function()
+        answer = coroutine.wrap(function()
+          local status = car:status()
+          coroutine.yield(status.vin)
+        end)()
+        assert.equal(5, ticks)
+      end)
+      assert.equal(VIN, answer)
+    end)
+
+    it("works in on_done", function()
+      local car = logged_in()
+      local answer
+      async.spawn(function() bmwi.sleep(0) end, function() answer = car:status() end)
+      drive(function() return answer end)
+      assert.equal(VIN, answer.vin)
+    end)
+
+    it("works in a hook, for a GET of another client", function()
+      local other = logged_in()
+      local answers = {}
+      local car
+      car = logged_in({ log = function()
+        answers[#answers + 1] = other:status()
+      end })
+      local status = car:status()
+      assert.equal(VIN, status.vin)
+      assert.equal(2, #answers) -- the log-in and the status
+      assert.equal(VIN, answers[2].vin)
+    end)
+  end)
+
+  describe("with hooks that raise", function()
+    it("raises the error of log once, from the call", function()
+      local broken = true
+      local car = new({ log = function() if broken then error("hook broke", 0) end end })
+        :vehicle(VIN)
+      local ok, message = pcall(car.status, car)
+      assert.is_false(ok)
+      assert.equal("hook broke", message)
+      assert.is_true(loop:step())
+      broken = false
+      assert.equal(VIN, car:status().vin)
+      assert.equal(1, sim:count("POST", "/oauth/token")) -- the first call's token is kept
+    end)
+
+    it("raises the error of on_token once, and keeps the token", function()
+      local calls = 0
+      local client = new({ on_token = function()
+        calls = calls + 1
+        error({ "the disk is full" })
+      end })
+      local ok, message = pcall(client.login, client)
+      assert.is_false(ok)
+      assert.equal("the disk is full", message[1])
+      assert.is_table(client:token())
+      assert.is_true(client:login())
+      assert.is_table(client:vehicles())
+      assert.equal(1, calls)
+      assert.equal(1, sim:count("POST", "/oauth/token"))
+    end)
+
+    it("raises from step, and the tasks go on", function()
+      local broken = true
+      local car = new({ log = function() if broken then error("hook broke", 0) end end })
+        :vehicle(VIN)
+      local answers, errors = {}, {}
+      for i = 1, 3 do async.spawn(function() answers[i] = car:status() end) end
+      drive(function()
+        local ok, message = pcall(loop.step, loop, 0.01)
+        if not ok then
+          errors[#errors + 1] = message
+          broken = false
+        end
+        return #answers == 3
+      end)
+      assert.same({ "hook broke" }, errors)
+      for i = 1, 3 do assert.equal(VIN, answers[i].vin) end
+    end)
+
+    it("raises the error of on_done once, from step", function()
+      async.spawn(function() bmwi.sleep(0) end, function() error("done broke", 0) end)
+      local other = async.spawn(function() bmwi.sleep(0.01) end)
+      assert.has_error(function() drive(function() return false end) end, "done broke")
+      drive(function() return other:done() end)
+    end)
+
+    it("raises the error of a task without on_done once, from step", function()
+      async.spawn(function()
+        bmwi.sleep(0)
+        error("task broke", 0)
+      end)
+      local ok, message = pcall(drive, function() return false end)
+      assert.is_false(ok)
+      assert(message:find("task broke", 1, true), message)
+      assert(message:find("traceback", 1, true), message)
+      assert.is_true(loop:step())
+    end)
+  end)
+
+  describe("with hooks that interfere", function()
+    it("ends the calls of a client that is closed in its log hook", function()
+      local client
+      client = new({ log = function() client:close() end })
+      local car = client:vehicle(VIN)
+      local value, _, code = car:status()
+      assert.is_nil(value)
+      assert.equal("closed", code)
+      assert.has_error(function() car:status() end)
+    end)
+
+    it("ends the calls of a client that is closed in on_token", function()
+      local client
+      client = new({ on_token = function() client:close() end })
+      local _, _, code = client:vehicle(VIN):status()
+      assert.equal("closed", code)
+    end)
+
+    it("survives that the log hook cancels the task that is told of", function()
+      local task, cancelled
+      local car = logged_in({ log = function()
+        if task and not cancelled then
+          cancelled = true
+          task:cancel()
+          collectgarbage()
+          collectgarbage()
+        end
+      end })
+      local after = false
+      task = async.spawn(function()
+        car:status()
+        after = true
+      end)
+      drive(function() return task:done() end)
+      for _ = 1, 5 do loop:step(0.01) end
+      assert.is_true(cancelled)
+      assert.is_false(after)
+      assert.equal(VIN, logged_in():status().vin)
+    end)
+
+    it("survives that the log hook cancels during a repeat", function()
+      sim:fault({ path = "/status", times = 0, status = 503 })
+      local task
+      local car = logged_in({ retries = 2, log = function(event)
+        if event == "repeat" then
+          task:cancel()
+          collectgarbage()
+          collectgarbage()
+        end
+      end })
+      task = async.spawn(function() car:status() end)
+      drive(function() return task:done() end)
+      for _ = 1, 5 do loop:step(0.01) end
+      assert.equal(1, sim:count("GET", "/status"))
+    end)
+
+    it("takes what is collected or forgotten in between", function()
+      local answers = 0
+      for _ = 1, 20 do
+        local task = async.spawn(function()
+          logged_in():status() -- nobody else holds the client
+          answers = answers + 1
+        end)
+        assert.is_table(task)
+      end
+      drive(function()
+        collectgarbage()
+        return answers == 20
+      end)
+    end)
+  end)
+
+  describe("interrupted by Ctrl-C", function()
+    local interpreter = os.getenv("LUA")
+      or (rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("%d+%.%d+"))
+
+    -- Runs the script as a program, sends SIGINT once it has said "ready", returns what it wrote.
+    local function interrupt(script)
+      local path = os.tmpname()
+      local file = assert(io.open(path, "w"))
+      file:write(("package.path, package.cpath = %q, %q\n"):format(package.path, package.cpath),
+        ("local bmwi, URL, VIN = require('bmwi'), %q, %q\n"):format(sim.url, VIN), [[
+        local function new()
+          return bmwi.new({ base_url = URL, username = "whatever@example.com",
+            password = "p4ssw0rd", api_key = "key", api_secret = "secret", retries = 0 })
+        end
+        local function say(...)
+          print(...)
+          io.stdout:flush()
+        end
+        ]], script)
+      file:close()
+      local pipe = io.popen(([[
+        %s %s >%s.out 2>&1 &
+        pid=$!
+        for i in $(seq 100); do grep -q ready %s.out && break; sleep 0.05; done
+        sleep 0.2
+        kill -INT $pid
+        for i in $(seq 200); do kill -0 $pid 2>/dev/null || break; sleep 0.05; done
+        kill -KILL $pid 2>/dev/null && echo killed
+        wait $pid
+        cat %s.out
+        rm -f %s %s.out
+      ]]):format(interpreter, path, path, path, path, path, path))
+      local text = pipe:read("*a")
+      pipe:close()
+      return text
+    end
+
+    it("ends a call with an error, and the next call works", function()
+      sim:fault({ path = "/status", latency = 60 })
+      local text = interrupt([[
+        local car = new():vehicle(VIN)
+        car:last_trip()
+        say("ready")
+        local ok, message = pcall(car.status, car)
+        say(ok, message)
+        say(car:status().vin)
+      ]])
+      assert(text:find("false\t[^\n]*interrupted!"), text)
+      assert(text:find("\n" .. VIN .. "\n", 1, true), text)
+    end)
+
+    it("ends a sleep", function()
+      local text = interrupt([[
+        say("ready")
+        say(pcall(bmwi.sleep, 60))
+      ]])
+      assert(text:find("false\t[^\n]*interrupted!"), text)
+    end)
+
+    it("ends a program that does not catch it", function()
+      sim:fault({ path = "/executeService", latency = 60 })
+      local text = interrupt([[
+        local car = new():vehicle(VIN)
+        car:last_trip()
+        say("ready")
+        car:lock_doors()
+        say("not reached")
+      ]])
+      assert(text:find("interrupted!", 1, true), text)
+      assert.is_nil(text:find("not reached", 1, true))
+      assert.equal(1, sim:count("POST", "/executeService"))
+    end)
+
+    it("ends a run and cancels its tasks", function()
+      sim:fault({ path = "/status", times = 0, latency = 60 })
+      local text = interrupt([[
+        local async = require("bmwi.async")
+        local car = new():vehicle(VIN)
+        car:last_trip()
+        say("ready")
+        local after = 0
+        local function ask()
+          car:status()
+          after = after + 1
+        end
+        say(pcall(async.run, ask, ask, ask))
+        bmwi.sleep(0.1)
+        say(after, bmwi.loop:timeout(), car:last_trip() ~= nil)
+      ]])
+      assert(text:find("false\t[^\n]*interrupted!"), text)
+      assert(text:find("0\tnil\ttrue", 1, true), text)
+    end)
+  end)
+end)

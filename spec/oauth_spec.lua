@@ -1,0 +1,648 @@
+--- Tokens: how one is asked for, renewed, kept, shared and refused. What the server sees is read
+--- from the simulator's log.
+local helper = require("spec.helper")
+local bmwi = require("bmwi")
+local async = require("bmwi.async")
+
+local VIN = helper.vin
+local TOKEN = "/webapi/oauth/token/"
+local LIST = "/webapi/v1/user/vehicles/"
+local LOG_IN = "grant_type=password&username=whatever%40example.com&password=p4ssw0rd" ..
+  "&scope=remote_services+vehicle_data"
+local REFRESH = "grant_type=refresh_token&refresh_token="
+local HARD = 'a+b&c=d%é "x"'
+
+describe("a token", function()
+  local sim, client
+
+  setup(function()
+    sim = helper.start({ args = { "--speed", "50" } })
+  end)
+
+  teardown(function()
+    sim:stop()
+  end)
+
+  before_each(function()
+    sim:reset()
+  end)
+
+  after_each(function()
+    if client then
+      client:close()
+      client = nil
+    end
+  end)
+
+  local function new(overrides)
+    if client then client:close() end
+    client = bmwi.new(helper.client(sim, overrides))
+    return client
+  end
+
+  -- The log in short: "POST /path status".
+  local function story()
+    local lines = {}
+    for i, request in ipairs(sim:log()) do
+      local grant = request.body:match("^grant_type=(%a+)")
+      lines[i] = grant and ("%s %d"):format(grant, request.status)
+        or ("%s %d"):format(request.method, request.status)
+    end
+    return lines
+  end
+
+  local function last_of(list, n)
+    local out = {}
+    for i = #list - n + 1, #list do out[#out + 1] = list[i] end
+    return out
+  end
+
+  -- The next token requests get this answer, with HTTP 200 unless told.
+  local function answer_token(body, times, status)
+    sim:fault({ path = TOKEN, status = status or 200, body = body, times = times or 1 })
+  end
+
+  local function fails(code, ...)
+    local result, message, got, info = ...
+    assert.is_nil(result)
+    assert.equal(code, got, message)
+    assert.is_table(info)
+    assert.is_nil(message:find("p4ssw0rd", 1, true), message)
+    assert.is_nil(message:find("a2V5OnNlY3JldA==", 1, true), message)
+    return message, info
+  end
+
+  describe("is asked for", function()
+    it("when first needed, with the password grant, byte for byte", function()
+      assert.is_table(new():vehicles())
+      local log = sim:log()
+      assert.equal(2, #log)
+      assert.equal("POST", log[1].method)
+      assert.equal(TOKEN, log[1].path)
+      assert.equal("", log[1].query)
+      assert.equal("Basic a2V5OnNlY3JldA==", log[1].headers.authorization)
+      assert.equal("application/x-www-form-urlencoded", log[1].headers["content-type"])
+      assert.equal(tostring(#LOG_IN), log[1].headers["content-length"])
+      assert.equal(LOG_IN, log[1].body)
+      assert.equal("Bearer " .. client:token().access_token, log[2].headers.authorization)
+    end)
+
+    it("with every value percent-encoded (trap 7)", function()
+      new({ password = HARD, username = "jürgen+1@example.com", scope = "a b&c" })
+      fails("auth", client:login())
+      local body = sim:log()[1].body
+      assert.equal("grant_type=password&username=j%C3%BCrgen%2B1%40example.com" ..
+        "&password=a%2Bb%26c%3Dd%25%C3%A9+%22x%22&scope=a+b%26c", body)
+      local fields, order = helper.form(body)
+      assert.equal(HARD, fields.password)
+      assert.equal("jürgen+1@example.com", fields.username)
+      assert.equal("a b&c", fields.scope)
+      assert.same({ "grant_type", "username", "password", "scope" }, order)
+    end)
+
+    it("with any byte a password may have", function()
+      local password = {}
+      for i = 1, 255 do password[i] = string.char(i) end
+      password = table.concat(password)
+      new({ password = password })
+      fails("auth", client:login())
+      local body = sim:log()[1].body
+      assert.is_nil(body:find("[^%w&=+%%._~-]"))
+      assert.equal(password, helper.form(body).password)
+    end)
+
+    it("with the Basic value of key and secret, or the ready one", function()
+      local cases = {
+        { { api_key = "k", api_secret = "s:ö+/" }, "k:s:ö+/" },
+        { { api_key = "key", api_secret = ("s"):rep(3000) }, "key:" .. ("s"):rep(3000) },
+        { { basic = bmwi.base64.encode("one:two") }, "one:two" },
+      }
+      for _, case in ipairs(cases) do
+        local options = helper.client(sim)
+        options.api_key, options.api_secret = nil, nil
+        for name, value in pairs(case[1]) do options[name] = value end
+        client = bmwi.new(options)
+        client:login()
+        local log = sim:log()
+        local basic = log[#log].headers.authorization
+        assert.equal("Basic " .. bmwi.base64.encode(case[2]), basic)
+        client:close()
+      end
+    end)
+
+    it("at another path or at a whole other place", function()
+      assert.is_true(new({ token_path = "/gcdm/oauth/token" }):login())
+      assert.equal("/gcdm/oauth/token", sim:log()[1].path)
+      local url = "http://localhost:" .. sim.port .. "/gcdm/oauth/token/"
+      assert.is_true(new({ token_url = url }):login())
+      local log = sim:log()
+      assert.equal("/gcdm/oauth/token/", log[2].path)
+      assert.equal("localhost:" .. sim.port, log[2].headers.host)
+      assert.is_table(client:vehicles())
+      log = sim:log()
+      assert.equal("127.0.0.1:" .. sim.port, log[3].headers.host)
+    end)
+
+    it("by login(), which does nothing while there is one", function()
+      assert.is_true(new():login())
+      assert.is_true(client:login())
+      assert.same({ "password 200" }, story())
+    end)
+
+    it("again at once when the server says that it is busy, but not for long", function()
+      sim:fault({ path = TOKEN, status = 503 })
+      assert.is_table(new({ retries = 1 }):vehicles())
+      assert.same({ "password 503", "password 200", "GET 200" }, story())
+      sim:fault({ path = TOKEN, status = 503, times = 0 })
+      fails("server", new({ retries = 1 }):vehicles())
+      assert.equal(5, #sim:log())
+    end)
+  end)
+
+  describe("is renewed", function()
+    it("with the refresh grant, and the refresh token rotates (traps 5 and 6)", function()
+      new():vehicles()
+      local first = client:token()
+      sim:token({ expire = true })
+      assert.is_table(client:vehicles())
+      local second = client:token()
+      sim:token({ expire = true })
+      assert.is_table(client:vehicles())
+      local third = client:token()
+      assert.same({ "password 200", "GET 200", "GET 401", "refresh 200", "GET 200", "GET 401",
+        "refresh 200", "GET 200" }, story())
+      local log = sim:log()
+      assert.equal(REFRESH .. first.refresh_token, log[4].body)
+      assert.equal(TOKEN, log[4].path)
+      assert.equal("Basic a2V5OnNlY3JldA==", log[4].headers.authorization)
+      assert.equal("Bearer " .. second.access_token, log[5].headers.authorization)
+      assert.equal(REFRESH .. second.refresh_token, log[7].body)
+      assert.not_equal(second.refresh_token, third.refresh_token)
+      assert.not_equal(second.access_token, third.access_token)
+    end)
+
+    it("with the password once the refresh token is refused", function()
+      new():vehicles()
+      sim:token({ expire = true, revoke_refresh = true })
+      assert.is_table(client:vehicles())
+      assert.same({ "password 200", "GET 200", "GET 401", "refresh 400", "password 200",
+        "GET 200" }, story())
+      assert.equal(LOG_IN, sim:log()[5].body)
+    end)
+
+    it("with the password when there is no refresh token", function()
+      sim:token({ no_refresh_token = true })
+      new():vehicles()
+      assert.is_nil(client:token().refresh_token)
+      sim:token({ expire = true })
+      assert.is_table(client:vehicles())
+      assert.same({ "password 200", "GET 200", "GET 401", "password 200", "GET 200" }, story())
+    end)
+
+    it("with the old refresh token when the answer brought no new one", function()
+      new():vehicles()
+      local first = client:token()
+      sim:token({ expire = true })
+      answer_token('{"access_token":"' .. ("x"):rep(32) .. '","expires_in":3600}')
+      fails("auth", client:vehicles()) -- the simulator does not know that token
+      assert.equal(first.refresh_token, client:token().refresh_token)
+    end)
+
+    it("by a token with percent signs and the like, as it came", function()
+      answer_token('{"access_token":"a","refresh_token":"r/+=&%41","expires_in":0}', 1)
+      new():login()
+      client:login()
+      assert.equal(REFRESH .. "r%2F%2B%3D%26%2541", sim:log()[2].body)
+      assert.equal(32, #client:token().access_token)
+    end)
+
+    it("and not thrown away because the server has trouble", function()
+      new({ retries = 0 }):vehicles()
+      local refresh = client:token().refresh_token
+      sim:token({ expire = true })
+      sim:fault({ path = TOKEN, status = 503 })
+      fails("server", client:vehicles())
+      assert.is_table(client:vehicles())
+      assert.same({ "password 200", "GET 200", "GET 401", "refresh 503", "refresh 200",
+        "GET 200" }, story())
+      assert.equal(REFRESH .. refresh, sim:log()[5].body)
+    end)
+
+    it("in time, before the server refuses it (trap 5) #slow", function()
+      sim:token({ expires_in = 1 })
+      new():vehicles()
+      bmwi.sleep(0.93)
+      assert.is_table(client:vehicles())
+      assert.same({ "password 200", "GET 200", "refresh 200", "GET 200" }, story())
+    end)
+
+    it("in time for a saved one as well", function()
+      new():login()
+      local token = client:token()
+      token.expires_at = os.time() - 1
+      new({ token = token })
+      assert.is_table(client:vehicles())
+      assert.same({ "password 200", "refresh 200", "GET 200" }, story())
+    end)
+  end)
+
+  describe("lives", function()
+    local function life(answer)
+      answer_token('{"access_token":"abc"' .. answer .. "}")
+      assert.is_true(new():login())
+      local at = client:token().expires_at
+      return at and at - os.time()
+    end
+
+    it("as long as expires_in says, never eight hours by habit (trap 5)", function()
+      assert.is_true(math.abs(life(',"expires_in":3599') - 3599) <= 2)
+      assert.is_true(math.abs(life(',"expires_in":28800') - 28800) <= 2)
+    end)
+
+    it("as long as expires_in says as a text #slow", function()
+      assert.is_true(math.abs(life(',"expires_in":"3599"') - 3599) <= 2)
+      answer_token('{"access_token":"abc","refresh_token":"r","expires_in":"0.3"}')
+      assert.is_true(new():login())
+      bmwi.sleep(0.28)
+      assert.is_true(client:login())
+      assert.same({ "password 200", "refresh 400", "password 200" }, -- "r" is not known there
+        last_of(story(), 3))
+    end)
+
+    it("until it is refused when expires_in is missing or makes no sense", function()
+      for _, answer in ipairs({ "", ',"expires_in":null', ',"expires_in":"soon"',
+        ',"expires_in":true', ',"expires_in":{}' }) do
+        assert.is_nil(life(answer), answer)
+        assert.is_true(client:login())
+      end
+      assert.equal(5, #sim:log())
+    end)
+
+    it("for one call at least, however short: no loop", function()
+      answer_token('{"access_token":"abc","refresh_token":"r","expires_in":0}', 0)
+      new()
+      for i = 1, 3 do
+        assert.is_true(client:login())
+        assert.equal(i, #sim:log())
+      end
+      sim:no_faults()
+      sim:token({ expires_in = 0 }) -- of no use at all: refused when it comes
+      fails("auth", new():vehicles())
+      local token_requests = sim:count("POST", TOKEN) - 3
+      assert.is_true(token_requests <= 3, token_requests .. " token requests")
+    end)
+
+    it("as a whole number of seconds since 1970, not for a number beyond all time", function()
+      new():login()
+      local at = client:token().expires_at
+      assert.equal(math.floor(at), at)
+      local math_type = rawget(math, "type")
+      if math_type then assert.equal("integer", math_type(at)) end
+      for _, number in ipairs({ "1e300", "1e25", '"1e300"' }) do
+        local seconds = life(',"expires_in":' .. number)
+        assert.is_true(seconds == nil or seconds > 0, number)
+        local again = client:token()
+        assert.is_true(new({ token = again }):login(), number)
+        assert.equal("abc", client:token().access_token)
+      end
+      assert.equal(4, #sim:log())
+    end)
+  end)
+
+  describe("that is refused with 401", function()
+    for _, name in ipairs({ "invalid_token", "empty_401" }) do
+      it("is renewed once, then it is an error: never a loop (" .. name .. ")", function()
+        sim:fault({ path = "/vehicles", recorded = name, times = 0 })
+        local _, info = fails("auth", new():vehicles())
+        assert.equal(401, info.status)
+        assert.same({ "password 200", "GET 401", "refresh 200", "GET 401" }, story())
+        for _ = 1, 3 do fails("auth", client:vehicles()) end
+        assert.equal(2, sim:count("POST", TOKEN))
+        sim:no_faults()
+        assert.is_table(client:vehicles())
+        assert.equal(2, sim:count("POST", TOKEN))
+      end)
+    end
+
+    it("is renewed for a command too, which is then sent again once", function()
+      new():login()
+      sim:token({ expire = true })
+      assert.equal("INITIATED", client:vehicle(VIN):lock_doors().status)
+      assert.same({ "password 200", "POST 401", "refresh 200", "POST 200" }, story())
+      assert.equal(1, sim:car().posts.DOOR_LOCK)
+    end)
+  end)
+
+  describe("serves many coroutines", function()
+    local function ask_all(n)
+      local list = {}
+      for i = 1, n do list[i] = i end
+      local results, errors = async.map(list, function() return client:vehicles() end)
+      assert.same({}, errors)
+      for i = 1, n do assert.equal(VIN, results[i][1].vin) end
+    end
+
+    it("after one log-in", function()
+      sim:fault({ path = TOKEN, latency = 0.1 })
+      new()
+      ask_all(20)
+      assert.equal(1, sim:count("POST", TOKEN))
+      assert.equal(20, sim:count("GET"))
+    end)
+
+    it("and one renewal when all are refused", function()
+      new():login()
+      sim:token({ expire = true })
+      sim:fault({ path = TOKEN, latency = 0.1 })
+      ask_all(20)
+      assert.equal(2, sim:count("POST", TOKEN))
+      assert.equal(1, sim:count("POST", "refresh") + sim:count("POST", TOKEN) - 1)
+    end)
+
+    it("who all hear of a refused log-in, asked once", function()
+      sim:fault({ path = TOKEN, latency = 0.1, recorded = "authn_circuit", times = 0 })
+      new()
+      local _, errors = async.map({ 1, 2, 3, 4, 5 }, function() return client:vehicles() end)
+      for i = 1, 5 do assert.equal("auth", errors[i].code) end
+      assert.equal(1, #sim:log())
+    end)
+  end)
+
+  describe("has a scope", function()
+    it("that is compared with the one asked for", function()
+      sim:token({ scope = "journey_mate" })
+      local message = fails("auth", new():vehicles())
+      assert.truthy(message:find("journey_mate", 1, true))
+      assert.truthy(message:find("remote_services vehicle_data", 1, true))
+      assert.same({ "password 200" }, story())
+      assert.is_nil(client:token())
+    end)
+
+    it("that may be ordered otherwise, be larger or not be named", function()
+      for _, scope in ipairs({ ',"scope":"vehicle_data remote_services"',
+        ',"scope":"x vehicle_data y remote_services"', "", ',"scope":null' }) do
+        answer_token('{"access_token":"abc"' .. scope .. "}")
+        assert.is_true(new():login(), scope)
+      end
+      for _, scope in ipairs({ "vehicle_data", "vehicle_data remote_servicess",
+        "vehicle_data,remote_services", "" }) do
+        answer_token('{"access_token":"abc","scope":"' .. scope .. '"}')
+        fails("auth", new():login())
+      end
+    end)
+
+    it("of one's own choice", function()
+      assert.is_true(new({ scope = "authenticate_user vehicle_data remote_services" }):login())
+      assert.matches("&scope=authenticate_user%+vehicle_data%+remote_services$", sim:log()[1].body)
+      fails("auth", new({ scope = "nothing" }):login())
+    end)
+  end)
+
+  describe("that was saved", function()
+    it("is used without a log-in", function()
+      new():login()
+      local token = client:token()
+      assert.equal("Bearer", token.token_type)
+      assert.equal("vehicle_data remote_services", token.scope)
+      assert.equal(48, #token.refresh_token)
+      assert.is_true(token.expires_at > os.time() + 28000)
+      new({ token = token })
+      assert.same(token, client:token())
+      assert.is_table(client:vehicles())
+      assert.same({ "password 200", "GET 200" }, story())
+    end)
+
+    it("is enough without any secret, until it can no longer be renewed", function()
+      new():login()
+      local token = client:token()
+      local options = { base_url = sim.url, token = token }
+      client:close()
+      client = bmwi.new(options)
+      assert.is_table(client:vehicles())
+      sim:token({ expire = true })
+      local message = fails("auth", client:vehicles())
+      assert.truthy(message:find("username", 1, true), message)
+      assert.equal(1, sim:count("POST", TOKEN))
+    end)
+
+    it("is renewed without a password while there are key and refresh token", function()
+      new():login()
+      local options = helper.client(sim, { token = client:token() })
+      options.username, options.password = nil, nil
+      client:close()
+      client = bmwi.new(options)
+      sim:token({ expire = true })
+      assert.is_table(client:vehicles())
+      sim:token({ expire = true, revoke_refresh = true })
+      fails("auth", client:vehicles())
+      assert.same({ "password 200", "GET 401", "refresh 200", "GET 200", "GET 401",
+        "refresh 400" }, story())
+    end)
+
+    it("is not the caller's own table", function()
+      new():login()
+      local token = client:token()
+      local access = token.access_token
+      assert.equal(32, #access)
+      token.access_token = "changed"
+      assert.equal(access, client:token().access_token)
+    end)
+
+    it("must look like one", function()
+      for _, token in ipairs({ {}, { access_token = 1 }, { access_token = "" },
+        { access_token = "a\r\nX: y" }, { access_token = "a b" }, { access_token = "a\0" },
+        { access_token = "a", refresh_token = {} } }) do
+        assert.has_error(function() new({ token = token }) end)
+      end
+    end)
+
+    it("is told to on_token each time, and only when it is new", function()
+      local told = {}
+      new({ on_token = function(token) told[#told + 1] = token end })
+      client:vehicles()
+      client:vehicles()
+      assert.equal(1, #told)
+      assert.same(client:token(), told[1])
+      sim:token({ expire = true })
+      client:vehicles()
+      assert.equal(2, #told)
+      assert.same(client:token(), told[2])
+      sim:token({ scope = "journey_mate", expire = true, revoke_refresh = true })
+      fails("auth", client:vehicles())
+      assert.equal(2, #told)
+      sim:reset()
+      local saved = told[2]
+      new({ token = saved, on_token = function(token) told[#told + 1] = token end })
+      assert.equal(2, #told)
+      assert.is_table(client:vehicles())
+      assert.equal(3, #told)
+    end)
+
+    it("is told before the call that needed it goes on, which may use the client", function()
+      local inside
+      new({ on_token = function() inside = client:token().access_token end })
+      client:vehicles()
+      assert.equal(32, #inside)
+      assert.equal(client:token().access_token, inside)
+    end)
+
+    it("survives an error in on_token, which is raised", function()
+      local bad = true
+      new({ on_token = function() if bad then error("disk full") end end })
+      local ok, message = pcall(client.vehicles, client)
+      assert.is_false(ok)
+      assert.truthy(message:find("disk full", 1, true))
+      bad = false
+      assert.is_table(client:vehicles())
+      assert.equal(1, sim:count("POST", TOKEN))
+    end)
+
+    it("may be told to a client that is closed by it", function()
+      new({ on_token = function() client:close() end })
+      fails("closed", client:vehicles())
+    end)
+  end)
+
+  describe("that is refused at log-in", function()
+    it("is not asked for again by itself, only by login()", function()
+      new({ password = "wrong" })
+      for _ = 1, 3 do fails("auth", client:vehicles()) end
+      fails("auth", client:vehicle(VIN):lock_doors())
+      assert.equal(1, #sim:log())
+      fails("auth", client:login())
+      fails("auth", client:vehicles())
+      assert.equal(2, #sim:log())
+    end)
+
+    it("can be had by login() later", function()
+      sim:fault({ path = TOKEN, recorded = "client_disabled" })
+      new()
+      fails("auth", client:vehicles())
+      assert.is_true(client:login())
+      assert.is_table(client:vehicles())
+      assert.same({ "password 401", "password 200", "GET 200" }, story())
+    end)
+
+    -- recorded error -> HTTP status, what the service says, what the message must advise
+    local REFUSALS = {
+      authn_circuit = { 400, "invalid_grant: the authN circuit failed", "password" },
+      authentication_failed = { 400, "invalid_grant: authentication failed", "password" },
+      invalid_scope = { 400, "invalid_scope: The requested scope is invalid", "`scope`" },
+      invalid_client = { 401, "invalid_client: Client authentication failed", "api_key" },
+      client_disabled = { 401, "client disabled: provided clients are disabled", "api_key" },
+      invalid_request = { 400, "invalid_request: The request is missing a required parameter",
+        "password" },
+    }
+    for name, refusal in pairs(REFUSALS) do
+      it("says so: " .. name, function()
+        sim:fault({ path = TOKEN, recorded = name, times = 0 })
+        local message, info = fails("auth", new():vehicles())
+        assert.equal(refusal[1], info.status)
+        assert.equal(refusal[2], info.description:sub(1, #refusal[2]))
+        assert.is_false(info.retryable)
+        assert.truthy(message:find(refusal[2], 1, true), message)
+        local advice = message:sub(select(2, message:find(refusal[2], 1, true)) + 1)
+        assert.truthy(advice:find(refusal[3], 1, true), message)
+        assert.equal(1, #sim:log())
+      end)
+    end
+
+    it("says so: the empty answer to a missing Basic value", function()
+      answer_token("")
+      local message, info = fails("auth", new():login())
+      assert.truthy(message:find("api_key", 1, true), message)
+      assert.is_false(info.retryable)
+    end)
+
+    it("says so: 403 without a body", function()
+      answer_token("", 1, 403)
+      local _, info = fails("auth", new():login())
+      assert.equal(403, info.status)
+    end)
+
+    it("says so: too many log-ins, which are not made more (traps 5 and 17)", function()
+      sim:fault({ path = TOKEN, recorded = "too_many", times = 0 })
+      local _, info = fails("rate_limited", new():vehicles())
+      assert.equal(429, info.status)
+      assert.is_true(info.retryable)
+      assert.equal(1, #sim:log())
+    end)
+
+    it("says so: the end of the service", function()
+      sim:fault({ path = TOKEN, recorded = "gone" })
+      local message = fails("gone", new():login())
+      assert.truthy(message:find("2021-11-09", 1, true))
+    end)
+
+    it("says so: a page under 200, no token, or one that no header can hold", function()
+      local answers = { "<html>Welcome</html>", "[]", "null", "42", '"x"', "{}",
+        '{"access_token":1}', '{"access_token":""}', '{"access_token":null}',
+        '{"access_token":"a\\r\\nX: y"}', '{"access_token":"a b"}',
+        '{"access_token":"a\\u0000b"}', '{"access_token":"é"}',
+        '{"access_token":["a"]}', '{"access_token":"a","refresh_token":7}', "{" }
+      new()
+      for _, answer in ipairs(answers) do
+        answer_token(answer)
+        fails("json", client:login())
+      end
+      assert.is_nil(client:token())
+      assert.equal(#answers, #sim:log())
+    end)
+
+    it("says so: no answer", function()
+      new({ retries = 0 })
+      for _, reset in ipairs({ "before", "during" }) do
+        sim:fault({ path = TOKEN, reset = reset })
+        fails("network", client:login())
+      end
+      sim:fault({ path = TOKEN, latency = 5 })
+      client:close()
+      fails("timeout", new({ retries = 0, timeout = 0.2 }):login())
+    end)
+
+    it("keeps what it was sent to itself, whatever the server repeats (trap 20)", function()
+      local key, secret_of_key = "k3yk3yk3y", "s3cr3ts3cr3t"
+      new({ api_key = key, api_secret = secret_of_key })
+      local secrets = { "p4ssw0rd", key, secret_of_key,
+        bmwi.base64.encode(key .. ":" .. secret_of_key) }
+      for _, secret in ipairs(secrets) do
+        -- At the end of a long text it must not be shown in part either.
+        for _, filler in ipairs({ 0, 300, 310, 314 }) do
+          answer_token('{"error":"x","error_description":"' .. ("."):rep(filler) .. secret .. '"}',
+            1, 400)
+          local _, message, _, info = client:login()
+          for cut = 3, #secret do
+            local part = secret:sub(1, cut)
+            assert.is_nil(info.description:find(part, 1, true), info.description)
+            assert.is_nil(message:find(part, 1, true), message)
+          end
+        end
+      end
+    end)
+
+    it("does not let the server write to the terminal", function()
+      answer_token('{"error":"a\\u001b[31m\\nb","error_description":"c\\rd\\u007f"}', 1, 400)
+      local _, message, _, info = new():login()
+      assert.is_nil(message:find("%c"))
+      assert.is_nil(info.description:find("%c"))
+    end)
+  end)
+
+  it("is not to be had from a closed client", function()
+    new():login()
+    client:close()
+    local n = #sim:log()
+    assert.has_error(function() client:login() end, "attempt to use a closed client")
+    assert.has_error(function() client:token() end, "attempt to use a closed client")
+    assert.has_error(function() client:vehicles() end, "attempt to use a closed client")
+    assert.equal(n, #sim:log())
+  end)
+
+  it("is asked for at the list's own server, with no slash doubled", function()
+    client = bmwi.new(helper.client(sim, { base_url = sim.url .. "/" }))
+    assert.is_table(client:vehicles())
+    local log = sim:log()
+    assert.equal(TOKEN, log[1].path)
+    assert.equal(LIST, log[2].path)
+  end)
+end)

@@ -1,0 +1,124 @@
+-- Holds together what has to be written in more than one place: the lists of source files in the
+-- Makefile, in the rockspec and in the folders, and the version.
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+-- Files below `folder` whose names end in `ending`, sorted.
+local function files(folder, ending, options)
+  local list = {}
+  local pipe = assert(io.popen("find " .. folder .. " " .. (options or "") .. " -type f"))
+  for path in pipe:lines() do
+    if ending == "" or path:sub(-#ending) == ending then list[#list + 1] = path end
+  end
+  pipe:close()
+  table.sort(list)
+  return list
+end
+
+-- The words of a variable of the Makefile, sorted.
+local function make_list(name)
+  local text = read("Makefile"):gsub("\\\n", " ")
+  local value = assert(("\n" .. text):match("\n" .. name .. " := ([^\n]*)"), name)
+  local list = {}
+  for word in value:gmatch("%S+") do list[#list + 1] = word end
+  table.sort(list)
+  return list
+end
+
+local function rockspec()
+  local env = {}
+  local text, name = read("bmwi-scm-0.rockspec"), "@bmwi-scm-0.rockspec"
+  if _VERSION == "Lua 5.1" then
+    local chunk = assert(loadstring(text, name)) -- luacheck: ignore 113
+    setfenv(chunk, env)() -- luacheck: ignore 113
+  else
+    assert(load(text, name, "t", env))()
+  end
+  return env
+end
+
+local function version()
+  return assert(read("csrc/bmwi.h"):match('#define%s+BMWI_VERSION%s+"([^"]+)"'))
+end
+
+describe("the lists of source files", function()
+  it("name every C file of the module in the Makefile", function()
+    assert.same(files("csrc", ".c", "-maxdepth 1"), make_list("SRC"))
+  end)
+
+  it("name every C file of the simulator in the Makefile", function()
+    assert.same(files("csrc/sim", ".c"), make_list("SIM_SRC"))
+  end)
+
+  it("name every Lua file in the Makefile", function()
+    assert.same(files("lua", ".lua"), make_list("LUA_SRC"))
+  end)
+
+  it("name the same C files in the rockspec", function()
+    local sources = rockspec().build.modules.bmwi.sources
+    table.sort(sources)
+    assert.same(make_list("SRC"), sources)
+  end)
+
+  it("name the same Lua files in the rockspec, each under its module's name", function()
+    local expected = { bmwi = "C" }
+    for _, path in ipairs(files("lua", ".lua")) do
+      expected[path:match("^lua/(.*)%.lua$"):gsub("/", ".")] = path
+    end
+    local modules = rockspec().build.modules
+    modules.bmwi = "C"
+    assert.same(expected, modules)
+  end)
+
+  it("give the compiler the same definitions in the Makefile and in the rockspec", function()
+    local defines = rockspec().build.modules.bmwi.defines
+    for i, define in ipairs(defines) do defines[i] = "-D" .. define end
+    table.sort(defines)
+    assert.same(make_list("DEFINES"), defines)
+  end)
+end)
+
+describe("the folder lua/", function()
+  it("holds nothing but modules, since LuaRocks installs it as it is", function()
+    assert.same(files("lua", ".lua"), files("lua", ""))
+  end)
+
+  it("has no file that would be found instead of the C module", function()
+    assert.is_nil(io.open("lua/bmwi.lua"))
+    assert.is_nil(io.open("lua/bmwi/init.lua"))
+  end)
+end)
+
+describe("the rockspec", function()
+  it("asks for libcurl by its library only, which works everywhere", function()
+    assert.same({ CURL = { library = "curl" } }, rockspec().external_dependencies)
+  end)
+
+  it("puts no upper bound on the version of Lua", function()
+    assert.same("lua >= 5.1", rockspec().dependencies[1])
+  end)
+end)
+
+describe("the version", function()
+  it("is what the module says", function()
+    assert.same(version(), require("bmwi")._VERSION)
+  end)
+
+  it("is the newest of the changelog", function()
+    assert.same(version(), read("CHANGELOG.md"):match("\n## (%d+%.%d+%.%d+)"))
+  end)
+
+  it("is written nowhere else in the module", function()
+    for _, folder in ipairs({ "lua", "csrc -maxdepth 1" }) do
+      for _, path in ipairs(files(folder, "")) do
+        local _, times = read(path):gsub('"' .. version():gsub("%.", "%%.") .. '"', "")
+        assert.same(path == "csrc/bmwi.h" and 1 or 0, times, path)
+      end
+    end
+  end)
+end)

@@ -1,0 +1,202 @@
+-- bmwi.store: the token file: private, whole at any time, bound to its owner, locked.
+local bmwi = require "bmwi"
+local store = require "bmwi.store"
+
+local token = {
+  access_token = "RCQ1hLP4AFaUBW9BjcPUN3i4WgkwF90R", token_type = "Bearer",
+  refresh_token = "7WgKmEJ2kD1ydl9Hefp01eS8qDGzKnzjeORpA6vtsoFIEanz",
+  scope = "vehicle_data remote_services", expires_at = 1893456000,
+}
+
+local function shell(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read("*a")
+  pipe:close()
+  return (text:gsub("%s+$", ""))
+end
+
+local function write(path, text, mode)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  shell(("chmod %s '%s'"):format(mode or "600", path))
+end
+
+describe("bmwi.store", function()
+  local folder, path
+
+  before_each(function()
+    folder = shell("mktemp -d")
+    path = folder .. "/state/bmwi/token.json"
+  end)
+
+  after_each(function() shell("rm -rf '" .. folder .. "'") end)
+
+  it("gives back what was saved", function()
+    local kept = store.new(path)
+    assert.is_true(kept:save(token))
+    assert.same(token, store.new(path):load())
+  end)
+
+  it("keeps whole numbers whole", function()
+    local kept = store.new(path)
+    assert.is_true(kept:save(token))
+    local expires = kept:load().expires_at
+    assert.equal("1893456000", ("%.0f"):format(expires))
+    if math.type then assert.equal("integer", math.type(expires)) end -- luacheck: ignore 143
+  end)
+
+  it("makes the file and its folders private", function()
+    assert.is_true(store.new(path):save(token))
+    assert.equal("600", shell(("stat -c %%a '%s'"):format(path)))
+    assert.equal("700", shell(("stat -c %%a '%s/state/bmwi'"):format(folder)))
+  end)
+
+  it("replaces a token and leaves nothing else behind", function()
+    local kept = store.new(path)
+    assert.is_true(kept:save(token))
+    assert.is_true(kept:save({ access_token = "second" }))
+    assert.same({ access_token = "second" }, kept:load())
+    assert.equal("token.json", shell("ls '" .. folder .. "/state/bmwi'"))
+  end)
+
+  it("keeps nothing but the members of a token", function()
+    local kept = store.new(path)
+    assert.is_true(kept:save({ access_token = "a", password = "p4ssw0rd" }))
+    assert.equal("", shell(("grep p4ssw0rd '%s'"):format(path)))
+  end)
+
+  it("says that there is none", function()
+    local none, message, code = store.new(path):load()
+    assert.is_nil(none)
+    assert.is_string(message)
+    assert.equal("missing", code)
+  end)
+
+  it("refuses a file that others can read", function()
+    local kept = store.new(path)
+    assert.is_true(kept:save(token))
+    for _, mode in ipairs { "640", "604", "660" } do
+      shell(("chmod %s '%s'"):format(mode, path))
+      local none, _, code = kept:load()
+      assert.is_nil(none)
+      assert.equal("insecure", code)
+    end
+  end)
+
+  it("refuses what is no saved token, without showing it", function()
+    local kept = store.new(folder .. "/token.json")
+    for _, text in ipairs { "", "not json p4ssw0rd", "[]", "{}", '"p4ssw0rd"', "null",
+      '{"access_token":5}', '{"access_token":null}' } do
+      write(kept.path, text)
+      local none, message, code = kept:load()
+      assert.is_nil(none)
+      assert.equal("json", code)
+      assert.is_nil(message:find("p4ssw0rd", 1, true))
+    end
+  end)
+
+  it("drops members of the wrong kind", function()
+    local kept = store.new(folder .. "/token.json")
+    write(kept.path, '{"access_token":"a","expires_at":"soon","scope":null,"more":1}')
+    assert.same({ access_token = "a" }, kept:load())
+  end)
+
+  it("does not hand out another account's token", function()
+    local mine = { server = "https://one.example", username = "me@example.com" }
+    assert.is_true(store.new(path, mine):save(token))
+    assert.same(token, store.new(path, mine):load())
+    assert.same(token, store.new(path, { server = mine.server }):load())
+    for _, other in ipairs { { server = "https://two.example", username = mine.username },
+      { server = mine.server, username = "you@example.com" } } do
+      local none, message, code = store.new(path, other):load()
+      assert.is_nil(none)
+      assert.equal("missing", code)
+      assert.is_nil(message:find("me@example.com", 1, true))
+    end
+  end)
+
+  it("does not hand out a token that belongs to nobody known", function()
+    assert.is_true(store.new(path):save(token))
+    assert.is_nil((store.new(path, { username = "me@example.com" }):load()))
+  end)
+
+  it("reports a place that cannot be written", function()
+    write(folder .. "/file", "")
+    local saved, message, code = store.new(folder .. "/file/token.json"):save(token)
+    assert.is_nil(saved)
+    assert.is_string(message)
+    assert.equal("file", code)
+    assert.is_nil(message:find(token.access_token, 1, true))
+  end)
+
+  it("forgets", function()
+    local kept = store.new(path)
+    assert.is_true(kept:save(token))
+    assert.is_true(kept:clear())
+    assert.equal("missing", (select(3, kept:load())))
+    assert.is_true(kept:clear())
+  end)
+
+  it("lets one at a time have the lock", function()
+    local one, two = store.new(path), store.new(path)
+    local lock = assert(one:lock())
+    local none, message, code = two:lock(0)
+    assert.is_nil(none)
+    assert.is_string(message)
+    assert.equal("locked", code)
+    local began = bmwi.sys.monotonic()
+    assert.is_nil((two:lock(0.2)))
+    assert.is_true(bmwi.sys.monotonic() - began >= 0.2)
+    lock:unlock()
+    local again = assert(two:lock(0))
+    again:unlock()
+  end)
+
+  it("saves and loads while another holds the lock", function()
+    local lock = assert(store.new(path):lock())
+    assert.is_true(store.new(path):save(token))
+    assert.same(token, store.new(path):load())
+    lock:unlock()
+  end)
+
+  it("is never found half written by others", function()
+    local kept = store.new(path)
+    local long = { access_token = ("x"):rep(20000) }
+    assert.is_true(kept:save(long))
+    local lua = os.getenv("LUA") or "lua" .. _VERSION:match("%d+%.%d+")
+    local script = folder .. "/writer.lua"
+    write(script, ([[
+      local kept = require("bmwi.store").new(%q)
+      for i = 1, 30 do
+        assert(kept:save({ access_token = (arg[1]):rep(20000) }))
+        local read = assert(kept:load()).access_token
+        assert(#read == 20000 and read == read:sub(1, 1):rep(20000))
+      end
+      io.write("whole ")]]):format(path))
+    local environment = ("env LUA_PATH='%s' LUA_CPATH='%s'"):format(package.path, package.cpath)
+    local said = shell(("for c in a b c; do %s %s '%s' $c 2>&1 & done; wait"):format(
+      environment, lua, script))
+    assert.equal("whole whole whole", said)
+    assert.equal(20000, #kept:load().access_token)
+    assert.equal("token.json", shell("ls '" .. folder .. "/state/bmwi'"))
+  end)
+
+  it("shows its path only", function()
+    local kept = store.new(path, { username = "me@example.com" })
+    assert.is_true(kept:save(token))
+    assert.equal("bmwi.store: " .. path, tostring(kept))
+  end)
+
+  it("raises on misuse", function()
+    assert.has_error(function() store.new() end)
+    assert.has_error(function() store.new("") end)
+    assert.has_error(function() store.new(path, "me") end)
+    assert.has_error(function() store.new(path, { username = 5 }) end)
+    local kept = store.new(path)
+    assert.has_error(function() kept:save() end)
+    assert.has_error(function() kept:save({}) end)
+    assert.has_error(function() kept:save({ access_token = "a", expires_at = "soon" }) end)
+    assert.has_error(function() kept:lock("long") end)
+  end)
+end)

@@ -1,0 +1,467 @@
+--- sys.c: private files, locks and questions on the terminal, tried with other processes.
+local bmwi = require("bmwi")
+
+local sys = bmwi.sys
+local interpreter = os.getenv("LUA")
+  or (rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("%d+%.%d+"))
+
+local function shell(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read("*a")
+  pipe:close()
+  return (text:gsub("%s+$", ""))
+end
+
+local function write(path, text, mode)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  if mode then shell(("chmod %s '%s'"):format(mode, path)) end
+end
+
+local function read(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read("*a")
+  if file then file:close() end
+  return text
+end
+
+local function mode_of(path)
+  return shell(("stat -c %%a '%s'"):format(path))
+end
+
+local function fails_as(expected, value, message, code)
+  assert.is_nil(value)
+  assert.equal(expected, code, message)
+  assert.is_string(message)
+  return message
+end
+
+local is_root = shell("id -u") == "0"
+local has_script = shell("command -v script >/dev/null && script --version 2>&1")
+  :find("util-linux", 1, true)
+
+describe("bmwi.sys", function()
+  local folder, path
+
+  before_each(function()
+    folder = shell("mktemp -d")
+    path = folder .. "/file"
+  end)
+
+  after_each(function() shell("rm -rf '" .. folder .. "'") end)
+
+  local here = shell("pwd") .. "/"
+
+  -- So that a search path holds from everywhere.
+  local function absolute(search)
+    return ((";" .. search):gsub(";%./", function() return ";" .. here end))
+  end
+
+  -- A program of its own: the command that runs it.
+  local function program(text)
+    local name = folder .. "/program.lua"
+    write(name, ("package.path, package.cpath = %q, %q\nlocal sys = require('bmwi').sys\n"
+      .. "local folder, path = %q, %q\n"):format(absolute(package.path), absolute(package.cpath),
+      folder, path) .. text)
+    return ("%s '%s'"):format(interpreter, name)
+  end
+
+  describe("monotonic", function()
+    it("goes on, in seconds", function()
+      local before = sys.monotonic()
+      bmwi.sleep(0.05)
+      local after = sys.monotonic()
+      assert(after - before >= 0.049 and after - before < 20, after - before)
+      local last = after
+      for _ = 1, 1000 do
+        local now = sys.monotonic()
+        assert(now >= last)
+        last = now
+      end
+    end)
+  end)
+
+  describe("isatty", function()
+    it("knows a pipe and a file from a terminal", function()
+      assert.equal("false false", shell(program("io.write(tostring(sys.isatty(0)), ' ', "
+        .. "tostring(sys.isatty(1)))") .. " </dev/null"))
+      assert.is_false(sys.isatty(99))
+      assert.has_error(function() sys.isatty("x") end)
+      assert.has_error(function() sys.isatty() end)
+    end)
+
+    if has_script then
+      it("knows a terminal", function()
+        local text = shell("script -qec " .. '"' .. program("print(sys.isatty(0), sys.isatty(1))")
+          .. '" /dev/null </dev/null')
+        assert(text:find("true\ttrue"), text)
+      end)
+    end
+  end)
+
+  describe("no_core", function()
+    it("allows no core file", function()
+      local text = shell(program("sys.no_core() local f = io.open('/proc/self/limits') "
+        .. "print(f and f:read('*a') or 'none')"))
+      if text ~= "none" then
+        assert(text:find("Max core file size%s+0%s+0%s"), text)
+      end
+    end)
+  end)
+
+  describe("write_private", function()
+    it("writes all bytes", function()
+      for _, bytes in ipairs({ "", "x", "a\0b\r\n\255", ("0123456789"):rep(200000) }) do
+        assert.is_true(sys.write_private(path, bytes))
+        assert(read(path) == bytes)
+      end
+    end)
+
+    it("leaves nothing else behind", function()
+      assert.is_true(sys.write_private(path, "one"))
+      assert.is_true(sys.write_private(path, "two"))
+      assert.equal("file", shell("ls -A '" .. folder .. "'"))
+    end)
+
+    it("makes the file 0600, whatever the umask and the file before", function()
+      for _, mask in ipairs({ "000", "022", "077", "0377", "0777" }) do
+        write(path, "before", "666")
+        shell("umask " .. mask .. "; " .. program("assert(sys.write_private(path, 'text'))"))
+        assert.equal("600", mode_of(path))
+        assert.equal("text", read(path))
+      end
+    end)
+
+    it("makes the folders 0700, whatever the umask, and leaves those that are there", function()
+      shell("chmod 755 '" .. folder .. "'")
+      for _, mask in ipairs({ "000", "022", "077", "0177", "0777" }) do
+        local text = shell("umask " .. mask .. "; " .. program(
+          "print(sys.write_private(folder .. '/a/b/c', 'text'))"))
+        assert.equal("true", text)
+        assert.equal("700", mode_of(folder .. "/a"), mask)
+        assert.equal("700", mode_of(folder .. "/a/b"), mask)
+        shell("rm -rf '" .. folder .. "/a'")
+      end
+      assert.equal("755", mode_of(folder))
+    end)
+
+    it("writes where the program stands", function()
+      local text = shell("cd '" .. folder .. "' && " .. program(
+        "assert(sys.write_private('plain', '1')) assert(sys.write_private('sub/plain', '2'))")
+        .. " 2>&1")
+      assert.equal("", text)
+      assert.equal("1", read(folder .. "/plain"))
+      assert.equal("2", read(folder .. "/sub/plain"))
+    end)
+
+    it("replaces a link, not what it points to", function()
+      write(folder .. "/victim", "precious", "644")
+      shell(("ln -s victim '%s'"):format(path))
+      assert.is_true(sys.write_private(path, "secret"))
+      assert.equal("precious", read(folder .. "/victim"))
+      assert.equal("secret", read(path))
+      assert.equal("regular file", shell(("stat -c %%F '%s'"):format(path)))
+      shell(("rm '%s'; ln -s nowhere '%s'"):format(path, path))
+      assert.is_true(sys.write_private(path, "secret"))
+      assert.is_nil(read(folder .. "/nowhere"))
+    end)
+
+    it("does not write into a file that others have linked or opened", function()
+      write(path, "old")
+      shell(("ln '%s' '%s/other'"):format(path, folder))
+      assert.is_true(sys.write_private(path, "secret"))
+      assert.equal("old", read(folder .. "/other"))
+    end)
+
+    it("fails as file where it cannot write", function()
+      write(path, "in the way")
+      shell("mkdir '" .. folder .. "/dir'")
+      for _, bad in ipairs({ path .. "/below", folder .. "/dir", "/proc/none/file", "" }) do
+        local message = fails_as("file", sys.write_private(bad, "text"))
+        assert(message:find(bad, 1, true), message)
+      end
+      assert.equal("dir\nfile", shell("ls -A '" .. folder .. "'"))
+    end)
+
+    it("is misused without bytes", function()
+      assert.has_error(function() sys.write_private(path) end)
+      assert.has_error(function() sys.write_private(path, {}) end)
+      assert.has_error(function() sys.write_private(nil, "x") end)
+      assert.is_nil(read(path))
+    end)
+
+    it("never shows a part of a file to a reader", function()
+      assert.is_true(sys.write_private(path, ("a"):rep(100000)))
+      local writer = io.popen(program([[
+        local stop, even = sys.monotonic() + 0.7, false
+        while sys.monotonic() < stop do
+          even = not even
+          assert(sys.write_private(path, even and ("a"):rep(100000) or ("b"):rep(50000)))
+        end
+        print("done")
+      ]]) .. " & echo started; wait")
+      assert.equal("started", writer:read("*l"))
+      local stop, seen = sys.monotonic() + 0.5, {}
+      repeat
+        local text = assert(read(path), "the file is missing for a moment")
+        local first = text:sub(1, 1)
+        assert(#text == (first == "a" and 100000 or 50000), #text)
+        assert.is_nil(text:find("[^" .. first .. "]"))
+        local private, message = sys.read_private(path)
+        assert(private, message)
+        assert(#private == 100000 or #private == 50000)
+        seen[first] = true
+      until sys.monotonic() > stop
+      assert.equal("done", writer:read("*l"))
+      writer:close()
+      assert.is_true(seen.a and seen.b)
+    end)
+
+    it("leaves a whole file when the writer is killed", function()
+      assert.is_true(sys.write_private(path, ("a"):rep(300000)))
+      for i = 1, 10 do
+        shell(("%s & pid=$!; sleep 0.%02d; kill -KILL $pid; wait $pid 2>/dev/null"):format(
+          program([[
+            while true do
+              sys.write_private(path, ("a"):rep(300000))
+              sys.write_private(path, ("b"):rep(300000))
+            end]]), i + 3))
+        local text = assert(sys.read_private(path))
+        assert.equal(300000, #text)
+        assert.is_nil(text:find("[^" .. text:sub(1, 1) .. "]"))
+      end
+      -- What was left lying about is private too.
+      assert.equal("", shell("find '" .. folder .. "' -name 'file*' ! -perm 600"))
+    end)
+  end)
+
+  describe("read_private", function()
+    it("gives back what was written", function()
+      for _, bytes in ipairs({ "", "x", "a\0b\r\n\255" }) do
+        assert.is_true(sys.write_private(path, bytes))
+        assert.equal(bytes, sys.read_private(path))
+      end
+    end)
+
+    it("fails as missing when there is none", function()
+      local message = fails_as("missing", sys.read_private(path))
+      assert(message:find(path, 1, true), message)
+      fails_as("missing", sys.read_private(folder .. "/no/such/folder"))
+    end)
+
+    it("refuses a file that others can read or write", function()
+      for _, mode in ipairs({ "644", "640", "604", "620", "602", "610", "601", "666", "777" }) do
+        write(path, "secret", mode)
+        local message = fails_as("insecure", sys.read_private(path))
+        assert(message:find("chmod 600", 1, true), message)
+        assert.is_nil(message:find("secret", 1, true))
+      end
+      for _, mode in ipairs({ "600", "400", "700" }) do
+        write(path, "secret", mode)
+        assert.equal("secret", sys.read_private(path))
+        shell("chmod 600 '" .. path .. "'")
+      end
+    end)
+
+    if is_root then
+      it("refuses a file of somebody else", function()
+        write(path, "secret", "600")
+        shell("chown nobody '" .. path .. "'")
+        fails_as("insecure", sys.read_private(path))
+      end)
+    end
+
+    it("refuses what is no plain file, without waiting for it", function()
+      fails_as("file", sys.read_private(folder))
+      shell("mkfifo -m 600 '" .. path .. "'")
+      fails_as("file", sys.read_private(path))
+      fails_as("file", sys.read_private("/dev/zero"))
+      write(folder .. "/plain", "x", "600")
+      fails_as("file", sys.read_private(folder .. "/plain/below"))
+    end)
+
+    it("reads up to 1 MiB", function()
+      write(path, ("x"):rep(1048576), "600")
+      assert.equal(1048576, #sys.read_private(path))
+      write(path, ("x"):rep(1048577), "600")
+      fails_as("file", sys.read_private(path))
+    end)
+  end)
+
+  describe("try_lock", function()
+    it("locks once at a time", function()
+      local lock = assert(sys.try_lock(path))
+      local message = fails_as("locked", sys.try_lock(path))
+      assert(message:find(path, 1, true), message)
+      lock:unlock()
+      local again = assert(sys.try_lock(path))
+      lock:unlock() -- of one that is open already: not the new one
+      fails_as("locked", sys.try_lock(path))
+      again:unlock()
+      again:unlock()
+    end)
+
+    it("locks each path for itself", function()
+      local one, two = assert(sys.try_lock(path)), assert(sys.try_lock(path .. "2"))
+      one:unlock()
+      two:unlock()
+    end)
+
+    it("is over when the lock is collected", function()
+      assert(sys.try_lock(path))
+      collectgarbage()
+      collectgarbage()
+      local lock = assert(sys.try_lock(path))
+      lock:unlock()
+    end)
+
+    if _VERSION >= "Lua 5.4" then
+      it("is over at the end of its block", function()
+        local load_string = load
+        assert(load_string("local sys, path = ... local lock <close> = sys.try_lock(path) "
+          .. "assert(not sys.try_lock(path))"))(sys, path)
+        assert(sys.try_lock(path)):unlock()
+      end)
+    end
+
+    it("uses a private file beside the path, and leaves the path alone", function()
+      local lock = assert(sys.try_lock(folder .. "/new/file"))
+      assert.equal("600", mode_of(folder .. "/new/file.lock"))
+      assert.equal("700", mode_of(folder .. "/new"))
+      assert.is_nil(read(folder .. "/new/file"))
+      lock:unlock()
+    end)
+
+    it("follows no link", function()
+      write(folder .. "/victim", "precious", "600")
+      shell(("ln -s victim '%s.lock'"):format(path))
+      fails_as("file", sys.try_lock(path))
+      assert.equal("precious", read(folder .. "/victim"))
+    end)
+
+    it("fails as file where there can be none", function()
+      write(path, "in the way")
+      fails_as("file", sys.try_lock(path .. "/below"))
+    end)
+
+    it("keeps other processes out until it is given up", function()
+      local lock = assert(sys.try_lock(path))
+      local try = program("print(select(3, sys.try_lock(path)) or 'free')")
+      assert.equal("locked", shell(try))
+      lock:unlock()
+      assert.equal("free", shell(try))
+    end)
+
+    it("is held by another process until it ends, however that ends", function()
+      local holder = io.popen("echo $$; exec " .. program([[
+        local lock = assert(sys.try_lock(path))
+        io.write("held\n")
+        io.stdout:flush()
+        require("bmwi").sleep(60)
+        lock:unlock()
+      ]]))
+      local pid = holder:read("*l")
+      assert.equal("held", holder:read("*l"))
+      fails_as("locked", sys.try_lock(path))
+      shell("kill -KILL " .. pid)
+      holder:close()
+      assert(sys.try_lock(path)):unlock()
+    end)
+
+    it("is not handed on to programs that are started meanwhile", function()
+      local lock = assert(sys.try_lock(path))
+      local child = io.popen("exec sleep 30 >/dev/null & echo $!")
+      local pid = child:read("*l")
+      lock:unlock()
+      local again, message = sys.try_lock(path)
+      shell("kill " .. pid)
+      child:close()
+      assert(again, message)
+      again:unlock()
+    end)
+
+    it("lets exactly one of many processes in", function()
+      local try = program([[
+        local lock = sys.try_lock(path)
+        print(lock and "in" or "out")
+        io.stdout:flush()
+        if lock then require("bmwi").sleep(1) end
+      ]])
+      local text = shell(("for i in 1 2 3 4 5 6; do %s & done; wait"):format(try))
+      local _, inside = text:gsub("in", "")
+      local _, outside = text:gsub("out", "")
+      assert.equal(1, inside)
+      assert.equal(5, outside)
+    end)
+  end)
+
+  describe("read_secret", function()
+    it("fails where there is no terminal", function()
+      if shell("command -v setsid") == "" then return end
+      local text = shell("setsid " .. program("print(select(3, sys.read_secret('Password: ')))")
+        .. " </dev/null")
+      assert.equal("file", text)
+    end)
+
+    if has_script then
+      -- Runs it on a terminal and types once it asks. Returns what the program got (as it was
+      -- printed to a file), and all that stood on the terminal.
+      local function ask(typed)
+        local run = program([[
+          local out = assert(io.open(folder .. "/result", "w"))
+          local text, message, code = sys.read_secret("Your secret: ")
+          out:write(text and "[" .. text .. "]" or "nil " .. code)
+          out:close()
+          assert(message == nil or not message:find("horse"))
+          os.execute("stty -a")
+        ]])
+        write(folder .. "/typed", typed)
+        write(folder .. "/run.sh", ([[
+          cd '%s'; mkfifo in
+          script -qec "%s" /dev/null <in >screen 2>&1 &
+          exec 3>in
+          for i in $(seq 100); do grep -q 'Your secret' screen && break; sleep 0.05; done
+          sleep 0.2
+          cat typed >&3
+          for i in $(seq 100); do grep -q 'isig' screen && break; sleep 0.05; done
+          exec 3>&-
+          wait
+        ]]):format(folder, run))
+        shell("sh '" .. folder .. "/run.sh' 2>&1")
+        return read(folder .. "/result"), read(folder .. "/screen") or ""
+      end
+
+      local function assert_terminal(screen)
+        assert(screen:find("Your secret: ", 1, true), screen)
+        assert(screen:find("[^-]isig") and screen:find("[^-]icanon") and screen:find("[^-]echo "),
+          screen)
+      end
+
+      it("asks without showing the answer, and puts the terminal right", function()
+        local result, screen = ask("correct horse\n")
+        assert.equal("[correct horse]", result)
+        assert.is_nil(screen:find("horse", 1, true), screen)
+        assert_terminal(screen)
+      end)
+
+      it("takes the end of line of a terminal, an empty answer and corrections", function()
+        assert.equal("[]", (ask("\r")))
+        assert.equal("[horse]", (ask("\127hork\127se\n")))
+      end)
+
+      it("takes back a whole letter, not a part of it", function()
+        assert.equal("[Zürich]", (ask("Zé\127ürich\n")))
+      end)
+
+      it("fails as cancelled for Ctrl-C and for the end of input", function()
+        for _, key in ipairs({ "\3", "\4" }) do
+          local result, screen = ask("horse" .. key)
+          assert.equal("nil cancelled", result)
+          assert.is_nil(screen:find("horse", 1, true), screen)
+          assert_terminal(screen)
+        end
+      end)
+    end
+  end)
+end)
