@@ -319,8 +319,9 @@ static void read_saved_token(lua_State *L, bmwi_account *account) {
   lua_getfield(L, 1, "token");
   int store = lua_gettop(L) - 1;
   if (lua_isnil(L, -1) && call_store(L, store, "load", 0, 3)) {
-    bool missing = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "missing") == 0;
-    if (!lua_istable(L, -3) && !missing) luaL_error(L, "option 'store': %s", lua_tostring(L, -2));
+    const char *code = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    bool unsafe = strcmp(code, "insecure") == 0 || strcmp(code, "file") == 0;
+    if (unsafe) luaL_error(L, "option 'store': %s", lua_tostring(L, -2));
     lua_settop(L, store + 2);
   }
   if (lua_istable(L, -1)) {

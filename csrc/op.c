@@ -147,7 +147,9 @@ static bmwi_next send_now(bmwi_op *op) {
     .credentials = token ? account->basic : session->token.access,
     .form = &op->form,
   };
-  if (op->attempt == 0 && session->repeats < account->retries) session->repeats += EARNED;
+  if (op->attempt == 0 && ++session->calls > account->retries / EARNED &&
+      session->repeats < account->retries)
+    session->repeats += EARNED; /* the first ones were given in advance */
   op->generation = session->generation;
   op->state = BMWI_RUNNING;
   if (!bmwi_engine_send(op->engine, &op->transfer, &account->transport, &request, left))

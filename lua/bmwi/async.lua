@@ -1,7 +1,7 @@
 --- Concurrency: ordinary functions with ordinary calls, many at once.
 ---
 --- A task is a coroutine. Inside it `car:status()`, `bmwi.sleep()` and all that builds on them
---- yield instead of waiting; the engine behind `bmwi.loop` wakes them. Owns the tasks, nothing else.
+--- yield instead of waiting; the engine behind `bmwi.loop` wakes them. Owns the tasks, no more.
 ---
 --- On Lua 5.1 (not LuaJIT) a coroutine cannot yield across `pcall`, a metamethod or an iterator:
 --- keep those away from calls inside a task there.
@@ -40,7 +40,8 @@ local function settle(task, ok, ...)
   elseif task.cancelled then
     task:cancel()
   elseif (...) ~= loop then
-    finish(task, false, "a task of bmwi.async may wait through bmwi only, but it called coroutine.yield")
+    finish(task, false,
+      "a task of bmwi.async may wait through bmwi only, but it called coroutine.yield")
   end
 end
 
@@ -103,7 +104,8 @@ end
 
 local function check_function(value, position, name)
   if type(value) ~= "function" then
-    error(("bad argument #%d to '%s' (function expected, got %s)"):format(position, name, type(value)), 3)
+    error(("bad argument #%d to '%s' (function expected, got %s)"):format(
+      position, name, type(value)), 3)
   end
 end
 
@@ -231,7 +233,7 @@ local function concurrency_of(options)
     end
   end
   local concurrency = options.concurrency or 64
-  if type(concurrency) ~= "number" or not (concurrency >= 1) then
+  if type(concurrency) ~= "number" or concurrency < 1 or concurrency ~= concurrency then
     error("option 'concurrency' of 'map' must be a number from 1", 3)
   end
   return concurrency
