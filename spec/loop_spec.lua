@@ -123,7 +123,10 @@ describe("the loop", function()
       tasks[i] = async.spawn(function() answers[i] = car:status() end)
     end
     assert.same({}, answers) -- nothing is waited for yet
-    drive(function() return #answers == 5 end)
+    drive(function()
+      for i = 1, 5 do if not tasks[i]:done() then return false end end
+      return true
+    end)
     for i = 1, 5 do
       assert.is_true(tasks[i]:done())
       assert.equal(VIN, answers[i].vin)
