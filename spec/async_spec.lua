@@ -287,6 +287,23 @@ describe("bmwi.async", function()
       assert.equal(ok and 1 or 0, sim:car().posts.DOOR_LOCK or 0)
     end)
 
+    it("works with a nested run across pcall, or says that it does not", function()
+      local car = logged_in()
+      sim:fault({ path = "/status", times = 0, latency = 0.1 })
+      local ok, inner, status
+      async.run(function()
+        ok, inner = pcall(async.run, function()
+          bmwi.sleep(0.02)
+          return 5
+        end)
+        status = car:status()
+      end)
+      assert.equal(not old_lua, ok)
+      if ok then assert.equal(5, inner) end
+      assert.is_table(status) -- and not what the nested run was woken with
+      assert.equal(VIN, status.vin)
+    end)
+
     it("works with calls from a function of C, or says that it does not", function()
       local car = logged_in()
       local ok, answer, status
