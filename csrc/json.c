@@ -153,7 +153,13 @@ static void encode_string(lua_State *L, int index) {
 static void encode(lua_State *L, int index, bool array, int depth);
 
 static void encode_array(lua_State *L, int index, int depth) {
-  int length = (int)lua_rawlen(L, index);
+  int length = (int)lua_rawlen(L, index), members = 0;
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) != LUA_TNUMBER || ++members > length)
+      luaL_error(L, "a table with mixed keys cannot be sent");
+  }
   lua_pushliteral(L, "[");
   for (int i = 1; i <= length; i++) {
     lua_rawgeti(L, index, i);

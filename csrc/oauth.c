@@ -16,6 +16,8 @@ void bmwi_token_clear(bmwi_token *token) {
   memset(token, 0, sizeof *token);
 }
 
+#define LONGEST_LIFE 3153600000.0 /* a hundred years; keeps times within whole numbers */
+
 /* Seconds before its end at which a token is renewed: a minute, or a tenth of
 ** a short life. Other clients take 60 to 1200 s; those without a margin failed. */
 static double margin(double life) {
@@ -23,6 +25,7 @@ static double margin(double life) {
 }
 
 void bmwi_token_lives(bmwi_token *token, double expires_in, double wall, double mono) {
+  if (!(expires_in < LONGEST_LIFE)) expires_in = LONGEST_LIFE;
   token->expires = true;
   token->expires_wall = wall + expires_in;
   token->expires_mono = mono + expires_in - margin(expires_in);

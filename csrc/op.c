@@ -20,6 +20,7 @@ void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text) {
   memset(failure, 0, sizeof *failure);
   failure->code = code;
   failure->retry_after = -1;
+  failure->retryable = code == BMWI_NETWORK || code == BMWI_TIMEOUT;
   snprintf(failure->text, sizeof failure->text, "%s", text);
 }
 
@@ -83,7 +84,6 @@ bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure) {
     if (code == BMWI_TOO_LARGE)
       bmwi_failure_set(failure, code, t->body.full ? "the answer is larger than max_response_bytes"
                                                    : "the answer's headers are too large");
-    failure->retryable = code == BMWI_NETWORK || code == BMWI_TIMEOUT;
     if (is_command(op) && t->sent && code != BMWI_NO_MEMORY) be_unknown(failure);
     return false;
   }
