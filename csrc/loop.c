@@ -277,27 +277,18 @@ static void let_hooks_run(lua_State *L) {
 int bmwi_loop_await(lua_State *L, int client) {
   bmwi_op *op = luaL_checkudata(L, -1, OP);
   bmwi_engine *engine = op->engine;
-  int at = lua_gettop(L);
   if (is_task(L)) {
-    lua_pushvalue(L, at);
-    set_entry(L, OPS, op);
-    lua_pushthread(L);
-    set_entry(L, THREADS, op);
-    push_table(L, WAITS);
-    lua_pushthread(L);
-    lua_pushlightuserdata(L, op);
-    lua_rawset(L, -3);
-    if (client != 0) {
-      lua_pushvalue(L, client);
-      set_entry(L, ANCHORS, op);
-    }
-    bmwi_op_start(op);
-    bmwi_engine_arm(engine);
+    int at = lua_gettop(L);
 #if LUA_VERSION_NUM >= 504
     lua_toclose(L, at); /* coroutine.close gives the call up */
 #endif
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key); /* tells a call of ours from a stray yield */
-    return lua_yield(L, 1);
+    /* Started by loop:begin, when the yield has worked: below Lua 5.3 it can fail
+    ** (across pcall, say), and then nothing must have been sent. */
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
+    lua_pushvalue(L, at);
+    if (client != 0) lua_pushvalue(L, client);
+    else lua_pushnil(L);
+    return lua_yield(L, 3);
   }
   bmwi_op_start(op);
   while (op->state != BMWI_FINISHED) {
@@ -376,6 +367,26 @@ static int loop_attach(lua_State *L) {
   return 0;
 }
 
+/* loop:begin(thread, operation, client): starts what a call of the coroutine has
+** yielded, and keeps both alive meanwhile. For bmwi.async. */
+static int loop_begin(lua_State *L) {
+  bmwi_engine *engine = check_loop(L)->engine;
+  luaL_checktype(L, 2, LUA_TTHREAD);
+  bmwi_op *op = luaL_checkudata(L, 3, OP);
+  lua_settop(L, 4);
+  set_entry(L, ANCHORS, op);
+  set_entry(L, OPS, op);
+  push_table(L, WAITS);
+  lua_pushvalue(L, 2);
+  lua_pushlightuserdata(L, op);
+  lua_rawset(L, -3);
+  lua_settop(L, 2);
+  set_entry(L, THREADS, op);
+  bmwi_op_start(op);
+  bmwi_engine_arm(engine);
+  return 0;
+}
+
 /* loop:detach(thread): forgets the coroutine and ends what it waits for. */
 static int loop_detach(lua_State *L) {
   check_loop(L);
@@ -421,7 +432,7 @@ int bmwi_loop_sleep(lua_State *L) {
 static const luaL_Reg loop_methods[] = {
   {"pollfd", loop_pollfd}, {"events", loop_events}, {"timeout", loop_timeout},
   {"step", loop_step},     {"limit", loop_limit},   {"attach", loop_attach},
-  {"detach", loop_detach}, {NULL, NULL},
+  {"begin", loop_begin},   {"detach", loop_detach}, {NULL, NULL},
 };
 
 static const luaL_Reg loop_meta[] = {

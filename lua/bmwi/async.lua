@@ -32,14 +32,42 @@ local function finish(task, ok, ...)
   task.on_end(...)
 end
 
+-- Below Lua 5.3 nobody can tell beforehand that a yield will fail (across pcall, say), so a group is
+-- waited for once its task has yielded; if that failed, the group is given up as the task goes on.
+local function enter(task, group)
+  local failed = task.entering
+  task.entering = group
+  if failed then
+    failed:cancel()
+  end
+end
+
+-- A task has yielded what it waits for: an operation (and its client), or a group.
+local function wait(task, what, client)
+  if what == task.entering then
+    what.waiter, task.group, task.entering = task, what, nil
+    return
+  end
+  enter(task, nil)
+  local ok, message = pcall(loop.begin, loop, task.thread, what, client)
+  if not ok then
+    finish(task, false, message)
+  end
+end
+
 local function settle(task, ok, ...)
+  local waits = ok and not task.cancelled and (...) == loop
+  if waits and coroutine.status(task.thread) ~= "dead" then
+    return wait(task, select(2, ...))
+  end
+  enter(task, nil)
   if not ok then
     finish(task, false, debug.traceback(task.thread, tostring((...))))
   elseif coroutine.status(task.thread) == "dead" then
     finish(task, true, ...)
   elseif task.cancelled then
     task:cancel()
-  elseif (...) ~= loop then
+  else
     finish(task, false,
       "a task of bmwi.async may wait through bmwi only, but it called coroutine.yield")
   end
@@ -146,7 +174,7 @@ function group_methods:start(fn, on_end)
     self.left = self.left - 1
     local waiter = self.waiter
     if self.left == 0 and waiter then
-      self.waiter = nil
+      self.waiter, waiter.group = nil, nil
       if not waiter.results then
         advance(waiter)
       end
@@ -173,12 +201,10 @@ function group_methods:wait()
   local thread = coroutine.running()
   local task = thread and tasks[thread]
   if task then
-    task.group = self
-    while self.left > 0 do
-      self.waiter = task
-      coroutine.yield(loop)
+    if self.left > 0 then
+      enter(task, self)
+      coroutine.yield(loop, self)
     end
-    task.group = nil
     return
   end
   while self.left > 0 do
