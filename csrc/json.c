@@ -3,16 +3,21 @@
 ** of the application are never touched, and evens out what differs between
 ** lua-cjson 2.1.0 and the OpenResty line (integers, null, empty arrays).
 */
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#if defined(__APPLE__)
+#include <xlocale.h>
+#endif
 
 #include "bmwi.h"
 
 #define MAX_DEPTH 100    /* of an answer and of what is sent */
 #define MAX_MEMBERS 200  /* of one object that is sent */
 
-static const char decode_key, encode_key; /* their addresses name registry slots */
+/* Their addresses name registry slots. */
+static const char decode_key, encode_key, locale_key;
 
 /* Members that are arrays even when empty: Lua cannot tell {} from []. */
 static const char *const array_members[] = {"weekdays", "phoneNumbers", NULL};
@@ -43,6 +48,8 @@ void bmwi_json_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &decode_key);
   lua_getfield(L, -1, "encode");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &encode_key);
+  lua_pushstring(L, setlocale(LC_NUMERIC, NULL));
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &locale_key);
   lua_pop(L, 2);
 }
 
@@ -103,15 +110,38 @@ static bool even_out(lua_State *L) {
   return true;
 }
 
+/* Pushes the value, or an error; the status of lua_pcall. */
+static int decode(lua_State *L, const char *data, size_t len) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
+  lua_pushlstring(L, data, len);
+  return lua_pcall(L, 1, 1, 0);
+}
+
+/* lua-cjson keeps to the decimal point it was loaded under. Once the host has
+** changed its locale, it takes no number with a fraction any more. */
+static int decode_as_loaded(lua_State *L, const char *data, size_t len) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &locale_key);
+  locale_t loaded = newlocale(LC_NUMERIC_MASK, lua_tostring(L, -1), (locale_t)0);
+  lua_pop(L, 1);
+  if (loaded == (locale_t)0) return decode(L, data, len);
+  locale_t before = uselocale(loaded);
+  int status = decode(L, data, len);
+  uselocale(before);
+  freelocale(loaded);
+  return status;
+}
+
 bool bmwi_json_decode(lua_State *L, const char *data, size_t len) {
   int top = lua_gettop(L);
   if (len >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0) { /* a byte order mark */
     data += 3;
     len -= 3;
   }
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
-  lua_pushlstring(L, data, len);
-  int status = lua_pcall(L, 1, 1, 0);
+  int status = decode(L, data, len);
+  if (status != 0 && status != LUA_ERRMEM) {
+    lua_settop(L, top);
+    status = decode_as_loaded(L, data, len);
+  }
   if (status == LUA_ERRMEM) lua_error(L);
   if (status != 0 || (lua_istable(L, -1) && !even_out(L))) {
     lua_settop(L, top);
