@@ -239,13 +239,14 @@ static void call_back(lua_State *L, lua_CFunction function, bmwi_op *op, bool fl
   if (lua_pcall(L, 3, 0, 0) != 0) keep_fault(L);
 }
 
-/* Hands out everything that has ended. The operation's client stays on the
-** stack meanwhile, since a token request lives inside it. */
+/* Hands out everything that has ended. The operation and its client stay on the
+** stack meanwhile: a hook may cancel the one, a token request lives in the other. */
 static void dispatch(lua_State *L, bmwi_engine *engine) {
   bmwi_transfer *t;
   luaL_checkstack(L, 20, NULL);
   while ((t = bmwi_engine_next(engine)) != NULL) {
     bmwi_op *op = (bmwi_op *)t; /* its first member */
+    push_entry(L, OPS, op);
     if (op->account != NULL) push_entry(L, CLIENTS, op->account);
     else lua_pushnil(L);
     bool logs = op->state == BMWI_RUNNING && !lua_isnil(L, -1) &&
@@ -258,7 +259,7 @@ static void dispatch(lua_State *L, bmwi_engine *engine) {
       call_back(L, next == BMWI_READ_TOKEN ? read_token : ask_keeper, op, false);
       bmwi_session_settle(op->session);
     }
-    lua_pop(L, 1);
+    lua_pop(L, 2);
   }
 }
 

@@ -66,6 +66,7 @@ static int sys_isatty(lua_State *L) {
 
 /* Makes the folders above the path, private to the user. */
 static int make_folders(char *path) {
+  if (*path == '\0') return ENOENT;
   for (char *p = strchr(path + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
     *p = '\0';
     int failed = 0;
