@@ -174,7 +174,7 @@ asan:
 	$(DEPS) build test $(LUA_TAG)
 	@mkdir -p $(ASAN)
 	@$(CC) -shared -fPIC -o $(ASAN)/preload.so .ci/preload.c
-	@printf '#!/bin/sh\nunset LOCPATH\nLD_PRELOAD=%s ASAN_OPTIONS=detect_leaks=1 exec %s "$$@"\n' \
+	@printf '#!/bin/sh\nunset LOCPATH\nLD_PRELOAD=%s ASAN_OPTIONS=$${ASAN_OPTIONS:-detect_leaks=1} exec %s "$$@"\n' \
 	  '$(LIBASAN):$(CURDIR)/$(ASAN)/preload.so' '$(LUA)' >$(ASAN)/lua
 	@chmod +x $(ASAN)/lua
 	$(AGAIN) run-test BUILD=$(ASAN) RUN_LUA=$(CURDIR)/$(ASAN)/lua \
