@@ -446,6 +446,7 @@ void bmwi_client_ask(lua_State *L, bmwi_op *op, int client) {
     call_store(L, store, "finish", 0, 0);
   } else {
     bmwi_session_request(session);
+    if (session->request.state == BMWI_NEW) call_store(L, store, "finish", 0, 0); /* it cannot be */
   }
 }
 
@@ -708,15 +709,31 @@ static int client_get(lua_State *L) { return free_call(L, BMWI_GET, bmwi_client_
 /* client:post(path[, form]) -> decoded answer, or true for an empty one */
 static int client_post(lua_State *L) { return free_call(L, BMWI_POST, bmwi_client_form); }
 
+/* (client) -> tells its store that the renewal is over; protected. */
+static int finish_store(lua_State *L) {
+  lua_getuservalue(L, 1);
+  lua_getfield(L, -1, "store");
+  call_store(L, lua_gettop(L), "finish", 0, 0);
+  return 0;
+}
+
 /* client:close(): wipes the secrets; calls that are under way end with `closed` */
 static int client_close(lua_State *L) {
   bmwi_client *client = luaL_checkudata(L, 1, CLIENT);
   if (client->account.closed) return 0;
+  const bmwi_session *home = &client->account.sessions[client->account.home];
+  bool renewing =
+    home->kept && (home->request.state == BMWI_RUNNING || home->request.state == BMWI_BACKOFF);
   bmwi_account_close(&client->account);
   bmwi_engine_arm(client->account.engine); /* its calls come back now */
   free(client->hubs);
   client->hubs = NULL;
   client->hub_count = 0;
+  if (renewing) { /* its store holds a lock for it, which others wait for */
+    lua_pushcfunction(L, finish_store);
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, 0, 0) != 0) lua_pop(L, 1);
+  }
   return 0;
 }
 

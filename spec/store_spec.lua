@@ -1,4 +1,6 @@
 -- bmwi.store: the token file: private, whole at any time, bound to its owner, locked.
+local helper = require "spec.helper"
+local async = require "bmwi.async"
 local bmwi = require "bmwi"
 local store = require "bmwi.store"
 
@@ -198,5 +200,144 @@ describe("bmwi.store", function()
     assert.has_error(function() kept:save({}) end)
     assert.has_error(function() kept:save({ access_token = "a", expires_at = "soon" }) end)
     assert.has_error(function() kept:lock("long") end)
+  end)
+end)
+
+describe("a client with a store", function()
+  local sim, folder, path
+
+  setup(function() sim = helper.start() end)
+  teardown(function() sim:stop() end)
+
+  before_each(function()
+    sim:reset()
+    folder = shell("mktemp -d")
+    path = folder .. "/token.json"
+  end)
+
+  after_each(function() shell("rm -rf '" .. folder .. "'") end)
+
+  local function new(kept, overrides)
+    local options = { store = kept or store.new(path) }
+    for name, value in pairs(overrides or {}) do options[name] = value end
+    return bmwi.new(helper.client(sim, options))
+  end
+
+  local function is_free()
+    local lock, message = store.new(path):lock(0)
+    assert(lock, message)
+    lock:unlock()
+  end
+
+  local function log_ins() return sim:count("POST", "/oauth/token") end
+
+  it("saves each token and goes on with it in the next run", function()
+    local first = new()
+    assert(first:vehicles())
+    assert.same(first:token(), store.new(path):load())
+    assert.same(first:token(), new():token())
+    assert(new():vehicles())
+    assert.equal(1, log_ins())
+    is_free()
+  end)
+
+  it("takes the token that another has renewed meanwhile (trap 6)", function()
+    local one, other = new(), new()
+    assert(one:vehicles())
+    assert(other:vehicles())
+    assert.equal(1, log_ins()) -- it was saved when the other needed it
+    sim:token({ expire = true })
+    assert(other:vehicles())
+    assert(one:vehicles()) -- its own refresh token is used up
+    assert.equal(2, log_ins())
+    assert.same(other:token(), one:token())
+    is_free()
+  end)
+
+  it("renews once for many processes", function()
+    assert(new():login())
+    sim:token({ expire = true })
+    sim:fault({ path = "/oauth/token", latency = 0.3, times = 0 })
+    local script = folder .. "/run.lua"
+    write(script, ([[
+      local client = require("bmwi").new { base_url = %q, username = "whatever@example.com",
+        password = "p4ssw0rd", api_key = "key", api_secret = "secret",
+        store = require("bmwi.store").new(%q) }
+      io.write(assert(client:vehicles())[1].vin, " ")]]):format(sim.url, path))
+    local lua = os.getenv("LUA") or "lua" .. _VERSION:match("%d+%.%d+")
+    local said = shell(("for i in 1 2 3 4; do env LUA_PATH='%s' LUA_CPATH='%s' %s '%s' 2>&1 & done; wait")
+      :format(package.path, package.cpath, lua, script))
+    assert.equal((helper.vin .. " "):rep(3) .. helper.vin, said)
+    assert.equal(2, log_ins())
+  end)
+
+  it("shares it with the other clients of its process", function()
+    local kept = store.new(path)
+    assert(new(kept):login())
+    local one, two = new(kept), new(kept)
+    sim:token({ expire = true })
+    async.run(function() assert(one:vehicles()) end, function() assert(two:vehicles()) end)
+    assert.equal(2, log_ins())
+    assert.same(one:token(), two:token())
+    is_free()
+  end)
+
+  it("waits for another that renews, as long as its own time lasts", function()
+    local lock = assert(store.new(path):lock())
+    local client = new(nil, { timeout = 0.3 })
+    local done, _, code = client:login()
+    assert.is_nil(done)
+    assert.equal("timeout", code)
+    assert.equal(0, log_ins())
+    lock:unlock()
+    assert(client:login())
+  end)
+
+  it("lets go of the lock however the renewal ends", function()
+    local kept = store.new(path)
+    assert.equal("auth", select(3, new(kept, { password = "wrong" }):login()))
+    is_free()
+    sim:fault({ path = "/oauth/token", status = 500, times = 1 })
+    assert.equal("server", select(3, new(kept, { retries = 0 }):login()))
+    is_free()
+    -- A token that has ended and nothing to get another with.
+    assert(kept:save({ access_token = "old", expires_at = 1 }))
+    local bare = bmwi.new { base_url = sim.url, store = kept }
+    assert.equal("auth", select(3, bare:vehicles()))
+    is_free()
+    -- A client that is closed in the middle.
+    sim:clear()
+    sim:fault({ path = "/oauth/token", latency = 5 })
+    assert(kept:clear())
+    local client, code = new(kept), nil
+    async.spawn(function() return client:login() end, function(_, _, _, got) code = got end)
+    for _ = 1, 100 do
+      if log_ins() > 0 then break end
+      bmwi.loop:step(0.02)
+    end
+    assert.equal("locked", select(3, store.new(path):lock(0)))
+    client:close()
+    is_free()
+    bmwi.loop:step(0)
+    assert.equal("closed", code)
+  end)
+
+  it("does not use a file that others can read, and says so at once", function()
+    write(path, '{"access_token":"abc"}', "644")
+    assert.has_error(function() new() end)
+  end)
+
+  it("goes on when the token cannot be saved, and tells the log hook", function()
+    local told = {}
+    local full = {
+      load = function() return nil, "there is none", "missing" end,
+      save = function() return nil, "the disk is full", "file" end,
+      begin = function() return nil end,
+      finish = function() told.finish = true end,
+    }
+    local client = new(full, { log = function(event, fields) told[event] = fields end })
+    assert(client:vehicles())
+    assert.equal("the disk is full", told.unsaved.error)
+    assert.is_true(told.finish)
   end)
 end)

@@ -126,11 +126,11 @@ end
 -- several processes only one renews, and gives the token that another may have saved meanwhile.
 -- @return token | seconds after which to ask again, while another process renews | nil
 function Store:begin()
-  if not self.held then
-    local lock, _, code = bmwi.sys.try_lock(self.path)
-    if code == "locked" then return LOCK_STEP end
-    self.held = lock
-  end
+  -- Held already means: by another client of this process that has the same store.
+  if self.held then return LOCK_STEP end
+  local lock, _, code = bmwi.sys.try_lock(self.path)
+  if code == "locked" then return LOCK_STEP end
+  self.held = lock
   return (self:load())
 end
 
