@@ -23,7 +23,7 @@ static const struct {
   [BMWI_AUTH] = {"auth", "check username, password, api_key, api_secret and scope"},
   [BMWI_FORBIDDEN] = {"forbidden", "this account or car may not do this"},
   [BMWI_NOT_FOUND] = {"not_found", "the server knows no such thing; is it the region of the car? "
-                                   "client:vehicles() tells where each car belongs"},
+                                   "The list of vehicles tells where each one belongs (hub)"},
   [BMWI_GONE] = {"gone", "the service was switched off (BMW did so on 2021-11-09); set `base_url` "
                          "to a server that still speaks it"},
   [BMWI_RATE_LIMITED] = {"rate_limited", "wait before the next call"},
@@ -41,6 +41,7 @@ static const struct {
 } known[] = {
   {"dlat and dlon", "set the option position = {lat =, lon =} to where the car roughly is"},
   {"secretKnowledge", "pass secret = with the answer to the account's security question"},
+  {"No image available", "the car has no picture of this view"},
   {"not allowed to use the service", "this car or account has not got this service"},
   {"invalid_client", "check api_key and api_secret (or basic)"},
   {"client disabled", "this api_key was switched off; another one is needed"},

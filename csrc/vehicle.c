@@ -430,7 +430,8 @@ static void check_poi_member(lua_State *L) {
     luaL_addstring(&names, poi_members[i].name);
   }
   luaL_pushresult(&names);
-  luaL_error(L, "point of interest: unknown member; known are: %s", lua_tostring(L, -1));
+  luaL_error(L, "point of interest: unknown member '%s'; known are: %s", name,
+             lua_tostring(L, -1));
 }
 
 /* car:send_poi(poi) -> true. A place needs lat and lon (decimal degrees); without

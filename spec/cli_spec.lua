@@ -1,6 +1,7 @@
 -- bmwi.cli: the command line as a process, against the simulator: what it prints, what it sends,
 -- what it keeps, and how it ends.
 local helper = require "spec.helper"
+local bmwi = require "bmwi"
 local json = helper.json
 
 local interpreter = os.getenv("LUA")
@@ -194,7 +195,6 @@ describe("bmwi", function()
       { "poi nan,0", "from -90 to 90" },
       { "poi 1,2 --lat 3", "not both" },
       { "unlock", "--yes" },
-      { "demo --json", "for people" },
     }
     for _, case in ipairs(WRONG) do
       it("are refused with a hint: " .. case[1], function()
@@ -347,7 +347,11 @@ describe("bmwi", function()
 
     it("saves a picture of the car", function()
       ok({ "image", "--view", "SIDE", "--width", "200", "--output", home .. "/car.png" })
-      assert.equal("\137PNG", read(home .. "/car.png"):sub(1, 4))
+      local png = read(home .. "/car.png")
+      assert.equal("\137PNG", png:sub(1, 4))
+      local told = json.decode(ok("image --view SIDE --width 200 --json").out)
+      assert.equal("image/png", told.type)
+      assert.equal(png, bmwi.base64.decode(told.base64))
     end)
 
     it("gets any path", function()
@@ -579,6 +583,7 @@ describe("bmwi", function()
       assert.equal("LIGHT_FLASH", done.serviceType)
       assert.equal("EXECUTED", done.status)
       assert.is_nil(done.eventId)
+      assert.equal("", result.err)
       local log = sim:log()
       for _, request in ipairs(log) do
         if request.path:find("executeService", 1, true) then
@@ -688,8 +693,9 @@ describe("bmwi", function()
         for i in $(seq 200); do grep -q INITIATED %s/err && break; sleep 0.02; done
         sleep 0.1; kill -INT $pid; wait $pid; echo $?]]):format(lock, home, home, home))
       assert.equal("130", code)
-      assert.is_truthy(read(home .. "/err"):find("The car may still carry it out", 1, true),
-        read(home .. "/err"))
+      local said = read(home .. "/err")
+      assert.is_truthy(said:find("the car may still carry it out", 1, true), said)
+      assert.is_truthy(said:find("bmwi wait lock", 1, true), said)
     end)
   end)
 
@@ -770,7 +776,7 @@ describe("bmwi", function()
       assert.is_truthy(result.err:find("2021-11-09", 1, true), result.err)
     end)
 
-    it("is an object with --json, and standard output stays empty", function()
+    it("is an object with --json, and nothing else", function()
       sim:fault({ path = "/status", recorded = "no_status", times = 0 })
       local result = run("status --json")
       assert.equal(1, result.code)
@@ -779,6 +785,10 @@ describe("bmwi", function()
       assert.equal("not_found", told.code)
       assert.equal(404, told.status)
       assert.equal("A-2012", told.api_code)
+      sim:commands({ service = "*", outcome = "NOT_EXECUTED" })
+      result = run("lock --json")
+      assert.equal(7, json.decode(result.err).error.exit)
+      assert.equal("", result.out)
     end)
 
     it("ends with 1 when there is none", function()
@@ -804,6 +814,9 @@ describe("bmwi", function()
       local seen = on_terminal({ "status" }, { { "Password", "\\003" } }, { BMWI_PASSWORD = false })
       assert.equal(130, seen.code, seen.screen)
       assert.equal(0, #sim:log())
+      seen = on_terminal({ "status" }, { { "User name", "\\003" } }, { BMWI_USERNAME = false })
+      assert.equal(130, seen.code, seen.screen)
+      assert.is_truthy(seen.screen:find("%^C\r?\n"), seen.screen)
     end)
 
     it("asks before it unlocks", function()
@@ -928,6 +941,15 @@ describe("bmwi", function()
       assert.is_truthy(read(home .. "/range.svg"):find("</svg>", 1, true))
       assert.is_nil(read(state() .. "token.json")) -- the demo touches no log-in of the user
       assert.are_not.equal(0, helper.curl("--insecure", out:match("https://[%d.:]+%d")).exit)
+    end)
+
+    it("tells what it found as JSON", function()
+      local steps = json.decode(ok({ "demo", "--json", "-o", home .. "/range.svg" },
+        { BMWI_SIM = os.getenv("BMWI_SIM") or "build/bmwi-sim" }).out)
+      assert.equal(11, #steps)
+      assert.equal(1234, steps[3].result.mileage)
+      assert.same({ flash = "EXECUTED", lock = "EXECUTED", doorLockState = "LOCKED" },
+        steps[10].result)
     end)
 
     it("says how to get the simulator", function()

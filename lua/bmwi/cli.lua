@@ -80,8 +80,9 @@ end
 local function interrupted(ctx)
   local hint
   if ctx.sending then
-    hint = ctx.sending .. ": it was sent, or may have been. The car may still carry it out; "
-      .. "look with `bmwi status`."
+    hint = ctx.sending .. ": it was sent, or may have been, and the car may still carry it out. "
+      .. "Look: bmwi status."
+      .. (ctx.following and " Go on waiting: bmwi wait " .. ctx.following or "")
   end
   return { message = "interrupted", code = "interrupted" }, hint
 end

@@ -89,6 +89,7 @@ end
 local function follow(ctx, name, execution, doing, service)
   local out = ctx.out
   local started = bmwi.sys.monotonic()
+  ctx.sending, ctx.following = doing, name
   local ended, message, code, info = wait.for_execution(ctx.car, execution, {
     timeout = ctx.settings.timeout or WAIT_SECONDS,
     interval = ctx.settings.interval,
@@ -98,11 +99,8 @@ local function follow(ctx, name, execution, doing, service)
     end,
   })
   out:progress_end()
+  if code == "cancelled" then fail.raise(message, code) end
   ctx.sending = nil
-  if not ended and code == "cancelled" then
-    ctx.sending = doing
-    fail.raise(message, code)
-  end
   if ended or (ENDS[code] and ENDS[code].over) then forget(ctx, service) end
   if not ended then unended(name, doing, message, code, info) end
   local text = ("%s: done by the car (%s)."):format(doing, tostring(ended.status))

@@ -162,7 +162,9 @@ function config.load(options)
   end
   if not settings.token_file then
     local default, problem = store.default_path()
-    if not default then fail.raise(problem, "config") end
+    if not default then
+      fail.raise(problem, "config", { hint = "Set token_file, or BMWI_TOKEN_FILE, to a path." })
+    end
     settings.token_file = default
   end
   return settings

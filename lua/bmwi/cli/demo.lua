@@ -5,6 +5,7 @@ local bmwi = require "bmwi"
 local geo = require "bmwi.geo"
 local wait = require "bmwi.wait"
 local fail = require "bmwi.cli.fail"
+local json = require "bmwi.cli.json"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
 local views = require "bmwi.cli.views"
@@ -89,6 +90,7 @@ local function command(ctx, doing, execution, ...)
   fail.check(ended, message, code, info)
   out:line(("  %s: %s, after %.1f s"):format(doing, table.concat(words, ", "),
     bmwi.sys.monotonic() - began))
+  return ended.status
 end
 
 local function both(kind, value, decimals)
@@ -96,13 +98,20 @@ local function both(kind, value, decimals)
     render.measure("imperial", kind, value, decimals))
 end
 
--- The stations of the tour: {heading, function}.
+local function show_destinations(ctx)
+  local list = fail.check(ctx.car:destinations())
+  ctx.out:columns(views.DESTINATION_HEADS, views.destinations(list), "  ")
+  return list
+end
+
+-- The stations of the tour: {heading, function}; each returns what it found, for --json.
 local TOUR = {
   { "Log in", function(ctx)
     fail.check(ctx.client:login())
     local token = ctx.client:token()
     ctx.out:line(("  Logged in as %s. The log-in is good for %d hours; allowed: %s."):format(
       ACCOUNT.username, math.floor((token.expires_at - os.time()) / 3600 + 0.5), token.scope))
+    return token.scope
   end },
   { "The cars of this account", function(ctx)
     local list = fail.check(ctx.client:vehicles())
@@ -111,6 +120,7 @@ local TOUR = {
     ctx.out:columns(views.VEHICLE_HEADS, views.vehicles(list), "  ")
     ctx.out:line()
     ctx.out:pairs(views.abilities(list[1]), "  ")
+    return list
   end },
   { "How the car is", function(ctx)
     local status = fail.check(ctx.car:status())
@@ -123,6 +133,7 @@ local TOUR = {
     end
     ctx.level = status.chargingLevelHv
     ctx.out:pairs(rows, "  ")
+    return status
   end },
   { "The last trip", function(ctx)
     local trip = fail.check(ctx.car:last_trip())
@@ -133,12 +144,14 @@ local TOUR = {
       end
     end
     ctx.out:pairs(rows, "  ")
+    return trip
   end },
   { "All trips, beside all other drivers", function(ctx)
     local all = fail.check(ctx.car:all_trips())
     ctx.out:columns(render.COMPARED_HEADS, render.compared(all, "metric"), "  ")
     ctx.out:line()
     ctx.out:pairs(render.all_trips(all, "metric"), "  ")
+    return all
   end },
   { "The charging schedule: read, changed, sent, read again", function(ctx)
     local before = fail.check(ctx.car:charging_profile())
@@ -152,10 +165,10 @@ local TOUR = {
     command(ctx, "Set the schedule", ctx.car:set_charging_profile(wanted))
     local after = fail.check(ctx.car:charging_profile())
     ctx.out:columns({ "Changed in the car", "Before", "Now" }, views.changes(before, after), "  ")
+    return after
   end },
   { "Destinations sent to the car before", function(ctx)
-    ctx.out:columns(views.DESTINATION_HEADS,
-      views.destinations(fail.check(ctx.car:destinations())), "  ")
+    return show_destinations(ctx)
   end },
   { "How far the car comes, as the crow flies", function(ctx)
     local map = fail.check(ctx.car:range_map())
@@ -169,28 +182,32 @@ local TOUR = {
       fail.raise(("cannot write %s: %s"):format(path, tostring(problem)), "file")
     end
     ctx.out:line("  The picture is in " .. path)
+    return path
   end },
   { "The battery", function(ctx)
-    ctx.out:pairs(render.soc(fail.check(ctx.car:navigation()), ctx.level), "  ")
+    local answer = fail.check(ctx.car:navigation())
+    ctx.out:pairs(render.soc(answer, ctx.level), "  ")
+    return answer
   end },
   { "Flash the lights and lock the doors", function(ctx)
-    command(ctx, "Flash the lights", ctx.car:flash_lights { count = 2 })
-    command(ctx, "Lock the doors", ctx.car:lock_doors())
+    local flashed = command(ctx, "Flash the lights", ctx.car:flash_lights { count = 2 })
+    local locked = command(ctx, "Lock the doors", ctx.car:lock_doors())
     local status = fail.check(ctx.car:status())
     ctx.out:pairs({ render.status(status, "metric")[1] }, "  ")
+    return { flash = flashed, lock = locked, doorLockState = status.doorLockState }
   end },
   { "Send a destination to the car", function(ctx)
     fail.check(ctx.car:send_poi { lat = 51.4997, lon = -0.1246, name = "Big Ben",
       street = "Bridge Street", city = "London", country = "United Kingdom",
       postalCode = "SW1A 2JR" })
     ctx.out:line("  Sent. The car's destinations are now:")
-    ctx.out:columns(views.DESTINATION_HEADS,
-      views.destinations(fail.check(ctx.car:destinations())), "  ")
+    return show_destinations(ctx)
   end },
 }
 
+-- Returns what each station found.
 local function tour(ctx, url, ca_file)
-  local out = ctx.out
+  local out, steps = ctx.out, json.list()
   out:line(("The simulator runs at %s%s."):format(url,
     ca_file and ", with a certificate that bmwi checks" or ""))
   local options = { base_url = url, ca_file = ca_file }
@@ -199,23 +216,27 @@ local function tour(ctx, url, ca_file)
   for number, station in ipairs(TOUR) do
     out:line()
     out:heading(("%d. %s"):format(number, station[1]))
-    station[2](ctx)
+    steps[number] = { name = station[1], result = station[2](ctx) }
     io.stdout:flush()
   end
   out:line()
+  return steps
 end
 
 --- bmwi demo
 function demo.run(ctx)
-  if ctx.out.json then fail.usage("the demo is for people; it has no JSON form") end
+  local out = ctx.out
   -- Here --output names the picture; the tour itself goes to the screen.
-  ctx.picture, ctx.out.file = ctx.out.file or PICTURE, nil
+  ctx.picture, out.file = out.file or PICTURE, nil
   local pipe, url, ca_file = start()
-  local done, reason = pcall(tour, ctx, url, ca_file)
+  if out.json then out.write = function() end end -- only what was found is shown, at the end
+  local done, steps = pcall(tour, ctx, url, ca_file)
+  out.write = nil
   session.close(ctx)
   pipe:close()
-  if not done then error(reason, 0) end
-  ctx.out:line("That was all; the simulator has ended. Your own car: bmwi help")
+  if not done then error(steps, 0) end
+  if out.json then return out:document(steps) end
+  out:line("That was all; the simulator has ended. Your own car: bmwi help")
 end
 
 return demo

@@ -17,7 +17,7 @@ local function ask(ctx)
   if ctx.probe then return ctx.probe end
   local client = session.open(ctx)
   local token = client:token()
-  local kept = session.fresh(token, 0)
+  local kept = session.fresh(token)
   local done, message, code, info
   if kept then done, message, code, info = client:vehicles()
   else done, message, code, info = client:login()
@@ -64,7 +64,7 @@ local STEPS = {
     elseif not token then
       return "none; a log-in is made when it is needed"
     end
-    if session.fresh(token, 0) then
+    if session.fresh(token) then
       return token.expires_at and "valid until " .. render.clock(token.expires_at) or "valid"
     end
     return token.refresh_token and "has ended, can be renewed" or "has ended"

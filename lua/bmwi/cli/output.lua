@@ -39,7 +39,8 @@ function output.new(options)
   local plain = options["no-color"] or dumb or (no_color ~= nil and no_color ~= "")
   return setmetatable({
     json = options.json or false,
-    quiet = options.quiet or false,
+    -- A program that reads JSON finds nothing else on standard error than the error, as JSON.
+    quiet = options.quiet or (options.json and not bmwi.sys.isatty(2)) or false,
     file = options.output,
     tty_in = bmwi.sys.isatty(0), tty_out = bmwi.sys.isatty(1), tty_err = bmwi.sys.isatty(2),
     color_out = not plain and not options.output and bmwi.sys.isatty(1),
@@ -150,6 +151,7 @@ end
 function Output:progress(text, seconds)
   if self.quiet then return end
   text = output.clean(text)
+  io.stdout:flush() -- what was said before comes first
   if self.one_line then
     io.stderr:write("\r\27[K", text, seconds and (" (%.0f s)"):format(seconds) or "")
     self.open_line = true
@@ -165,8 +167,12 @@ function Output:busy(text)
   if self.one_line then self:progress(text) end
 end
 
---- Takes the progress line away.
+--- Takes the progress line away, and ends the line of a question that got no answer.
 function Output:progress_end()
+  if self.asking then
+    io.stderr:write("\n")
+    self.asking = false
+  end
   if self.open_line then
     io.stderr:write("\r\27[K")
     self.open_line = false
@@ -194,24 +200,25 @@ function Output:failure(failure, exit, hint)
   if hint then io.stderr:write("  ", output.clean(hint), "\n") end
 end
 
---- Asks a yes-or-no question on the terminal. Only "y" or "yes" is a yes.
-function Output:confirm(question)
-  self:progress_end()
-  io.stderr:write(output.clean(question), " [y/N] ")
-  io.stderr:flush()
-  local answer = io.stdin:read("*l")
-  return answer ~= nil and answer:lower():match("^%s*ye?s?%s*$") ~= nil
-end
-
---- Asks for a text on the terminal.
----@return string|nil answer
+--- Asks for a line on the terminal.
+---@param question string with its last blank
+---@return string|nil answer without the blanks around it
 function Output:ask(question)
   self:progress_end()
-  io.stderr:write(question, ": ")
+  io.stdout:flush()
+  io.stderr:write(output.clean(question))
   io.stderr:flush()
+  self.asking = true
   local answer = io.stdin:read("*l")
+  self.asking = answer == nil
   answer = answer and answer:match("^%s*(.-)%s*$")
   return answer ~= "" and answer or nil
+end
+
+--- Asks a yes-or-no question on the terminal. Only "y" or "yes" is a yes.
+function Output:confirm(question)
+  local answer = (self:ask(question .. " [y/N] ") or ""):lower()
+  return answer == "y" or answer == "yes"
 end
 
 return output

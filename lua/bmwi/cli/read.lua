@@ -1,5 +1,6 @@
 -- bmwi.cli.read: the commands that only read, and the log-in.
 
+local bmwi = require "bmwi"
 local units = require "bmwi.units"
 local geo = require "bmwi.geo"
 local fail = require "bmwi.cli.fail"
@@ -169,19 +170,24 @@ end
 
 --- bmwi image
 function read.image(ctx)
-  if not ctx.options.output and ctx.out.tty_out then
+  if not ctx.options.output and not ctx.out.json and ctx.out.tty_out then
     fail.usage("a picture is no text: give --output FILE")
   end
-  if ctx.out.json then fail.usage("a picture has no JSON form") end
   local car, options = session.car(ctx), ctx.options
-  ctx.out:write(fail.check(fail.input(car.image, car,
-    { view = options.view, width = options.width, height = options.height })))
+  local png = fail.check(fail.input(car.image, car,
+    { view = options.view, width = options.width, height = options.height }))
+  if ctx.out.json then
+    return ctx.out:document({ type = "image/png", base64 = bmwi.base64.encode(png) })
+  end
+  ctx.out:write(png)
 end
 
 --- bmwi login
 function read.login(ctx)
   local client = session.open(ctx, true)
-  fail.check(client:login())
+  local done, message, code, info = client:login()
+  if code == "auth" then info.hint = "Step by step: bmwi doctor" end
+  fail.check(done, message, code, info)
   local token = client:token() or {}
   if ctx.out.json then
     return ctx.out:document({ server = session.server(ctx.settings), scope = token.scope,

@@ -8,9 +8,6 @@ local render = require "bmwi.cli.render"
 
 local session = {}
 
--- A token that ends sooner than this is renewed, and only one process should do that at a time.
-local MARGIN = 120 -- seconds
-
 -- Settings that go to bmwi.new as they are, under the name it uses.
 local PASSED = {
   region = "region", base_url = "base_url", navigation_url = "navigation_url",
@@ -75,42 +72,42 @@ local function complete(ctx)
       answer, message, code = bmwi.sys.read_secret(row.prompt .. ": ")
       if not answer then fail.raise(message, code) end
     else
-      answer = ctx.out:ask(row.prompt)
+      answer = ctx.out:ask(row.prompt .. ": ")
     end
     if not answer or answer == "" then fail.raise("nothing was typed", "login") end
     settings[row.name] = answer
   end
 end
 
--- One line for each event of --verbose; the module has taken the secrets out already.
-local function teller(out)
+-- The client's log hook: one line for each event of --verbose; the module has taken the secrets out
+-- already. A token that cannot be saved is worth a remark to everybody.
+local function teller(ctx)
+  local out = ctx.out
   return function(event, fields)
+    if event == "unsaved" then
+      return out:remark("The log-in could not be saved: " .. tostring(fields.error))
+    end
+    if not ctx.options.verbose then return end
     local names, words = {}, {}
-    for name in pairs(fields or {}) do names[#names + 1] = tostring(name) end
+    for name in pairs(fields) do names[#names + 1] = name end
     table.sort(names)
     for _, name in ipairs(names) do
       local value = fields[name]
       if type(value) == "number" and value % 1 ~= 0 then value = ("%.3f"):format(value) end
-      if type(value) ~= "table" then
-        words[#words + 1] = ("%s=%s"):format(name, output.clean(value))
-      end
+      words[#words + 1] = ("%s=%s"):format(name, output.clean(value))
     end
     out:progress_end()
-    io.stderr:write(("bmwi: %s %s\n"):format(tostring(event), table.concat(words, " ")))
+    io.stderr:write(("bmwi: %s %s\n"):format(event, table.concat(words, " ")))
   end
 end
 
---- Whether a token will do for a while. One that does not tell its end does, until it is refused.
----@param token table|nil
----@param margin? number seconds that it should last at least; default 120
-function session.fresh(token, margin)
-  if not token then return false end
-  return token.expires_at == nil or token.expires_at > os.time() + (margin or MARGIN)
+--- Whether a token has not ended. One that does not tell its end will do until it is refused.
+function session.fresh(token)
+  return token ~= nil and (token.expires_at == nil or token.expires_at > os.time())
 end
-local fresh = session.fresh
 
 local function usable(token)
-  return token ~= nil and (token.refresh_token ~= nil or fresh(token))
+  return token ~= nil and (token.refresh_token ~= nil or session.fresh(token))
 end
 
 --- The store of the log-in that belongs to the settings.
@@ -131,8 +128,7 @@ local function kept_token(kept)
   end
 end
 
---- Makes the client. Several runs at once renew the token once: whoever comes first holds the
--- lock, the others wait and read the new token.
+--- Makes the client. The token is kept by its store: of several runs at once one renews it.
 ---@param ctx table settings, options, out; gets ctx.client
 ---@param again? boolean do not use the saved log-in
 ---@return userdata client
@@ -141,21 +137,13 @@ function session.open(ctx, again)
   local settings = ctx.settings
   need_server(settings)
   local kept = session.store(settings)
-  local token = not again and kept_token(kept) or nil
-  if not usable(token) then
-    complete(ctx) -- before the lock: a person at a prompt must not hold up others
-    kept = session.store(settings)
+  if again or not usable(kept_token(kept)) then
+    complete(ctx)
+    kept = session.store(settings) -- its owner is known now
   end
-  if not fresh(token) then
-    ctx.lock = kept:lock(settings.request_timeout or 30)
-    if not again then token = kept:load() or token end
-    if fresh(token) then session.unlock(ctx) end
-  end
+  if again then kept.load = function() return nil end end
   ctx.out:busy("Asking " .. session.server(settings))
-  local options = {
-    token = usable(token) and token or nil,
-    log = ctx.options.verbose and teller(ctx.out) or nil,
-  }
+  local options = { store = kept, log = teller(ctx) }
   for setting, option in pairs(PASSED) do options[option] = settings[setting] end
   -- Half of a pair is of no use; with a kept log-in it is also no fault.
   for _, pair in ipairs { { "username", "password" }, { "api_key", "api_secret" } } do
@@ -163,24 +151,12 @@ function session.open(ctx, again)
       options[pair[1]], options[pair[2]] = nil, nil
     end
   end
-  options.on_token = function(new)
-    local saved, problem = kept:save(new)
-    session.unlock(ctx)
-    if not saved then ctx.out:remark("The log-in could not be saved: " .. tostring(problem)) end
-  end
   ctx.client = fail.input(bmwi.new, options)
   return ctx.client
 end
 
---- Lets other processes renew the token.
-function session.unlock(ctx)
-  if ctx.lock then ctx.lock:unlock() end
-  ctx.lock = nil
-end
-
 --- Ends the client.
 function session.close(ctx)
-  session.unlock(ctx)
   if ctx.client then ctx.client:close() end
   ctx.client = nil
 end
