@@ -265,8 +265,9 @@ describe("a client with a store", function()
         store = require("bmwi.store").new(%q) }
       io.write(assert(client:vehicles())[1].vin, " ")]]):format(sim.url, path))
     local lua = os.getenv("LUA") or "lua" .. _VERSION:match("%d+%.%d+")
-    local said = shell(("for i in 1 2 3 4; do env LUA_PATH='%s' LUA_CPATH='%s' %s '%s' 2>&1 & done; wait")
-      :format(package.path, package.cpath, lua, script))
+    local one = ("env LUA_PATH='%s' LUA_CPATH='%s' %s '%s' 2>&1"):format(package.path,
+      package.cpath, lua, script)
+    local said = shell("for i in 1 2 3 4; do " .. one .. " & done; wait")
     assert.equal((helper.vin .. " "):rep(3) .. helper.vin, said)
     assert.equal(2, log_ins())
   end)

@@ -84,7 +84,7 @@ void control_commands(struct request *request, struct car *car, struct reply *re
 
 static const char *configure(const json_t *options) {
   static const char *const names[] = {"list",      "speed",            "secret_answer",
-                                      "poi_field", "navigation_scope", NULL};
+                                      "poi_field", "navigation_scope", "any_key", NULL};
   const char *problem = known_members(options, names);
   if (problem != NULL) {
     return problem;
@@ -94,6 +94,7 @@ static const char *configure(const json_t *options) {
   const json_t *speed = json_object_get(options, "speed");
   const json_t *secret = json_object_get(options, "secret_answer");
   const json_t *navigation = json_object_get(options, "navigation_scope");
+  const json_t *any_key = json_object_get(options, "any_key");
   if (list != NULL && strcmp(list, "array") != 0 && strcmp(list, "object") != 0) {
     return "list must be array or object";
   }
@@ -108,6 +109,7 @@ static const char *configure(const json_t *options) {
   settings.speed = speed != NULL ? json_number_value(speed) : settings.speed;
   settings.navigation_scope = navigation != NULL ? json_is_true(navigation)
                                                  : settings.navigation_scope;
+  settings.any_key = any_key != NULL ? json_is_true(any_key) : settings.any_key;
   if (secret != NULL) {
     free(settings.secret_answer);
     settings.secret_answer = json_is_string(secret)

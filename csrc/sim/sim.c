@@ -26,6 +26,7 @@ static struct options {
   const char *vehicles_file;
   double speed;
   bool list_array;
+  bool any_key;
   bool tied;
 } options = {.host = "127.0.0.1", .port = "0", .speed = 1};
 
@@ -42,6 +43,7 @@ static const char usage[] =
     "  --vehicles FILE      other cars: a JSON array of list entries, each may carry status,\n"
     "                       lastTrip, allTrips, chargingprofile, rangemap, destinations,\n"
     "                       navigation (null: this car has none)\n"
+    "  --any-key            take every API key: old clients have one of their own built in\n"
     "  --tied               end when the reader of standard output has gone\n"
     "  --help               this text\n"
     "  --version            the version\n"
@@ -90,8 +92,9 @@ bool world_tls(void) {
 
 void world_reset(void) {
   free(settings.secret_answer);
-  settings = (struct settings){.list_array = options.list_array, .speed = options.speed,
-                               .poi_body = true, .navigation_scope = true};
+  settings = (struct settings){.list_array = options.list_array, .any_key = options.any_key,
+                               .speed = options.speed, .poi_body = true,
+                               .navigation_scope = true};
   cars_free();
   cars_load(vehicles);
   token_reset();
@@ -177,6 +180,10 @@ static int read_options(int count, char **words) {
     }
     if (strcmp(word, "--tied") == 0) {
       options.tied = true;
+      continue;
+    }
+    if (strcmp(word, "--any-key") == 0) {
+      options.any_key = true;
       continue;
     }
     if (strcmp(word, "--tls") == 0) {

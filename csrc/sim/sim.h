@@ -90,6 +90,7 @@ struct MHD_Daemon *route_start(int listener, const char *key, const char *cert);
 
 struct settings {
   bool list_array;
+  bool any_key; /* every API key is good */
   double speed;
   char *secret_answer; /* NULL: unlocking needs none */
   bool poi_body;       /* the POI may also come in the field "body" */
