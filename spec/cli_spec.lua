@@ -269,7 +269,7 @@ describe("bmwi", function()
       assert.is_true(math.abs(miles - 1234 * 0.621371) < 1e-9)
     end)
 
-    it("says what is not reported, and never 0 for it", function()
+    it("says what is not reported, and never 0 for it (trap 11)", function()
       sim:change(helper.vin, { status = { mileage = json.null, chargingLevelHv = json.null,
         remainingRangeElectric = json.null, doorLockState = json.null, updateTime = json.null } })
       local out = ok("status").out

@@ -166,7 +166,7 @@ describe("geo.geojson", function()
     assert.are.equal('My "i3"\n', cjson.decode(text).title)
   end)
 
-  it("leaves out rings that enclose nothing, and entries without a position", function()
+  it("leaves out rings that enclose nothing, and entries without a position (trap 12)", function()
     local a, b, c = { lat = 1, lon = 1 }, { lat = 1, lon = 2 }, { lat = 2, lon = 2 }
     local map = { rangemaps = {
       { type = "A", polyline = {} }, { type = "B", polyline = { a } }, { type = "C" },

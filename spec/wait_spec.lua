@@ -82,7 +82,7 @@ describe("wait.for_execution", function()
     assert.are.same({ "DOOR_LOCK", "DOOR_LOCK", "DOOR_LOCK", "DOOR_LOCK" }, world.services)
   end)
 
-  it("asks after 2, 3, 5 and then every 10 seconds", function()
+  it("asks after 2, 3, 5 and then every 10 seconds (trap 17)", function()
     local world = run({ answer "PENDING" })
     assert.are.same({ 2, 3, 5, 10, 10 }, { world.sleeps[1], world.sleeps[2], world.sleeps[3],
       world.sleeps[4], world.sleeps[5] })
@@ -107,7 +107,7 @@ describe("wait.for_execution", function()
     end)
   end
 
-  it("takes no other word and no missing word for the end", function()
+  it("takes no other word and no missing word for the end (traps 13 and 15)", function()
     local world, execution = run({
       answer "SOMETHING_NEW", answer "SUCCESS", answer "executed", answer "", answer(nil),
       answer "EXECUTED",
@@ -132,7 +132,7 @@ describe("wait.for_execution", function()
   end)
 
   describe("matching the eventId", function()
-    it("does not take the outcome of the command before", function()
+    it("does not take the outcome of the command before (trap 15)", function()
       for _, status in ipairs({ "EXECUTED", "NOT_EXECUTED", "TIMED_OUT", "PENDING" }) do
         local world, execution = run({
           answer(status, EARLIER), answer(status, EARLIER), answer "DELIVERED", answer "EXECUTED",

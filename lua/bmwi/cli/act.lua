@@ -140,14 +140,18 @@ local function unlock(ctx, action)
   return send(ctx, action, { secret = typed })
 end
 
-local function confirm(ctx, action)
-  if not action.danger or ctx.options.yes then return end
-  local out = ctx.out
-  if not (out.tty_in and out.tty_err) then
+-- Whether the command has to be confirmed. Where nobody can be asked it is refused at once.
+local function is_asked(ctx, action)
+  if not action.danger or ctx.options.yes then return false end
+  if not (ctx.out.tty_in and ctx.out.tty_err) then
     fail.usage("a dangerous command needs --yes where nobody can be asked")
   end
+  return true
+end
+
+local function confirm(ctx, action)
   local name = session.name(ctx.vehicle) or ctx.car:vin()
-  if not out:confirm(action.danger:format(name)) then
+  if not ctx.out:confirm(action.danger:format(name)) then
     fail.raise("not confirmed; nothing was sent", "declined")
   end
 end
@@ -176,12 +180,9 @@ end
 
 local function simple(name)
   return function(ctx)
-    if not ctx.options.yes and ACTIONS[name].danger and not (ctx.out.tty_in and ctx.out.tty_err)
-    then
-      confirm(ctx, ACTIONS[name]) -- refuses before anything goes over the wire
-    end
+    local asked = is_asked(ctx, ACTIONS[name])
     session.car(ctx)
-    confirm(ctx, ACTIONS[name])
+    if asked then confirm(ctx, ACTIONS[name]) end
     perform(ctx, name, function(action)
       if name == "unlock" then return unlock(ctx, action) end
       if name == "flash" and ctx.options.count then

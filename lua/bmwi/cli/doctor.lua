@@ -4,6 +4,7 @@
 local bmwi = require "bmwi"
 local fail = require "bmwi.cli.fail"
 local json = require "bmwi.cli.json"
+local clean = require("bmwi.cli.output").clean
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
 
@@ -133,10 +134,10 @@ local function examine(ctx)
       code = not line and code or nil, hint = hint }
     if not out.json then
       out:line(("%s  %-18s %s"):format(line and out:paint("green", "ok  ")
-        or out:paint("red", "FAIL"), step[1], ctx.clean(line or message)))
+        or out:paint("red", "FAIL"), step[1], clean(line or message)))
       if not line then
         out:line(("      %-18s code: %s"):format("", tostring(code)))
-        if hint then out:line(("      %-18s %s"):format("", ctx.clean(hint))) end
+        if hint then out:line(("      %-18s %s"):format("", clean(hint))) end
       end
     end
     if not line then
@@ -152,7 +153,6 @@ end
 ---@param ctx table
 ---@return integer exit the exit code: that of the first step that fails
 function doctor.run(ctx)
-  ctx.clean = require("bmwi.cli.output").clean
   local quiet = ctx.out.quiet
   -- Off a terminal the steps themselves are the progress.
   ctx.out.quiet = quiet or not ctx.out.tty_err

@@ -8,14 +8,11 @@ local render = require "bmwi.cli.render"
 
 local session = {}
 
--- Settings that go to bmwi.new as they are, under the name it uses.
+-- Settings that are options of bmwi.new; request_timeout is one, too, under another name.
 local PASSED = {
-  region = "region", base_url = "base_url", navigation_url = "navigation_url",
-  token_url = "token_url", token_path = "token_path", scope = "scope", username = "username",
-  password = "password", api_key = "api_key", api_secret = "api_secret", basic = "basic",
-  ca_file = "ca_file", proxy = "proxy", user_agent = "user_agent", poi_field = "poi_field",
-  position = "position", request_timeout = "timeout", connect_timeout = "connect_timeout",
-  retries = "retries",
+  "region", "base_url", "navigation_url", "token_url", "token_path", "scope", "username",
+  "password", "api_key", "api_secret", "basic", "ca_file", "proxy", "user_agent", "poi_field",
+  "position", "connect_timeout", "retries",
 }
 
 -- What a log-in needs; `secret` is asked for without echo.
@@ -143,8 +140,8 @@ function session.open(ctx, again)
   end
   if again then kept.load = function() return nil end end
   ctx.out:busy("Asking " .. session.server(settings))
-  local options = { store = kept, log = teller(ctx) }
-  for setting, option in pairs(PASSED) do options[option] = settings[setting] end
+  local options = { store = kept, log = teller(ctx), timeout = settings.request_timeout }
+  for _, name in ipairs(PASSED) do options[name] = settings[name] end
   -- Half of a pair is of no use; with a kept log-in it is also no fault.
   for _, pair in ipairs { { "username", "password" }, { "api_key", "api_secret" } } do
     if not (options[pair[1]] and options[pair[2]]) then
