@@ -66,7 +66,7 @@ SIM_PKG_LIBS = $(call once,SIM_PKG_LIBS,$(PKG_CONFIG) --libs $(SIM_PC) 2>/dev/nu
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 DEFINES := -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_DARWIN_C_SOURCE
 COMMON := -std=c11 $(WARNINGS) $(if $(DEV),-Werror) $(DEFINES)
-MODULE_FLAGS = $(COMMON) -fPIC -fvisibility=hidden $(LUA_CFLAGS) $(CURL_CFLAGS) \
+MODULE_FLAGS = $(COMMON) -fPIC $(LUA_CFLAGS) $(CURL_CFLAGS) \
   $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
 SIM_FLAGS = $(COMMON) $(SIM_PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
 # The interpreter brings the Lua functions, so the module does not link to a Lua library.

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#pragma GCC visibility push(hidden)
+
 /* Bytes that encoding or decoding `len` bytes needs at most, without a NUL. */
 #define BMWI_BASE64_ENCODED(len) (((len) + 2) / 3 * 4)
 #define BMWI_BASE64_DECODED(len) ((len) / 4 * 3)
@@ -17,5 +19,7 @@ void bmwi_base64_encode(char *out, const void *data, size_t len);
 /* Strict: false for a foreign character, bad padding or set trailing bits.
 ** `*written` is how many bytes stand at `out`. */
 bool bmwi_base64_decode(unsigned char *out, size_t *written, const char *text, size_t len);
+
+#pragma GCC visibility pop
 
 #endif

@@ -1,6 +1,7 @@
 /*
 ** The Lua face: what its files offer each other, grouped by file. Nothing here
-** is seen outside the library but luaopen_bmwi.
+** is seen outside the library but luaopen_bmwi: all headers hide what they
+** declare, since a rock is built without -fvisibility.
 */
 #ifndef BMWI_H
 #define BMWI_H
@@ -16,9 +17,7 @@
 #define BMWI_EXPORT __attribute__((visibility("default")))
 #endif
 
-#if defined(__GNUC__) && !defined(_WIN32)
 #pragma GCC visibility push(hidden)
-#endif
 
 /* From fail.c: every failure of the world leaves through here. */
 /* Adds what the error body of the answer says; may change the code. */
@@ -83,8 +82,6 @@ int bmwi_vehicle_new(lua_State *L); /* client:vehicle(vin) */
 /* From sys.c: what POSIX offers and Lua lacks. */
 void bmwi_sys_open(lua_State *L); /* pushes bmwi.sys */
 
-#if defined(__GNUC__) && !defined(_WIN32)
 #pragma GCC visibility pop
-#endif
 
 #endif

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#pragma GCC visibility push(hidden)
+
 typedef struct bmwi_buffer {
   char *data;     /* always followed by a NUL once anything was appended */
   size_t len, cap;
@@ -41,5 +43,7 @@ void bmwi_wipe(void *p, size_t len);
 /* Copies a text; NULL stays NULL. bmwi_drop wipes, frees and sets to NULL. */
 char *bmwi_copy(const char *text);
 void bmwi_drop(char **text);
+
+#pragma GCC visibility pop
 
 #endif

@@ -13,6 +13,8 @@
 
 #include "buffer.h"
 
+#pragma GCC visibility push(hidden)
+
 #define BMWI_VIN_LENGTH 17
 
 typedef enum bmwi_host { BMWI_HOST_API, BMWI_HOST_NAVIGATION } bmwi_host;
@@ -92,5 +94,7 @@ const char *bmwi_url_fault(const char *url, bool path);
 
 /* Appends the endpoint's path with the VIN in its place. */
 bool bmwi_endpoint_path(bmwi_buffer *b, const bmwi_endpoint *endpoint, const char *vin);
+
+#pragma GCC visibility pop
 
 #endif

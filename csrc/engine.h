@@ -15,6 +15,8 @@
 
 #include "buffer.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef struct bmwi_engine bmwi_engine;
 
 /* How a client wants its connections; owned by the client. */
@@ -102,5 +104,7 @@ double bmwi_now(void);  /* seconds, monotonic */
 double bmwi_wall(void); /* seconds since 1970 */
 /* A number from [0, 1), for jitter only. */
 double bmwi_engine_random(bmwi_engine *engine);
+
+#pragma GCC visibility pop
 
 #endif

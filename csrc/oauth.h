@@ -9,6 +9,8 @@
 
 #include "buffer.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef struct bmwi_token {
   char *access, *refresh, *type, *scope; /* refresh and scope may be NULL */
   bool expires;                          /* false: nobody said when */
@@ -41,5 +43,7 @@ bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh);
 /* Whether every word of `asked` stands in `granted`; a NULL grant means "as
 ** asked" (RFC 6749 section 5.1). */
 bool bmwi_oauth_scope_granted(const char *asked, const char *granted);
+
+#pragma GCC visibility pop
 
 #endif

@@ -11,6 +11,8 @@
 #include "engine.h"
 #include "oauth.h"
 
+#pragma GCC visibility push(hidden)
+
 /* The codes of a failure; their names are in fail.c. */
 typedef enum bmwi_code {
   BMWI_OK,
@@ -142,5 +144,7 @@ void bmwi_session_settle(bmwi_session *session);
 bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure);
 /* Fills a failure with no HTTP status. */
 void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text);
+
+#pragma GCC visibility pop
 
 #endif
