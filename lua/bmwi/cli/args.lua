@@ -13,7 +13,7 @@ args.OPTIONS = {
   wait = { text = "wait until the car has done it (the default)" },
   ["no-wait"] = { text = "only send the command; `bmwi wait` follows it later" },
   timeout = { value = "SECONDS", kind = "positive", text = "how long to wait for the car (240)" },
-  interval = { value = "SECONDS", kind = "positive", text = "pause between two looks at it (3)" },
+  interval = { value = "SECONDS", kind = "positive", text = "pause between two looks at it (2, 3, 5, then 10)" },
   yes = { short = "y", text = "do not ask before a dangerous command" },
   quiet = { short = "q", text = "no progress and no remarks" },
   verbose = { short = "v", text = "tell on standard error what goes over the wire" },
