@@ -709,6 +709,16 @@ static int client_get(lua_State *L) { return free_call(L, BMWI_GET, bmwi_client_
 /* client:post(path[, form]) -> decoded answer, or true for an empty one */
 static int client_post(lua_State *L) { return free_call(L, BMWI_POST, bmwi_client_form); }
 
+/* Whether a token request is under way for which the store holds its lock. */
+static bool is_renewing(const bmwi_account *account) {
+  for (int i = 0; i < account->session_count; i++) {
+    const bmwi_session *session = &account->sessions[i];
+    int state = session->request.state;
+    if (session->kept && (state == BMWI_RUNNING || state == BMWI_BACKOFF)) return true;
+  }
+  return false;
+}
+
 /* (client) -> tells its store that the renewal is over; protected. */
 static int finish_store(lua_State *L) {
   lua_getuservalue(L, 1);
@@ -721,9 +731,7 @@ static int finish_store(lua_State *L) {
 static int client_close(lua_State *L) {
   bmwi_client *client = luaL_checkudata(L, 1, CLIENT);
   if (client->account.closed) return 0;
-  const bmwi_session *home = &client->account.sessions[client->account.home];
-  bool renewing =
-    home->kept && (home->request.state == BMWI_RUNNING || home->request.state == BMWI_BACKOFF);
+  bool renewing = is_renewing(&client->account);
   bmwi_account_close(&client->account);
   bmwi_engine_arm(client->account.engine); /* its calls come back now */
   free(client->hubs);
