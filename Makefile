@@ -78,7 +78,7 @@ SIM_OBJ := $(SIM_SRC:csrc/sim/%.c=$(SIM_BUILD)/%.o)
 # Says in a word what is done; V=1 shows the command instead.
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
-.PHONY: all help deps sim demo test test-all lint asan tsan memory valgrind coverage install \
+.PHONY: all help deps sim demo test test-all hosts lint asan tsan memory valgrind coverage install \
   uninstall clean run-demo build-test run-test run-tsan run-memory run-coverage run-lint \
   check-flags
 .DELETE_ON_ERROR:
@@ -86,8 +86,8 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 all: $(MODULE) $(SIM)
 
 help:
-	@echo 'make all | deps | sim | demo | test | test-all | lint | asan | tsan | memory | valgrind'
-	@echo '     coverage | install | uninstall | clean    (the head of Makefile names the variables)'
+	@echo 'make all | deps | sim | demo | test | test-all | hosts | lint | asan | tsan | memory'
+	@echo '     valgrind | coverage | install | uninstall | clean    (the head of Makefile names the variables)'
 
 sim: $(SIM)
 
@@ -181,6 +181,14 @@ asan:
 	  SIM_BUILD=build/asan-sim SIM=build/asan-sim/bmwi-sim \
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 	  INSTRUMENT='-fsanitize=address,undefined -fno-sanitize-recover=all'
+
+# Inside other programs: each host in examples/hosts, over HTTP and TLS.
+hosts:
+	$(DEPS) build test hosts
+	$(DEPS) $(LUA_TAG) lua5.4 lua5.3 luajit
+	@for lua in "$(LUA)" lua5.4 lua5.3 luajit; do \
+	  $(MAKE) --no-print-directory build-test LUA="$$lua" || exit 1; done
+	@LUA="$(LUA)" examples/hosts/run $(HOSTS)
 
 # Many Lua states in one process, each in a thread of its own, at work on one simulator.
 LUA_LIBS = $(call once,LUA_LIBS,for p in $(LUA_PC); do \

@@ -219,11 +219,15 @@ static size_t on_header(char *data, size_t size, size_t count, void *user) {
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
 static CURLcode global_result;
 static char version[256];
+static bool has_bundle; /* libcurl knows a file of the system's authorities */
 
 static void global_init(void) {
   global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
   /* curl_version writes to memory that all threads share: once is enough. */
   snprintf(version, sizeof version, "%s", curl_version());
+  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  has_bundle = info->age >= CURLVERSION_SEVENTH && info->cainfo != NULL &&
+               access(info->cainfo, R_OK) == 0;
   /* Keeps this library, and libcurl with it, in memory for good: Lua unloads C
   ** modules when a state is closed, while libcurl's resolver thread may run. */
   Dl_info self;
@@ -472,6 +476,9 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
   SET(CURLOPT_USERAGENT, transport->user_agent);
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
   if (transport->ca_file != NULL) SET(CURLOPT_CAINFO, transport->ca_file);
+  /* Only that file: a folder that was compiled in would be trusted beside it, and keeps
+  ** libcurl from caching what it has read, so that each connection reads it anew. */
+  if (transport->ca_file != NULL || has_bundle) SET(CURLOPT_CAPATH, NULL);
   /* Plain HTTP is for this machine only: no proxy of the environment gets to see it. */
   if (transport->proxy != NULL) SET(CURLOPT_PROXY, transport->proxy);
   else if (plain) SET(CURLOPT_PROXY, "");

@@ -10,6 +10,14 @@ local bmwi = require("bmwi")
 local async = {}
 
 local loop = bmwi.loop
+-- In a request nginx's Lua module puts functions of its own in the place of these, and a yield of a
+-- task would reach its scheduler instead of us; Lua's own stay at hand under these names.
+local function original(name)
+  return coroutine["_" .. name] or coroutine[name]
+end
+
+local create, resume = original("create"), original("resume")
+local status, yield = original("status"), original("yield")
 local close = coroutine.close -- Lua 5.4 only
 
 -- coroutine -> task
@@ -57,13 +65,13 @@ end
 
 local function settle(task, ok, ...)
   local waits = ok and not task.cancelled and (...) == loop
-  if waits and coroutine.status(task.thread) ~= "dead" then
+  if waits and status(task.thread) ~= "dead" then
     return wait(task, select(2, ...))
   end
   enter(task, nil)
   if not ok then
     finish(task, false, debug.traceback(task.thread, tostring((...))))
-  elseif coroutine.status(task.thread) == "dead" then
+  elseif status(task.thread) == "dead" then
     finish(task, true, ...)
   elseif task.cancelled then
     task:cancel()
@@ -74,15 +82,15 @@ local function settle(task, ok, ...)
 end
 
 local function advance(task, ...)
-  if coroutine.status(task.thread) == "dead" then -- by coroutine.close, from outside
+  if status(task.thread) == "dead" then -- by coroutine.close, from outside
     return finish(task, false, "the coroutine was closed")
   end
-  return settle(task, coroutine.resume(task.thread, ...))
+  return settle(task, resume(task.thread, ...))
 end
 
 local function start(fn, on_end)
   local task = setmetatable({ on_end = on_end }, task_meta)
-  task.thread = coroutine.create(fn)
+  task.thread = create(fn)
   tasks[task.thread] = task
   loop:attach(task.thread, function(ok, ...)
     if ok then
@@ -117,7 +125,7 @@ function task_methods:cancel()
     return
   end
   self.cancelled = true
-  if coroutine.status(self.thread) == "suspended" then
+  if status(self.thread) == "suspended" then
     loop:detach(self.thread)
     local group = self.group
     if close then
@@ -203,7 +211,7 @@ function group_methods:wait()
   if task then
     if self.left > 0 then
       enter(task, self)
-      coroutine.yield(loop, self)
+      yield(loop, self)
     end
     return
   end
