@@ -733,7 +733,8 @@ static int client_close(lua_State *L) {
   if (client->account.closed) return 0;
   bool renewing = is_renewing(&client->account);
   bmwi_account_close(&client->account);
-  bmwi_engine_arm(client->account.engine); /* its calls come back now */
+  bmwi_engine *engine = client->account.engine; /* NULL where bmwi.new broke off */
+  if (engine != NULL && bmwi_engine_mine(engine)) bmwi_engine_arm(engine); /* its calls come back now */
   free(client->hubs);
   client->hubs = NULL;
   client->hub_count = 0;

@@ -24,8 +24,15 @@
 
 #define WATCHDOG 1.0                 /* seconds after libcurl's own time-out */
 #define IDLE_HANDLES 32              /* easy handles kept for the next use */
-#define EVENTS 64                    /* sockets served in one step */
+#define EVENTS 64                    /* sockets served in one step, at most */
+#define BUDGET 0.005                 /* seconds of a step, roughly; then the host has its turn */
+#define CONNECTIONS 64               /* to one server, unless told otherwise */
+#define SERVERS 4                    /* kept connections are counted for all servers together */
 #define MAX_HEADER_BYTES (256 * 1024) /* of all headers of one answer */
+
+typedef struct queue {
+  bmwi_transfer *first, *last;
+} queue;
 
 struct bmwi_engine {
   CURLM *multi;
@@ -39,7 +46,11 @@ struct bmwi_engine {
   size_t under_way, heap_cap;
   long limit;           /* connections to one server; 0: any number */
   bool broken;          /* libcurl ran out of memory in the middle */
-  bmwi_transfer *first, *last; /* ended, not yet handed back */
+  bool stale;           /* too many connections may be open: start anew when there is a gap */
+  bool rushed;          /* the last step left work for the next one */
+  queue starting;       /* exchanges that libcurl has not got yet */
+  size_t exchanges;     /* those that it has got */
+  queue ended;          /* not yet handed back */
   CURL *idle[IDLE_HANDLES];
   int idle_count;
   uint64_t random;
@@ -128,6 +139,8 @@ static void poll_serve(bmwi_engine *engine, double seconds) {
   struct epoll_event events[EVENTS];
   int ms = seconds < 0 ? -1 : seconds > 86400 ? 86400000 : (int)milliseconds(seconds);
   int n = epoll_wait(engine->fd, events, EVENTS, ms);
+  double until = bmwi_now() + BUDGET;
+  engine->rushed = n == EVENTS;
   for (int i = 0; i < n; i++) {
     int what = 0;
     if (events[i].data.fd == engine->timer) continue; /* disarmed by the next poll_arm */
@@ -135,6 +148,9 @@ static void poll_serve(bmwi_engine *engine, double seconds) {
     if (events[i].events & EPOLLOUT) what |= CURL_CSELECT_OUT;
     if (events[i].events & (EPOLLERR | EPOLLHUP)) what |= CURL_CSELECT_ERR;
     act(engine, events[i].data.fd, what);
+    if (bmwi_now() < until) continue;
+    engine->rushed = engine->rushed || i + 1 < n; /* the others are told again */
+    break;
   }
 }
 
@@ -173,10 +189,16 @@ static void poll_serve(bmwi_engine *engine, double seconds) {
     wait.tv_nsec = (long)((seconds - (double)wait.tv_sec) * 1e9);
   }
   int n = kevent(engine->fd, NULL, 0, events, EVENTS, seconds < 0 ? NULL : &wait);
-  for (int i = 0; i < n; i++)
-    if (events[i].filter != EVFILT_TIMER)
-      act(engine, (curl_socket_t)events[i].ident,
-          events[i].filter == EVFILT_READ ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
+  double until = bmwi_now() + BUDGET;
+  engine->rushed = n == EVENTS;
+  for (int i = 0; i < n; i++) {
+    if (events[i].filter == EVFILT_TIMER) continue;
+    act(engine, (curl_socket_t)events[i].ident,
+        events[i].filter == EVFILT_READ ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
+    if (bmwi_now() < until) continue;
+    engine->rushed = engine->rushed || i + 1 < n; /* the others are told again */
+    break;
+  }
 }
 
 #endif
@@ -235,6 +257,12 @@ static void global_init(void) {
     dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE);
 }
 
+static void set_limit(const bmwi_engine *engine, CURLM *multi) {
+  curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, engine->limit);
+  /* Otherwise libcurl closes kept connections beyond 4 per running handle. */
+  curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, engine->limit * SERVERS);
+}
+
 static CURLM *new_multi(bmwi_engine *engine) {
   CURLM *multi = curl_multi_init();
   if (multi == NULL) return NULL;
@@ -242,11 +270,18 @@ static CURLM *new_multi(bmwi_engine *engine) {
   curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, engine);
   curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
   curl_multi_setopt(multi, CURLMOPT_TIMERDATA, engine);
-  if (engine->limit > 0) {
-    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, engine->limit);
-    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, engine->limit);
-  }
+  set_limit(engine, multi);
   return multi;
+}
+
+/* A new multi without any connections, once no exchange is under way. */
+static void renew(bmwi_engine *engine) {
+  CURLM *multi = new_multi(engine);
+  if (multi == NULL) return;
+  curl_multi_cleanup(engine->multi);
+  engine->multi = multi;
+  engine->curl_wake = -1;
+  engine->broken = engine->stale = false;
 }
 
 bmwi_engine *bmwi_engine_new(void) {
@@ -257,6 +292,7 @@ bmwi_engine *bmwi_engine_new(void) {
   engine->curl_wake = -1;
   engine->timer = -1;
   engine->armed = -1;
+  engine->limit = CONNECTIONS;
   engine->pid = getpid();
   engine->random = ((uint64_t)(bmwi_wall() * 1e6) ^ (uint64_t)(uintptr_t)engine ^
                     (uint64_t)engine->pid << 32) | 1;
@@ -286,40 +322,53 @@ const char *bmwi_engine_version(void) { return version; }
 
 bool bmwi_engine_mine(const bmwi_engine *engine) { return engine->pid == getpid(); }
 
-void bmwi_engine_limit(bmwi_engine *engine, long connections) {
+long bmwi_engine_limit(bmwi_engine *engine, long connections) {
+  long before = engine->limit;
+  bool lower = connections > 0 && (before == 0 || connections < before);
   engine->limit = connections;
-  curl_multi_setopt(engine->multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
-  /* Without this libcurl closes kept connections beyond 4 per running handle. */
-  curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, connections);
+  set_limit(engine, engine->multi);
+  /* libcurl goes on to use what is open, however much: it is let go. */
+  engine->stale = engine->stale || lower;
+  if (engine->stale && engine->exchanges == 0) renew(engine);
+  return before;
 }
 
-/* ---- the queue of what has ended ------------------------------------------ */
+/* ---- queues: what starts, and what has ended -------------------------------- */
 
-static void queue_add(bmwi_engine *engine, bmwi_transfer *t) {
-  t->phase = BMWI_ENDED;
+static void queue_add(queue *q, bmwi_transfer *t) {
   t->next = NULL;
-  if (engine->last != NULL) engine->last->next = t;
-  else engine->first = t;
-  engine->last = t;
+  if (q->last != NULL) q->last->next = t;
+  else q->first = t;
+  q->last = t;
 }
 
-static void queue_remove(bmwi_engine *engine, bmwi_transfer *t) {
+static bmwi_transfer *queue_take(queue *q) {
+  bmwi_transfer *t = q->first;
+  if (t == NULL) return NULL;
+  q->first = t->next;
+  if (q->first == NULL) q->last = NULL;
+  return t;
+}
+
+static void queue_remove(queue *q, bmwi_transfer *t) {
   bmwi_transfer *before = NULL;
-  for (bmwi_transfer *p = engine->first; p != NULL; before = p, p = p->next) {
+  for (bmwi_transfer *p = q->first; p != NULL; before = p, p = p->next) {
     if (p != t) continue;
     if (before != NULL) before->next = t->next;
-    else engine->first = t->next;
-    if (engine->last == t) engine->last = before;
+    else q->first = t->next;
+    if (q->last == t) q->last = before;
     return;
   }
 }
 
+static void ended(bmwi_engine *engine, bmwi_transfer *t) {
+  t->phase = BMWI_ENDED;
+  queue_add(&engine->ended, t);
+}
+
 bmwi_transfer *bmwi_engine_next(bmwi_engine *engine) {
-  bmwi_transfer *t = engine->first;
-  if (t == NULL) return NULL;
-  engine->first = t->next;
-  if (engine->first == NULL) engine->last = NULL;
-  t->phase = BMWI_IDLE;
+  bmwi_transfer *t = queue_take(&engine->ended);
+  if (t != NULL) t->phase = BMWI_IDLE;
   return t;
 }
 
@@ -391,8 +440,12 @@ static void wipe_headers(bmwi_transfer *t) {
 
 /* Takes the easy handle off the transfer and keeps it for the next one. */
 static void give_back(bmwi_engine *engine, bmwi_transfer *t) {
+  if (t->phase == BMWI_STARTING) queue_remove(&engine->starting, t);
   if (t->easy != NULL) {
-    curl_multi_remove_handle(engine->multi, t->easy);
+    if (t->phase == BMWI_SENDING) {
+      curl_multi_remove_handle(engine->multi, t->easy);
+      engine->exchanges--;
+    }
     curl_easy_reset(t->easy);
     if (engine->idle_count < IDLE_HANDLES) engine->idle[engine->idle_count++] = t->easy;
     else curl_easy_cleanup(t->easy);
@@ -403,15 +456,15 @@ static void give_back(bmwi_engine *engine, bmwi_transfer *t) {
 
 void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
   if (t->phase != BMWI_IDLE && !bmwi_engine_mine(engine)) return;
-  if (t->phase == BMWI_ENDED) queue_remove(engine, t);
+  if (t->phase == BMWI_ENDED) queue_remove(&engine->ended, t);
   else if (t->phase != BMWI_IDLE) heap_remove(engine, t);
-  if (t->phase == BMWI_SENDING) give_back(engine, t);
+  if (t->phase == BMWI_STARTING || t->phase == BMWI_SENDING) give_back(engine, t);
   t->phase = BMWI_IDLE;
 }
 
 void bmwi_engine_end(bmwi_engine *engine, bmwi_transfer *t) {
   bmwi_engine_stop(engine, t);
-  queue_add(engine, t);
+  ended(engine, t);
 }
 
 void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t) {
@@ -515,12 +568,12 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
     curl_easy_setopt(t->easy, CURLOPT_SHARE, engine->share);
   }
   if (seconds < 0.001) seconds = 0.001; /* 0 would mean "no limit" */
-  if (!add_headers(t, request) || !set_options(t, transport, request, seconds) ||
-      curl_multi_add_handle(engine->multi, t->easy) != CURLM_OK) {
+  if (!add_headers(t, request) || !set_options(t, transport, request, seconds)) {
     give_back(engine, t);
     return false;
   }
-  t->phase = BMWI_SENDING;
+  t->phase = BMWI_STARTING;
+  queue_add(&engine->starting, t);
   heap_add(engine, t, bmwi_now() + seconds + WATCHDOG);
   return true;
 }
@@ -545,7 +598,29 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   if (retry_after > 0) t->retry_after = (double)retry_after;
   heap_remove(engine, t);
   give_back(engine, t);
-  queue_add(engine, t);
+  ended(engine, t);
+}
+
+/* Whether exchanges can be started now. */
+static bool can_start(const bmwi_engine *engine) {
+  return engine->starting.first != NULL && !(engine->stale && engine->exchanges > 0);
+}
+
+/* Hands exchanges to libcurl one by one: each may open a connection, and fifty TLS
+** connections at once are 50 ms in which the host would not come to its own work. */
+static void start(bmwi_engine *engine) {
+  double until = bmwi_now() + BUDGET;
+  if (engine->stale && engine->exchanges == 0) renew(engine);
+  while (can_start(engine) && !engine->broken) {
+    bmwi_transfer *t = queue_take(&engine->starting);
+    t->phase = BMWI_SENDING;
+    engine->exchanges++;
+    if (curl_multi_add_handle(engine->multi, t->easy) == CURLM_OK)
+      act(engine, CURL_SOCKET_TIMEOUT, 0);
+    else
+      collect(engine, t->easy, CURLE_OUT_OF_MEMORY);
+    if (bmwi_now() >= until) break;
+  }
 }
 
 /* Ends what is due: pauses, and exchanges that libcurl should have ended. */
@@ -553,26 +628,20 @@ static void serve_due(bmwi_engine *engine) {
   double now = bmwi_now();
   while (engine->under_way > 0 && (engine->heap[0]->wake <= now || engine->broken)) {
     bmwi_transfer *t = engine->heap[0];
-    if (t->phase == BMWI_SENDING) {
+    if (t->phase != BMWI_PAUSING) {
       collect(engine, t->easy, engine->broken ? CURLE_OUT_OF_MEMORY : CURLE_OPERATION_TIMEDOUT);
     } else {
       heap_remove(engine, t);
-      queue_add(engine, t);
+      ended(engine, t);
     }
   }
-  if (!engine->broken) return;
-  engine->broken = false;
   /* libcurl 7.88 divides by zero when its connection cache is used after that. */
-  CURLM *multi = new_multi(engine);
-  if (multi == NULL) return;
-  curl_multi_cleanup(engine->multi);
-  engine->multi = multi;
-  engine->curl_wake = -1;
+  if (engine->broken) renew(engine);
 }
 
 /* When step must run at the latest; negative: never by itself. */
 static double due(const bmwi_engine *engine) {
-  if (engine->first != NULL) return 0;
+  if (engine->ended.first != NULL || engine->rushed || can_start(engine)) return 0;
   if (engine->under_way == 0) return -1; /* libcurl may look after kept connections later */
   double wake = engine->heap[0]->wake;
   return engine->curl_wake >= 0 && engine->curl_wake < wake ? engine->curl_wake : wake;
@@ -603,6 +672,7 @@ void bmwi_engine_step(bmwi_engine *engine, double seconds) {
   double left = bmwi_engine_timeout(engine);
   if (seconds < 0 || (left >= 0 && left < seconds)) seconds = left;
   poll_serve(engine, seconds);
+  start(engine);
   int messages;
   if (engine->curl_wake >= 0 && engine->curl_wake <= bmwi_now()) {
     engine->curl_wake = -1;

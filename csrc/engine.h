@@ -41,8 +41,8 @@ typedef struct bmwi_request {
 } bmwi_request;
 
 typedef struct bmwi_transfer {
-  struct bmwi_transfer *next; /* in the queue of what has ended */
-  enum { BMWI_IDLE, BMWI_SENDING, BMWI_PAUSING, BMWI_ENDED } phase;
+  struct bmwi_transfer *next; /* in the queue of what starts or has ended */
+  enum { BMWI_IDLE, BMWI_STARTING, BMWI_SENDING, BMWI_PAUSING, BMWI_ENDED } phase;
   size_t slot;                /* place in the heap of timers */
   double wake;                /* when a pause ends */
   CURL *easy;
@@ -92,13 +92,17 @@ void bmwi_engine_arm(bmwi_engine *engine);
 /* Seconds until step must run at the latest (0: now, negative: never by itself). */
 double bmwi_engine_timeout(const bmwi_engine *engine);
 /* Waits at most `seconds` (negative: as long as it takes; 0: not at all) and
-** moves everything on. Returns early on a signal. */
+** moves everything on, for some 5 ms: what is left then makes the next one due.
+** Returns early on a signal. */
 void bmwi_engine_step(bmwi_engine *engine, double seconds);
 /* The next transfer that has ended, or NULL. */
 bmwi_transfer *bmwi_engine_next(bmwi_engine *engine);
 
-/* At most so many connections to one server; 0: no limit. */
-void bmwi_engine_limit(bmwi_engine *engine, long connections);
+/* At most so many connections to one server (64 unless told otherwise); 0: no limit.
+** Returns the limit before.
+** What is open beyond a lower limit is closed at once, or, with exchanges under way,
+** once these have ended, and those that come meanwhile wait for it. */
+long bmwi_engine_limit(bmwi_engine *engine, long connections);
 
 double bmwi_now(void);  /* seconds, monotonic */
 double bmwi_wall(void); /* seconds since 1970 */

@@ -346,13 +346,15 @@ static int loop_step(lua_State *L) {
   return 1;
 }
 
-/* loop:limit(connections): at most so many connections to one server, 0 for any */
+/* loop:limit(connections) -> the limit before; at most so many connections to one
+** server, 0 for any */
 static int loop_limit(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   lua_Integer connections = luaL_checkinteger(L, 2);
   luaL_argcheck(L, connections >= 0 && connections <= 100000, 2, "0 to 100000 expected");
-  bmwi_engine_limit(engine, (long)connections);
-  return 0;
+  lua_pushinteger(L, bmwi_engine_limit(engine, (long)connections));
+  bmwi_engine_arm(engine);
+  return 1;
 }
 
 /* loop:attach(thread, wake): calls of this coroutine yield, and wake(ok, ...)

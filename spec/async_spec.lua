@@ -33,7 +33,7 @@ local function has(text, part)
 end
 
 describe("bmwi.async", function()
-  local sim
+  local sim, limit
 
   local function new(overrides)
     local options = { retries = 0, timeout = 60 }
@@ -50,11 +50,11 @@ describe("bmwi.async", function()
 
   setup(function()
     sim = helper.start({ args = { "--speed", "50" } })
-    loop:limit(100)
+    limit = loop:limit(100)
   end)
   teardown(function()
     sim:stop()
-    loop:limit(0)
+    loop:limit(limit)
   end)
   before_each(function() sim:reset() end)
 
@@ -95,6 +95,31 @@ describe("bmwi.async", function()
       drive(function() return sim:count("GET", "/status") == 50 end)
       assert.equal(0, ended) -- so the server had all of them at once
       for _, task in ipairs(tasks) do task:cancel() end
+    end)
+
+    it("yields past a host that has put its own functions in the place of Lua's", function()
+      local own = {}
+      for _, name in ipairs({ "create", "resume", "status", "yield" }) do
+        own[name] = coroutine[name]
+        coroutine["_" .. name] = own[name] -- luacheck: ignore (as nginx's Lua module does it)
+        coroutine[name] = function() error("the host's own " .. name) end -- luacheck: ignore
+      end
+      package.loaded["bmwi.async"] = nil
+      local ok, result = pcall(function()
+        return require("bmwi.async").run(function()
+          return require("bmwi.async").map({ 1, 2 }, function(n)
+            bmwi.sleep(0.001)
+            return n * 10
+          end)
+        end)
+      end)
+      package.loaded["bmwi.async"] = async
+      for name, fn in pairs(own) do
+        coroutine["_" .. name] = nil -- luacheck: ignore
+        coroutine[name] = fn -- luacheck: ignore
+      end
+      assert.is_true(ok, result)
+      assert.same({ 10, 20 }, result)
     end)
 
     it("takes as long as the longest, not as all together", function()
@@ -560,6 +585,20 @@ describe("bmwi.async", function()
       drive(function() return done == 4 end)
     end)
 
+    it("carries on what nobody holds", function()
+      local car = logged_in()
+      sim:fault({ path = "/status", times = 0, latency = 0.1 })
+      local vin
+      async.spawn(function() vin = car:status().vin end)
+      car = nil -- luacheck: ignore
+      for _ = 1, 3 do
+        collectgarbage()
+        loop:step()
+      end
+      drive(function() return vin end)
+      assert.equal(VIN, vin)
+    end)
+
     it("leaves nothing behind", function()
       local function round()
         for _ = 1, 500 do async.spawn(function() bmwi.sleep(0) end) end
@@ -859,8 +898,8 @@ describe("bmwi.async", function()
   end)
 
   describe("a thousand coroutines", function()
-    local function thousand(client, count)
-      count = count or 1000
+    local function thousand(client)
+      local count = 1000
       local car = client:vehicle(VIN)
       local results, errors = async.map(numbers(count), function()
         return car:status()
@@ -884,16 +923,16 @@ describe("bmwi.async", function()
       local _, first = logged_in()
       local token = first:token()
       token.expires_at = os.time() - 10
-      assert.equal(200, (thousand(new({ token = token }), 200)))
+      assert.equal(1000, (thousand(new({ token = token }))))
       assert.equal(1, sim:count("POST", "/oauth/token"))
     end)
 
     it("that find the token refused cause one renewal", function()
       local _, client = logged_in()
       sim:token({ expire = true })
-      assert.equal(200, (thousand(client, 200)))
+      assert.equal(1000, (thousand(client)))
       assert.equal(1, sim:count("POST", "/oauth/token"))
-      assert.equal(400, sim:count("GET", "/status"))
+      assert(sim:count("GET", "/status") <= 2000) -- those that come after the renewal are sent once
     end)
 
     it("all get the error of the one log-in that is refused", function()
@@ -916,9 +955,9 @@ describe("bmwi.async", function()
       local _, client = logged_in({ password = nil })
       sim:token({ expire = true })
       sim:fault({ path = "/oauth/token", times = 0, recorded = "authn_circuit" })
-      local good, codes = thousand(client, 200)
+      local good, codes = thousand(client)
       assert.equal(0, good)
-      assert.same({ auth = 200 }, codes)
+      assert.same({ auth = 1000 }, codes)
       assert.equal(2, sim:count("POST", "/oauth/token")) -- the refresh, then the password
     end)
 

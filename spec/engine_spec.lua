@@ -2,6 +2,7 @@
 --- goes anywhere else than to the server that was named.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
+local async = require("bmwi.async")
 
 local NOBODY = { url = "http://127.0.0.1:1" } -- a port on which nobody listens
 
@@ -173,6 +174,22 @@ describe("the engine", function()
       options.ca_file = nil
       fails_as("tls", bmwi.new(options):login())
       assert.same({}, good:log())
+    end)
+
+    it("reads the authorities once for all connections", function()
+      local major, minor = bmwi.curl_version:match("^libcurl/(%d+)%.(%d+)")
+      if tonumber(major) * 1000 + tonumber(minor) < 7087 then
+        return pending("this libcurl reads them anew for each")
+      end
+      local path = os.tmpname()
+      local source, copy = io.open(good.ca), io.open(path, "w")
+      copy:write(source:read("*a"))
+      source:close()
+      copy:close()
+      local client = new(good, { ca_file = path })
+      assert.is_true(client:login())
+      os.remove(path)
+      assert.is_table(client:vehicle(helper.vin):flash_lights()) -- on a connection of its own
     end)
 
     it("fails as tls when the authority's file cannot be used", function()
@@ -427,6 +444,110 @@ describe("the engine", function()
         end
         used[request.connection] = true
       end
+    end)
+  end)
+
+  -- Other servers, for what the simulator does not speak.
+  describe("with another server", function()
+    local folder, pid, pipe
+
+    local answer = '{"vehicleStatus":{"vin":"' .. helper.vin .. '"}}'
+
+    -- Runs the command in a folder that holds a status; says the folder's name and its log's.
+    local function serve(command, header)
+      folder = os.tmpname()
+      os.remove(folder)
+      local path = folder .. "/webapi/v1/user/vehicles/" .. helper.vin
+      assert(os.execute("mkdir -p " .. path))
+      local file = io.open(path .. "/status", "w")
+      file:write(header or "", answer)
+      file:close()
+      local certs = helper.certs()
+      local pwd = io.popen("pwd")
+      local here = pwd:read("*l")
+      pwd:close()
+      pipe = io.popen(("cd %s && echo $$ && exec timeout 60 %s >log 2>&1"):format(folder,
+        command:gsub("KEY", here .. "/" .. certs .. "/server.key")
+          :gsub("CERT", here .. "/" .. certs .. "/server.pem")))
+      pid = pipe:read("*l")
+    end
+
+    local function log()
+      local file = io.open(folder .. "/log")
+      local text = file and file:read("*a") or ""
+      if file then file:close() end
+      return text
+    end
+
+    -- Waits until the log has the pattern.
+    local function wait_for(pattern)
+      local found
+      for _ = 1, 200 do
+        found = log():match(pattern)
+        if found then return found end
+        bmwi.sleep(0.05)
+      end
+      error(pattern .. " does not come in:\n" .. log())
+    end
+
+    local function stop()
+      os.execute("kill " .. pid)
+      pipe:close()
+    end
+
+    after_each(function()
+      if folder then os.execute("rm -rf " .. folder) end
+      folder = nil
+    end)
+
+    local function car_of(port)
+      return with_token({ url = "https://127.0.0.1:" .. port, ca = helper.certs() .. "/ca.pem" })
+        :vehicle(helper.vin)
+    end
+
+    it("resumes its TLS sessions on new connections", function()
+      serve("openssl s_server -HTTP -msg -accept 127.0.0.1:0 -key KEY -cert CERT",
+        "HTTP/1.0 200 OK\r\nContent-Length: " .. #answer .. "\r\n\r\n")
+      local car = car_of(wait_for("ACCEPT [%d.]+:(%d+)"))
+      assert.equal(helper.vin, assert(car:status()).vin)
+      -- What libcurl keeps for one handle would not do: that one is busy elsewhere.
+      sim:fault({ path = "/status", latency = 0.5 })
+      async.run(function() return with_token(sim):vehicle(helper.vin):status() end, function()
+        for _ = 1, 2 do
+          assert.equal(helper.vin, assert(car:status()).vin)
+        end
+      end)
+      stop()
+      local _, hellos = log():gsub("ClientHello", "")
+      local _, certificates = log():gsub("Handshake [^\n]*, Certificate\n", "")
+      assert.equal(3, hellos)
+      assert.equal(1, certificates)
+    end)
+
+    it("sends many calls at once through one HTTP/2 connection", function()
+      local found = io.popen("command -v nghttpd")
+      local program = found:read("*l")
+      found:close()
+      if not program then return pending("nghttpd (of nghttp2-server) is not installed") end
+      local other = helper.start() -- for a port that is free
+      local port = other.port
+      other:stop()
+      serve(program .. " -v -a 127.0.0.1 " .. port .. " KEY CERT")
+      wait_for("listen 127")
+      local car = car_of(port)
+      local list = {}
+      for i = 1, 50 do list[i] = car end
+      local statuses, errors = async.map(list, car.status)
+      assert.same({}, errors)
+      assert.equal(50, #statuses)
+      stop()
+      local connections, streams = {}, 0
+      for id in log():gmatch("%[id=(%d+)%][^\n]* recv [^\n]*:path: /webapi/v1/user/vehicles/") do
+        connections[id], streams = true, streams + 1
+      end
+      local first = next(connections)
+      assert.equal(50, streams, log():sub(1, 2000))
+      assert.is_nil(next(connections, first))
     end)
   end)
 

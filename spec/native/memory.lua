@@ -1,6 +1,8 @@
 -- What `make memory` does in every state: each main operation, in a protected call each, so that
--- one that fails for lack of memory does not hide the next. True if all succeeded.
+-- one that fails for lack of memory does not hide the next. Calls are still in flight when the state
+-- is closed. True if all succeeded.
 local bmwi = require("bmwi")
+local async = require("bmwi.async")
 
 local all = true
 local function try(fn, ...)
@@ -36,8 +38,14 @@ if client then
     try(car.send_poi, car, { lat = 51.5, lon = -0.12, name = "x" })
     local missing, _, code = car:image({ view = "NO_SUCH_VIEW" })
     assert(missing == nil and code ~= "json")
+    try(async.spawn, function()
+      car:status()
+    end)
   end
-  client:close()
 end
+try(async.spawn, function()
+  bmwi.sleep(60)
+end)
+try(bmwi.loop.step, bmwi.loop)
 try(bmwi.base64.encode, ("x"):rep(1000))
 return all
