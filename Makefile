@@ -219,7 +219,7 @@ LIBCURL = $(call once,LIBCURL,$(CC) -print-file-name=libcurl.so)
 valgrind:
 	$(DEPS) build test memcheck $(LUA_TAG)
 	$(AGAIN) run-test SPEC_ARGS='$(SPEC_ARGS) --exclude-tags=slow' \
-	  WRAP='env LD_PRELOAD=$(LIBCURL) valgrind -q --trace-children=no --leak-check=full \
+	  WRAP='env -u LOCPATH LD_PRELOAD=$(LIBCURL) valgrind -q --trace-children=no --leak-check=full \
 	  --errors-for-leak-kinds=definite --show-leak-kinds=definite --error-exitcode=9'
 
 coverage:
