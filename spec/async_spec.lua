@@ -791,6 +791,29 @@ describe("bmwi.async", function()
         assert.is_nil(loop:timeout())
       end)
 
+      for _, kind in ipairs({ "run", "map" }) do
+        it("cancels its nested " .. kind, function()
+          local thread, inner
+          local got = {}
+          local function nap()
+            bmwi.sleep(0.02)
+            inner = true
+          end
+          local task = async.spawn(function()
+            thread = coroutine.running()
+            if kind == "run" then async.run(nap, nap) else async.map({ 1, 2 }, nap) end
+          end, function(...) got[#got + 1] = { ... } end)
+          assert.is_true(close_coroutine(thread))
+          assert.is_true(task:done())
+          assert.same({ { false, "the coroutine was closed" } }, got)
+          loop:step()
+          assert.is_nil(loop:timeout())
+          drive_for(0.05)
+          assert.is_nil(inner)
+          assert.equal(1, #got)
+        end)
+      end
+
       it("does not disturb the others of its run", function()
         local threads, ended = {}, 0
         local holder = async.spawn(function()

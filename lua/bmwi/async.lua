@@ -203,6 +203,31 @@ function group_methods:cancel()
   end
 end
 
+local function hold(task, group)
+  enter(task, group)
+  yield(loop, group)
+end
+
+-- On Lua 5.4 a coroutine that is closed while it waits for others takes them along.
+if close then
+  function group_meta.__close(group)
+    local waiter = group.waiter
+    if waiter then
+      group:cancel()
+      if not waiter.cancelled then
+        finish(waiter, false, "the coroutine was closed")
+      end
+    end
+  end
+
+  hold = load([[
+    local hold = ...
+    return function(task, group)
+      local guard <close> = group
+      hold(task, group)
+    end]], "=bmwi.async")(hold)
+end
+
 -- Waits for all: in a task by yielding (not through pcall, for Lua 5.1), elsewhere by driving the
 -- loop. An error of the waiting itself (Ctrl-C, a hook that raised) cancels them.
 function group_methods:wait()
@@ -210,8 +235,7 @@ function group_methods:wait()
   local task = thread and tasks[thread]
   if task then
     if self.left > 0 then
-      enter(task, self)
-      yield(loop, self)
+      hold(task, self)
     end
     return
   end
