@@ -40,7 +40,7 @@ local function finish(task, ok, ...)
   task.on_end(...)
 end
 
--- Below Lua 5.3 nobody can tell beforehand that a yield will fail (across pcall, say), so a group is
+-- Below Lua 5.3 nobody can tell beforehand that a yield will fail (across pcall, say): a group is
 -- waited for once its task has yielded; if that failed, the group is given up as the task goes on.
 local function enter(task, group)
   local failed = task.entering

@@ -17,7 +17,9 @@ local async = require("bmwi.async")
 local loop = bmwi.loop
 local unpack = table.unpack or unpack -- luacheck: ignore (Lua 5.1 has the global only)
 
-local MIN_PAUSE, MAX_PAUSE = 0.001, 0.01 -- seconds between two steps of `drive`
+local now = bmwi.sys.monotonic
+local MIN_PAUSE, MAX_PAUSE = 0.001, 0.01 -- seconds that `drive` asks to sleep
+local MAX_STEPS = 0.025                  -- seconds of work in between, roughly
 
 local host = {}
 
@@ -132,10 +134,17 @@ function host.drive(sleep, fn, ...)
   end, function(...)
     results = { n = select("#", ...), ... }
   end)
+  local late = 0
   while not results do
-    host.step()
+    local start = now()
+    repeat -- where sleeps are coarse (nmap's last 25 ms for 1), steps go on for as long
+      host.step()
+    until results or loop:timeout() ~= 0 or now() - start >= late
     if not results then
-      sleep(math.max(MIN_PAUSE, math.min(MAX_PAUSE, loop:timeout() or MAX_PAUSE)))
+      local pause = math.max(MIN_PAUSE, math.min(MAX_PAUSE, loop:timeout() or MAX_PAUSE))
+      local due = now() + pause
+      sleep(pause)
+      late = math.min(now() - due, MAX_STEPS)
     end
   end
   if not results[1] then

@@ -1,6 +1,6 @@
 -- What `make memory` does in every state: each main operation, in a protected call each, so that
--- one that fails for lack of memory does not hide the next. Calls are still in flight when the state
--- is closed. True if all succeeded.
+-- one that fails for lack of memory does not hide the next. Calls are still in flight when the
+-- state is closed. True if all succeeded.
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 
