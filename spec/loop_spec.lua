@@ -423,7 +423,7 @@ describe("the loop", function()
         local due = bmwi.sys.monotonic() + seconds
         bmwi.sleep(seconds)
         early = early or bmwi.sys.monotonic() < due
-        order = order and due > latest - 0.05
+        order = order and due > latest - 0.25 -- a loaded machine may stop between the two lines
         latest = math.max(latest, due)
         return true
       end, { concurrency = 10000 })
