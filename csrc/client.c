@@ -372,8 +372,10 @@ static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failur
   if (!op->session->refreshing && !bmwi_oauth_scope_granted(asked, token->scope)) {
     bmwi_failure_set(failure, BMWI_AUTH, "");
     snprintf(failure->text, sizeof failure->text,
-             "the server granted the scope '%.80s', not the '%.80s' that was asked for",
-             token->scope, asked);
+             "not the scope '%.160s' that was asked for was granted, but another", asked);
+    lua_pushstring(L, token->scope);
+    bmwi_failure_said(L, op, failure);
+    lua_pop(L, 1);
     return false;
   }
   return true;

@@ -242,6 +242,9 @@ static pthread_once_t global_once = PTHREAD_ONCE_INIT;
 static CURLcode global_result;
 static char version[256];
 static bool has_bundle; /* libcurl knows a file of the system's authorities */
+/* Before 8.1.0 (curl issue 11101) libcurl touches freed memory when a used handle
+** gets an answer whose first header begins with a blank: each is used once then. */
+static bool handles_last;
 
 static void global_init(void) {
   global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -250,6 +253,7 @@ static void global_init(void) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
   has_bundle = info->age >= CURLVERSION_SEVENTH && info->cainfo != NULL &&
                access(info->cainfo, R_OK) == 0;
+  handles_last = info->version_num >= 0x080100;
   /* Keeps this library, and libcurl with it, in memory for good: Lua unloads C
   ** modules when a state is closed, while libcurl's resolver thread may run. */
   Dl_info self;
@@ -446,9 +450,12 @@ static void give_back(bmwi_engine *engine, bmwi_transfer *t) {
       curl_multi_remove_handle(engine->multi, t->easy);
       engine->exchanges--;
     }
-    curl_easy_reset(t->easy);
-    if (engine->idle_count < IDLE_HANDLES) engine->idle[engine->idle_count++] = t->easy;
-    else curl_easy_cleanup(t->easy);
+    if (handles_last && engine->idle_count < IDLE_HANDLES) {
+      curl_easy_reset(t->easy);
+      engine->idle[engine->idle_count++] = t->easy;
+    } else {
+      curl_easy_cleanup(t->easy);
+    }
     t->easy = NULL;
   }
   wipe_headers(t);

@@ -159,21 +159,26 @@ static bool push_description(lua_State *L) {
   return true;
 }
 
+void bmwi_failure_said(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
+  size_t len;
+  const char *whole = lua_tolstring(L, -1, &len);
+  char *text = lua_newuserdata(L, len + 1); /* redacted before it is cut to size */
+  memcpy(text, whole, len + 1);
+  tame(text);
+  redact_account(op->account, text);
+  redact_answer(op, text);
+  snprintf(failure->description, sizeof failure->description, "%s", text);
+  bmwi_wipe(text, len);
+  lua_pop(L, 1);
+}
+
 void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
   const bmwi_buffer *body = &op->transfer.body;
   int top = lua_gettop(L);
   if (failure->status == 0 || body->len == 0 || body->len > MAX_ERROR_BODY) return;
   if (!bmwi_json_decode(L, body->data, body->len)) return;
   if (push_description(L)) {
-    size_t len;
-    const char *whole = lua_tolstring(L, -1, &len);
-    char *text = lua_newuserdata(L, len + 1); /* redacted before it is cut to size */
-    memcpy(text, whole, len + 1);
-    tame(text);
-    redact_account(op->account, text);
-    redact_answer(op, text);
-    snprintf(failure->description, sizeof failure->description, "%s", text);
-    bmwi_wipe(text, len);
+    bmwi_failure_said(L, op, failure);
     find_api_code(failure->description, failure->api_code, sizeof failure->api_code);
   }
   lua_settop(L, top);

@@ -17,7 +17,13 @@
 #define MAX_MEMBERS 200  /* of one object that is sent */
 
 /* Their addresses name registry slots. */
-static const char decode_key, encode_key, locale_key;
+static const char decode_key, encode_key, numerals_key;
+
+/* The locale that lua-cjson was loaded under: it keeps to that decimal point. */
+typedef struct numerals {
+  locale_t loaded;
+  char point;
+} numerals;
 
 /* Members that are arrays even when empty: Lua cannot tell {} from []. */
 static const char *const array_members[] = {"weekdays", "phoneNumbers", NULL};
@@ -34,6 +40,30 @@ static void setting(lua_State *L, const char *name, int value, bool boolean) {
   }
 }
 
+static char decimal_point(void) {
+  char text[8];
+  snprintf(text, sizeof text, "%.1f", 0.5);
+  return text[1];
+}
+
+static int numerals_gc(lua_State *L) {
+  numerals *kept = lua_touserdata(L, 1);
+  if (kept->loaded != (locale_t)0) freelocale(kept->loaded);
+  return 0;
+}
+
+static void keep_numerals(lua_State *L) {
+  numerals *kept = lua_newuserdata(L, sizeof *kept);
+  kept->loaded = (locale_t)0;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, numerals_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  kept->loaded = duplocale(uselocale((locale_t)0));
+  kept->point = decimal_point();
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &numerals_key);
+}
+
 void bmwi_json_open(lua_State *L) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "cjson");
@@ -48,8 +78,7 @@ void bmwi_json_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &decode_key);
   lua_getfield(L, -1, "encode");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &encode_key);
-  lua_pushstring(L, setlocale(LC_NUMERIC, NULL));
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &locale_key);
+  keep_numerals(L);
   lua_pop(L, 2);
 }
 
@@ -117,17 +146,12 @@ static int decode(lua_State *L, const char *data, size_t len) {
   return lua_pcall(L, 1, 1, 0);
 }
 
-/* lua-cjson keeps to the decimal point it was loaded under. Once the host has
-** changed its locale, it takes no number with a fraction any more. */
-static int decode_as_loaded(lua_State *L, const char *data, size_t len) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &locale_key);
-  locale_t loaded = newlocale(LC_NUMERIC_MASK, lua_tostring(L, -1), (locale_t)0);
-  lua_pop(L, 1);
-  if (loaded == (locale_t)0) return decode(L, data, len);
-  locale_t before = uselocale(loaded);
+/* Once the host has changed its locale, lua-cjson takes no number with a fraction
+** any more. */
+static int decode_as_loaded(lua_State *L, const numerals *kept, const char *data, size_t len) {
+  locale_t now = uselocale(kept->loaded);
   int status = decode(L, data, len);
-  uselocale(before);
-  freelocale(loaded);
+  uselocale(now);
   return status;
 }
 
@@ -139,8 +163,11 @@ bool bmwi_json_decode(lua_State *L, const char *data, size_t len) {
   }
   int status = decode(L, data, len);
   if (status != 0 && status != LUA_ERRMEM) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &numerals_key);
+    const numerals *kept = lua_touserdata(L, -1);
     lua_settop(L, top);
-    status = decode_as_loaded(L, data, len);
+    if (kept->loaded != (locale_t)0 && kept->point != decimal_point())
+      status = decode_as_loaded(L, kept, data, len);
   }
   if (status == LUA_ERRMEM) lua_error(L);
   if (status != 0 || (lua_istable(L, -1) && !even_out(L))) {

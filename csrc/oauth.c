@@ -26,6 +26,7 @@ static double margin(double life) {
 
 void bmwi_token_lives(bmwi_token *token, double expires_in, double wall, double mono) {
   if (!(expires_in < LONGEST_LIFE)) expires_in = LONGEST_LIFE;
+  if (expires_in < -LONGEST_LIFE) expires_in = -LONGEST_LIFE;
   token->expires = true;
   token->expires_wall = wall + expires_in;
   token->expires_mono = mono + expires_in - margin(expires_in);

@@ -306,6 +306,9 @@ describe("a token", function()
         assert.equal("abc", client:token().access_token)
       end
       assert.equal(4, #sim:log())
+      local seconds = life(',"expires_in":-1e300')
+      assert.is_true(seconds < 0)
+      assert.is_true(seconds > -1e10)
     end)
   end)
 
