@@ -1,14 +1,17 @@
 /*
 ** Fuzzing: bytes from outside through everything that reads them. One program
-** for each target, built with -DTARGET=<name> by `make fuzz`, which gives each
-** a minute; without a fuzzer's main it replays files (-DREPLAY), for CI.
+** for each target, built with -DTARGET=TARGET_<name> by `make fuzz`, which gives each
+** a minute; without a fuzzer's main it replays files (-DREPLAY), for CI. What
+** the targets do in Lua is in fuzz.lua.
 **
 ** base64  decode, then encode again
-** answer  an answer's body as each endpoint gets it (the first byte chooses the
-**         endpoint and the status), through the JSON bridge into Lua
-** token   the body of a token answer or of a refused log-in
-** text    dates and navigation curves, in Lua
-** http    a whole HTTP answer, through libcurl and a real socket
+** answer  an answer through the JSON bridge into Lua and all that reads it there;
+**         the first byte chooses the endpoint ('a' is the first), the second the
+**         status ('0' is 200)
+** token   the answer to a log-in ('0') or to a renewal ('1'), then as above
+** text    dates, numbers and navigation curves, in Lua
+** http    whole HTTP answers, through libcurl and a real socket: one after the
+**         other, parted by "=====" and a line feed, the last one again and again
 */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,51 +36,13 @@ static void fail(const char *what) {
   abort();
 }
 
-/* One Lua state for the whole run, with a client that is logged in at `url`. */
-static lua_State *state(const char *url) {
-  static lua_State *L;
-  if (L != NULL) return L;
-  L = luaL_newstate();
-  luaL_openlibs(L);
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "preload");
-  lua_pushcfunction(L, luaopen_bmwi);
-  lua_setfield(L, -2, "bmwi");
-  lua_pushstring(L, url);
-  lua_setglobal(L, "url");
-  if (luaL_dostring(L,
-        "bmwi = require 'bmwi'\n"
-        "time, navigation = require 'bmwi.time', require 'bmwi.navigation'\n"
-        "client = bmwi.new{base_url = url, username = 'u', password = 'PASSWORD',\n"
-        "  api_key = 'k', api_secret = 's', retries = 0, timeout = 2,\n"
-        "  max_response_bytes = 100000, token = {access_token = 'ACCESS'}}\n"
-        "car = client:vehicle('WAB1C23456V123456')\n"
-        "function judge(result, message, code, info)\n"
-        "  if result == nil then\n"
-        "    assert(type(message) == 'string' and type(code) == 'string', 'a failure is incomplete')\n"
-        "    if info then assert(not message:find('ACCESS', 1, true), 'a secret in a message') end\n"
-        "  end\n"
-        "end\n"
-        "function text(s)\n"
-        "  judge(time.parse(s)) judge(time.local_clock(s)) judge(navigation.curve(s))\n"
-        "end") != 0)
-    fail(lua_tostring(L, -1));
-  lua_settop(L, 0);
-  return L;
-}
+#define TARGET_base64 1
+#define TARGET_answer 2
+#define TARGET_token 3
+#define TARGET_text 4
+#define TARGET_http 5
 
-static void call(lua_State *L, int arguments) {
-  if (lua_pcall(L, arguments, 0, 0) != 0) fail(lua_tostring(L, -1));
-  lua_settop(L, 0);
-}
-
-#define base64 1
-#define answer 2
-#define token 3
-#define text 4
-#define http 5
-
-#if TARGET == base64
+#if TARGET == TARGET_base64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   unsigned char *bytes = malloc(BMWI_BASE64_DECODED(size) + 1);
@@ -93,72 +58,172 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-#elif TARGET == answer || TARGET == token
+#else
+
+#if !defined(REPLAY)
+/* What libFuzzer cannot see of itself: which lines of Lua were run. */
+__attribute__((section("__libfuzzer_extra_counters"))) static uint8_t lines[1 << 15];
+
+static void on_line(lua_State *L, lua_Debug *where) {
+  lua_getinfo(L, "S", where);
+  size_t line = (size_t)where->source * 31 + (size_t)where->currentline;
+  lines[line % sizeof lines]++;
+}
+#endif
+
+/* One Lua state for the whole run; pushes one of the functions of fuzz.lua. */
+static lua_State *state(const char *url, const char *name) {
+  static lua_State *L;
+  if (L == NULL) {
+    L = luaL_newstate();
+    luaL_openlibs(L);
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "preload");
+    lua_pushcfunction(L, luaopen_bmwi);
+    lua_setfield(L, -2, "bmwi");
+    lua_settop(L, 0);
+    if (luaL_loadfile(L, "spec/fuzz/fuzz.lua") != 0) fail(lua_tostring(L, -1));
+    lua_pushstring(L, url);
+    if (lua_pcall(L, 1, 1, 0) != 0) fail(lua_tostring(L, -1));
+#if !defined(REPLAY)
+    lua_sethook(L, on_line, LUA_MASKLINE, 0);
+#endif
+  }
+  lua_settop(L, 1);
+  lua_getfield(L, 1, name);
+  return L;
+}
+
+static void call(lua_State *L, int arguments) {
+  if (lua_pcall(L, arguments, 0, 0) != 0) fail(lua_tostring(L, -1));
+}
+
+#if TARGET == TARGET_answer || TARGET == TARGET_token
+
+#define SERVER "http://127.0.0.1:9" /* never asked: the answer is put in */
+
+static const long statuses[] = {200, 204, 400, 401, 403, 404, 408, 410, 429, 500, 502, 503};
+
+static void put_in(bmwi_op *op, const uint8_t *data, size_t size) {
+  bmwi_buffer_clear(&op->transfer.body);
+  bmwi_buffer_add(&op->transfer.body, data + 2, size - 2);
+  op->transfer.status = statuses[data[1] % (sizeof statuses / sizeof statuses[0])];
+  op->transfer.result = CURLE_OK;
+}
 
 /* (operation) -> what the caller of the method would get */
 static int deliver(lua_State *L) { return bmwi_client_deliver(L, lua_touserdata(L, 1)); }
+
+/* Pushes the results that an operation would have for its caller. */
+static void push_results(lua_State *L, bmwi_op *op) {
+  lua_pushcfunction(L, deliver);
+  lua_pushlightuserdata(L, op);
+  if (lua_pcall(L, 1, LUA_MULTRET, 0) != 0) fail(lua_tostring(L, -1));
+}
+
+static bmwi_client *client_of(lua_State *L, int index) {
+  lua_getfield(L, 1, "client");
+  lua_insert(L, index);
+  return bmwi_client_check(L, index);
+}
+
+#if TARGET == TARGET_answer
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  lua_State *L = state(SERVER, "answer");
+  if (size < 2) return 0;
+  bmwi_client *client = client_of(L, 2);
+  bmwi_endpoint_id id = (bmwi_endpoint_id)((data[0] + 1) % (BMWI_POST + 1));
+  bmwi_op *op = bmwi_client_op(L, client, id, "WAB1C23456V123456");
+  lua_insert(L, 3);
+  put_in(op, data, size);
+  bmwi_op_explain(op, &op->failure);
+  op->state = BMWI_FINISHED;
+  lua_pushstring(L, op->endpoint->name);
+  push_results(L, op);
+  call(L, lua_gettop(L) - 4);
+  bmwi_op_release(op);
+  return 0;
+}
+
+#else
 
 static int read_token(lua_State *L) {
   bmwi_client_token(L, lua_touserdata(L, 1), 2);
   return 0;
 }
 
-static const long statuses[] = {200, 200, 200, 204, 400, 401, 403, 404, 410, 429, 500, 503};
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  lua_State *L = state("http://127.0.0.1:9");
-  if (size == 0) return 0;
-  long status = statuses[(data[0] >> 4) % (sizeof statuses / sizeof statuses[0])];
-  lua_getglobal(L, "client");
-  bmwi_client *client = bmwi_client_check(L, 1);
+  lua_State *L = state(SERVER, "token");
+  if (size < 2) return 0;
+  bmwi_client *client = client_of(L, 2);
   bmwi_account *account = (bmwi_account *)client;
-#if TARGET == token
-  bmwi_op *op = &account->sessions[0].request;
-  bmwi_buffer_clear(&op->transfer.body);
-#else
-  bmwi_op *op = bmwi_client_op(L, client, (bmwi_endpoint_id)((data[0] & 15) % (BMWI_POST + 1)),
-                               "WAB1C23456V123456");
-#endif
-  bmwi_buffer_add(&op->transfer.body, data + 1, size - 1);
-  op->transfer.status = status;
-  op->transfer.result = CURLE_OK;
-#if TARGET == token
-  op->session->refreshing = (data[0] & 1) != 0;
-  bmwi_drop(&account->password); /* no new request after a refused refresh */
+  bmwi_session *session = &account->sessions[0];
+  bmwi_op *op = &session->request;
+  bmwi_token_clear(&session->token);
+  session->token.access = bmwi_copy("ACCESS");
+  session->token.refresh = bmwi_copy("REFRESH");
+  session->refreshing = (data[0] & 1) != 0;
+  session->refusal.code = BMWI_OK;
+  /* Somebody waits for it. */
+  bmwi_op *login = bmwi_loop_op(L, BMWI_LOGIN);
+  lua_insert(L, 3);
+  bmwi_op_join(login, account, session, NULL);
+  login->state = BMWI_WAITING;
+  session->waiting = login;
+  put_in(op, data, size);
+  op->state = BMWI_RUNNING;
   lua_pushcfunction(L, read_token);
   lua_pushlightuserdata(L, op);
-  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
   call(L, 2);
-#else
-  if (!bmwi_op_explain(op, &op->failure)) op->state = BMWI_FINISHED;
-  lua_getglobal(L, "judge");
-  lua_pushcfunction(L, deliver);
-  lua_pushlightuserdata(L, op);
-  if (lua_pcall(L, 1, LUA_MULTRET, 0) != 0) fail(lua_tostring(L, -1));
-  call(L, lua_gettop(L) - 3);
-  bmwi_op_release(op);
-#endif
-  lua_gc(L, LUA_GCSTEP, 100);
+  bmwi_session_settle(session);
+  if (session->waiting == NULL) {
+    push_results(L, login);
+    call(L, lua_gettop(L) - 4);
+  } else if (op->state != BMWI_RUNNING || (data[0] & 1) == 0 || session->refreshing) {
+    fail("somebody waits for a log-in that nobody sent");
+  }
+  bmwi_op_release(login);
+  bmwi_engine_stop(op->engine, &op->transfer); /* the password after a refused renewal */
+  op->state = BMWI_NEW;
   return 0;
 }
 
-#elif TARGET == text
+#endif
+
+#elif TARGET == TARGET_text
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  lua_State *L = state("http://127.0.0.1:9");
-  lua_getglobal(L, "text");
+  lua_State *L = state("http://127.0.0.1:9", "text");
   lua_pushlstring(L, (const char *)data, size);
   call(L, 1);
   return 0;
 }
 
-#elif TARGET == http
+#elif TARGET == TARGET_http
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint8_t reply[1 << 16];
-static size_t reply_size;
+static size_t reply_size, reply_at;
 
-/* Reads a request and answers with the bytes of the round, whatever they are. */
+/* Copies the next answer; the last one stays. */
+static size_t next_answer(uint8_t *copy) {
+  static const char mark[] = "=====\n";
+  const size_t len = sizeof mark - 1;
+  pthread_mutex_lock(&lock);
+  const uint8_t *start = reply + reply_at, *end = start;
+  const uint8_t *last = reply + reply_size;
+  while ((size_t)(last - end) >= len && memcmp(end, mark, len) != 0) end++;
+  bool parted = (size_t)(last - end) >= len;
+  if (parted) reply_at = (size_t)(end - reply) + len;
+  else end = last;
+  memcpy(copy, start, (size_t)(end - start));
+  pthread_mutex_unlock(&lock);
+  return (size_t)(end - start);
+}
+
+/* Reads a request and answers with bytes of the round, whatever they are. */
 static void *serve(void *user) {
   int listener = *(int *)user;
   for (;;) {
@@ -166,18 +231,12 @@ static void *serve(void *user) {
     char request[4096];
     int s = accept(listener, NULL, NULL);
     if (s < 0) continue;
-    pthread_mutex_lock(&lock);
-    size_t size = reply_size;
-    memcpy(mine, reply, size);
-    pthread_mutex_unlock(&lock);
     if (recv(s, request, sizeof request, 0) > 0)
-      for (size_t at = 0; at < size;) {
+      for (size_t at = 0, size = next_answer(mine); at < size;) {
         ssize_t n = send(s, mine + at, size - at, MSG_NOSIGNAL);
         if (n <= 0) break;
         at += (size_t)n;
       }
-    shutdown(s, SHUT_WR);
-    while (recv(s, request, sizeof request, 0) > 0) continue;
     close(s);
   }
   return NULL;
@@ -190,6 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   pthread_mutex_lock(&lock);
   memcpy(reply, data, size);
   reply_size = size;
+  reply_at = 0;
   pthread_mutex_unlock(&lock);
   if (listener < 0) {
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -203,18 +263,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       fail("no server");
     snprintf(url, sizeof url, "http://127.0.0.1:%d", ntohs(address.sin_port));
   }
-  lua_State *L = state(url);
-  /* A fresh client each time: the answers to a log-in are drawn too. */
-  if (luaL_dostring(L, "local c = bmwi.new{base_url = url, username = 'u', password = 'PASSWORD',\n"
-                       "  api_key = 'k', api_secret = 's', retries = 0, timeout = 2,\n"
-                       "  max_response_bytes = 100000}\n"
-                       "judge(c:vehicles())\n"
-                       "judge(client:vehicle('WAB1C23456V123456'):status())\n"
-                       "c:close()") != 0)
-    fail(lua_tostring(L, -1));
-  lua_settop(L, 0);
+  lua_State *L = state(url, "http");
+  lua_pushstring(L, url);
+  call(L, 1);
   return 0;
 }
+
+#endif
 
 #endif
 

@@ -1,0 +1,144 @@
+-- What the fuzz targets do in Lua: judges results, and puts answers through all that reads them.
+-- Gets the server's address; returns the client and one function for each target.
+local bmwi = require("bmwi")
+local cjson = require("cjson").new()
+local geo = require("bmwi.geo")
+local json = require("bmwi.cli.json")
+local navigation = require("bmwi.navigation")
+local render = require("bmwi.cli.render")
+local time = require("bmwi.time")
+local units = require("bmwi.units")
+local views = require("bmwi.cli.views")
+
+local VIN = "WAB1C23456V123456"
+-- Those that every client has come first; then what only one with a token knows, of which a refused
+-- refresh token is forgotten.
+local SECRETS = { "PASSWORD", "APIKEYTEXT", "APISECRET", "ACCESS", "REFRESH" }
+
+local function options(url, token)
+  return {
+    base_url = url, token = token, username = "user", password = SECRETS[1], api_key = SECRETS[2],
+    api_secret = SECRETS[3], retries = 0, timeout = 2, max_response_bytes = 100000,
+  }
+end
+
+local TOKEN = { access_token = SECRETS[4], refresh_token = SECRETS[5] }
+local client = bmwi.new(options((...), TOKEN))
+local fuzz = { client = client }
+local known = #SECRETS
+
+local function clean(text)
+  for i = 1, known do
+    assert(not text:find(SECRETS[i], 1, true), "a secret is told")
+  end
+  assert(not text:find("%c"), "a control character is told")
+end
+
+-- What every method promises. From the network: no secret and no control character either.
+local function judge(result, message, code, info)
+  if result ~= nil then return end
+  assert(type(message) == "string" and type(code) == "string", "a failure is incomplete")
+  if info then
+    clean(message)
+    clean(info.description or "")
+    assert(type(info.retryable) == "boolean", "a failure is incomplete")
+  end
+end
+
+local function drawn(answer)
+  judge(geo.kml(answer))
+  judge(geo.svg(answer, { title = "\0<&" }))
+  local text, message, code = geo.geojson(answer)
+  judge(text, message, code)
+  assert(text == nil or cjson.decode(text).type == "FeatureCollection", "not GeoJSON")
+end
+
+local function cells(rows)
+  for _, row in ipairs(rows) do
+    for i = 1, 2 do assert(type(row[i]) == "string", "a cell is no text") end
+  end
+end
+
+-- By the name of the endpoint: what the command line and the helpers do with its answer.
+local uses = {
+  vehicles = function(list)
+    cells(views.vehicles(list))
+    for _, car in ipairs(render.tables(list)) do cells(views.abilities(car)) end
+  end,
+  status = function(answer)
+    for _, system in ipairs({ "metric", "imperial", "us" }) do
+      cells(render.status(answer, system))
+    end
+    drawn(answer)
+  end,
+  last_trip = function(answer) cells(render.last_trip(answer, "us")) end,
+  all_trips = function(answer)
+    cells(render.all_trips(answer, "imperial"))
+    cells(render.compared(answer, "metric"))
+  end,
+  charging_profile = function(answer)
+    cells(views.profile(answer))
+    assert(#views.changes(answer, answer) == 0, "a profile differs from itself")
+  end,
+  destinations = function(list)
+    cells(views.destinations(list))
+    drawn(list)
+  end,
+  range_map = function(map)
+    cells(views.range_map(map, "us"))
+    drawn(map)
+    if type(map.polyline) == "table" then judge(geo.area_km2(map.polyline)) end
+  end,
+  navigation = function(answer)
+    navigation.decode(answer)
+    navigation.decode(answer, 47)
+    judge(navigation.health(answer, 33.2))
+    cells(render.soc(answer, 47))
+  end,
+}
+
+--- Target `answer`: the results of a method.
+function fuzz.answer(name, answer, ...)
+  judge(answer, ...)
+  if type(answer) ~= "table" then return end
+  cjson.decode(json.encode(answer))
+  units.imperial(answer, "us")
+  if uses[name] then uses[name](answer) end
+end
+
+--- Target `token`: the results of a log-in.
+function fuzz.token(...)
+  judge(...)
+  local token = client:token()
+  assert(not token.expires_at or token.expires_at == math.floor(token.expires_at), "no second")
+end
+
+--- Target `text`: dates, numbers and curves.
+function fuzz.text(text)
+  judge(time.parse(text))
+  judge(time.local_clock(text))
+  judge(time.is_never(text))
+  judge(navigation.curve(text))
+  render.moment(text, 1e9)
+  render.words(text)
+  local number = units.number(text)
+  assert(number == nil or number - number == 0, "not a finite number")
+  assert(cjson.decode(json.encode({ text })), "not JSON")
+  local bytes, message, code = bmwi.base64.decode(text)
+  judge(bytes, message, code)
+end
+
+--- Target `http`: a log-in and a call; every answer is the same bytes.
+function fuzz.http(url)
+  known = 3
+  local fresh = bmwi.new(options(url))
+  judge(fresh:vehicles())
+  fresh:close()
+  known = 4
+  local car = bmwi.new(options(url, TOKEN)):vehicle(VIN)
+  judge(car:status())
+  judge(car:image())
+  judge(car:lock_doors())
+end
+
+return fuzz
