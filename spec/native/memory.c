@@ -1,9 +1,11 @@
 /*
 ** Fails every allocation in turn: Lua's, bmwi's own and libcurl's. The script
-** given as the first argument is run in a fresh state each time; the first
-** allocation fails, then the second, until a run needs none that fails. Every
-** run must end with a result or an error, and give back all memory. For
-** `make memory`.
+** given as the first argument is run for each of its operations, in a fresh
+** state each time; the first allocation fails, then the second, until a run
+** needs none that fails. Every run must end with a result or an error, and give
+** back all memory. For `make memory`.
+**
+** usage: memory SCRIPT ADDRESS OPERATION...
 **
 ** bmwi's own calls of malloc, calloc and realloc come here by the linker's
 ** --wrap; the program holds bmwi's objects instead of loading bmwi.so.
@@ -89,25 +91,25 @@ static void *lua_memory(void *user, void *p, size_t before, size_t size) {
 }
 
 static int prepare(lua_State *L) {
-  char **argv = lua_touserdata(L, 1);
+  const char **argv = lua_touserdata(L, 1);
   luaL_openlibs(L);
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "preload");
   lua_pushcfunction(L, luaopen_bmwi);
   lua_setfield(L, -2, "bmwi");
   lua_newtable(L);
-  for (int i = 2; argv[i] != NULL; i++) {
+  for (int i = 1; argv[i] != NULL; i++) {
     lua_pushstring(L, argv[i]);
-    lua_rawseti(L, -2, i - 1);
+    lua_rawseti(L, -2, i);
   }
   lua_setglobal(L, "arg");
   lua_settop(L, 0);
-  if (luaL_loadfile(L, argv[1]) != 0) return lua_error(L);
+  if (luaL_loadfile(L, argv[0]) != 0) return lua_error(L);
   return 1;
 }
 
-/* Runs the script once; true if it succeeded without an allocation failing. */
-static bool run(char **argv, int which, long granted) {
+/* Runs the script {path, address, operation} once; true if it succeeded without an allocation failing. */
+static bool run(const char **argv, int which, long granted) {
   lua_State *L = lua_newstate(lua_memory, NULL);
   lua_pushcfunction(L, prepare);
   lua_pushlightuserdata(L, argv);
@@ -127,24 +129,34 @@ static bool run(char **argv, int which, long granted) {
   return good && all;
 }
 
+/* Fails each allocation of one kind; false if not all memory came back. */
+static bool fail_each(const char **argv, int which) {
+  long before[ALLOCATORS], runs = 0;
+  bool good = true;
+  for (int i = 0; i < ALLOCATORS; i++) before[i] = allocator[i].live;
+  while (!run(argv, which, runs)) runs++;
+  for (int i = 0; i < ALLOCATORS; i++) {
+    if (allocator[i].live == before[i]) continue;
+    printf("%ld blocks of %s not given back\n", allocator[i].live - before[i], names[i]);
+    good = false;
+  }
+  printf("%s: %s: %ld allocations failed in turn\n", argv[2], names[which], runs);
+  return good;
+}
+
 int main(int argc, char **argv) {
-  if (argc < 2) return 2;
+  int passed = 0, failed = 0;
+  if (argc < 4) return 2;
   for (int i = 0; i < ALLOCATORS; i++) allocator[i].granted = -1;
   curl_global_init_mem(CURL_GLOBAL_DEFAULT, curl_make, curl_drop, curl_change, curl_copy,
                        curl_zeroed);
-  run(argv, LUA, 1000000000); /* what is made once and kept */
-  int failed = 0;
-  for (int which = 0; which < ALLOCATORS; which++) {
-    long before[ALLOCATORS], runs = 0;
-    for (int i = 0; i < ALLOCATORS; i++) before[i] = allocator[i].live;
-    while (!run(argv, which, runs)) runs++;
-    for (int i = 0; i < ALLOCATORS; i++) {
-      if (allocator[i].live == before[i]) continue;
-      printf("%ld blocks of %s not given back\n", allocator[i].live - before[i], names[i]);
-      failed++;
-    }
-    printf("%s: %ld allocations failed in turn\n", names[which], runs);
+  for (int operation = 3; operation < argc; operation++) {
+    const char *script[] = {argv[1], argv[2], argv[operation], NULL};
+    run(script, LUA, 1000000000); /* what is made once and kept */
+    for (int which = 0; which < ALLOCATORS; which++)
+      if (fail_each(script, which)) passed++;
+      else failed++;
   }
-  printf("%d passed, %d failed\n", ALLOCATORS - (failed > 0), failed);
+  printf("%d passed, %d failed\n", passed, failed);
   return failed != 0;
 }

@@ -1,10 +1,11 @@
--- What `make memory` does in every state: each main operation, in a protected call each, so that
--- one that fails for lack of memory does not hide the next. Calls are still in flight when the
--- state is closed. True if all succeeded.
+-- What `make memory` does in every state: one of the main operations below, each call protected, so
+-- that one that fails for lack of memory does not hide the next. True if all succeeded.
+-- arg: the simulator's address, the operation's name.
 local bmwi = require("bmwi")
-local async = require("bmwi.async")
 
+local STORE = "build/memory-token.json"
 local all = true
+
 local function try(fn, ...)
   local ok, result, message = pcall(fn, ...)
   if not ok or result == nil then
@@ -17,35 +18,175 @@ local function try(fn, ...)
   return result
 end
 
-local client = try(bmwi.new, {
-  base_url = arg[1], timeout = 2, username = "whatever@example.com", password = "p4ssw0rd",
-  api_key = "key", api_secret = "secret", retries = 0, on_token = function() end,
-  log = function() end,
-})
-if client then
-  try(client.vehicles, client)
-  local car = try(client.vehicle, client, "WAB1C23456V123456")
+local function new(more)
+  local options = {
+    base_url = arg[1], timeout = 2, username = "whatever@example.com", password = "p4ssw0rd",
+    api_key = "key", api_secret = "secret", retries = 0,
+  }
+  for name, value in pairs(more or {}) do
+    options[name] = value
+  end
+  return try(bmwi.new, options)
+end
+
+-- The function gets a client and its car, where there was memory for them.
+local function with_car(more, fn)
+  local client = new(more)
+  local car = client and try(client.vehicle, client, "WAB1C23456V123456")
   if car then
+    fn(car, client)
+  end
+  if client then
+    client:close()
+  end
+end
+
+local operations = {}
+
+operations["log-in"] = function()
+  local client = new({ on_token = function() end, log = function() end, position =
+    { lat = 51.5, lon = -0.12 } })
+  if client then
+    try(client.login, client)
+    try(client.token, client)
+    client:close()
+  end
+end
+
+operations.refresh = function()
+  local client = new()
+  local token = client and try(client.login, client) and try(client.token, client)
+  if token then
+    token.expires_at = 1
+    local again = new({ token = token })
+    if again then
+      try(again.vehicles, again)
+      again:close()
+    end
+  end
+  if client then
+    client:close()
+  end
+end
+
+operations.reading = function()
+  with_car({ log = function() end }, function(car, client)
+    try(client.vehicles, client)
     local status = try(car.status, car)
     assert(status == nil or status.mileage == 1234)
-    try(car.range_map, car)
+    local others = { "last_trip", "all_trips", "destinations", "range_map", "navigation" }
+    for _, name in ipairs(others) do
+      try(car[name], car)
+    end
+    local missing, _, code = car:image({ view = "NO_SUCH_VIEW" })
+    assert(missing == nil and code ~= "json")
+  end)
+end
+
+operations["command and wait"] = function()
+  local wait = try(require, "bmwi.wait")
+  with_car(nil, function(car)
+    local execution = try(car.unlock_doors, car, { secret = "Rex" })
+    if execution and wait then
+      try(wait.for_execution, car, execution, { interval = 0.001, timeout = 2 })
+    end
+  end)
+end
+
+operations["charging profile"] = function()
+  with_car(nil, function(car)
     local profile = try(car.charging_profile, car)
     if profile then
       try(car.set_charging_profile, car, profile)
     end
-    try(car.lock_doors, car)
-    try(car.execution, car, "DOOR_LOCK")
-    try(car.send_poi, car, { lat = 51.5, lon = -0.12, name = "x" })
-    local missing, _, code = car:image({ view = "NO_SUCH_VIEW" })
-    assert(missing == nil and code ~= "json")
+  end)
+end
+
+operations["send_poi"] = function()
+  with_car(nil, function(car)
+    try(car.send_poi, car, { lat = 51.5, lon = -0.12, name = "x", phoneNumbers = { "1" } })
+  end)
+end
+
+operations.image = function()
+  with_car(nil, function(car)
+    local image = try(car.image, car, { view = "FRONT", width = 20, height = 10 })
+    assert(image == nil or image:sub(2, 4) == "PNG")
+  end)
+end
+
+operations.base64 = function()
+  local text = try(bmwi.base64.encode, ("x"):rep(1000))
+  local bytes = text and try(bmwi.base64.decode, text)
+  assert(bytes == nil or bytes == ("x"):rep(1000))
+end
+
+operations["async.map"] = function()
+  local async = try(require, "bmwi.async")
+  with_car(nil, function(car)
+    local ended = async and try(function()
+      local results, errors = async.map({ 1, 2, 3 }, function()
+        return car:last_trip()
+      end, { concurrency = 2 })
+      return { results = results, errors = errors }
+    end)
+    for i = 1, ended and 3 or 0 do
+      assert(ended.results[i] or ended.errors[i], "neither a result nor an error")
+      all = all and ended.results[i] ~= nil
+    end
+  end)
+end
+
+operations.store = function()
+  local store = try(require, "bmwi.store")
+  local file = store and try(store.new, STORE)
+  if not file then return end
+  local client = new({ store = file })
+  if client then
+    try(client.login, client)
+    client:close()
+  end
+  try(file.load, file)
+  try(file.clear, file)
+end
+
+operations["close in flight"] = function()
+  local async = try(require, "bmwi.async")
+  with_car(nil, function(car, client)
+    local left = 0
+    local function call()
+      local result, message, code = car:status()
+      assert(result == nil and message and code == "closed")
+    end
+    for _ = 1, async and 3 or 0 do
+      local task = try(async.spawn, call, function(ok)
+        left = left - 1
+        all = all and ok
+      end)
+      left = task and left + 1 or left
+    end
+    client:close()
+    for _ = 1, 100 do
+      if left > 0 then try(bmwi.loop.step, bmwi.loop, 0.01) end
+    end
+  end)
+end
+
+operations["state closed in flight"] = function()
+  local async = try(require, "bmwi.async")
+  local client = new()
+  local car = client and try(client.vehicle, client, "WAB1C23456V123456")
+  if not (async and car) then return end
+  for _ = 1, 2 do
     try(async.spawn, function()
       car:status()
     end)
   end
+  try(async.spawn, function()
+    bmwi.sleep(60)
+  end)
+  try(bmwi.loop.step, bmwi.loop)
 end
-try(async.spawn, function()
-  bmwi.sleep(60)
-end)
-try(bmwi.loop.step, bmwi.loop)
-try(bmwi.base64.encode, ("x"):rep(1000))
+
+operations[arg[2]]()
 return all

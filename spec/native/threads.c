@@ -41,6 +41,6 @@ int main(int argc, char **argv) {
     pthread_join(threads[i], &failed);
     failures += failed != NULL;
   }
-  printf("%d states, %d failed\n", started, failures + count - started);
+  printf("%d passed, %d failed\n", started - failures, failures + count - started);
   return failures == 0 && started == count ? 0 : 1;
 }
