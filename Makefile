@@ -78,16 +78,17 @@ SIM_OBJ := $(SIM_SRC:csrc/sim/%.c=$(SIM_BUILD)/%.o)
 # Says in a word what is done; V=1 shows the command instead.
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
-.PHONY: all help deps sim demo test test-all hosts lint asan tsan memory valgrind coverage install \
-  uninstall clean run-demo build-test run-test run-tsan run-memory run-coverage run-lint \
-  check-flags
+.PHONY: all help deps sim demo test test-all hosts lint asan tsan memory valgrind gc fuzz \
+  fuzz-corpus coverage install uninstall clean run-demo build-test run-test run-tsan run-memory \
+  run-coverage run-lint run-fuzz run-gc check-flags
 .DELETE_ON_ERROR:
 
 all: $(MODULE) $(SIM)
 
 help:
-	@echo 'make all | deps | sim | demo | test | test-all | hosts | lint | asan | tsan | memory'
-	@echo '     valgrind | coverage | install | uninstall | clean    (the head of Makefile names the variables)'
+	@echo 'make all | deps | sim | demo | test | test-all | hosts | lint | asan | tsan | memory | gc'
+	@echo '     valgrind | fuzz | fuzz-corpus | coverage | install | uninstall | clean'
+	@echo '(the head of Makefile names the variables)'
 
 sim: $(SIM)
 
@@ -203,15 +204,18 @@ run-tsan: $(MODULE) $(CERTS)/complete
 	@$(RUN_ENV) TSAN_OPTIONS=halt_on_error=1 .ci/with-sim https \
 	  $(BUILD)/threads spec/native/threads.lua 16 URL $(CERTS)/ca.pem
 
-# Every allocation fails once, in a program that holds the module's objects.
+# Every allocation fails once, under the sanitizers, in a program that holds the module's objects.
 memory:
 	$(DEPS) build $(LUA_TAG)
-	$(AGAIN) run-memory
+	$(AGAIN) sim
+	$(AGAIN) run-memory BUILD=build/memory-$(LUA_TAG) CFLAGS='-O1 -g' INSTRUMENT='$(SANITIZE)'
 
-run-memory: $(OBJ) $(SIM) $(CERTS)/complete
+run-memory: $(OBJ) $(CERTS)/complete
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/memory spec/native/memory.c $(OBJ) \
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) -lpthread
-	@$(RUN_ENV) .ci/with-sim http $(BUILD)/memory spec/native/memory.lua URL
+	@$(RUN_ENV) LOCPATH= .ci/with-sim http $(BUILD)/memory spec/native/memory.lua URL \
+	  log-in refresh reading 'command and wait' 'charging profile' send_poi image base64 \
+	  async.map store 'close in flight' 'state closed in flight'
 
 # libcurl is loaded ahead, so that what it keeps for the whole process does not look lost when Lua
 # unloads the module. Specs that are about time, or many times the work of the others, are marked #slow.
@@ -222,16 +226,54 @@ valgrind:
 	  WRAP='env -u LOCPATH LD_PRELOAD=$(LIBCURL) valgrind -q --trace-children=no --leak-check=full \
 	  --errors-for-leak-kinds=definite --show-leak-kinds=definite --error-exitcode=9'
 
+# The programs that the specs start count, too, and the runs under failing memory. What stays
+# uncovered, and why: .ci/uncovered.
+COVERAGE := build/coverage-lua5.4
 coverage:
-	$(DEPS) build test $(LUA_TAG)
-	@rm -f build/coverage-$(LUA_TAG)/*.gcda
-	$(AGAIN) run-coverage BUILD=build/coverage-$(LUA_TAG) CFLAGS='-O0 -g' INSTRUMENT=--coverage \
+	$(DEPS) build test lua5.4
+	@rm -rf $(COVERAGE)/*.gcda $(COVERAGE)/lua build/coverage-sim/*.gcda && mkdir -p $(COVERAGE)/lua
+	$(AGAIN) run-coverage LUA=lua5.4 SPEC_ARGS=--exclude-tags=slow BUILD=$(COVERAGE) CFLAGS='-O0 -g' INSTRUMENT=--coverage \
 	  SIM_BUILD=build/coverage-sim SIM=build/coverage-sim/bmwi-sim
 
-run-coverage: run-test
-	@gcov -n -o $(BUILD) $(SRC) | awk -F "[':% ]+" ' \
-	  /^File/ { file = $$2 } \
-	  /^Lines/ && file ~ /^csrc/ { printf "%6.2f%%  %s\n", $$3, file; file = "" }'
+run-coverage: build-test
+	@code=0; \
+	LUA_INIT_5_4=@$(CURDIR)/.ci/cover.lua BMWI_COVER=$(CURDIR)/$(COVERAGE)/lua \
+	  $(MAKE) --no-print-directory run-test || code=1; \
+	$(MAKE) --no-print-directory run-memory || code=1; \
+	cp build/coverage-sim/*.gc?? $(COVERAGE); \
+	$(LUA) .ci/coverage.lua $(COVERAGE)/lua luac5.4 $(COVERAGE) $(SRC) $(SIM_SRC) || code=1; \
+	exit $$code
+
+# The collector at work all the time, in the specs and in the programs they start.
+gc:
+	$(DEPS) build test lua5.4
+	$(AGAIN) run-gc LUA=lua5.4
+
+run-gc: build-test
+	@$(RUN_ENV) LUA_INIT_5_4=@$(CURDIR)/spec/native/gc.lua \
+	  .ci/spec-each build/gc --exclude-tags=slow spec/*_spec.lua
+
+# Bytes from outside through everything that reads them: each target for FUZZ_SECONDS, the corpus
+# in spec/fuzz/corpus first. What is found stays in build/fuzz-*; `make fuzz-corpus` runs the corpus
+# alone.
+FUZZ_TARGETS := base64 answer token text http
+FUZZ_SECONDS ?= 60
+SANITIZE := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
+fuzz:
+	$(DEPS) build fuzz $(LUA_TAG)
+	$(AGAIN) run-fuzz BUILD=build/fuzz-$(LUA_TAG) CC=clang CFLAGS='-O1 -g' \
+	  INSTRUMENT='-fsanitize=fuzzer-no-link $(SANITIZE)' FUZZ_MAIN=-fsanitize=fuzzer
+
+fuzz-corpus:
+	$(DEPS) build $(LUA_TAG)
+	$(AGAIN) run-fuzz BUILD=build/corpus-$(LUA_TAG) CFLAGS='-O1 -g' INSTRUMENT='$(SANITIZE)' \
+	  FUZZ_MAIN=-DREPLAY FUZZ_SECONDS=
+
+run-fuzz: $(OBJ)
+	@for t in $(FUZZ_TARGETS); do \
+	  $(CC) $(MODULE_FLAGS) $(FUZZ_MAIN) $(LDFLAGS) -DTARGET=TARGET_$$t -o $(BUILD)/$$t \
+	  spec/fuzz/fuzz.c $(OBJ) $(LUA_LIBS) $(CURL_LIBS) -lpthread || exit 1; done
+	@$(RUN_ENV) .ci/fuzz $(BUILD) "$(FUZZ_SECONDS)" $(FUZZ_TARGETS)
 
 lint:
 	$(DEPS) build test lint lua5.4 lua5.1 luajit

@@ -2,9 +2,11 @@
 -- crash came from.
 local busted = require("busted")
 local path = os.getenv("BMWI_SPEC_NOW")
+local gc = package.loaded["spec.native.gc"] -- there in `make gc` only
 
 if path then
   busted.subscribe({ "test", "start" }, function(element, parent)
+    if gc then gc.begin() end
     local file = assert(io.open(path, "w"))
     local trace = element.trace or {}
     file:write(tostring(parent.name or ""), " ", tostring(element.name), " (",

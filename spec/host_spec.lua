@@ -121,7 +121,7 @@ describe("bmwi.host", function()
       return pauses, switches
     end
 
-    it("waits through the given sleep only, in many coroutines of the host at once", function()
+    it("waits through the given sleep only, in many coroutines of the host at once #slow", function()
       local functions, mileages, ticks, done = {}, {}, 0, 0
       for i = 1, 20 do
         functions[i] = function(sleep)
@@ -240,7 +240,7 @@ describe("bmwi.host", function()
       return now() - start
     end
 
-    it("answers 50 calls at once while the loop's timers tick, then ends", function()
+    it("answers 50 calls at once while the loop's timers tick, then ends #slow", function()
       local ticks, timer = 0, uv.new_timer()
       timer:start(10, 10, function()
         ticks = ticks + 1
@@ -361,7 +361,7 @@ describe("bmwi.host", function()
       handle:stop()
     end
 
-    it("answers 50 calls at once while other threads run", function()
+    it("answers 50 calls at once while other threads run #slow", function()
       local ticks, statuses = 0, nil
       controller:wrap(function()
         while statuses.left > 0 do

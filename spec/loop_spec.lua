@@ -415,7 +415,7 @@ describe("the loop", function()
       assert.same({ 0, 0.05, 0.1, 0.15 }, order)
     end)
 
-    it("ten thousand at once", function()
+    it("ten thousand at once #slow", function()
       local list = {}
       for i = 1, 10000 do list[i] = (i * 7919 % 1000) / 3000 end
       local latest, early, order = 0, false, true
