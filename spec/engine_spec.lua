@@ -317,6 +317,19 @@ describe("the engine", function()
       fails_as("json", new(sim, { max_response_bytes = 50000 }):vehicle(helper.vin):status())
     end)
 
+    it("has a limit for all headers together", function()
+      local function headers(count)
+        local list = {}
+        for i = 1, count do list["X-" .. i] = ("x"):rep(50000) end
+        return list
+      end
+      sim:fault({ path = "/status", headers = headers(4) })
+      assert.is_table(new(sim):vehicle(helper.vin):status())
+      sim:fault({ path = "/status", headers = headers(6), times = 0 })
+      local message = fails_as("too_large", new(sim):vehicle(helper.vin):status())
+      assert(message:find("headers", 1, true), message)
+    end)
+
     it("has a limit of its own for the answer to a log-in", function()
       sim:fault({ path = "/oauth/token", times = 0, pad = 10e9 })
       fails_as("too_large", new(sim):login())

@@ -502,5 +502,6 @@ struct MHD_Daemon *route_start(int listener, const char *key, const char *cert) 
       flags, 0, NULL, NULL, on_request, NULL, MHD_OPTION_LISTEN_SOCKET, listener,
       MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
       NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_THREAD_STACK_SIZE,
-      (size_t)512 * 1024, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+      (size_t)512 * 1024, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)1024 * 1024 /* headers */,
+      MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
