@@ -183,6 +183,7 @@ describe("bmwi", function()
       { "range-map --format svg --json", "do not go together" },
       { "charging-profile write", "set FILE" },
       { "charging-profile set", "FILE" },
+      { "charging-profile get x", "--output FILE" },
       { "charging-profile set /nowhere/at/all", "cannot read" },
       { "wait", "needs an argument" },
       { "wait tea", "lock" },
@@ -718,6 +719,9 @@ describe("bmwi", function()
       end
       assert.is_truthy(ok("charging-profile").out:find("09:15", 1, true))
       ok("charging-profile set - --json", nil, text)
+      result = ok({ "charging-profile", "set", file })
+      assert.is_truthy(result.out:find("already; it is sent again", 1, true), result.out)
+      assert.equal(3, sim:count("POST", "executeService"))
     end)
 
     it("is checked before it is sent", function()
@@ -741,6 +745,8 @@ describe("bmwi", function()
       assert.same({ lat = 48.1769, lon = 11.5569, name = 'Caf\195\169 "X" & Co',
         street = "Am Olympiapark 1", city = "M\195\188nchen", country = "Germany",
         postalCode = "80809", additionalInfo = "a+b" }, poi)
+      assert.same({ command = "poi", sent = true, poi = { lat = 1, lon = 2 } },
+        json.decode(ok("poi 1,2 --json").out))
     end)
 
     it("whose answer is lost ends with 3", function()
@@ -900,6 +906,26 @@ describe("bmwi", function()
       assert.is_false(told.ok)
       assert.equal("gone", told.steps[#told.steps].code)
       assert.is_truthy(told.steps[#told.steps].detail:find("2021-11-09", 1, true))
+    end)
+
+    it("tells how a kept log-in stands", function()
+      ok("login")
+      local file = state() .. "token.json"
+      local kept = json.decode(read(file))
+      local function rewrite(change)
+        for name, value in pairs(change) do kept[name] = value end
+        write(file, json.encode(kept))
+      end
+      rewrite({ scope = "vehicle_data" })
+      local result = run("doctor")
+      assert.equal(1, result.code)
+      assert.is_truthy(result.out:find("does not cover: remote_services", 1, true), result.out)
+      rewrite({ expires_at = 1 })
+      result = ok("doctor")
+      assert.is_truthy(result.out:find("has ended, can be renewed", 1, true), result.out)
+      write(file, "{")
+      result = run("doctor")
+      assert.is_truthy(result.out:find("bmwi logout", 1, true), result.out)
     end)
   end)
 
