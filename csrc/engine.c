@@ -553,6 +553,11 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
     SET(CURLOPT_PIPEWAIT, 1L); /* rather share a coming HTTP/2 connection */
   }
 #undef SET
+#if LIBCURL_VERSION_NUM >= 0x075700
+  /* Else the end of an exchange waits for the resolver's thread, for as long as the
+  ** name servers do not answer: no deadline would hold. An older one may run here. */
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
   return failed == CURLE_OK;
 }
 

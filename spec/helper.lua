@@ -209,6 +209,43 @@ function helper.client(sim, overrides)
   return options
 end
 
+helper.interpreter = os.getenv("LUA")
+  or rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("%d+%.%d+")
+
+--- A Lua program as a process of its own, which finds the same modules.
+---@param script string
+---@param environment? string NAME=VALUE words for env
+---@param wrap? string a shell command in which COMMAND stands for the program; default: just it
+--- and what it says on standard error
+---@return string text all that it, or the shell command, has written
+function helper.program(script, environment, wrap)
+  return (with_file(("package.path, package.cpath = %q, %q\n"):format(package.path, package.cpath)
+    .. script, function(path)
+    local command = ("env %s %s %s"):format(environment or "", helper.interpreter, path)
+    wrap = (wrap or "COMMAND 2>&1"):gsub("COMMAND", function() return command end)
+    local pipe = io.popen(wrap)
+    local text = pipe:read("*a")
+    pipe:close()
+    return text
+  end))
+end
+
+local weather
+
+--- The environment that preloads spec/native/weather.c (built on the first call), or nil where
+--- there is no such thing.
+function helper.weather()
+  if weather == nil then
+    local path = "build/weather.so"
+    os.execute(("mkdir -p build && %s -std=c11 -shared -fPIC -o %s spec/native/weather.c -ldl")
+      :format(os.getenv("CC") or "cc", path))
+    local file = io.open(path)
+    if file then file:close() end
+    weather = file and "LD_PRELOAD=" .. path or false
+  end
+  return weather or nil
+end
+
 local function decode(text)
   return (text:gsub("+", " "):gsub("%%(%x%x)", function(digits)
     return string.char(tonumber(digits, 16))

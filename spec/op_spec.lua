@@ -177,6 +177,20 @@ describe("an operation", function()
     assert(events[3][2].wait >= 0 and events[3][2].wait <= 0.5)
   end)
 
+  -- Nothing has left this machine, so that a command is as good as a reading.
+  for _, call in ipairs({ "status", "lock_doors" }) do
+    it("is tried again where there was no connection at all: " .. call, function()
+      local attempts = 0
+      local client = bmwi.new(helper.client({ url = "http://127.0.0.1:1" }, {
+        token = { access_token = "x" }, retries = 2, timeout = 10,
+        log = function(event) attempts = attempts + (event == "answer" and 1 or 0) end }))
+      local car = client:vehicle(VIN)
+      local _, info = fails_as("network", car[call](car))
+      assert.is_true(info.retryable)
+      assert.equal(3, attempts)
+    end)
+  end
+
   describe("on a connection that died while it was kept", function()
     local function restart(port)
       return helper.start({ args = { "--listen", "127.0.0.1:" .. port, "--speed", "50" } })
@@ -277,7 +291,12 @@ describe("an operation", function()
   describe("that logs in", function()
     for _, row in ipairs({
       { "500", { status = 500 }, "server", 2 },
+      { "408", { status = 408 }, "http", 2 },
+      { "502", { status = 502 }, "server", 2 },
       { "503", { status = 503 }, "server", 2 },
+      { "504", { status = 504 }, "server", 2 },
+      { "501", { status = 501 }, "server", 1 },
+      { "404", { status = 404 }, "not_found", 1 },
       { "a reset", { reset = "before" }, "network", 2 },
       { "an answer that is cut", { truncate = 10 }, "network", 2 },
       { "429, which is not to be hurried", { recorded = "too_many" }, "rate_limited", 1 },
@@ -325,9 +344,10 @@ describe("an operation", function()
   describe("with Retry-After", function()
     it("waits so many seconds, and until the date", function()
       local car = logged_in({ retries = 2 }) -- a budget for two at once
+      local date = os.time() + 2
       sim:fault({ path = "/status", status = 503, headers = { ["Retry-After"] = "1" } })
       sim:fault({ path = "/lastTrip", status = 429, headers = {
-        ["Retry-After"] = os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + 2) } })
+        ["Retry-After"] = os.date("!%a, %d %b %Y %H:%M:%S GMT", date) } })
       local status, trip = async.run(function() return car:status() end,
         function() return car:last_trip() end)
       assert.is_table(status)
@@ -340,8 +360,23 @@ describe("an operation", function()
       assert.equal(2, #times.status)
       assert.equal(2, #times.lastTrip)
       assert(times.status[2] - times.status[1] >= 0.95)
-      assert(times.lastTrip[2] - times.lastTrip[1] >= 0.75) -- the date has whole seconds
+      assert(times.lastTrip[2] >= date - 0.05, times.lastTrip[2] - date)
     end)
+
+    -- What the server says, and what is made of it: seconds, or nothing.
+    for _, row in ipairs({
+      { "7", 7 }, { "86401", 86400 }, { "99999999999", 86400 }, { "9999999999999999999999" },
+      { "0" }, { "-5" },
+      { "soon" }, { "" }, { "Wed, 21 Oct 2015 07:28:00 GMT" },
+      { "Fri, 31 Dec 2099 23:59:59 GMT", 86400 },
+    }) do
+      it(("of %q is %s"):format(row[1], row[2] and "clamped to " .. row[2] or "no news"), function()
+        local car = logged_in({ retries = 0 })
+        sim:fault({ path = "/status", status = 503, headers = { ["Retry-After"] = row[1] } })
+        local _, info = fails_as("server", car:status())
+        assert.equal(row[2], info.retry_after)
+      end)
+    end
 
     it("does not wait when the time would be over", function()
       local car = logged_in({ timeout = 5 })
@@ -390,6 +425,42 @@ describe("an operation", function()
       local start = bmwi.sys.monotonic()
       fails_as("timeout", new({ timeout = 0.8 }):vehicle(VIN):status())
       assert(since(start) < 5)
+    end)
+
+    it("for name servers that do not answer, and holds up nobody else meanwhile", function()
+      local weather = helper.weather()
+      if not weather then return pending("no compiler") end -- luacheck: ignore
+      local text = helper.program([[
+        local bmwi, async = require("bmwi"), require("bmwi.async")
+        local function client()
+          return bmwi.new({ base_url = "https://car.invalid", token = { access_token = "x" },
+            timeout = 1, connect_timeout = 10, retries = 2 })
+        end
+        local start = bmwi.sys.monotonic()
+        local function tell(what, code)
+          local passed = bmwi.sys.monotonic() - start
+          print(what, code, passed < 4 and "in time" or passed)
+        end
+        async.run(function()
+          local _, _, code = client():vehicles()
+          tell("GET", code)
+        end, function()
+          local _, _, code = client():vehicle("WAB1C23456V123456"):lock_doors()
+          tell("POST", code)
+        end, function()
+          bmwi.sleep(0.2)
+          tell("sleep", "-")
+        end)
+        local _, _, code = client():vehicles()
+        tell("blocking", code)
+        os.exit(0)
+      ]], weather .. " BMWI_DNS=8")
+      if text:find("\tnetwork\t", 1, true) then
+        return pending("the interpreter brings a preloaded library of its own") -- luacheck: ignore
+      end
+      for _, line in ipairs({ "GET\ttimeout", "POST\ttimeout", "sleep\t-", "blocking\ttimeout" }) do
+        assert.truthy(text:find(line .. "\tin time", 1, true), text)
+      end
     end)
 
     it("which a server that is not there does not lengthen", function()

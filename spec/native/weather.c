@@ -1,0 +1,56 @@
+/* Preloaded by specs: a resolver that does not answer, and a wall clock that somebody sets.
+** BMWI_DNS=SECONDS: how long it takes to find that a name does not exist. BMWI_CLOCK=FILE: holds the
+** seconds by which the wall clock is off; the monotonic clock goes on, as it does on a real system. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static long off(void) {
+  const char *path = getenv("BMWI_CLOCK");
+  FILE *file = path != NULL ? fopen(path, "r") : NULL;
+  long seconds = 0;
+  if (file == NULL) return 0;
+  if (fscanf(file, "%ld", &seconds) != 1) seconds = 0;
+  fclose(file);
+  return seconds;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *out) {
+  static int (*real)(clockid_t, struct timespec *);
+  if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
+  int result = real(clock, out);
+  if (clock == CLOCK_REALTIME) out->tv_sec += off();
+  return result;
+}
+
+int gettimeofday(struct timeval *restrict out, void *restrict zone) {
+  struct timespec now;
+  (void)zone;
+  clock_gettime(CLOCK_REALTIME, &now);
+  out->tv_sec = now.tv_sec;
+  out->tv_usec = now.tv_nsec / 1000;
+  return 0;
+}
+
+time_t time(time_t *out) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  if (out != NULL) *out = now.tv_sec;
+  return now.tv_sec;
+}
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+                struct addrinfo **result) {
+  static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+  const char *seconds = getenv("BMWI_DNS");
+  if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+  if (seconds == NULL || strcmp(node, "127.0.0.1") == 0) return real(node, service, hints, result);
+  sleep((unsigned)atoi(seconds));
+  return EAI_NONAME;
+}
