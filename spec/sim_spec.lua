@@ -665,6 +665,31 @@ describe("the simulator", function()
       assert.equal(0, #sim:log())
     end)
 
+    it("what it did to the answer, and which command came of a request", function()
+      sim:fault({ path = "/status", times = 1, recorded = "too_many" })
+      sim:fault({ path = "/executeService", times = 1, reset = "after" })
+      of_car("/status")
+      execute("serviceType=LIGHT_FLASH")
+      execute("serviceType=HORN_BLOW")
+      local log = sim:log()
+      assert.equal("too_many", log[1].fault)
+      assert.equal("after", log[2].fault)
+      assert.is_nil(log[3].fault)
+      assert.equal(log[2].n, sim:car().executions[1].request)
+    end)
+
+    it("from a number on, and forgets until one", function()
+      for _ = 1, 3 do of_car("/status") end
+      local n = sim:log()[1].n
+      local since = sim:control("GET", "/log?after=" .. n).requests
+      assert.equal(2, #since)
+      assert.equal(n + 1, since[1].n)
+      assert.equal(0, #sim:control("GET", "/log?after=" .. n + 2).requests)
+      sim:control("DELETE", "/log?until=" .. n + 1)
+      assert.equal(1, #sim:log())
+      assert.equal(n + 2, sim:log()[1].n)
+    end)
+
     it("which connection a request came on", function()
       local url = sim.url .. "/webapi/v1/user/vehicles"
       helper.curl(url, url, "-o", "/dev/null")

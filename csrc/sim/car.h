@@ -21,6 +21,7 @@ struct course {
 
 struct event {
   int service;
+  long request; /* its number in the log */
   char id[40];
   double posted;
   time_t posted_epoch;

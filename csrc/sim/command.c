@@ -194,6 +194,7 @@ void car_execute(struct request *request, struct car *car, struct reply *reply) 
     }
   }
   struct event *event = add_event(car, service);
+  event->request = request->number;
   event->count = count;
   event->profile = profile;
   json_t *out = execution(event, "INITIATED");
@@ -271,6 +272,7 @@ json_t *commands_report(const struct car *car) {
   for (size_t i = 0; i < car->event_count; i++) {
     const struct event *event = &car->events[i];
     json_t *entry = execution(event, event_status(event, world_now()));
+    json_object_set_new(entry, "request", json_integer(event->request));
     if (event->count > 0) {
       json_object_set_new(entry, "count", json_integer(event->count));
     }

@@ -45,18 +45,22 @@ static void apply(const struct request *request, struct reply *reply,
   json_decref(body);
 }
 
+/* A number of the log, from the query: ?after=N or ?until=N. */
+static long number_asked(const struct request *request, const char *name, long otherwise) {
+  const char *text = field_value(&request->query_fields, name);
+  return text != NULL ? strtol(text, NULL, 10) : otherwise;
+}
+
 void control_log(struct request *request, struct car *car, struct reply *reply) {
-  (void)request;
   (void)car;
   reply->status = 200;
   reply->type = "application/json";
-  log_json(&reply->body);
+  log_json(&reply->body, number_asked(request, "after", 0));
 }
 
 void control_log_clear(struct request *request, struct car *car, struct reply *reply) {
-  (void)request;
   (void)car;
-  log_clear();
+  log_clear(number_asked(request, "until", LONG_MAX));
   finish(reply, NULL);
 }
 

@@ -273,6 +273,19 @@ const char *fault_add(const json_t *options) {
   return NULL;
 }
 
+const char *fault_word(const struct fault *fault) {
+  return fault->reset == RESET_BEFORE ? "before"
+       : fault->reset == RESET_AFTER  ? "after"
+       : fault->reset == RESET_DURING ? "during"
+       : fault->truncate >= 0         ? "truncate"
+       : fault->drip > 0              ? "drip"
+       : fault->pad >= 0              ? "pad"
+       : fault->raw != NULL           ? "raw"
+       : fault->latency > 0           ? "latency"
+       : fault->recorded != NULL      ? find_recorded(fault->recorded)->name
+       : fault->status != 0           ? "status" : NULL;
+}
+
 static char *copy(const char *text, size_t length) {
   return text != NULL ? must_copy(text, length) : NULL;
 }

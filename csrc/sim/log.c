@@ -13,6 +13,7 @@ static struct entry {
   char *text; /* the JSON object without its status and closing brace */
   size_t length;
   int status;
+  const char *fault; /* what was done to the answer; NULL: nothing */
 } ring[ENTRIES];
 
 static long first_number = 1; /* number of the oldest entry kept */
@@ -80,6 +81,7 @@ long log_add(const struct request *request, unsigned connection) {
   entry->text = must_copy(out.at, out.length);
   entry->length = out.length;
   entry->status = 0;
+  entry->fault = NULL;
   bytes_kept += out.length;
   bytes_free(&out);
   return next_number++;
@@ -91,18 +93,29 @@ void log_status(long number, int status) {
   }
 }
 
-void log_clear(void) {
-  while (first_number < next_number) {
+void log_fault(long number, const char *fault) {
+  if (number >= first_number && number < next_number) {
+    entry_at(number)->fault = fault;
+  }
+}
+
+void log_clear(long until) {
+  while (first_number < next_number && first_number <= until) {
     drop_oldest();
   }
 }
 
-void log_json(struct bytes *out) {
+void log_json(struct bytes *out, long after) {
+  long first = after >= first_number ? after + 1 : first_number;
   bytes_text(out, "{\"requests\":[");
-  for (long n = first_number; n < next_number; n++) {
-    bytes_text(out, n > first_number ? "," : "");
-    bytes_add(out, entry_at(n)->text, entry_at(n)->length);
-    bytes_format(out, ",\"status\":%d}", entry_at(n)->status);
+  for (long n = first; n < next_number; n++) {
+    const struct entry *entry = entry_at(n);
+    bytes_text(out, n > first ? "," : "");
+    bytes_add(out, entry->text, entry->length);
+    if (entry->fault != NULL) {
+      bytes_format(out, ",\"fault\":\"%s\"", entry->fault);
+    }
+    bytes_format(out, ",\"status\":%d}", entry->status);
   }
   bytes_text(out, "]}");
 }

@@ -364,13 +364,14 @@ static enum MHD_Result answer(struct request *request) {
   bool control = is_control(request);
   struct fault fault = {.truncate = -1, .pad = -1};
   struct reply reply = {0};
-  long number = 0;
   read_form(request);
 
   world_lock();
   if (!control) {
-    number = log_add(request, connection_number != NULL ? *connection_number : 0);
-    fault_take(request->method, request->target, &fault);
+    request->number = log_add(request, connection_number != NULL ? *connection_number : 0);
+    if (fault_take(request->method, request->target, &fault)) {
+      log_fault(request->number, fault_word(&fault));
+    }
   }
   if (request->body_too_large) {
     reply.status = 413;
@@ -392,10 +393,10 @@ static enum MHD_Result answer(struct request *request) {
   } else if (going_on) {
     struct MHD_Response *response = make_response(request, &reply, &fault);
     if (response != NULL) {
-      add_headers(response, &reply, &fault, number);
+      add_headers(response, &reply, &fault, request->number);
       if (!control) {
         world_lock();
-        log_status(number, reply.status);
+        log_status(request->number, reply.status);
         world_unlock();
       }
       result = MHD_queue_response(connection, (unsigned)reply.status, response);

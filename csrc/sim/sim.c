@@ -100,7 +100,7 @@ void world_reset(void) {
   token_reset();
   commands_reset();
   fault_clear();
-  log_clear();
+  log_clear(LONG_MAX);
 }
 
 bool world_pause(double seconds) {
@@ -415,7 +415,7 @@ int main(int count, char **words) {
   }
   cars_free();
   fault_clear();
-  log_clear();
+  log_clear(LONG_MAX);
   json_decref(vehicles);
   free(settings.secret_answer);
   free(cert);

@@ -9,6 +9,7 @@
 #endif
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
@@ -68,6 +69,7 @@ struct request {
   char *path;        /* decoded, without a trailing slash */
   const char *query; /* inside target */
   struct bytes body;
+  long number; /* in the log; 0: not there */
   bool seen;
   bool body_too_large;
   bool stop_when_sent;
@@ -113,8 +115,9 @@ bool world_tls(void);
 
 long log_add(const struct request *request, unsigned connection);
 void log_status(long number, int status);
-void log_clear(void);
-void log_json(struct bytes *out);
+void log_fault(long number, const char *fault); /* a constant word, kept as it is */
+void log_clear(long until);                     /* LONG_MAX: all */
+void log_json(struct bytes *out, long after);   /* 0: all */
 
 /* ---- token.c: OAuth ---- */
 
@@ -175,6 +178,8 @@ struct fault {
   bool gzip;
 };
 
+/* What it does to an answer, in a word, or the name of the recorded error; NULL: nothing. */
+const char *fault_word(const struct fault *fault);
 bool fault_take(const char *method, const char *target, struct fault *out);
 void fault_free(struct fault *fault);
 const char *fault_add(const json_t *options);
