@@ -459,11 +459,27 @@ static int token_gc(lua_State *L) {
 
 /* ---- answers ---------------------------------------------------------------------------- */
 
+/* A failed call. A command whose fate is unknown leaves an execution without an
+** eventId behind, with which bmwi.wait can go on as far as that is possible. */
+static int fail_call(lua_State *L, const bmwi_op *op, const bmwi_failure *failure) {
+  const char *first = "serviceType="; /* of a command's form, and it needs no escaping */
+  int results = bmwi_fail(L, op->endpoint->name, failure);
+  if (failure->code != BMWI_UNKNOWN || op->endpoint != &bmwi_endpoints[BMWI_EXECUTE]) return results;
+  const char *service = op->form.data + strlen(first);
+  lua_createtable(L, 0, 2);
+  lua_pushlstring(L, service, strcspn(service, "&"));
+  lua_setfield(L, -2, "serviceType");
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "lost");
+  lua_setfield(L, -2, "execution");
+  return results;
+}
+
 static int not_promised(lua_State *L, const bmwi_op *op, const char *text) {
   bmwi_failure failure;
   bmwi_failure_set(&failure, op->endpoint->post ? BMWI_UNKNOWN : BMWI_JSON, text);
   failure.status = op->transfer.status;
-  return bmwi_fail(L, op->endpoint->name, &failure);
+  return fail_call(L, op, &failure);
 }
 
 /* Which car belongs to which server, from the vehicle list on top of the stack. */
@@ -527,6 +543,11 @@ static int deliver_json(lua_State *L, bmwi_op *op) {
   if (endpoint->answer != BMWI_ANSWER_ANY && array != wants_array)
     return not_promised(L, op, wants_array ? "the answer is not an array"
                                            : "the answer is an array, not an object");
+  if (endpoint == &bmwi_endpoints[BMWI_EXECUTE]) {
+    lua_getfield(L, -1, "eventId");
+    if (lua_type(L, -1) != LUA_TSTRING) return not_promised(L, op, "the answer has no eventId");
+    lua_pop(L, 1);
+  }
   if (endpoint == &bmwi_endpoints[BMWI_VEHICLES] && op->account != NULL)
     note_hubs(L, (bmwi_client *)op->account);
   return 1;
@@ -538,7 +559,8 @@ int bmwi_client_deliver(lua_State *L, bmwi_op *op) {
   if (op->kind == BMWI_SLEEP) return 0;
   if (op->failure.code != BMWI_OK) {
     if (op->kind == BMWI_CALL) bmwi_failure_describe(L, op, &op->failure);
-    return bmwi_fail(L, op->kind == BMWI_LOGIN ? "login" : op->endpoint->name, &op->failure);
+    return op->kind == BMWI_LOGIN ? bmwi_fail(L, "login", &op->failure)
+                                  : fail_call(L, op, &op->failure);
   }
   if (op->kind == BMWI_CALL && op->endpoint->answer == BMWI_ANSWER_PNG) {
     if (body->len < 8 || memcmp(body->data, "\x89PNG\r\n\x1a\n", 8) != 0)

@@ -230,6 +230,33 @@ describe("a car", function()
     end)
   end)
 
+  describe("leaves an execution without an event behind", function()
+    for name, rule in pairs({
+      ["a reply that was lost"] = { reset = "after" },
+      ["a reply without an eventId"] = { raw = '{"executionStatus":{"status":"INITIATED"}}' },
+      ["a reply whose eventId is no text"] = { raw = '{"executionStatus":{"eventId":1}}' },
+    }) do
+      it("of a command with " .. name, function()
+        rule.path = "/executeService"
+        sim:fault(rule)
+        local none, _, code, info = car:flash_lights({ count = 2 })
+        assert.is_nil(none)
+        assert.equal("unknown", code)
+        assert.same({ serviceType = "LIGHT_FLASH", lost = true }, info.execution)
+      end)
+    end
+
+    it("of no other call", function()
+      for _, case in ipairs({ { "executeService", "lock_doors", status = 403 },
+        { "sendpoi", "send_poi", reset = "after" }, { "status", "status", raw = "1" } }) do
+        sim:fault({ path = case[1], status = case.status, reset = case.reset, raw = case.raw })
+        local none, _, _, info = car[case[2]](car, case[2] == "send_poi" and { name = "x" } or nil)
+        assert.is_nil(none)
+        assert.is_nil(info.execution)
+      end
+    end)
+  end)
+
   describe("tells of an execution", function()
     it("its steps to the end", function()
       sim:config({ speed = 10 })

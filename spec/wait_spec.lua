@@ -197,6 +197,45 @@ describe("wait.for_execution", function()
     end)
   end)
 
+  describe("after the answer to the command was lost", function()
+    local function lost() return { serviceType = "DOOR_LOCK", lost = true } end
+
+    it("follows an event that is under way", function()
+      local world, execution = run({
+        answer("EXECUTED", EARLIER), answer "PENDING", answer("EXECUTED", EARLIER),
+        answer "EXECUTED",
+      }, nil, lost())
+      assert.are.equal(OWN, execution and execution.eventId)
+      assert.are.equal(4, #world.polls)
+      local _, none, _, code = run({ answer "PENDING", answer "NOT_EXECUTED" }, nil, lost())
+      assert.is_nil(none)
+      assert.are.equal("not_executed", code)
+    end)
+
+    for _, entry in ipairs({ answer "EXECUTED", answer "NOT_EXECUTED", answer "TIMED_OUT",
+      answer "SOMETHING_NEW", answer(nil), { { status = "PENDING" } },
+      failure("not_found", { status = 404, api_code = "A-2012" }) }) do
+      local word = entry[1] and (entry[1].eventId and tostring(entry[1].status) or "no eventId")
+        or entry[3]
+      it("is unknown where nothing else is told: " .. word, function()
+        local _, execution, message, code, info = run({ entry }, nil, lost())
+        assert.is_nil(execution)
+        assert.are.equal("unknown", code)
+        assert.are.same(lost(), info.execution)
+        assert.is_nil(message:find("EVENT", 1, true))
+        local over = word == "EXECUTED" or word == "NOT_EXECUTED" or word == "TIMED_OUT"
+        assert.are.equal(over, message:find("may be an earlier one", 1, true) ~= nil, message)
+      end)
+    end
+
+    it("can be gone on with once the event is known", function()
+      local _, _, _, code, info = run({ answer "DELIVERED" }, { timeout = 20 }, lost())
+      assert.are.equal("timeout", code)
+      assert.are.equal(OWN, info.execution.eventId)
+      assert.is_nil(info.execution.lost)
+    end)
+  end)
+
   describe("errors while polling", function()
     for _, entry in ipairs({
       failure("server", { status = 500, api_code = "I-300" }), failure("server", { status = 502 }),

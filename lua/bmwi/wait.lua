@@ -160,7 +160,9 @@ end
 --
 -- Give the execution that the command returned: it is matched by its eventId, so that the outcome
 -- of an earlier command is not taken for this one. With a service name alone the first event that
--- the server tells of is taken, which may be an earlier one that is already done.
+-- the server tells of is taken, which may be an earlier one that is already done. Where the answer
+-- to the command was lost, info.execution has `lost` and no eventId: the first event is taken that
+-- is still under way, since one that is over may be an earlier one.
 --
 -- EXECUTED does not mean that the status has changed: the car was perhaps locked already, and
 -- car:status() shows a change 20 to 40 s later, sometimes 10 minutes.
@@ -203,6 +205,7 @@ function wait.for_execution(car, execution, options)
   local report = new_reporter(options.on_update, execution.status)
   local earlier = {} -- events seen before ours
   local seen = false -- has the server told of ours?
+  local over -- after a lost answer: the end of an event that may be ours
   local last_error, pause, told -- told: the last poll brought a known word about our event
 
   local function give_up(message, code)
@@ -231,11 +234,17 @@ function wait.for_execution(car, execution, options)
       pause = retry_after(info)
       report("failed: " .. sentence(problem), nil, sentence(problem))
     else
-      -- Without an eventId of our own, the first one told is ours.
-      event = event or answer.eventId
-      if answer.eventId == event then
+      local status = STATUS[answer.status]
+      local ours = answer.eventId == event
+      over = nil
+      if not event then
+        -- Without an eventId of our own, the first one told is ours.
+        ours = not execution.lost or (answer.eventId and status and not status.ends)
+        if ours then event = answer.eventId
+        elseif status and status.ends then over = answer.status end
+      end
+      if ours then
         seen = event ~= nil
-        local status = STATUS[answer.status]
         if answer.status ~= nil then
           answer.serviceType = answer.serviceType or execution.serviceType
           execution = answer
@@ -263,6 +272,8 @@ function wait.for_execution(car, execution, options)
       timer.timeout, execution.status, ADVICE), "timeout")
   end
   local why = last_error and sentence(last_error.message)
+    or over and "the last command of this kind is over, " .. over
+      .. ", but it may be an earlier one"
     or "the server told nothing certain about this command"
   if pause then why = ("%s; not to be asked again for %g s"):format(why, pause) end
   return give_up(("no outcome within %g s (%s); the outcome of the command is unknown: %s"):format(
