@@ -1,0 +1,324 @@
+--- Did the car do it? Every way in which a command can go wrong, one row each: what the caller is
+--- told, how many commands the server has got, and what a second process finds out that is given
+--- the execution of the first one and goes on waiting.
+local helper = require("spec.helper")
+local json = helper.json
+local bmwi = require("bmwi")
+local async = require("bmwi.async")
+local wait = require("bmwi.wait")
+
+local VIN, POLL = helper.vin, "/serviceExecutionStatus"
+
+-- The second process. It knows the car, the account and the execution, nothing else.
+local SECOND = [[
+  local bmwi, wait, json = require("bmwi"), require("bmwi.wait"), require("cjson")
+  local options, execution = json.decode(%q), json.decode(%q)
+  local done, _, code = wait.for_execution(bmwi.new(options):vehicle(%q), execution,
+    { timeout = %g, interval = 0.1 })
+  print(done and "executed" or code)
+]]
+
+-- fault, course: rules for the simulator while the first process is at work (faults go before the
+-- second one). told: what the first process is told in the end. posted: commands that the server
+-- has got, those refused for their token left out (1). done: commands that the car has got (1).
+-- second: what the second process is told. timeout: how long the first one waits; a wait that
+-- ends by itself gets 10 s. speed: of the simulator; at 1 a command takes 6 s.
+local rows = {
+  { "nothing goes wrong", told = "executed", second = "executed" },
+
+  -- ---- the POST
+  { "the reply to the POST is lost after the server took it", speed = 1.5,
+    fault = { path = "/executeService", reset = "after" }, told = "unknown", second = "executed" },
+  { "the same, and it is over before anybody looks",
+    fault = { path = "/executeService", reset = "after" }, told = "unknown", pause = 1,
+    second = "unknown" },
+  { "the reply to the POST does not come in time", speed = 1.5,
+    fault = { path = "/executeService", latency = 3 }, client = { timeout = 0.5 },
+    told = "unknown", second = "executed" },
+  { "the connection is refused", url = "http://127.0.0.1:1", told = "network", posted = 0,
+    done = 0 },
+  { "the connection is refused, and then the server is back", delayed = true, told = "executed",
+    second = "executed" },
+  { "a reset before the request was read",
+    fault = { path = "/executeService", reset = "before" }, told = "unknown", done = 0,
+    second = "unknown" },
+  { "an orderly end before the request was read",
+    fault = { path = "/executeService", close = "before" }, told = "unknown", done = 0,
+    second = "unknown" },
+  { "a reset within the reply", speed = 1.5, fault = { path = "/executeService", reset = "during" },
+    told = "unknown", second = "executed" },
+  { "an orderly end after the request was written", speed = 1.5,
+    fault = { path = "/executeService", close = "after" }, told = "unknown", second = "executed" },
+  { "the POST is answered with 500", fault = { path = "/executeService", status = 500 },
+    told = "unknown", done = 0, second = "unknown" },
+  { "the POST is answered with 503 and a time to come back",
+    fault = { path = "/executeService", status = 503, headers = { ["Retry-After"] = "1" } },
+    told = "unknown", done = 0, second = "unknown" },
+  { "the POST is answered with HTML", speed = 1.5,
+    fault = { path = "/executeService", raw = "<html>", content_type = "text/html" },
+    told = "unknown", second = "executed" },
+  { "the POST is answered without executionStatus", speed = 1.5,
+    fault = { path = "/executeService", raw = '{"x":1}' }, told = "unknown", second = "executed" },
+  { "the POST is answered without an eventId", speed = 1.5,
+    fault = { path = "/executeService", raw = '{"executionStatus":{"status":"INITIATED"}}' },
+    told = "unknown", second = "executed" },
+  { "the token has ended before the POST", token = "before", told = "executed",
+    second = "executed" },
+
+  -- ---- while polling
+  { "500 while polling", fault = { path = POLL, recorded = "server_panic", times = 2 },
+    told = "executed", second = "executed" },
+  { "502 while polling", fault = { path = POLL, status = 502, times = 2 }, told = "executed",
+    second = "executed" },
+  { "503 while polling", fault = { path = POLL, status = 503, times = 2 }, told = "executed",
+    second = "executed" },
+  { "HTML while polling", fault = { path = POLL, raw = "<html>", content_type = "text/html",
+    times = 2 }, told = "executed", second = "executed" },
+  { "a reset while polling", fault = { path = POLL, reset = "during", times = 2 },
+    told = "executed", second = "executed" },
+  { "500 while polling, for ever", fault = { path = POLL, status = 500, times = 0 }, timeout = 1,
+    told = "unknown", second = "executed" },
+  { "502 while polling, for ever", fault = { path = POLL, status = 502, times = 0 }, timeout = 1,
+    told = "unknown", second = "executed" },
+  { "503 while polling, for ever", fault = { path = POLL, status = 503, times = 0 }, timeout = 1,
+    told = "unknown", second = "executed" },
+  { "HTML while polling, for ever", fault = { path = POLL, raw = "<html>", times = 0,
+    content_type = "text/html" }, timeout = 1, told = "unknown", second = "executed" },
+  { "a reset while polling, for ever", fault = { path = POLL, reset = "before", times = 0 },
+    timeout = 1, told = "unknown", second = "executed" },
+  { "the member executionStatus is missing", fault = { path = POLL, raw = '{"x":1}', times = 2 },
+    told = "executed", second = "executed" },
+  { "the member executionStatus is missing, for ever",
+    fault = { path = POLL, raw = '{"x":1}', times = 0 }, timeout = 1, told = "unknown",
+    second = "executed" },
+  { "the status word is missing", course = { no_status = 3 }, told = "executed",
+    second = "executed" },
+  { "an unknown status word", course = { word = "SUCCESS", word_polls = 3 }, told = "executed",
+    second = "executed" },
+  { "an unknown status word, for ever", course = { word = "SUCCESS", word_polls = 1e6 },
+    timeout = 1, told = "unknown", second = "unknown", second_timeout = 1 },
+  { "the status of the previous event comes first", earlier = "NOT_EXECUTED",
+    course = { previous_first = 3 }, told = "executed", second = "executed", done = 2, posted = 2 },
+  { "the status of the previous event comes for ever", earlier = "EXECUTED",
+    course = { previous_first = 1e6, outcome = "NOT_EXECUTED" }, timeout = 1, told = "unknown",
+    second = "unknown", second_timeout = 1, done = 2, posted = 2 },
+  { "DELIVERED for ever", course = { outcome = "NEVER", stuck_at = "DELIVERED" }, timeout = 1,
+    told = "timeout", second = "timeout", second_timeout = 1 },
+  { "DELIVERED for longer than the first process waits", speed = 2, timeout = 1, told = "timeout",
+    second = "executed" },
+  { "NOT_EXECUTED", course = { outcome = "NOT_EXECUTED" }, told = "not_executed",
+    second = "not_executed" },
+  { "TIMED_OUT", course = { outcome = "TIMED_OUT" }, told = "timed_out", second = "timed_out" },
+  { "the token ends in the middle", speed = 4, token = "during", told = "executed",
+    second = "executed" },
+  { "the token ends in the middle and cannot be renewed", speed = 2, token = "during",
+    fault = { path = "/oauth/token", recorded = "authn_circuit", times = 0 },
+    told = "auth", second = "executed" },
+}
+
+describe("the outcome of a command", function()
+  local sim
+
+  after_each(function()
+    if sim then sim:stop() end
+    sim = nil
+  end)
+
+  -- Commands that the server has got: one that was refused for its token is none.
+  local function posted()
+    local n = 0
+    for _, request in ipairs(sim:log()) do
+      if request.path:find("/executeService", 1, true) and request.status ~= 401 then n = n + 1 end
+    end
+    return n
+  end
+
+  local function second_process(execution, timeout)
+    return (helper.program(SECOND:format(json.encode(helper.client(sim)), json.encode(execution),
+      VIN, timeout or 20)):gsub("%s+$", ""))
+  end
+
+  local function one_posted(row)
+    assert.equal(row.posted or 1, posted())
+    assert.equal(row.done or 1, sim:car().posts.DOOR_LOCK or 0)
+  end
+
+  -- What the first process is told, and the execution it has at the end.
+  local function first_process(row, car, address)
+    local execution, message, code, info = car:lock_doors()
+    if not execution then
+      assert.is_string(message)
+      return code, info.execution
+    end
+    local done
+    done, message, code, info = wait.for_execution(car, execution,
+      { timeout = row.timeout or 10, interval = 0.2, on_update = address })
+    assert(done or type(message) == "string")
+    return done and "executed" or code, done or info.execution
+  end
+
+  for _, row in ipairs(rows) do
+    local name = row[1] .. (row.speed and row.speed <= 1.5 and " #slow" or "")
+    it("is told truly: " .. name, function()
+      local args = { "--speed", tostring(row.speed or 20) }
+      sim = helper.start({ args = args })
+      local options = { timeout = 10, retries = 2 }
+      for key, value in pairs(row.client or {}) do options[key] = value end
+      local saved
+      options.on_token = function(token) saved = token end
+      local client = bmwi.new(helper.client(sim, options))
+      assert.is_true(client:login())
+      if row.earlier then
+        sim:commands({ service = "*", outcome = row.earlier })
+        assert.is_table(client:vehicle(VIN):lock_doors())
+        bmwi.sleep(1)
+      end
+      if row.course then
+        row.course.service = "*"
+        sim:commands(row.course)
+      end
+      if row.fault then sim:fault(row.fault) end
+      if row.token == "before" then sim:token({ expire = true }) end
+      if row.url then
+        client = bmwi.new(helper.client(sim, { base_url = row.url, token = saved, retries = 2 }))
+      end
+
+      local told, execution
+      if row.delayed then -- repeats go on while nobody listens
+        local port = sim.port
+        client = bmwi.new(helper.client(sim, { token = saved, retries = 10, timeout = 30 }))
+        sim:stop()
+        async.run(function() told, execution = first_process(row, client:vehicle(VIN)) end,
+          function()
+            bmwi.sleep(0.3)
+            sim = helper.start({ args = { "--listen", "127.0.0.1:" .. port, "--speed", "20" } })
+          end)
+      else
+        local expired = false
+        told, execution = first_process(row, client:vehicle(VIN), function()
+          if row.token == "during" and not expired then
+            expired = true
+            sim:token({ expire = true })
+          end
+        end)
+      end
+      assert.equal(row.told, told)
+      one_posted(row)
+
+      if row.second then
+        sim:no_faults()
+        if row.pause then bmwi.sleep(row.pause) end
+        assert.is_table(execution)
+        local expected = row.second
+        local before = row.told == "unknown" and execution.lost
+        if before then assert.is_nil(execution.eventId) end
+        -- An event of which nothing is heard in so much time is not heard of at all.
+        local timeout = row.second_timeout or (expected == "unknown" and 1) or nil
+        assert.equal(expected, second_process(execution, timeout))
+        one_posted(row)
+      else
+        assert.is_nil(execution)
+      end
+    end)
+  end
+
+  -- The first process says what it has, so that the second one can be given it.
+  local FIRST = [[
+    local bmwi, wait, json = require("bmwi"), require("bmwi.wait"), require("cjson")
+    local car = bmwi.new(json.decode(%q)):vehicle(%q)
+    local execution = assert(car:lock_doors())
+    print(json.encode(execution))
+    io.stdout:flush()
+    local done, _, code = wait.for_execution(car, execution, { timeout = 60, interval = 0.2 })
+    print(done and "executed" or code)
+  ]]
+
+  it("is told truly: the process is interrupted and started again", function()
+    sim = helper.start({ args = { "--speed", "2" } })
+    local text = helper.program(FIRST:format(json.encode(helper.client(sim)), VIN), "", [[
+      out=$(mktemp); COMMAND >$out 2>&1 & pid=$!
+      for i in $(seq 200); do grep -q eventId $out && break; sleep 0.05; done
+      sleep 0.3; kill -INT $pid; wait $pid; cat $out; rm -f $out]])
+    assert.truthy(text:find("interrupted!", 1, true), text)
+    assert.is_nil(text:find("executed\n", 1, true), text)
+    assert.equal(1, posted())
+    assert.equal("executed", second_process(json.decode(text:match("^[^\n]+"))))
+    one_posted({})
+  end)
+
+  it("is told truly: the command line is interrupted and goes on with `bmwi wait`", function()
+    sim = helper.start({ args = { "--speed", "2" } })
+    local home = os.tmpname()
+    os.remove(home)
+    local environment = ("HOME=%s XDG_STATE_HOME=%s/state XDG_CONFIG_HOME=%s BMWI_BASE_URL=%s "
+      .. "BMWI_USERNAME=whatever@example.com BMWI_PASSWORD=p4ssw0rd BMWI_API_KEY=key "
+      .. "BMWI_API_SECRET=secret BMWI_INTERVAL=0.2"):format(home, home, home, sim.url)
+    local function cli(...)
+      local words = { ... }
+      for i, word in ipairs(words) do words[i] = ("%q"):format(word) end
+      return "os.exit(require('bmwi.cli').main({" .. table.concat(words, ",") .. "}), true)"
+    end
+    local text = helper.program(cli("lock"), environment, [[
+      out=$(mktemp); COMMAND >$out 2>&1 & pid=$!
+      for i in $(seq 200); do grep -q 'INITIATED\|PENDING' $out && break; sleep 0.05; done
+      sleep 0.3; kill -INT $pid; wait $pid; echo "code $?"; cat $out; rm -f $out]])
+    assert.truthy(text:find("code 130", 1, true), text)
+    assert.equal(1, posted())
+    text = helper.program(cli("wait", "lock"), environment, "COMMAND 2>&1; echo code $?")
+    os.execute("rm -rf " .. home)
+    assert.truthy(text:find("done by the car (EXECUTED)", 1, true), text)
+    assert.truthy(text:find("code 0", 1, true), text)
+    one_posted({})
+  end)
+
+  -- A clock that goes forward makes a token look older than it is, which costs a renewal; one that
+  -- goes back must not make it look younger: its life is counted on the monotonic clock too.
+  for _, hours in ipairs({ -1, 1 }) do
+    it(("is told truly: the clock is set %s an hour #slow"):format(
+      hours < 0 and "back" or "forward"), function()
+      local weather = helper.weather()
+      if not weather then return pending("no compiler") end -- luacheck: ignore
+      sim = helper.start({ args = { "--speed", "1.5" } })
+      sim:token({ expires_in = 3 })
+      local clock = os.tmpname()
+      local text = helper.program(([[
+        local CLOCK = %q
+        local function set(seconds)
+          local file = assert(io.open(CLOCK, "w"))
+          file:write(seconds)
+          file:close()
+        end
+        set("0")
+        local bmwi, wait, json = require("bmwi"), require("bmwi.wait"), require("cjson")
+        local client = bmwi.new(json.decode(%q))
+        local car = client:vehicle(%q)
+        local execution = assert(car:lock_doors())
+        print(json.encode(execution))
+        local before = os.time()
+        set("%d")
+        local moved = os.time() - before
+        local started = bmwi.sys.monotonic()
+        local done, _, code = wait.for_execution(car, execution, { timeout = 20, interval = 0.2 })
+        print(done and "executed" or code, math.abs(moved) > 3000 and "moved" or "not moved",
+          bmwi.sys.monotonic() - started < 15 and "in time" or "late")
+      ]]):format(clock, json.encode(helper.client(sim)), VIN, hours * 3600),
+        weather .. " BMWI_CLOCK=" .. clock)
+      os.remove(clock)
+      if text:find("not moved", 1, true) then
+        return pending("the interpreter brings a preloaded library of its own") -- luacheck: ignore
+      end
+      local first = text:match("^([^\n]+)")
+      assert.truthy(text:find("executed\tmoved\tin time", 1, true), text)
+      -- The token of three seconds was renewed before the server had to refuse it.
+      local tokens, refused = 0, 0
+      for _, request in ipairs(sim:log()) do
+        if request.path:find("/oauth/token", 1, true) then tokens = tokens + 1 end
+        if request.status == 401 then refused = refused + 1 end
+      end
+      assert(tokens >= 2, tokens)
+      assert.equal(0, refused)
+      assert.equal("executed", second_process(json.decode(first)))
+      one_posted({})
+    end)
+  end
+end)
