@@ -79,15 +79,15 @@ SIM_OBJ := $(SIM_SRC:csrc/sim/%.c=$(SIM_BUILD)/%.o)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
 .PHONY: all help deps sim demo test test-all hosts lint asan tsan memory valgrind gc fuzz \
-  fuzz-corpus coverage install uninstall clean run-demo build-test run-test run-tsan run-memory \
-  run-coverage run-lint run-fuzz run-gc check-flags
+  fuzz-corpus coverage soak install uninstall clean run-demo build-test run-test run-tsan \
+  run-memory run-coverage run-lint run-fuzz run-gc run-soak check-flags
 .DELETE_ON_ERROR:
 
 all: $(MODULE) $(SIM)
 
 help:
 	@echo 'make all | deps | sim | demo | test | test-all | hosts | lint | asan | tsan | memory | gc'
-	@echo '     valgrind | fuzz | fuzz-corpus | coverage | install | uninstall | clean'
+	@echo '     valgrind | fuzz | fuzz-corpus | coverage | soak | install | uninstall | clean'
 	@echo '(the head of Makefile names the variables)'
 
 sim: $(SIM)
@@ -225,6 +225,14 @@ valgrind:
 	$(AGAIN) run-test SPEC_ARGS='$(SPEC_ARGS) --exclude-tags=slow' \
 	  WRAP='env -u LOCPATH LD_PRELOAD=$(LIBCURL) valgrind -q --trace-children=no --leak-check=full \
 	  --errors-for-leak-kinds=definite --show-leak-kinds=definite --error-exitcode=9'
+
+# Ten minutes with 200 cars and every fault at random; SOAK_SECONDS, SOAK_CARS, SOAK_SEED.
+soak:
+	$(DEPS) build test $(LUA_TAG)
+	$(AGAIN) run-soak
+
+run-soak: build-test
+	@$(RUN_ENV) $(LUA) spec/soak/soak.lua
 
 # The programs that the specs start count, too, and the runs under failing memory. What stays
 # uncovered, and why: .ci/uncovered.
