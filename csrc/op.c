@@ -226,8 +226,16 @@ static bmwi_next wait_for_token(bmwi_op *op) {
   return BMWI_GO_ON;
 }
 
+/* Has the token renewed before it is used again. */
+static void expire(bmwi_session *session) {
+  session->token.expires = true;
+  session->token.expires_wall = session->token.expires_mono = 0;
+}
+
 static bmwi_next go(bmwi_op *op) {
   if (op->account == NULL) return fail(op, BMWI_CLOSED, "the client is closed");
+  if (op->kind == BMWI_LOGIN && op->session->refused == op->session->generation)
+    expire(op->session); /* it is of no use, so that asked for by name another one is got */
   if (op->kind != BMWI_TOKEN && !bmwi_token_good(&op->session->token, bmwi_wall(), bmwi_now()))
     return wait_for_token(op);
   return send_now(op);
@@ -326,10 +334,7 @@ static bmwi_next token_refused(bmwi_op *op, const bmwi_failure *failure) {
     return finish(op);
   }
   op->renewed = true;
-  if (current) {
-    session->token.expires = true;
-    session->token.expires_wall = session->token.expires_mono = 0;
-  }
+  if (current) expire(session);
   return go(op);
 }
 
@@ -366,7 +371,11 @@ static bool repeat(bmwi_op *op, const bmwi_failure *failure) {
 
 static bmwi_next answered(bmwi_op *op) {
   bmwi_failure failure;
-  if (bmwi_op_explain(op, &failure))
+  bool good = bmwi_op_explain(op, &failure);
+  /* The token works after all: once it has ended it is worth a renewal. */
+  if (op->kind == BMWI_CALL && op->generation == op->session->refused && good)
+    op->session->refused = 0;
+  if (good)
     return op->kind == BMWI_TOKEN ? BMWI_READ_TOKEN : finish(op);
   if (repeatable(op, &failure) && repeat(op, &failure)) return BMWI_GO_ON;
   if (op->kind == BMWI_TOKEN) return BMWI_READ_TOKEN;
