@@ -43,7 +43,7 @@ local function wrong(entry, last, command, timeout)
   elseif sound(last) then
     if code == (command and "unknown" or "timeout") and late then return nil end
     return "the answer was lost", true
-  elseif last.status == 401 then
+  elseif last.status == 401 or (not command and last.status ~= 0 and not entry.status) then
     return nil -- told by the trouble with the next token
   elseif command and (last.status == 0 or last.status < 300 or last.status >= 500) then
     return code ~= "unknown" and "not known to be unknown" or nil
@@ -188,6 +188,9 @@ return function(folder, reports, options)
   table.sort(words)
   return { lost = lost, twice = twice, table = {
     { "Calls made", #journal, #journal > 0, table.concat(words, ", ") },
+    { "Calls answered with what was asked", codes.ok or 0,
+      (codes.ok or 0) >= options.least * #journal,
+      ("at least %g of all"):format(options.least) },
     { "Calls answered truly", true_calls, true_calls == #journal },
     { "Requests that the server received", #log, nil, faults .. " of them disturbed" },
     { "Commands sent", sent, sent > 0, ("%d accepted, %d unknown, %d refused or not sent"):format(
