@@ -22,7 +22,8 @@ local SECOND = [[
 -- second one). told: what the first process is told in the end. posted: commands that the server
 -- has got, those refused for their token left out (1). done: commands that the car has got (1).
 -- second: what the second process is told. timeout: how long the first one waits; a wait that
--- ends by itself gets 10 s. speed: of the simulator; at 1 a command takes 6 s.
+-- ends by itself gets 10 s. filler: so many bytes more in the POST, which then takes several
+-- writes. speed: of the simulator; at 1 a command takes 6 s.
 local rows = {
   { "nothing goes wrong", told = "executed", second = "executed" },
 
@@ -39,6 +40,9 @@ local rows = {
     done = 0 },
   { "the connection is refused, and then the server is back", delayed = true, told = "executed",
     second = "executed" },
+  { "a reset while the request is written", filler = 900000,
+    fault = { path = "/executeService", reset = "reading" }, told = "unknown", done = 0,
+    second = "unknown" },
   { "a reset before the request was read",
     fault = { path = "/executeService", reset = "before" }, told = "unknown", done = 0,
     second = "unknown" },
@@ -145,7 +149,8 @@ describe("the outcome of a command", function()
 
   -- What the first process is told, and the execution it has at the end.
   local function first_process(row, car, address)
-    local execution, message, code, info = car:lock_doors()
+    local execution, message, code, info = car:execute("DOOR_LOCK",
+      row.filler and { filler = ("x"):rep(row.filler) } or nil)
     if not execution then
       assert.is_string(message)
       return code, info.execution

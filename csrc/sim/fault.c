@@ -210,8 +210,9 @@ static const char *check(const json_t *options) {
     problem = "no recorded error has this name";
   }
   if (problem == NULL && reset != NULL && strcmp(reset, "before") != 0 &&
-      strcmp(reset, "after") != 0 && strcmp(reset, "during") != 0) {
-    problem = "reset must be before, after or during";
+      strcmp(reset, "after") != 0 && strcmp(reset, "during") != 0 &&
+      strcmp(reset, "reading") != 0) {
+    problem = "reset must be reading, before, after or during";
   }
   if (problem == NULL && ending != NULL &&
       (reset != NULL || (strcmp(ending, "before") != 0 && strcmp(ending, "after") != 0))) {
@@ -258,6 +259,7 @@ const char *fault_add(const json_t *options) {
   fault->orderly = ending != NULL;
   reset = ending != NULL ? ending : reset;
   fault->reset = reset == NULL ? RESET_NONE
+               : strcmp(reset, "reading") == 0 ? RESET_READING
                : strcmp(reset, "before") == 0 ? RESET_BEFORE
                : strcmp(reset, "after") == 0 ? RESET_AFTER : RESET_DURING;
   json_t *headers = json_object_get(options, "headers");
@@ -311,14 +313,15 @@ static void fault_copy(const struct fault *from, struct fault *to) {
 }
 
 /* The first rule that fits and is not used up; rules that are still skipping let it pass on. */
-bool fault_take(const char *method, const char *target, struct fault *out) {
+static bool take(const char *method, const char *target, bool reading, struct fault *out) {
   memset(out, 0, sizeof *out);
   out->truncate = -1;
   out->pad = -1;
   for (size_t i = 0; i < rule_count; i++) {
     struct rule *rule = &rules[i];
     if ((rule->path != NULL && strstr(target, rule->path) == NULL) ||
-        (rule->method != NULL && strcmp(rule->method, method) != 0)) {
+        (rule->method != NULL && strcmp(rule->method, method) != 0) ||
+        (rule->fault.reset == RESET_READING) != reading) {
       continue;
     }
     if (rule->skip > 0) {
@@ -335,4 +338,17 @@ bool fault_take(const char *method, const char *target, struct fault *out) {
     return true;
   }
   return false;
+}
+
+bool fault_take(const char *method, const char *target, struct fault *out) {
+  return take(method, target, false, out);
+}
+
+bool fault_while_reading(const char *method, const char *target) {
+  struct fault fault;
+  bool found = take(method, target, true, &fault);
+  if (found) {
+    fault_free(&fault);
+  }
+  return found;
 }

@@ -408,6 +408,20 @@ static enum MHD_Result answer(struct request *request) {
   return result;
 }
 
+/* The client is still writing, if the body is a large one. */
+static bool reset_reading(struct request *request) {
+  world_lock();
+  bool found = !is_control(request) && fault_while_reading(request->method, request->target);
+  if (found) {
+    log_fault(log_add(request, 0), "reading");
+  }
+  world_unlock();
+  if (found) {
+    reset_connection(request->connection);
+  }
+  return found;
+}
+
 static enum MHD_Result on_request(void *unused, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **context) {
@@ -429,6 +443,9 @@ static enum MHD_Result on_request(void *unused, struct MHD_Connection *connectio
     return MHD_YES;
   }
   if (*upload_size > 0) {
+    if (request->body.length == 0 && reset_reading(request)) {
+      return MHD_NO;
+    }
     if (request->body.length + *upload_size > BODY_LIMIT) {
       request->body_too_large = true;
     } else {

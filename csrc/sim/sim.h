@@ -158,7 +158,7 @@ void image_answer(struct request *request, struct car *car, struct reply *reply)
 /* `detail` (a VIN, a service, a parameter) stands where the recorded text has a name. */
 bool recorded_reply(struct reply *reply, const char *name, const char *detail);
 
-enum fault_reset { RESET_NONE, RESET_BEFORE, RESET_AFTER, RESET_DURING };
+enum fault_reset { RESET_NONE, RESET_READING, RESET_BEFORE, RESET_AFTER, RESET_DURING };
 
 struct fault {
   double latency;
@@ -180,6 +180,8 @@ struct fault {
 
 /* What it does to an answer, in a word, or the name of the recorded error; NULL: nothing. */
 const char *fault_word(const struct fault *fault);
+/* The rule to reset the connection while the body of such a request is still coming: used up. */
+bool fault_while_reading(const char *method, const char *target);
 bool fault_take(const char *method, const char *target, struct fault *out);
 void fault_free(struct fault *fault);
 const char *fault_add(const json_t *options);
