@@ -20,6 +20,7 @@ static int encode(lua_State *L) {
   char *out = lua_newuserdata(L, size + 1);
   bmwi_base64_encode(out, data, len);
   lua_pushlstring(L, out, size);
+  bmwi_wipe(out, size); /* may well be the Basic value */
   return 1;
 }
 
@@ -31,6 +32,7 @@ static int decode(lua_State *L) {
   if (!bmwi_base64_decode(out, &written, text, len))
     return bmwi_fail_plain(L, "base64", "not base64 as RFC 4648 section 4 defines it");
   lua_pushlstring(L, (const char *)out, written);
+  bmwi_wipe(out, written);
   return 1;
 }
 

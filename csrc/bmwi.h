@@ -22,8 +22,8 @@
 /* From fail.c: every failure of the world leaves through here. */
 /* Adds what the error body of the answer says; may change the code. */
 void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failure);
-/* Keeps the server's text on top of the stack as the failure's description. */
-void bmwi_failure_said(lua_State *L, const bmwi_op *op, bmwi_failure *failure);
+/* Takes out of a text what this call's account must keep to itself, and control characters. */
+void bmwi_failure_hide(const bmwi_op *op, char *text);
 /* Pushes nil, message, code, info; `what` names the call that failed. */
 int bmwi_fail(lua_State *L, const char *what, const bmwi_failure *failure);
 /* The same for a failure on this side of the network. */

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void bmwi_wipe(void *p, size_t len) {
-  volatile unsigned char *v = p;
-  while (len-- > 0) *v++ = 0;
-}
+/* Through a pointer that the compiler cannot see through, or it would leave the call out. */
+static void *(*const volatile set)(void *, int, size_t) = memset;
+
+void bmwi_wipe(void *p, size_t len) { set(p, 0, len); }
 
 char *bmwi_copy(const char *text) {
   if (text == NULL) return NULL;
@@ -47,7 +47,7 @@ void bmwi_buffer_free(bmwi_buffer *b) {
 
 /* Makes room for `more` bytes and a NUL. A secret is moved by hand, because
 ** realloc would leave the old copy behind. */
-static bool reserve(bmwi_buffer *b, size_t more) {
+bool bmwi_buffer_reserve(bmwi_buffer *b, size_t more) {
   if (more > b->max - b->len) {
     b->full = true;
     return false;
@@ -75,7 +75,7 @@ static bool reserve(bmwi_buffer *b, size_t more) {
 }
 
 bool bmwi_buffer_add(bmwi_buffer *b, const void *data, size_t len) {
-  if (!reserve(b, len)) return false;
+  if (!bmwi_buffer_reserve(b, len)) return false;
   if (len > 0) memcpy(b->data + b->len, data, len);
   b->len += len;
   b->data[b->len] = '\0';

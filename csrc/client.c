@@ -252,9 +252,11 @@ static void read_connect_to(lua_State *L, bmwi_transport *transport) {
       lua_pop(L, 1);
       break;
     }
-    if (lua_type(L, -1) != LUA_TSTRING)
+    size_t len = 0;
+    const char *rule = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : "";
+    if (!bmwi_token_text(rule, len)) /* it goes into the request to a proxy */
       luaL_error(L, "option 'connect_to': an array of \"HOST:PORT:HOST:PORT\" expected");
-    if (!bmwi_transport_connect_to(transport, lua_tostring(L, -1)))
+    if (!bmwi_transport_connect_to(transport, rule))
       luaL_error(L, "not enough memory");
     lua_pop(L, 1);
   }
@@ -365,6 +367,7 @@ static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failur
     return false;
   }
   if (token->type == NULL) token->type = keep(L, "Bearer");
+  if (token->scope != NULL) bmwi_failure_hide(op, token->scope); /* it is shown to people */
   lua_getfield(L, answer, "expires_in"); /* a number, or a string with one */
   if (lua_isnumber(L, -1))
     bmwi_token_lives(token, lua_tonumber(L, -1), bmwi_wall(), bmwi_now());
@@ -373,9 +376,7 @@ static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failur
     bmwi_failure_set(failure, BMWI_AUTH, "");
     snprintf(failure->text, sizeof failure->text,
              "not the scope '%.160s' that was asked for was granted, but another", asked);
-    lua_pushstring(L, token->scope);
-    bmwi_failure_said(L, op, failure);
-    lua_pop(L, 1);
+    snprintf(failure->description, sizeof failure->description, "%s", token->scope);
     return false;
   }
   return true;
@@ -783,11 +784,12 @@ int bmwi_client_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   check_options(L);
+  bmwi_engine *engine = bmwi_loop_engine(L); /* raises in a forked child */
   bmwi_client *client = lua_newuserdata(L, sizeof *client);
   memset(client, 0, sizeof *client);
   luaL_setmetatable(L, CLIENT);
   bmwi_account *account = &client->account;
-  account->engine = bmwi_loop_engine(L);
+  account->engine = engine;
   account->timeout = number_option(L, "timeout", 30, 0.001, 86400);
   account->transport.connect_timeout = number_option(L, "connect_timeout", 10, 0.001, 86400);
   account->retries = (int)number_option(L, "retries", 2, 0, 10);

@@ -531,6 +531,7 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
   SET(CURLOPT_HEADERDATA, t);
   SET(CURLOPT_ACCEPT_ENCODING, "");
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   SET(CURLOPT_TIMEOUT_MS, milliseconds(seconds));
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(transport->connect_timeout));
   SET(CURLOPT_USERAGENT, transport->user_agent);

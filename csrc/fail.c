@@ -3,9 +3,12 @@
 ** the names of the codes, what to do about each, and the reading of the
 ** service's error bodies.
 */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base64.h"
 #include "bmwi.h"
 
 #define MAX_ERROR_BODY (64 * 1024)
@@ -55,26 +58,103 @@ const char *bmwi_code_name(bmwi_code code) { return codes[code].name; }
 
 /* ---- secrets ------------------------------------------------------------------ */
 
-static void replace(char *text, const char *part, size_t len) {
-  for (char *p = strstr(text, part); p != NULL; p = strstr(p + 3, part)) {
-    memcpy(p, "***", 3);
-    memmove(p + 3, p + len, strlen(p + len) + 1);
+/* How a byte may be spelt in what a server says back: as it is, or escaped for an URL
+** (once or twice), a form, JSON, C or HTML. */
+static const struct {
+  const char *start;
+  int base, digits; /* of the number that follows; 0 digits: any number, up to a ';' */
+} escapes[] = {
+  {"%25", 16, 2}, {"%", 16, 2}, {"\\u00", 16, 2}, {"\\x", 16, 2}, {"&#x", 16, 0}, {"&#", 10, 0},
+};
+static const struct {
+  const char *text;
+  char byte;
+} entities[] = {
+  {"&quot;", '"'}, {"&amp;", '&'}, {"&apos;", '\''}, {"&lt;", '<'}, {"&gt;", '>'},
+};
+
+/* The length of an escape at `p` that stands for `byte`, or 0. */
+static size_t escaped(const char *p, unsigned char byte) {
+  if (p[0] == '+' && byte == ' ') return 1;
+  if (p[0] == '\\' && (unsigned char)p[1] == byte) return 2;
+  for (size_t i = 0; i < sizeof entities / sizeof entities[0]; i++) {
+    size_t len = strlen(entities[i].text);
+    if (entities[i].byte == (char)byte && strncmp(p, entities[i].text, len) == 0) return len;
+  }
+  for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++) {
+    size_t at = strlen(escapes[i].start), digits = 0;
+    char number[8], *end;
+    if (strncmp(p, escapes[i].start, at) != 0) continue;
+    size_t most = escapes[i].digits > 0 ? (size_t)escapes[i].digits : sizeof number - 1;
+    while (digits < most && isxdigit((unsigned char)p[at + digits])) {
+      number[digits] = p[at + digits];
+      digits++;
+    }
+    number[digits] = '\0';
+    if (digits == 0 || strtol(number, &end, escapes[i].base) != byte || *end != '\0') continue;
+    if (escapes[i].digits > 0 && digits == most) return at + digits;
+    if (escapes[i].digits == 0 && p[at + digits] == ';') return at + digits + 1;
+  }
+  return 0;
+}
+
+/* The length of `secret` as it is spelt at `p`, or 0. What can be read both ways is
+** taken as escaped, or as it is. */
+static size_t spelt(const char *p, const char *secret, size_t len, bool escapes_first) {
+  const char *start = p;
+  for (size_t i = 0; i < len; i++) {
+    size_t plain = *p == secret[i] ? 1 : 0;
+    size_t step = escapes_first || plain == 0 ? escaped(p, (unsigned char)secret[i]) : plain;
+    if (step == 0) step = plain;
+    if (step == 0) return 0;
+    p += step;
+  }
+  return (size_t)(p - start);
+}
+
+static void blot(char *p, size_t len) {
+  memcpy(p, "***", 3);
+  memmove(p + 3, p + len, strlen(p + len) + 1);
+}
+
+/* Blots out base64 that holds the secret, wherever in the encoded text it begins: what
+** is the same for each of the three places it can have in a group of three bytes. */
+static void redact_base64(char *text, const char *secret, size_t len) {
+  for (size_t place = 0; place < 3; place++) {
+    bmwi_buffer plain, encoded;
+    bmwi_buffer_init(&plain, 64 * 1024, true);
+    bmwi_buffer_init(&encoded, 128 * 1024, true);
+    if (bmwi_buffer_add(&plain, "\0\0", place) && bmwi_buffer_add(&plain, secret, len) &&
+        bmwi_buffer_reserve(&encoded, BMWI_BASE64_ENCODED(plain.len))) {
+      size_t first = (place * 8 + 5) / 6, end = plain.len * 8 / 6;
+      char *core = encoded.data + first;
+      bmwi_base64_encode(encoded.data, plain.data, plain.len);
+      encoded.data[end] = '\0';
+      for (int alphabet = 0; end >= first + 6 && alphabet < 2; alphabet++) {
+        for (char *p = strstr(text, core); p != NULL; p = strstr(p + 3, core))
+          blot(p, end - first);
+        for (char *p = core; *p != '\0'; p++) /* now as in URLs */
+          *p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
+      }
+    }
+    bmwi_buffer_free(&plain);
+    bmwi_buffer_free(&encoded);
   }
 }
 
-/* Blots out a secret, as it is and as it looks in a form or a query. One shorter
-** than `least` is left alone: it would blot out words that happen to match. */
+/* Blots out a secret. One shorter than `least` is left alone: it would blot out words
+** that happen to match. */
 static void redact(char *text, const char *secret, size_t least) {
   size_t len = secret != NULL ? strlen(secret) : 0;
   if (len < least || len < 3) return;
-  for (int form = 0; form <= 1; form++) {
-    bmwi_buffer escaped;
-    bmwi_buffer_init(&escaped, 64 * 1024, true);
-    if (bmwi_buffer_escape(&escaped, secret, len, form == 1))
-      replace(text, escaped.data, escaped.len);
-    bmwi_buffer_free(&escaped);
+  for (char *p = text; *p != '\0'; p++) {
+    size_t found = spelt(p, secret, len, true);
+    if (found == 0) found = spelt(p, secret, len, false);
+    if (found == 0) continue;
+    blot(p, found);
+    p += 2;
   }
-  replace(text, secret, len);
+  redact_base64(text, secret, len);
 }
 
 static void redact_account(const bmwi_account *account, char *text) {
@@ -106,10 +186,10 @@ static void redact_answer(const bmwi_op *op, char *text) {
   bmwi_wipe(answer, sizeof answer);
 }
 
-/* What a server says goes to terminals and logs: one line, no control characters. */
-static void tame(char *text) {
-  for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++)
-    if (*p < 32 || *p == 127) *p = ' ';
+void bmwi_failure_hide(const bmwi_op *op, char *text) {
+  bmwi_tame(text);
+  redact_account(op->account, text);
+  redact_answer(op, text);
 }
 
 /* ---- the service's error bodies -------------------------------------------------- */
@@ -159,26 +239,19 @@ static bool push_description(lua_State *L) {
   return true;
 }
 
-void bmwi_failure_said(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
-  size_t len;
-  const char *whole = lua_tolstring(L, -1, &len);
-  char *text = lua_newuserdata(L, len + 1); /* redacted before it is cut to size */
-  memcpy(text, whole, len + 1);
-  tame(text);
-  redact_account(op->account, text);
-  redact_answer(op, text);
-  snprintf(failure->description, sizeof failure->description, "%s", text);
-  bmwi_wipe(text, len);
-  lua_pop(L, 1);
-}
-
 void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
   const bmwi_buffer *body = &op->transfer.body;
   int top = lua_gettop(L);
   if (failure->status == 0 || body->len == 0 || body->len > MAX_ERROR_BODY) return;
   if (!bmwi_json_decode(L, body->data, body->len)) return;
   if (push_description(L)) {
-    bmwi_failure_said(L, op, failure);
+    size_t len;
+    const char *whole = lua_tolstring(L, -1, &len);
+    char *text = lua_newuserdata(L, len + 1); /* redacted before it is cut to size */
+    memcpy(text, whole, len + 1);
+    bmwi_failure_hide(op, text);
+    snprintf(failure->description, sizeof failure->description, "%s", text);
+    bmwi_wipe(text, len);
     find_api_code(failure->description, failure->api_code, sizeof failure->api_code);
   }
   lua_settop(L, top);

@@ -22,6 +22,14 @@ void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text) {
   failure->retry_after = -1;
   failure->retryable = code == BMWI_NETWORK || code == BMWI_TIMEOUT;
   snprintf(failure->text, sizeof failure->text, "%s", text);
+  bmwi_tame(failure->text); /* libcurl's texts hold words of the server's certificate */
+}
+
+void bmwi_tame(char *text) {
+  for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
+    if (*p < 32 || *p == 127) *p = ' ';
+    else if (p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0) p[0] = p[1] = ' '; /* C1 in UTF-8 */
+  }
 }
 
 /* ---- what an ended exchange means ----------------------------------------- */
@@ -418,9 +426,10 @@ void bmwi_op_join(bmwi_op *op, bmwi_account *account, bmwi_session *session,
   op->session = session;
   op->endpoint = endpoint;
   op->deadline = bmwi_now() + account->timeout;
-  bmwi_transfer_init(&op->transfer, account->transport.max_response_bytes, false);
-  bmwi_buffer_init(&op->url, MAX_REQUEST, false);
-  bmwi_buffer_init(&op->form, MAX_REQUEST, true); /* may hold the security answer */
+  /* An answer may hold an event's id, a form the security answer, an URL anything. */
+  bmwi_transfer_init(&op->transfer, account->transport.max_response_bytes, true);
+  bmwi_buffer_init(&op->url, MAX_REQUEST, true);
+  bmwi_buffer_init(&op->form, MAX_REQUEST, true);
   op->next = account->ops;
   if (op->next != NULL) op->next->previous = op;
   account->ops = op;

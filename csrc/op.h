@@ -142,6 +142,8 @@ void bmwi_session_settle(bmwi_session *session);
 /* What the answer, or the missing answer, of its last exchange means: fills
 ** `failure` and returns false, or true if it is a success to be decoded. */
 bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure);
+/* Makes a text of strangers one line without control characters: it goes to terminals and logs. */
+void bmwi_tame(char *text);
 /* Fills a failure with no HTTP status. */
 void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text);
 

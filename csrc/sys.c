@@ -7,6 +7,8 @@
 #include <sys/prctl.h>
 #endif
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -100,6 +102,33 @@ static void sync_folder(char *path) {
   close(fd);
 }
 
+/* Whether a process of this number runs. */
+static bool runs(const char *number, char **end) {
+  long pid = strtol(number, end, 10);
+  return pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+}
+
+/* Removes the new files of sys_write_private ("NAME.PID.ADDRESS.new") that processes
+** left behind which were killed in the middle of it. */
+static void sweep(char *path) {
+  char *slash = strrchr(path, '/'), *end;
+  const char *name = slash != NULL ? slash + 1 : path;
+  size_t len = strlen(name);
+  if (slash != NULL) *slash = '\0';
+  DIR *folder = opendir(slash == NULL ? "." : slash == path ? "/" : path);
+  if (slash != NULL) *slash = '/';
+  if (folder == NULL) return;
+  for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+    const char *at = entry->d_name;
+    if (strncmp(at, name, len) != 0 || at[len] != '.' || !isdigit((unsigned char)at[len + 1]))
+      continue;
+    if (runs(at + len + 1, &end) || strncmp(end, ".0x", 3) != 0) continue;
+    end += 3 + strspn(end + 3, "0123456789abcdef");
+    if (strcmp(end, ".new") == 0) unlinkat(dirfd(folder), at, 0);
+  }
+  closedir(folder);
+}
+
 /* sys.write_private(path, bytes) -> true | nil, message, "file"
 ** The file appears whole or not at all, and nobody else can read it at any
 ** moment: a new file beside it (0600, exclusive), fsync, rename, fsync. */
@@ -111,6 +140,7 @@ static int sys_write_private(lua_State *L) {
   const char *temp = lua_pushfstring(L, "%s.%d.%p.new", path, (int)getpid(), (void *)h);
   int error = make_folders(copy);
   if (error != 0) return file_failure(L, "making the folder", path, error);
+  sweep(copy);
   h->fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (h->fd < 0) return file_failure(L, "writing", path, errno);
   if (fchmod(h->fd, 0600) != 0) error = errno; /* whatever the umask took away */
