@@ -513,6 +513,13 @@ static void note_hubs(lua_State *L, bmwi_client *client) {
   }
 }
 
+/* Keeps the id of the event on top of the stack, to know it when a server says it back. */
+static void note_event(lua_State *L, bmwi_account *account) {
+  lua_getfield(L, -1, "eventId");
+  if (lua_type(L, -1) == LUA_TSTRING) bmwi_account_event(account, lua_tostring(L, -1));
+  lua_pop(L, 1);
+}
+
 static bool starts_array(const bmwi_buffer *body) {
   return body->data[strspn(body->data, " \t\r\n\xEF\xBB\xBF")] == '[';
 }
@@ -551,6 +558,8 @@ static int deliver_json(lua_State *L, bmwi_op *op) {
   }
   if (endpoint == &bmwi_endpoints[BMWI_VEHICLES] && op->account != NULL)
     note_hubs(L, (bmwi_client *)op->account);
+  bool event = endpoint == &bmwi_endpoints[BMWI_EXECUTE] || endpoint == &bmwi_endpoints[BMWI_EXECUTION];
+  if (event && op->account != NULL) note_event(L, op->account);
   return 1;
 }
 

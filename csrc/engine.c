@@ -229,7 +229,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
 /* Headers are not kept, only counted: libcurl 7.88 sets no limit to their sum. */
 static size_t on_header(char *data, size_t size, size_t count, void *user) {
   bmwi_transfer *t = user;
-  (void)data;
+  t->in_headers = data[0] != '\r' && data[0] != '\n';
   t->header_bytes += size * count;
   if (t->header_bytes <= MAX_HEADER_BYTES) return size * count;
   t->too_large = true;
@@ -567,6 +567,7 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
   bmwi_buffer_clear(&t->body);
   t->result = CURLE_OK;
   t->sent = t->reset = t->too_large = t->no_memory = false;
+  t->in_headers = true;
   t->status = 0;
   t->header_bytes = 0;
   t->retry_after = -1;
@@ -591,6 +592,16 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
   return true;
 }
 
+/* libcurl has a limit to one line of the headers, and calls a longer one "out of memory"
+** up to 8.5, CURLE_TOO_LARGE (100) since. */
+static bool line_too_long(const bmwi_engine *engine, const bmwi_transfer *t, CURLcode result) {
+  curl_off_t first_byte = 0;
+  if (result != CURLE_OUT_OF_MEMORY && (int)result != 100) return false;
+  curl_easy_getinfo(t->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte);
+  return !engine->broken && !t->no_memory && first_byte > 0 &&
+         (t->in_headers || t->status < 200);
+}
+
 static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   bmwi_transfer *t;
   long request_size = 0, os_errno = 0, connect_code = 0;
@@ -603,6 +614,10 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
   curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &connect_code);
   curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
+  if (line_too_long(engine, t, result)) {
+    t->too_large = true;
+    result = CURLE_WRITE_ERROR;
+  }
   t->result = t->no_memory ? CURLE_OUT_OF_MEMORY : result;
   bool refused_by_proxy = connect_code != 0 && connect_code / 100 != 2;
   t->sent = (request_size > 0 || pretransfer > 0) && !refused_by_proxy;

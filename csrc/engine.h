@@ -57,6 +57,7 @@ typedef struct bmwi_transfer {
   double retry_after;         /* seconds; negative: not said */
   double seconds;
   size_t header_bytes;
+  bool in_headers;            /* the empty line behind them has not come */
   bmwi_buffer body;
 } bmwi_transfer;
 

@@ -50,6 +50,7 @@ static const struct {
   {"client disabled", "this api_key was switched off; another one is needed"},
   {"invalid_scope", "set the option `scope` to what this api_key may ask for"},
   {"authentication failed", "wrong user name or password, or the log-in has moved (`token_url`)"},
+  {"headers are too large", "is `base_url` the right server?"},
   {"wrong version number", "no TLS is spoken at this address"},
   {"authN circuit failed", "wrong user name or password, or the log-in has moved (`token_url`)"},
 };
@@ -76,7 +77,6 @@ static const struct {
 /* The length of an escape at `p` that stands for `byte`, or 0. */
 static size_t escaped(const char *p, unsigned char byte) {
   if (p[0] == '+' && byte == ' ') return 1;
-  if (p[0] == '\\' && (unsigned char)p[1] == byte) return 2;
   for (size_t i = 0; i < sizeof entities / sizeof entities[0]; i++) {
     size_t len = strlen(entities[i].text);
     if (entities[i].byte == (char)byte && strncmp(p, entities[i].text, len) == 0) return len;
@@ -95,7 +95,9 @@ static size_t escaped(const char *p, unsigned char byte) {
     if (escapes[i].digits > 0 && digits == most) return at + digits;
     if (escapes[i].digits == 0 && p[at + digits] == ';') return at + digits + 1;
   }
-  return 0;
+  size_t slashes = strspn(p, "\\"); /* quoted, perhaps several times over */
+  if (slashes > 0 && (unsigned char)p[slashes] == byte) return slashes + 1;
+  return slashes > 1 && byte == '\\' ? 2 : 0;
 }
 
 /* The length of `secret` as it is spelt at `p`, or 0. What can be read both ways is
@@ -163,6 +165,7 @@ static void redact_account(const bmwi_account *account, char *text) {
   redact(text, account->basic, 4);
   redact(text, account->api_secret, 8);
   redact(text, account->api_key, 8);
+  redact(text, account->event, 8); /* it holds a part of the VIN */
   for (int i = 0; i < account->session_count; i++) {
     redact(text, account->sessions[i].token.access, 4);
     redact(text, account->sessions[i].token.refresh, 4);
@@ -261,7 +264,7 @@ void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failur
 /* ---- the results ------------------------------------------------------------------ */
 
 static const char *advice(const bmwi_failure *failure) {
-  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+  for (size_t i = 0; failure->code != BMWI_UNKNOWN && i < sizeof known / sizeof known[0]; i++)
     if (strstr(failure->description, known[i].part) != NULL ||
         strstr(failure->text, known[i].part) != NULL)
       return known[i].advice;

@@ -473,6 +473,13 @@ void bmwi_session_init(bmwi_session *session, bmwi_account *account) {
   session->repeats = account->retries;
 }
 
+void bmwi_account_event(bmwi_account *account, const char *event) {
+  char *copy = bmwi_copy(event);
+  if (copy == NULL) return; /* then it is not known, no more */
+  bmwi_drop(&account->event);
+  account->event = copy;
+}
+
 void bmwi_account_close(bmwi_account *account) {
   if (account->closed) return;
   account->closed = true;
@@ -504,4 +511,5 @@ void bmwi_account_close(bmwi_account *account) {
   bmwi_drop(&account->basic);
   bmwi_drop(&account->scope);
   bmwi_drop(&account->navigation_url);
+  bmwi_drop(&account->event);
 }

@@ -92,6 +92,7 @@ struct bmwi_account {
   bmwi_engine *engine;
   bmwi_transport transport;
   char *username, *password, *api_key, *api_secret, *basic, *scope, *navigation_url;
+  char *event; /* the id of the last one that the server told of */
   double timeout;
   int retries;
   bool closed;
@@ -110,6 +111,8 @@ typedef enum bmwi_next {
 
 /* Readies one of the account's sessions for use. */
 void bmwi_session_init(bmwi_session *session, bmwi_account *account);
+/* Keeps the id of an event, to know it when a server says it back. */
+void bmwi_account_event(bmwi_account *account, const char *event);
 /* Ends every operation with `closed` and wipes all secrets. */
 void bmwi_account_close(bmwi_account *account);
 

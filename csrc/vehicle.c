@@ -78,15 +78,17 @@ static const char *check_service(lua_State *L, int index, size_t *len) {
   return service;
 }
 
-/* car:execution(service) -> {serviceType, status, eventId, ...}: the last event
-** of that type, which may be an earlier one than yours: compare eventId. */
+/* car:execution(service[, event]) -> {serviceType, status, eventId, ...}: the last event
+** of that type, which may be an earlier one than yours: compare eventId. The id of the event
+** that is waited for is not sent, but kept out of messages. */
 static int car_execution(lua_State *L) {
   const char *vin;
   int index;
   size_t len;
-  const char *service = check_service(L, 2, &len);
+  const char *service = check_service(L, 2, &len), *event = luaL_optstring(L, 3, NULL);
   bmwi_client *client = car_client(L, &vin, &index);
   bmwi_op *op = bmwi_client_op(L, client, BMWI_EXECUTION, vin);
+  if (event != NULL) bmwi_account_event(op->account, event);
   bmwi_client_query(L, op, "serviceType", service, len);
   return bmwi_loop_await(L, index);
 }

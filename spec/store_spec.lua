@@ -3,6 +3,7 @@ local helper = require "spec.helper"
 local async = require "bmwi.async"
 local bmwi = require "bmwi"
 local store = require "bmwi.store"
+local helper = require "spec.helper"
 
 local token = {
   access_token = "RCQ1hLP4AFaUBW9BjcPUN3i4WgkwF90R", token_type = "Bearer",
@@ -182,6 +183,122 @@ describe("bmwi.store", function()
     assert.equal("whole whole whole", said)
     assert.equal(20000, #kept:load().access_token)
     assert.equal("token.json", shell("ls '" .. folder .. "/state/bmwi'"))
+  end)
+
+  describe("with programs of their own", function()
+    local lua = os.getenv("LUA") or "lua" .. _VERSION:match("%d+%.%d+")
+
+    -- The command that runs a Lua text.
+    local function program(text)
+      local script = folder .. "/program.lua"
+      write(script, text)
+      return ("env LUA_PATH='%s' LUA_CPATH='%s' %s '%s'"):format(package.path, package.cpath, lua,
+        script)
+    end
+
+    -- kill -9 at any point: see 200 of them.
+    it("is whole and private whenever the writer is killed #slow", function()
+      local kept = store.new(path)
+      assert.is_true(kept:save({ access_token = ("a"):rep(3000) }))
+      local writer = program(([[
+        local kept = require("bmwi.store").new(%q)
+        io.write("ready\n")
+        io.flush()
+        while true do
+          assert(kept:save({ access_token = ("b"):rep(3000), refresh_token = ("c"):rep(3000) }))
+          assert(kept:save({ access_token = ("a"):rep(3000) }))
+        end]]):format(path))
+      -- Looks all the time for anything that others could open.
+      local watcher = assert(io.popen(([[
+        while [ -d %s ]; do find %s -type f -perm /077 2>/dev/null; sleep 0.01; done]]):format(
+        folder .. "/state", folder .. "/state")))
+      local seen, most, here = {}, 0, folder .. "/state/bmwi"
+      finally(function()
+        shell(("rm -rf '%s'"):format(folder)) -- ends the watcher
+        watcher:close()
+      end)
+      for _ = 1, 200 do
+        shell(([[umask 0; mkfifo %s/pipe; %s >%s/pipe 2>&1 & pid=$!; exec 3<%s/pipe
+          read -r line <&3; [ "$line" = ready ] || echo "$line"
+          sleep 0.%03d; kill -KILL $pid; wait $pid 2>/dev/null; rm %s/pipe]]):format(folder, writer,
+          folder, folder, math.random(0, 25), folder))
+        local token_read, message = kept:load()
+        assert(token_read, message)
+        local first = token_read.access_token:sub(1, 1)
+        assert.equal(first:rep(3000), token_read.access_token)
+        assert.equal(first == "b" and ("c"):rep(3000) or nil, token_read.refresh_token)
+        seen[first] = (seen[first] or 0) + 1
+        assert.equal("", shell(("find '%s/state' -type f -perm /077"):format(folder)))
+        most = math.max(most, tonumber(shell(("ls -A '%s' | wc -l"):format(here))))
+      end
+      assert(seen.a and seen.b, "the kills came at one point only")
+      -- Each run took away what the killed one before it had left.
+      assert(most <= 3, most)
+      assert.is_true(kept:save(token))
+      assert.equal("token.json", shell(("ls -A '%s'"):format(here)))
+      assert.equal("700", shell(("stat -c %%a '%s'"):format(here)))
+      shell(("rm -rf '%s'"):format(folder))
+      assert.equal("", watcher:read("*a"))
+    end)
+
+    it("takes away the new files of dead writers only", function()
+      local kept = store.new(path)
+      assert.is_true(kept:save(token))
+      local here = folder .. "/state/bmwi/"
+      local dead = shell("sh -c 'echo $$'")
+      local alive = shell("sleep 20 >/dev/null & echo $!")
+      local stay = { "other.json." .. dead .. ".0x1.new", "token.json." .. alive .. ".0x1.new",
+        "token.json." .. dead, "token.json." .. dead .. ".0x1.new.old", "token.json.1x.new",
+        "token.json.LIGHT_FLASH.VIN", "token.json.0.0x1.new" }
+      for _, name in ipairs(stay) do write(here .. name, "") end
+      write(here .. "token.json." .. dead .. ".0x5581e0a0.new", "")
+      assert.is_true(kept:save(token))
+      shell("kill " .. alive)
+      table.insert(stay, "token.json")
+      table.sort(stay)
+      assert.equal(table.concat(stay, "\n"), shell("LC_ALL=C ls '" .. here .. "'"))
+    end)
+
+    -- Ten processes with one kept log-in, which is over: what the simulator gets to see.
+    local function renewals(sim, refresh)
+      local server = { server = sim.url, username = "whatever@example.com" }
+      local client = bmwi.new(helper.client(sim))
+      assert.is_true(client:login())
+      local first = client:token()
+      first.expires_at = os.time() - 5
+      first.refresh_token = refresh and first.refresh_token or nil
+      assert.is_true(store.new(path, server):save(first))
+      sim:clear()
+      local command = program(([[
+        local bmwi = require "bmwi"
+        local kept = require("bmwi.store").new(%q, { server = %q, username = %q })
+        local client = bmwi.new({ base_url = %q, username = %q, password = "p4ssw0rd",
+          api_key = "key", api_secret = "secret", store = kept, retries = 0 })
+        local go = io.open(%q, "rb")
+        while not go do
+          bmwi.sleep(0.01)
+          go = io.open(%q, "rb")
+        end
+        local cars, message = client:vehicles()
+        io.write(cars and "one " or message)]]):format(path, sim.url, server.username, sim.url,
+        server.username, folder .. "/go", folder .. "/go"))
+      local said = shell(("for i in 1 2 3 4 5 6 7 8 9 10; do %s 2>&1 & done; sleep 1; >'%s/go'; wait")
+        :format(command, folder))
+      assert.equal(("one "):rep(9) .. "one", said)
+      assert.equal(10, sim:count("GET", "/vehicles"))
+      local fresh = store.new(path, server):load()
+      assert.are_not.equal(first.access_token, fresh.access_token)
+      os.remove(folder .. "/go")
+      return sim:count("POST", "/oauth/token")
+    end
+
+    it("is renewed once by ten of them at a time", function()
+      local sim = helper.start()
+      finally(function() sim:stop() end)
+      sim:fault({ path = "/oauth/token", skip = 1, times = 0, latency = 0.3 })
+      assert.equal(1, renewals(sim, true))
+      assert.equal(1, renewals(sim, false))
+    end)
   end)
 
   it("shows its path only", function()

@@ -223,7 +223,7 @@ function wait.for_execution(car, execution, options)
       break
     end
 
-    local answer, problem, problem_code, info = car:execution(execution.serviceType)
+    local answer, problem, problem_code, info = car:execution(execution.serviceType, event)
     told, pause, last_error = false, nil, nil
     if type(answer) ~= "table" then
       last_error = { message = problem, code = problem_code, info = info }

@@ -1,0 +1,25 @@
+# A server for spec/transport_spec.lua that says what no HTTP library would say.
+# usage: perl raw.pl PARENT FIRST AGAIN    with \r, \n and \0 spelt out
+# Prints its port; answers each connection's first bytes with FIRST, then with AGAIN without end
+# (with nothing more, if AGAIN is empty). Ends with its parent.
+use strict;
+use warnings;
+use IO::Socket::INET;
+
+my ($parent, $first, $again) = @ARGV;
+for ($first, $again) { s/\\r/\r/g; s/\\n/\n/g; s/\\0/\0/g; }
+my $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5, ReuseAddr => 1) or die;
+$| = 1;
+$SIG{PIPE} = 'IGNORE';
+print $server->sockport, "\n";
+$server->timeout(1);
+while (kill 0, $parent) {
+  my $connection = $server->accept or next;
+  sysread $connection, my $request, 65536;
+  syswrite $connection, $first;
+  if (length $again) {
+    my $block = $again x (1 + 65536 / length $again);
+    1 while defined syswrite $connection, $block;
+  }
+  close $connection;
+}
