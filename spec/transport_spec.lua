@@ -146,7 +146,7 @@ describe("the transport", function()
 
     for _, gzip in ipairs({ false, true }) do
       it("10 GB of zeros" .. (gzip and ", packed," or "") .. " in little memory", function()
-        sim:fault({ path = "/vehicles", times = 0, pad = 10e9, gzip = gzip })
+        sim:fault({ path = "/status", times = 0, pad = 10e9, gzip = gzip })
         local said = program(([[
           local bmwi = require("bmwi")
           local function peak()
@@ -158,10 +158,10 @@ describe("the transport", function()
           end
           local client = bmwi.new({ base_url = %q, retries = 0, username = "whatever@example.com",
             password = "p4ssw0rd", api_key = "key", api_secret = "secret" })
-          client:vehicle("WAB1C23456V123456"):status() -- what the first exchange needs
+          assert(client:vehicles()) -- what the first exchange needs
           local before = peak()
           for _ = 1, 3 do
-            local _, _, code = client:vehicles()
+            local _, _, code = client:vehicle("WAB1C23456V123456"):status()
             io.write(code, " ")
           end
           io.write(("%%d"):format(peak() - before))]]):format(sim.url))
@@ -194,8 +194,8 @@ describe("the transport", function()
             or name == "accept-encoding" or name == "user-agent" or name == "content-length"
             or name == "content-type", name)
         end
-        assert.is_nil(request.path:find("%c"))
-        assert.equal("", request.path:match("^/webapi/[%w/;=+&._%%-]*(.-)$"), request.path)
+        assert(request.path:find("^/webapi/") and not request.path:find("[%c ?#]")
+          and not request.path:find("/..", 1, true), request.path)
       end
       return count
     end
