@@ -146,7 +146,7 @@ describe("the loop", function()
       best = math.min(best, longest_part())
     end
     secure:stop()
-    assert(best < 0.2, best)
+    assert(best < 0.5, best) -- all at once it would be nearly 1
   end)
 
   it("carries tasks on, step by step", function()
