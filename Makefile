@@ -204,7 +204,8 @@ run-tsan: $(MODULE) $(CERTS)/complete
 	@$(RUN_ENV) TSAN_OPTIONS=halt_on_error=1 .ci/with-sim https \
 	  $(BUILD)/threads spec/native/threads.lua 16 URL $(CERTS)/ca.pem
 
-# Every allocation fails once, under the sanitizers, in a program that holds the module's objects.
+# Under the sanitizers, in programs that hold the module's objects: every allocation fails once; no
+# block is given back with a secret in it.
 memory:
 	$(DEPS) build $(LUA_TAG)
 	$(AGAIN) sim
@@ -216,6 +217,9 @@ run-memory: $(OBJ) $(CERTS)/complete
 	@$(RUN_ENV) LOCPATH= .ci/with-sim http $(BUILD)/memory spec/native/memory.lua URL \
 	  log-in refresh reading 'command and wait' 'charging profile' send_poi image base64 \
 	  async.map store 'close in flight' 'state closed in flight'
+	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/wiped spec/native/wiped.c $(OBJ) \
+	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) -lpthread
+	@$(RUN_ENV) .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
 
 # libcurl is loaded ahead, so that what it keeps for the whole process does not look lost when Lua
 # unloads the module. Specs that are about time, or many times the work of the others, are marked #slow.

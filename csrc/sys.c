@@ -22,6 +22,10 @@
 
 #include "bmwi.h"
 
+#if defined(__APPLE__)
+#define st_mtim st_mtimespec
+#endif
+
 #define LOCK "bmwi.lock"
 #define MAX_FILE (1024 * 1024)
 #define MAX_SECRET 1024
@@ -156,7 +160,8 @@ static int sys_write_private(lua_State *L) {
   return 1;
 }
 
-/* sys.read_private(path) -> bytes | nil, message, "missing"|"insecure"|"file" */
+/* sys.read_private(path) -> bytes, stamp | nil, message, "missing"|"insecure"|"file"
+** The stamp is a text that differs when the file was changed. */
 static int sys_read_private(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct stat st;
@@ -181,9 +186,12 @@ static int sys_read_private(lua_State *L) {
     if (n == 0) break;
     got += (size_t)n;
   }
+  char stamp[64];
+  snprintf(stamp, sizeof stamp, "%lld.%09ld", (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
   lua_pushlstring(L, h->bytes, got);
   bmwi_wipe(h->bytes, h->len);
-  return 1;
+  lua_pushstring(L, stamp);
+  return 2;
 }
 
 /* sys.try_lock(path) -> lock | nil, message, "locked"|"file"

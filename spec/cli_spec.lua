@@ -467,11 +467,72 @@ describe("bmwi", function()
       assert.is_truthy(result.err:find("chmod 600", 1, true))
     end)
 
-    it("is made once by several runs at a time", function()
+    it("is made once by ten runs at a time", function()
       local one = command({ "status", "-q" }) .. " >/dev/null"
-      shell(("(%s) & (%s) & (%s) & wait"):format(one, one, one))
+      shell(("for i in 1 2 3 4 5 6 7 8 9 10; do %s & done; wait"):format(one))
       assert.equal(1, sim:count("POST", "/oauth/token"))
-      assert.equal(3, sim:count("GET", "/status"))
+      assert.equal(10, sim:count("GET", "/status"))
+    end)
+
+    it("is not tried again once it was refused, until something changes", function()
+      os.execute("mkdir -p " .. home .. "/bmwi")
+      write(home .. "/bmwi/config", "password = wrong\n")
+      local bare = { BMWI_PASSWORD = false }
+      local refused = run("status", bare)
+      assert.equal(4, refused.code)
+      assert.is_truthy(refused.err:find("wrong user name or password", 1, true), refused.err)
+      local tried = sim:count("POST", "/oauth/token")
+      for _, again in ipairs { "status", "lock", "vehicles --json", "doctor" } do
+        local result = run(again, bare)
+        assert.equal(4, result.code, result.err)
+        assert.is_truthy((result.out .. result.err):find("bmwi login", 1, true), result.err)
+        assert_no_secret(result.out .. result.err)
+      end
+      assert.equal(tried, sim:count("POST", "/oauth/token"))
+      -- What is remembered holds no secret and is private.
+      assert.is_nil(read(state() .. "token.json.refused"):find("wrong", 1, true))
+      assert.equal("600", shell("stat -c %a " .. state() .. "token.json.refused"))
+      -- Somebody asks for it by name: tried, and refused again.
+      assert.equal(4, run("login", bare).code)
+      assert.equal(tried + 1, sim:count("POST", "/oauth/token"))
+      assert.equal(4, run("status", bare).code)
+      assert.equal(tried + 1, sim:count("POST", "/oauth/token"))
+      -- Another user, and the corrected file, are something new.
+      assert.equal(4, run("status", { BMWI_PASSWORD = false, BMWI_USERNAME = "me@example.com" }).code)
+      assert.equal(tried + 2, sim:count("POST", "/oauth/token"))
+      write(home .. "/bmwi/config", "password = p4ssw0rd\n")
+      ok("status", bare)
+      assert.is_nil(read(state() .. "token.json.refused"))
+      ok("status", bare)
+    end)
+
+    it("is tried again by login when only the environment has changed", function()
+      assert.equal(4, run("status", { BMWI_PASSWORD = "wrong" }).code)
+      sim:clear()
+      assert.equal(4, run("status").code)
+      assert.equal(0, #sim:log())
+      ok("login")
+      ok("status")
+    end)
+
+    it("is not given up for trouble that passes", function()
+      for _, rule in ipairs { { status = 503 }, { recorded = "too_many" }, { reset = "after" } } do
+        rule.path = "/oauth/token"
+        sim:fault(rule)
+        assert.are_not.equal(0, run("status", { BMWI_RETRIES = "0" }).code)
+        assert.is_nil(read(state() .. "token.json.refused"))
+      end
+      ok("status")
+    end)
+
+    it("whose renewal is refused, password and all, is not tried again either", function()
+      ok("status")
+      sim:token({ expire = true })
+      sim:fault({ path = "/oauth/token", times = 0, recorded = "authentication_failed" })
+      assert.equal(4, run("status").code)
+      sim:clear()
+      assert.equal(4, run("status").code)
+      assert.equal(0, #sim:log())
     end)
 
     it("tells what goes over the wire with --verbose, without secrets", function()

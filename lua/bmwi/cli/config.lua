@@ -107,7 +107,7 @@ local function read_file(options)
   end
   local values, problem, hint = config.parse(text, path)
   if not values then fail.raise(problem, "config", { hint = hint }) end
-  return values, path
+  return values, path, nil, message -- which is the stamp here
 end
 
 local function checked(name, value, origin)
@@ -131,10 +131,11 @@ end
 
 --- Puts a run's settings together.
 ---@param options table the flags, by long name
----@return table settings the keys above, and `path` and `state` ("read", "missing") of the file
+---@return table settings the keys above, and `path`, `state` ("read", "missing") and `stamp` (when it
+--- was changed) of the file
 function config.load(options)
-  local file, path, missing = read_file(options)
-  local settings, rank = { path = path, state = missing or "read" }, {}
+  local file, path, missing, stamp = read_file(options)
+  local settings, rank = { path = path, state = missing or "read", stamp = stamp }, {}
   for _, name in ipairs(NAMES) do
     local flag = KEYS[name].option and options[KEYS[name].option]
     local variable = "BMWI_" .. name:upper()

@@ -57,12 +57,14 @@ local STEPS = {
     return server .. (#lacking > 0 and "; not set, so asked for: " .. table.concat(lacking, ", ")
       or "; all that a log-in needs is set")
   end },
-  { "kept log-in", function(ctx)
+  { "kept log-in", stop = true, run = function(ctx)
     local kept = session.store(ctx.settings)
     local token, message, code = kept:load()
     if not token and code ~= "missing" then
       return nil, message, code, { hint = ("Run: chmod 600 %s, or: bmwi logout"):format(kept.path) }
-    elseif not token then
+    end
+    session.check_refused(ctx.settings)
+    if not token then
       return "none; a log-in is made when it is needed"
     end
     if session.fresh(token) then

@@ -204,6 +204,7 @@ end
 --- bmwi logout
 function read.logout(ctx)
   fail.check(session.store(ctx.settings):clear())
+  session.forget_refusal(ctx.settings)
   if ctx.out.json then return ctx.out:document({ token_file = ctx.settings.token_file }) end
   ctx.out:line("The saved log-in is gone: " .. ctx.settings.token_file)
 end

@@ -1,6 +1,7 @@
 -- bmwi.cli.session: from settings to a client and a car: the saved log-in, the prompts, the VIN.
 
 local bmwi = require "bmwi"
+local cjson = require("cjson").new()
 local store = require "bmwi.store"
 local fail = require "bmwi.cli.fail"
 local output = require "bmwi.cli.output"
@@ -81,6 +82,7 @@ end
 local function teller(ctx)
   local out = ctx.out
   return function(event, fields)
+    if event == "answer" and fields.call == "token" then ctx.login_status = fields.status end
     if event == "unsaved" then
       return out:remark("The log-in could not be saved: " .. tostring(fields.error))
     end
@@ -125,6 +127,67 @@ local function kept_token(kept)
   end
 end
 
+-- A log-in that the server refused is not tried again by the next run, or a forgotten timer would
+-- lock the account out. It is remembered beside the token, without any secret, for as long as the
+-- server, the user and the configuration file stay the same; `bmwi login` always tries.
+local REFUSALS = { [400] = true, [401] = true, [403] = true }
+
+local function refusal_path(settings) return settings.token_file .. ".refused" end
+
+local function circumstances(settings)
+  return { server = session.server(settings), username = settings.username or "",
+    config = ("%s %s"):format(tostring(settings.path), settings.stamp or "") }
+end
+
+--- When the log-in of these settings was refused, if it was the last time.
+---@return number|nil seconds since 1970
+function session.refused(settings)
+  local read, kept = pcall(cjson.decode, bmwi.sys.read_private(refusal_path(settings)) or "")
+  if not read or type(kept) ~= "table" or type(kept.at) ~= "number" then return nil end
+  for name, value in pairs(circumstances(settings)) do
+    if kept[name] ~= value then return nil end
+  end
+  return kept.at
+end
+
+--- Raises if the log-in was refused and nothing has changed since.
+function session.check_refused(settings)
+  local at = session.refused(settings)
+  if not at then return end
+  fail.raise(("the server refused the log-in on %s, and nothing has changed since"):format(
+    render.clock(at)), "auth", { hint = "It is not tried again by itself, since that can lock the "
+    .. "account. Correct the settings; then, or to try once more: bmwi login" })
+end
+
+--- Forgets that a log-in was refused.
+function session.forget_refusal(settings)
+  os.remove(refusal_path(settings))
+end
+
+-- What was typed is new each time. Several runs at once: the store's lock is held from begin to finish, so that the refusal of the
+-- first is known to the others before they try.
+local function watch_refusal(ctx, kept, again)
+  local begin, finish = kept.begin, kept.finish
+  function kept.begin(self)
+    local found = begin(self)
+    if not again and type(found) ~= "number" and session.refused(ctx.settings) then
+      finish(self)
+      session.check_refused(ctx.settings)
+    end
+    return found
+  end
+  function kept.finish(self)
+    if REFUSALS[ctx.login_status] then
+      local refusal = circumstances(ctx.settings)
+      refusal.at = os.time()
+      bmwi.sys.write_private(refusal_path(ctx.settings), cjson.encode(refusal) .. "\n")
+    elseif ctx.login_status then
+      session.forget_refusal(ctx.settings)
+    end
+    finish(self)
+  end
+end
+
 --- Makes the client. The token is kept by its store: of several runs at once one renews it.
 ---@param ctx table settings, options, out; gets ctx.client
 ---@param again? boolean do not use the saved log-in
@@ -134,12 +197,16 @@ function session.open(ctx, again)
   local settings = ctx.settings
   need_server(settings)
   local kept = session.store(settings)
-  if again or not usable(kept_token(kept)) then
+  local token = not again and kept_token(kept) or nil
+  local typed = not usable(token) and #session.lacking(settings) > 0
+  if not again and not typed then session.check_refused(settings) end
+  if not usable(token) then
     complete(ctx)
     kept = session.store(settings) -- its owner is known now
   end
   if again then kept.load = function() return nil end end
   ctx.out:busy("Asking " .. session.server(settings))
+  if not typed then watch_refusal(ctx, kept, again) end
   local options = { store = kept, log = teller(ctx), timeout = settings.request_timeout }
   for _, name in ipairs(PASSED) do options[name] = settings[name] end
   -- Half of a pair is of no use; with a kept log-in it is also no fault.
