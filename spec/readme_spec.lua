@@ -269,3 +269,18 @@ describe("README.md", function()
     present(examples, "](examples/%s)")
   end)
 end)
+
+describe("SECURITY.md", function()
+  it("names tests that are there", function()
+    local makefile, count = read("Makefile"), 0
+    for row in read("SECURITY.md"):gmatch("\n| [^\n]- | ([^|\n]-) |") do
+      for name in row:gmatch("`([^`]+)`") do
+        count = count + 1
+        local target = name:match("^make (%l+)$")
+        assert(target and makefile:find("\n" .. target .. ":", 1, true)
+          or io.open("spec/" .. name .. "_spec.lua"), name)
+      end
+    end
+    assert(count > 20, count)
+  end)
+end)

@@ -185,6 +185,25 @@ describe("bmwi.store", function()
     assert.equal("token.json", shell("ls '" .. folder .. "/state/bmwi'"))
   end)
 
+  it("is let go when a client is closed in the middle of a renewal", function()
+    local sim = helper.start()
+    finally(function() sim:stop() end)
+    sim:fault({ path = "/oauth/token", times = 0, latency = 5 })
+    local async = require "bmwi.async"
+    local kept = store.new(path)
+    assert.is_true(kept:save({ access_token = "old", refresh_token = "older", expires_at = 1 }))
+    local client = bmwi.new(helper.client(sim, { store = kept }))
+    local code
+    async.run(function()
+      async.spawn(function() code = select(3, client:vehicles()) end)
+      bmwi.sleep(0.2)
+      assert.equal("locked", (select(3, store.new(path):lock(0))))
+      client:close()
+    end)
+    assert.equal("closed", code)
+    assert(store.new(path):lock(0)):unlock()
+  end)
+
   describe("with programs of their own", function()
     local lua = os.getenv("LUA") or "lua" .. _VERSION:match("%d+%.%d+")
 

@@ -110,6 +110,34 @@ describe("bmwi.sys", function()
     end)
   end)
 
+  describe("no_core, on Linux,", function()
+    -- What /proc shows of a process that cannot be looked into belongs to root.
+    local as_user = not is_root and ""
+      or shell("setpriv --reuid=65534 --clear-groups true 2>&1 && echo yes") == "yes"
+      and "setpriv --reuid=65534 --clear-groups "
+
+    if as_user and io.open("/proc/self/environ") then
+      it("keeps the user's other processes out", function()
+        shell("chmod 755 " .. folder)
+        local said = shell(as_user .. program([[
+          local function owner()
+            local pid = io.open("/proc/self/stat"):read("*n")
+            local pipe = io.popen(("stat -c %%u /proc/%d/environ /proc/%d/mem"):format(pid, pid))
+            local text = pipe:read("*a"):gsub("%s+", " ")
+            pipe:close()
+            return text
+          end
+          io.write(owner())
+          sys.no_core()
+          io.write(owner())]]))
+        local user = is_root and "65534" or shell("id -u")
+        assert.equal(("%s %s 0 0"):format(user, user), said)
+      end)
+    else
+      pending("keeps the user's other processes out")
+    end
+  end)
+
   describe("write_private", function()
     it("writes all bytes", function()
       for _, bytes in ipairs({ "", "x", "a\0b\r\n\255", ("0123456789"):rep(200000) }) do
