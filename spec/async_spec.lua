@@ -464,6 +464,7 @@ describe("bmwi.async", function()
     end)
 
     it("takes a sensible concurrency only", function()
+      assert.has_error(function() async.map({ 1 }, function() return 1 end, 5) end)
       for _, bad in ipairs({ 0, -1, 0.5, 0 / 0, "4", true, {} }) do
         local ok
         -- In a task, since a map that can never go on would hang the spec.

@@ -433,6 +433,16 @@ describe("bmwi", function()
       assert.equal(4, run("status", bare).code)
     end)
 
+    it("needs a place to be kept in", function()
+      local result = run("status", { HOME = false, XDG_STATE_HOME = false,
+        XDG_CONFIG_HOME = false })
+      assert.equal(2, result.code, result.err)
+      assert.is_truthy(result.err:find("BMWI_TOKEN_FILE", 1, true), result.err)
+      ok("status", { HOME = false, XDG_STATE_HOME = false, XDG_CONFIG_HOME = false,
+        BMWI_TOKEN_FILE = home .. "/kept" })
+      assert.is_truthy(read(home .. "/kept"))
+    end)
+
     it("says what is missing where nobody can be asked", function()
       local result = run("status", { BMWI_PASSWORD = false, BMWI_API_KEY = false })
       assert.equal(4, result.code)

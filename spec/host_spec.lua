@@ -121,7 +121,7 @@ describe("bmwi.host", function()
       return pauses, switches
     end
 
-    it("waits through the given sleep only, in many coroutines of the host at once #slow", function()
+    it("waits through the given sleep only, many of the host's coroutines at once #slow", function()
       local functions, mileages, ticks, done = {}, {}, 0, 0
       for i = 1, 20 do
         functions[i] = function(sleep)
