@@ -136,6 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   bmwi_endpoint_id id = (bmwi_endpoint_id)((data[0] + 1) % (BMWI_POST + 1));
   bmwi_op *op = bmwi_client_op(L, client, id, "WAB1C23456V123456");
   lua_insert(L, 3);
+  if (id == BMWI_EXECUTE) bmwi_client_form(L, op, "serviceType", "DOOR_LOCK", 9);
   put_in(op, data, size);
   bmwi_op_explain(op, &op->failure);
   op->state = BMWI_FINISHED;
