@@ -190,7 +190,7 @@ static ssize_t read_packed(struct stream *stream, char *out, size_t most) {
 static ssize_t read_stream(void *from, uint64_t position, char *out, size_t most) {
   struct stream *stream = from;
   if (stream->packer != NULL) {
-    return read_packed(stream, out, most);
+    return read_packed(stream, out, most < 16384 ? most : 16384); /* 16 MB of zeros at a time */
   }
   if (position >= stream->stop_at) {
     push(stream->connection);
