@@ -3,7 +3,6 @@ local helper = require "spec.helper"
 local async = require "bmwi.async"
 local bmwi = require "bmwi"
 local store = require "bmwi.store"
-local helper = require "spec.helper"
 
 local token = {
   access_token = "RCQ1hLP4AFaUBW9BjcPUN3i4WgkwF90R", token_type = "Bearer",
@@ -191,7 +190,6 @@ describe("bmwi.store", function()
     local sim = helper.start()
     finally(function() sim:stop() end)
     sim:fault({ path = "/oauth/token", times = 0, latency = 5 })
-    local async = require "bmwi.async"
     local kept = store.new(path)
     assert.is_true(kept:save({ access_token = "old", refresh_token = "older", expires_at = 1 }))
     local client = bmwi.new(helper.client(sim, { store = kept }))
