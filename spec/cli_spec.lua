@@ -516,6 +516,13 @@ describe("bmwi", function()
       ok("status", bare)
     end)
 
+    it("is refused once for ten runs at a time", function()
+      local one = command({ "status", "-q" }, { BMWI_PASSWORD = "wrong" }) .. " >/dev/null 2>&1"
+      local codes = shell(("for i in 1 2 3 4 5 6 7 8 9 10; do (%s; echo $?) & done; wait"):format(one))
+      assert.equal(("4\n"):rep(9) .. "4", codes)
+      assert.equal(1, sim:count("POST", "/oauth/token"))
+    end)
+
     it("is tried again by login when only the environment has changed", function()
       assert.equal(4, run("status", { BMWI_PASSWORD = "wrong" }).code)
       sim:clear()
