@@ -29,7 +29,7 @@ end
 
 --- Judges one call by its last request: nil if what it was told is true, else what is wrong; and
 --- whether that means that something was lost.
-local function wrong(entry, last, command, timeout)
+local function wrong(entry, last, command, timeout, token_failed)
   local code = entry.code
   local late = entry.to - entry.from >= timeout - 0.2
   if code == "closed" then return nil end -- by us
@@ -43,8 +43,10 @@ local function wrong(entry, last, command, timeout)
   elseif sound(last) then
     if code == (command and "unknown" or "timeout") and late then return nil end
     return "the answer was lost", true
-  elseif last.status == 401 or (not command and last.status ~= 0 and not entry.status) then
+  elseif last.status == 401 then
     return nil -- told by the trouble with the next token
+  elseif not command and entry.status ~= last.status and token_failed(entry) then
+    return nil -- the same, for a repeat that was never sent
   elseif command and (last.status == 0 or last.status < 300 or last.status >= 500) then
     return code ~= "unknown" and "not known to be unknown" or nil
   elseif code == "timeout" then
@@ -60,13 +62,14 @@ end
 
 return function(folder, reports, options)
   local journal, log = lines(folder .. "/journal"), lines(folder .. "/log")
-  local by_place, by_mark = {}, {}
+  local by_place, by_mark, tokens = {}, {}, {}
   for _, request in ipairs(log) do
     local vin = request.path:match("WBY1Z4%d+")
     local last = request.path:find("/navigation/", 1, true) and "navigation"
       or request.path:match("[^/]+$")
     local key = vin and request.method == "GET" and vin .. last or request.mark
     local index = vin and request.method == "GET" and by_place or by_mark
+    if request.path:find("/oauth/token", 1, true) then tokens[#tokens + 1] = request end
     if key then
       index[key] = index[key] or {}
       table.insert(index[key], request)
@@ -103,6 +106,17 @@ return function(folder, reports, options)
         table.concat(seen, ", ")))
     end
     untrue[#untrue + 1] = what
+  end
+
+  -- Whether a log-in failed while the call was under way, with the status that it was told.
+  local function token_failed(entry)
+    for _, request in ipairs(tokens) do
+      if request.time > entry.from - MARGIN and request.time < entry.to + MARGIN
+        and (request.status == entry.status or not entry.status and request.fault) then
+        return true
+      end
+    end
+    return false
   end
 
   -- The requests of a reading: those of this car to this place while the call was under way.
@@ -157,7 +171,8 @@ return function(folder, reports, options)
       return entry.ok and not entry.own and "a wrong answer" or nil
     end
     local requests = requests_of(entry)
-    local what, is_lost = wrong(entry, requests[#requests], false, options.timeout)
+    local what, is_lost = wrong(entry, requests[#requests], false, options.timeout,
+      token_failed)
     lost = lost + (is_lost and 1 or 0)
     return what, requests
   end
