@@ -29,6 +29,7 @@
 #define CONNECTIONS 64               /* to one server, unless told otherwise */
 #define SERVERS 4                    /* kept connections are counted for all servers together */
 #define MAX_HEADER_BYTES (256 * 1024) /* of all headers of one answer */
+#define MAX_HEADER (64 * 1024)       /* of one that is sent */
 
 typedef struct queue {
   bmwi_transfer *first, *last;
@@ -123,16 +124,12 @@ static void poll_arm(const bmwi_engine *engine, double wake) {
   timerfd_settime(engine->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-static void poll_watch(int fd, curl_socket_t s, int what) {
+static void poll_watch(int fd, curl_socket_t s, int what, bool known) {
   struct epoll_event event = {.data = {.fd = s}};
-  if (what == CURL_POLL_REMOVE) {
-    epoll_ctl(fd, EPOLL_CTL_DEL, s, &event);
-    return;
-  }
-  if (what & CURL_POLL_IN) event.events |= EPOLLIN;
-  if (what & CURL_POLL_OUT) event.events |= EPOLLOUT;
-  if (epoll_ctl(fd, EPOLL_CTL_MOD, s, &event) != 0 && errno == ENOENT)
-    epoll_ctl(fd, EPOLL_CTL_ADD, s, &event);
+  if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) event.events |= EPOLLIN;
+  if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) event.events |= EPOLLOUT;
+  epoll_ctl(fd, what == CURL_POLL_REMOVE ? EPOLL_CTL_DEL : known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s,
+            &event);
 }
 
 static void poll_serve(bmwi_engine *engine, double seconds) {
@@ -169,8 +166,9 @@ static void poll_arm(const bmwi_engine *engine, double wake) {
   kevent(engine->fd, &change, 1, NULL, 0, NULL);
 }
 
-static void poll_watch(int fd, curl_socket_t s, int what) {
+static void poll_watch(int fd, curl_socket_t s, int what, bool known) {
   struct kevent change;
+  (void)known;
   EV_SET(&change, s, EVFILT_READ, what & CURL_POLL_IN && what != CURL_POLL_REMOVE ? EV_ADD
                                                                                   : EV_DELETE,
          0, 0, NULL);
@@ -205,10 +203,12 @@ static void poll_serve(bmwi_engine *engine, double seconds) {
 
 /* ---- libcurl's callbacks: they touch the engine's own memory only -------- */
 
-static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *socket_data) {
+/* `known` is NULL for a socket that is not being watched yet. */
+static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *known) {
+  bmwi_engine *engine = user;
   (void)easy;
-  (void)socket_data;
-  poll_watch(((bmwi_engine *)user)->fd, s, what);
+  poll_watch(engine->fd, s, what, known != NULL);
+  if (known == NULL) curl_multi_assign(engine->multi, s, engine);
   return 0;
 }
 
@@ -434,12 +434,7 @@ void bmwi_transfer_init(bmwi_transfer *t, size_t max_body, bool secret) {
   memset(t, 0, sizeof *t);
   t->retry_after = -1;
   bmwi_buffer_init(&t->body, max_body, secret);
-}
-
-static void wipe_headers(bmwi_transfer *t) {
-  for (struct curl_slist *h = t->headers; h != NULL; h = h->next) bmwi_wipe(h->data, strlen(h->data));
-  curl_slist_free_all(t->headers);
-  t->headers = NULL;
+  bmwi_buffer_init(&t->authorization, MAX_HEADER, true);
 }
 
 /* Takes the easy handle off the transfer and keeps it for the next one. */
@@ -458,7 +453,7 @@ static void give_back(bmwi_engine *engine, bmwi_transfer *t) {
     }
     t->easy = NULL;
   }
-  wipe_headers(t);
+  bmwi_buffer_free(&t->authorization);
 }
 
 void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
@@ -481,24 +476,17 @@ void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t) {
   t->error = NULL;
 }
 
-static bool add_header(bmwi_transfer *t, const char *line) {
-  struct curl_slist *headers = curl_slist_append(t->headers, line);
-  if (headers == NULL) return false;
-  t->headers = headers;
+/* libcurl reads the list where it is. */
+static bool set_headers(bmwi_transfer *t, const bmwi_request *request) {
+  static char no_expect[] = "Expect:";
+  bmwi_buffer *line = &t->authorization;
+  if (!bmwi_buffer_text(line, "Authorization: ") || !bmwi_buffer_text(line, request->scheme) ||
+      !bmwi_buffer_add(line, " ", 1) || !bmwi_buffer_text(line, request->credentials))
+    return false;
+  t->headers[0] = (struct curl_slist){line->data, &t->headers[1]};
+  t->headers[1] = (struct curl_slist){(char *)request->accept, &t->headers[2]};
+  t->headers[2] = (struct curl_slist){no_expect, NULL};
   return true;
-}
-
-static bool add_headers(bmwi_transfer *t, const bmwi_request *request) {
-  bmwi_buffer line;
-  bmwi_buffer_init(&line, 64 * 1024, true);
-  bool ok = bmwi_buffer_text(&line, "Authorization: ") && bmwi_buffer_text(&line, request->scheme) &&
-            bmwi_buffer_add(&line, " ", 1) && bmwi_buffer_text(&line, request->credentials) &&
-            add_header(t, line.data);
-  bmwi_buffer_clear(&line);
-  ok = ok && bmwi_buffer_text(&line, "Accept: ") && bmwi_buffer_text(&line, request->accept) &&
-       add_header(t, line.data) && add_header(t, "Expect:");
-  bmwi_buffer_free(&line);
-  return ok;
 }
 
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -582,7 +570,7 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
     curl_easy_setopt(t->easy, CURLOPT_SHARE, engine->share);
   }
   if (seconds < 0.001) seconds = 0.001; /* 0 would mean "no limit" */
-  if (!add_headers(t, request) || !set_options(t, transport, request, seconds)) {
+  if (!set_headers(t, request) || !set_options(t, transport, request, seconds)) {
     give_back(engine, t);
     return false;
   }
@@ -696,20 +684,26 @@ double bmwi_engine_timeout(const bmwi_engine *engine) {
   return left > 0 ? left : 0;
 }
 
-void bmwi_engine_step(bmwi_engine *engine, double seconds) {
-  double left = bmwi_engine_timeout(engine);
-  if (seconds < 0 || (left >= 0 && left < seconds)) seconds = left;
-  poll_serve(engine, seconds);
-  start(engine);
+/* What libcurl does by the clock, and what has ended. */
+static void serve_libcurl(bmwi_engine *engine) {
+  CURLMsg *message;
   int messages;
   if (engine->curl_wake >= 0 && engine->curl_wake <= bmwi_now()) {
     engine->curl_wake = -1;
     act(engine, CURL_SOCKET_TIMEOUT, 0);
   }
-  CURLMsg *message;
   while ((message = curl_multi_info_read(engine->multi, &messages)) != NULL)
     if (message->msg == CURLMSG_DONE)
       collect(engine, message->easy_handle, message->data.result);
+}
+
+void bmwi_engine_step(bmwi_engine *engine, double seconds) {
+  start(engine); /* before the wait for answers */
+  serve_libcurl(engine);
+  double left = bmwi_engine_timeout(engine);
+  if (seconds < 0 || (left >= 0 && left < seconds)) seconds = left;
+  poll_serve(engine, seconds);
+  serve_libcurl(engine);
   serve_due(engine);
   engine->armed = -2; /* an expired timer stays readable until it is set anew */
 }

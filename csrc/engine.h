@@ -34,7 +34,7 @@ bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule);
 typedef struct bmwi_request {
   bool post;
   const char *url;
-  const char *accept;
+  const char *accept;        /* the whole header line */
   const char *scheme;        /* "Basic" or "Bearer" */
   const char *credentials;   /* after the scheme */
   const bmwi_buffer *form;   /* the body of a POST */
@@ -46,7 +46,8 @@ typedef struct bmwi_transfer {
   size_t slot;                /* place in the heap of timers */
   double wake;                /* when a pause ends */
   CURL *easy;
-  struct curl_slist *headers;
+  bmwi_buffer authorization;  /* a header line */
+  struct curl_slist headers[3];
   char *error;                /* CURLOPT_ERRORBUFFER */
   /* The outcome of an exchange. */
   CURLcode result;

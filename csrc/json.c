@@ -103,22 +103,21 @@ static bool even_out(lua_State *L) {
   int table = lua_gettop(L);
   lua_pushnil(L);
   while (lua_next(L, table)) {
-    bool replace = false;
     switch (lua_type(L, -1)) {
       case LUA_TLIGHTUSERDATA: /* cjson.null */
-        lua_pop(L, 1);
+        lua_pushvalue(L, -2);
         lua_pushnil(L);
-        replace = true;
+        lua_rawset(L, table);
         break;
       case LUA_TNUMBER: {
         double value = lua_tonumber(L, -1);
         if (!isfinite(value)) return false;
 #if LUA_VERSION_NUM >= 503
-        if (!lua_isinteger(L, -1) && fabs(value) <= 9007199254740992.0 &&
-            (double)(lua_Integer)value == value) {
-          lua_pop(L, 1);
+        if (fabs(value) <= 9007199254740992.0 && (double)(lua_Integer)value == value &&
+            !lua_isinteger(L, -1)) {
+          lua_pushvalue(L, -2);
           bmwi_push_whole(L, value);
-          replace = true;
+          lua_rawset(L, table);
         }
 #endif
         break;
@@ -128,13 +127,7 @@ static bool even_out(lua_State *L) {
         break;
       default: break;
     }
-    if (replace) {
-      lua_pushvalue(L, -2);
-      lua_insert(L, -2); /* key, key, value */
-      lua_rawset(L, table);
-    } else {
-      lua_pop(L, 1);
-    }
+    lua_pop(L, 1);
   }
   return true;
 }

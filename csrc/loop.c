@@ -3,34 +3,42 @@
 ** (cqueues' protocol: pollfd, events, timeout; then step), and the waiting of
 ** calls, here or in a coroutine of bmwi.async.
 **
-** It owns the engine and a few tables. Operations of coroutines are anchored in
-** them until delivered; an operation that is waited for here is anchored by the
-** stack of the call.
+** It owns the engine and a few tables in the registry. Operations of coroutines
+** are anchored in them until delivered; an operation that is waited for here is
+** anchored by the stack of the call.
 */
 #include "bmwi.h"
 
 #define LOOP "bmwi.loop"
 #define OP "bmwi.op"
 
-static const char loop_key; /* its address names the registry slot */
-
 typedef struct loop {
   bmwi_engine *engine;
 } loop;
 
-/* The tables, by their place in the loop's own table. */
+/* What the registry holds, each under the address of its place in `keys`. */
 enum {
-  WAKES = 1, /* thread -> function to call with the results (weak keys) */
-  WAITS,     /* thread -> operation it waits for (weak keys) */
-  OPS,       /* operation -> its userdata, while a coroutine waits for it */
-  THREADS,   /* operation -> the coroutine that waits for it */
-  ANCHORS,   /* operation -> what must stay alive meanwhile */
-  CLIENTS,   /* account -> client userdata (weak values) */
-  FAULT      /* the first error of a callback, raised at the end of the step */
+  SELF,    /* the loop */
+  WAKES,   /* thread -> function to call with the results (weak keys) */
+  WAITS,   /* thread -> operation it waits for (weak keys) */
+  OPS,     /* operation -> its userdata, while a coroutine waits for it */
+  THREADS, /* operation -> the coroutine that waits for it */
+  ANCHORS, /* operation -> what must stay alive meanwhile */
+  CLIENTS, /* account -> client userdata (weak values) */
+  FAULT,   /* the first error of a callback, raised at the end of the step, or false */
+  KEPT
 };
+static const char keys[KEPT];
+
+static void push_kept(lua_State *L, int which) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &keys[which]);
+}
+
+/* Pops the value on top. */
+static void keep(lua_State *L, int which) { lua_rawsetp(L, LUA_REGISTRYINDEX, &keys[which]); }
 
 static loop *get_loop(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
+  push_kept(L, SELF);
   loop *self = lua_touserdata(L, -1);
   lua_pop(L, 1);
   if (!bmwi_engine_mine(self->engine))
@@ -40,25 +48,16 @@ static loop *get_loop(lua_State *L) {
 
 bmwi_engine *bmwi_loop_engine(lua_State *L) { return get_loop(L)->engine; }
 
-/* Pushes one of the loop's tables. */
-static void push_table(lua_State *L, int which) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
-  lua_getuservalue(L, -1);
-  lua_rawgeti(L, -1, which);
-  lua_replace(L, -3);
-  lua_pop(L, 1);
-}
-
-/* table[which][p] = the value on top, which is popped. */
+/* One of the tables: table[p] = the value on top, which is popped. */
 static void set_entry(lua_State *L, int which, const void *p) {
-  push_table(L, which);
+  push_kept(L, which);
   lua_insert(L, -2);
   lua_rawsetp(L, -2, p);
   lua_pop(L, 1);
 }
 
 static void push_entry(lua_State *L, int which, const void *p) {
-  push_table(L, which);
+  push_kept(L, which);
   lua_rawgetp(L, -1, p);
   lua_remove(L, -2);
 }
@@ -101,7 +100,7 @@ static int op_close(lua_State *L) {
 
 /* Whether this thread is a coroutine of bmwi.async that can yield now. */
 static bool is_task(lua_State *L) {
-  push_table(L, WAKES);
+  push_kept(L, WAKES);
   lua_pushthread(L);
   lua_rawget(L, -2);
   bool task = !lua_isnil(L, -1) && bmwi_yieldable(L);
@@ -113,27 +112,21 @@ static bool is_task(lua_State *L) {
 
 /* Keeps the error on top for the end of the step, and pops it. */
 static void keep_fault(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
-  lua_getuservalue(L, -1);
-  lua_rawgeti(L, -1, FAULT);
-  bool first = lua_isnil(L, -1);
+  push_kept(L, FAULT);
+  bool later = lua_toboolean(L, -1);
   lua_pop(L, 1);
-  lua_pushvalue(L, -3);
-  if (first) lua_rawseti(L, -2, FAULT);
-  else lua_pop(L, 1);
-  lua_pop(L, 3);
+  if (later) lua_pop(L, 1);
+  else keep(L, FAULT);
 }
 
 static void raise_fault(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
-  lua_getuservalue(L, -1);
-  lua_rawgeti(L, -1, FAULT);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 3);
+  push_kept(L, FAULT);
+  if (!lua_toboolean(L, -1)) {
+    lua_pop(L, 1);
     return;
   }
-  lua_pushnil(L);
-  lua_rawseti(L, -3, FAULT);
+  lua_pushboolean(L, 0);
+  keep(L, FAULT);
   lua_error(L);
 }
 
@@ -154,12 +147,12 @@ static void wake(lua_State *L, bmwi_op *op) {
     return;
   }
   push_entry(L, THREADS, op);
-  push_table(L, WAITS);
+  push_kept(L, WAITS);
   lua_pushvalue(L, -2);
   lua_pushnil(L);
   lua_rawset(L, -3);
   lua_pop(L, 1);
-  push_table(L, WAKES);
+  push_kept(L, WAKES);
   lua_insert(L, -2);
   lua_rawget(L, -2); /* userdata, wakes, function */
   lua_remove(L, -2);
@@ -285,7 +278,7 @@ int bmwi_loop_await(lua_State *L, int client) {
 #endif
     /* Started by loop:begin, when the yield has worked: below Lua 5.3 it can fail
     ** (across pcall, say), and then nothing must have been sent. */
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
+    push_kept(L, SELF);
     lua_pushvalue(L, at);
     if (client != 0) lua_pushvalue(L, client);
     else lua_pushnil(L);
@@ -364,7 +357,7 @@ static int loop_attach(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTHREAD);
   luaL_checktype(L, 3, LUA_TFUNCTION);
   lua_settop(L, 3);
-  push_table(L, WAKES);
+  push_kept(L, WAKES);
   lua_insert(L, 2);
   lua_rawset(L, 2);
   return 0;
@@ -379,7 +372,7 @@ static int loop_begin(lua_State *L) {
   lua_settop(L, 4);
   set_entry(L, ANCHORS, op);
   set_entry(L, OPS, op);
-  push_table(L, WAITS);
+  push_kept(L, WAITS);
   lua_pushvalue(L, 2);
   lua_pushlightuserdata(L, op);
   lua_rawset(L, -3);
@@ -395,11 +388,11 @@ static int loop_detach(lua_State *L) {
   check_loop(L);
   luaL_checktype(L, 2, LUA_TTHREAD);
   lua_settop(L, 2);
-  push_table(L, WAKES);
+  push_kept(L, WAKES);
   lua_pushvalue(L, 2);
   lua_pushnil(L);
   lua_rawset(L, -3);
-  push_table(L, WAITS);
+  push_kept(L, WAITS);
   lua_pushvalue(L, 2);
   lua_rawget(L, -2);
   bmwi_op *op = lua_touserdata(L, -1);
@@ -452,7 +445,7 @@ static void weak_table(lua_State *L, int which, const char *mode) {
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
   }
-  lua_rawseti(L, -2, which);
+  keep(L, which);
 }
 
 void bmwi_loop_open(lua_State *L) {
@@ -464,7 +457,7 @@ void bmwi_loop_open(lua_State *L) {
   lua_setfield(L, -2, "__close");
 #endif
   lua_pop(L, 1);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &loop_key);
+  push_kept(L, SELF);
   if (!lua_isnil(L, -1)) return; /* required twice, under another name */
   lua_pop(L, 1);
   luaL_newmetatable(L, LOOP);
@@ -476,16 +469,16 @@ void bmwi_loop_open(lua_State *L) {
   loop *self = lua_newuserdata(L, sizeof *self);
   self->engine = NULL;
   luaL_setmetatable(L, LOOP);
-  lua_createtable(L, FAULT, 0);
   weak_table(L, WAKES, "k");
   weak_table(L, WAITS, "k");
   weak_table(L, OPS, NULL);
   weak_table(L, THREADS, NULL);
   weak_table(L, ANCHORS, NULL);
   weak_table(L, CLIENTS, "v");
-  lua_setuservalue(L, -2);
+  lua_pushboolean(L, 0);
+  keep(L, FAULT);
   self->engine = bmwi_engine_new();
   if (self->engine == NULL) luaL_error(L, "libcurl could not be started: no memory or descriptors");
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &loop_key);
+  keep(L, SELF);
 }

@@ -150,7 +150,8 @@ static bmwi_next send_now(bmwi_op *op) {
   bmwi_request request = {
     .post = token || op->endpoint->post,
     .url = token ? session->token_url : op->url.data,
-    .accept = !token && op->endpoint->answer == BMWI_ANSWER_PNG ? "image/png" : "application/json",
+    .accept = !token && op->endpoint->answer == BMWI_ANSWER_PNG ? "Accept: image/png"
+                                                                   : "Accept: application/json",
     .scheme = token ? "Basic" : "Bearer",
     .credentials = token ? account->basic : session->token.access,
     .form = &op->form,

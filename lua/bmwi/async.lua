@@ -170,12 +170,13 @@ end
 local group_methods = {}
 local group_meta = { __index = group_methods }
 
-local function new_group(left)
-  return setmetatable({ left = left, members = {} }, group_meta)
+local function new_group()
+  return setmetatable({ left = 0, members = {} }, group_meta)
 end
 
 function group_methods:start(fn, on_end)
   local task
+  self.left = self.left + 1
   task = start(fn, function()
     self.members[task] = nil
     on_end(task.results)
@@ -258,7 +259,7 @@ function async.run(...)
   for i = 1, count do
     check_function(functions[i], i, "run")
   end
-  local group, list = new_group(count), {}
+  local group, list = new_group(), {}
   for i = 1, count do
     list[i] = group:start(functions[i], function() end)
   end
@@ -311,25 +312,33 @@ function async.map(list, fn, options)
   check_function(fn, 2, "map")
   local concurrency, count = concurrency_of(options), #list
   local results, errors, running, following = {}, {}, 0, 1
-  local group, pumping = new_group(count), false
+  local group, pumping = new_group(), false
 
+  local function keep(i, value, message, code, info)
+    if value == nil then
+      errors[i] = { message = message, code = code, info = info }
+    else
+      results[i] = value
+    end
+  end
+
+  -- Each task takes one item after the other; one that raises is replaced.
   local function pump()
     if pumping or group.stopped then
-      return -- a function that ended at once: the loop below goes on
+      return -- a function that raised at once: the loop below goes on
     end
     pumping = true
     while running < concurrency and following <= count do
-      local i = following
-      following, running = following + 1, running + 1
+      local i
+      running = running + 1
       advance(group:start(function()
-        return fn(list[i], i)
+        while following <= count and not group.stopped do
+          i, following = following, following + 1
+          keep(i, fn(list[i], i))
+        end
       end, function(r)
         if not r[1] then
           errors[i] = { message = r[2] }
-        elseif r[2] == nil then
-          errors[i] = { message = r[3], code = r[4], info = r[5] }
-        else
-          results[i] = r[2]
         end
         running = running - 1
         pump()
