@@ -26,38 +26,48 @@ void bmwi_base64_encode(char *out, const void *data, size_t len) {
   *out = '=';
 }
 
-/* 1 + the value of each character of the alphabet, 0 for all others. */
+/* 64 + the value of each character of the alphabet, 0 for all others. */
 static const unsigned char values[256] = {
-  ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,
-  ['H'] = 8,  ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14,
-  ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21,
-  ['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28,
-  ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35,
-  ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42,
-  ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49,
-  ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
-  ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63,
-  ['/'] = 64,
+  ['A'] = 64, ['B'] = 65, ['C'] = 66, ['D'] = 67, ['E'] = 68, ['F'] = 69, ['G'] = 70,
+  ['H'] = 71, ['I'] = 72, ['J'] = 73, ['K'] = 74, ['L'] = 75, ['M'] = 76, ['N'] = 77,
+  ['O'] = 78, ['P'] = 79, ['Q'] = 80, ['R'] = 81, ['S'] = 82, ['T'] = 83, ['U'] = 84,
+  ['V'] = 85, ['W'] = 86, ['X'] = 87, ['Y'] = 88, ['Z'] = 89, ['a'] = 90, ['b'] = 91,
+  ['c'] = 92, ['d'] = 93, ['e'] = 94, ['f'] = 95, ['g'] = 96, ['h'] = 97, ['i'] = 98,
+  ['j'] = 99, ['k'] = 100, ['l'] = 101, ['m'] = 102, ['n'] = 103, ['o'] = 104, ['p'] = 105,
+  ['q'] = 106, ['r'] = 107, ['s'] = 108, ['t'] = 109, ['u'] = 110, ['v'] = 111, ['w'] = 112,
+  ['x'] = 113, ['y'] = 114, ['z'] = 115, ['0'] = 116, ['1'] = 117, ['2'] = 118, ['3'] = 119,
+  ['4'] = 120, ['5'] = 121, ['6'] = 122, ['7'] = 123, ['8'] = 124, ['9'] = 125, ['+'] = 126,
+  ['/'] = 127,
 };
 
+/* The 24 bits of four characters. False if one is not of the alphabet. */
+static bool four(uint32_t *bits, const unsigned char *in) {
+  unsigned a = values[in[0]], b = values[in[1]], c = values[in[2]], d = values[in[3]];
+  *bits = (uint32_t)((a & 63) << 18 | (b & 63) << 12 | (c & 63) << 6 | (d & 63));
+  return (a & b & c & d & 64) != 0;
+}
+
 bool bmwi_base64_decode(unsigned char *out, size_t *written, const char *text, size_t len) {
-  const unsigned char *in = (const unsigned char *)text;
+  const unsigned char *in = (const unsigned char *)text, *end = in + len;
+  unsigned char *start = out;
+  uint32_t bits;
   *written = 0;
   if (len % 4 != 0) return false;
-  size_t padding = 0;
-  if (len > 0 && in[len - 1] == '=') padding = in[len - 2] == '=' ? 2 : 1;
-  for (size_t i = 0; i < len; i += 4) {
-    size_t missing = i + 4 == len ? padding : 0;
-    uint32_t v = 0;
-    for (size_t k = 0; k < 4; k++) {
-      unsigned char value = k < 4 - missing ? values[in[i + k]] : 1;
-      if (value == 0) return false;
-      v = v << 6 | (uint32_t)(value - 1);
-    }
-    if (missing > 0 && (v & (missing == 2 ? 0xffffU : 0xffU)) != 0) return false;
-    out[(*written)++] = (unsigned char)(v >> 16);
-    if (missing < 2) out[(*written)++] = (unsigned char)(v >> 8);
-    if (missing < 1) out[(*written)++] = (unsigned char)v;
+  int padding = 0;
+  if (len > 0 && end[-1] == '=') padding = end[-2] == '=' ? 2 : 1;
+  if (padding > 0) end -= 4;
+  for (; in < end; in += 4) {
+    if (!four(&bits, in)) return false;
+    *out++ = (unsigned char)(bits >> 16);
+    *out++ = (unsigned char)(bits >> 8);
+    *out++ = (unsigned char)bits;
   }
+  if (padding > 0) { /* as if zeroes stood there; all bits that are cut off must be zero */
+    const unsigned char last[4] = {in[0], in[1], padding == 2 ? 'A' : in[2], 'A'};
+    if (!four(&bits, last) || (bits & (padding == 2 ? 0xffffU : 0xffU)) != 0) return false;
+    *out++ = (unsigned char)(bits >> 16);
+    if (padding == 1) *out++ = (unsigned char)(bits >> 8);
+  }
+  *written = (size_t)(out - start);
   return true;
 }
