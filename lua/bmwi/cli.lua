@@ -1,14 +1,12 @@
 -- bmwi.cli: the command line. main() reads the arguments, runs one command, and turns whatever
--- happens into an exit code; the parts are in bmwi/cli/*.lua.
+-- happens into an exit code; the parts are in bmwi/cli/*.lua, those that not every run needs loaded
+-- when they are needed.
 
 local bmwi = require "bmwi"
 local args = require "bmwi.cli.args"
 local commands = require "bmwi.cli.commands"
-local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
-local help = require "bmwi.cli.help"
 local output = require "bmwi.cli.output"
-local session = require "bmwi.cli.session"
 
 local cli = {}
 
@@ -45,10 +43,11 @@ local function run(ctx, argv)
   end
   if parsed.options.help then
     if name and not commands[name] then unknown_command(name) end
+    local help = require "bmwi.cli.help"
     return out:write(name and help.command(commands, name, out) or help.main(commands, out))
   end
   if not name then
-    io.stderr:write(help.main(commands, out))
+    io.stderr:write(require("bmwi.cli.help").main(commands, out))
     return 2
   end
   local command = commands[name]
@@ -64,7 +63,9 @@ local function run(ctx, argv)
     fail.usage("--wait and --no-wait do not go together")
   end
   local loaded, settings = true, {}
-  if not command.alone then loaded, settings = pcall(config.load, parsed.options) end
+  if not command.alone then
+    loaded, settings = pcall(require("bmwi.cli.config").load, parsed.options)
+  end
   if loaded then
     ctx.settings = settings
   elseif command.tolerant and fail.is(settings) then
@@ -130,8 +131,11 @@ function cli.main(argv)
   local ctx = {}
   local ran, result = pcall(run, ctx, argv)
   local code = ran and (result or 0) or report(ctx, argv, result)
-  local closed, reason = pcall(session.close, ctx)
-  if not closed and code == 0 then code = report(ctx, argv, reason) end
+  local session = package.loaded["bmwi.cli.session"]
+  if session then -- else there is nothing to close
+    local closed, reason = pcall(session.close, ctx)
+    if not closed and code == 0 then code = report(ctx, argv, reason) end
+  end
   return code
 end
 

@@ -2,10 +2,17 @@
 -- `least` and `most` are how many arguments it takes. `alone`: it needs no settings. `tolerant`: it
 -- runs with settings that are wrong, to tell about them.
 
-local act = require "bmwi.cli.act"
-local demo = require "bmwi.cli.demo"
-local doctor = require "bmwi.cli.doctor"
-local read = require "bmwi.cli.read"
+-- A part that is loaded when one of its commands runs: to load them all takes longer than a log-in.
+local function part(module)
+  return setmetatable({}, { __index = function(_, name)
+    return function(...) return require(module)[name](...) end
+  end })
+end
+
+local act = part "bmwi.cli.act"
+local demo = part "bmwi.cli.demo"
+local doctor = part "bmwi.cli.doctor"
+local read = part "bmwi.cli.read"
 
 local CAR = { "wait", "no-wait", "timeout", "interval", "yes" }
 

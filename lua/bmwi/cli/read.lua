@@ -2,9 +2,7 @@
 
 local bmwi = require "bmwi"
 local units = require "bmwi.units"
-local geo = require "bmwi.geo"
 local fail = require "bmwi.cli.fail"
-local act = require "bmwi.cli.act"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
 local views = require "bmwi.cli.views"
@@ -83,7 +81,7 @@ function read.charging_profile(ctx)
     if not file then
       fail.usage("charging-profile set needs a FILE, or - for standard input")
     end
-    return act.set_profile(ctx, file)
+    return require("bmwi.cli.act").set_profile(ctx, file)
   elseif what ~= "get" then
     fail.usage("charging-profile takes `get` or `set FILE`")
   elseif file then
@@ -102,6 +100,7 @@ local function drawn(ctx, answer, words)
   if ctx.out.json and format ~= "geojson" then
     fail.usage(("--json and --format %s do not go together"):format(format))
   end
+  local geo = require "bmwi.geo"
   local name = session.name(ctx.vehicle)
   local text = fail.check(geo[format](answer, { title = name and words .. ", " .. name or words }))
   ctx.out:write(text)

@@ -3,7 +3,6 @@
 
 local units = require "bmwi.units"
 local time = require "bmwi.time"
-local navigation = require "bmwi.navigation"
 
 local render = {}
 
@@ -332,7 +331,7 @@ end
 ---@param answer table
 ---@param level? any chargingLevelHv of the status, which settles the unit of `soc`
 function render.soc(answer, level)
-  local data = navigation.decode(answer, units.number(level))
+  local data = require("bmwi.navigation").decode(answer, units.number(level))
   local charge = text_of(data.soc)
   if data.soc_kwh or data.soc_percent then
     charge = ("%s, %s%s"):format(amount(data.soc_kwh, "kWh", 2), amount(data.soc_percent, "%"),
