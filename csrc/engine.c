@@ -248,9 +248,11 @@ static bool handles_last;
 
 static void global_init(void) {
   global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
-  /* curl_version writes to memory that all threads share: once is enough. */
-  snprintf(version, sizeof version, "%s", curl_version());
+  /* This writes to memory that all threads share: once is enough. Not curl_version:
+  ** it starts the LDAP library, which looks up the name of this machine. */
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  snprintf(version, sizeof version, "libcurl/%s %s", info->version,
+           info->ssl_version != NULL ? info->ssl_version : "");
   has_bundle = info->age >= CURLVERSION_SEVENTH && info->cainfo != NULL &&
                access(info->cainfo, R_OK) == 0;
   handles_last = info->version_num >= 0x080100;

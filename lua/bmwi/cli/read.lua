@@ -5,7 +5,11 @@ local units = require "bmwi.units"
 local fail = require "bmwi.cli.fail"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
-local views = require "bmwi.cli.views"
+
+-- Loaded when it is needed, which is not so for the commonest command, `bmwi status`.
+local views = setmetatable({}, { __index = function(_, name)
+  return require("bmwi.cli.views")[name]
+end })
 
 local read = {}
 
