@@ -3,6 +3,7 @@
 ** of the application are never touched, and evens out what differs between
 ** lua-cjson 2.1.0 and the OpenResty line (integers, null, empty arrays).
 */
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -132,6 +133,31 @@ static bool even_out(lua_State *L) {
   return true;
 }
 
+static const char *skip_digits(const char *p, const char *end) {
+  while (p < end && *p >= '0' && *p <= '9') p++;
+  return p;
+}
+
+/* Whether the text may hold something to even out. "No" is sure: there is no null,
+** and each number has a fraction, no exponent, and so few digits that its double
+** is not whole either. So it is with the largest answers, the range maps. */
+static bool uneven(const char *p, size_t len) {
+  const char *end = p + len;
+  for (; p < end; p++) {
+    if (*p == 'n' && end - p >= 4 && memcmp(p, "null", 4) == 0) return true;
+    const char *point = skip_digits(p, end);
+    if (point == p) continue;
+    if (point == end || *point != '.') return true;
+    const char *zeros = point + 1;
+    while (zeros < end && *zeros == '0') zeros++;
+    const char *after = skip_digits(zeros, end);
+    if (after == zeros || after - p > 1 + DBL_DIG || after == end || *after == 'e' || *after == 'E')
+      return true;
+    p = after;
+  }
+  return false;
+}
+
 /* Pushes the value, or an error; the status of lua_pcall. */
 static int decode(lua_State *L, const char *data, size_t len) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
@@ -163,7 +189,7 @@ bool bmwi_json_decode(lua_State *L, const char *data, size_t len) {
       status = decode_as_loaded(L, kept, data, len);
   }
   if (status == LUA_ERRMEM) lua_error(L);
-  if (status != 0 || (lua_istable(L, -1) && !even_out(L))) {
+  if (status != 0 || (lua_istable(L, -1) && uneven(data, len) && !even_out(L))) {
     lua_settop(L, top);
     return false;
   }
