@@ -508,7 +508,8 @@ describe("bmwi", function()
       assert.equal(4, run("status", bare).code)
       assert.equal(tried + 1, sim:count("POST", "/oauth/token"))
       -- Another user, and the corrected file, are something new.
-      assert.equal(4, run("status", { BMWI_PASSWORD = false, BMWI_USERNAME = "me@example.com" }).code)
+      assert.equal(4, run("status", { BMWI_PASSWORD = false,
+        BMWI_USERNAME = "me@example.com" }).code)
       assert.equal(tried + 2, sim:count("POST", "/oauth/token"))
       write(home .. "/bmwi/config", "password = p4ssw0rd\n")
       ok("status", bare)
@@ -518,7 +519,8 @@ describe("bmwi", function()
 
     it("is refused once for ten runs at a time", function()
       local one = command({ "status", "-q" }, { BMWI_PASSWORD = "wrong" }) .. " >/dev/null 2>&1"
-      local codes = shell(("for i in 1 2 3 4 5 6 7 8 9 10; do (%s; echo $?) & done; wait"):format(one))
+      local codes = shell(("for i in 1 2 3 4 5 6 7 8 9 10; do (%s; echo $?) & done; wait")
+        :format(one))
       assert.equal(("4\n"):rep(9) .. "4", codes)
       assert.equal(1, sim:count("POST", "/oauth/token"))
     end)

@@ -1,6 +1,7 @@
---- Eight secrets are planted, everything is made to fail, and all that comes out is searched for them:
---- messages, info, the log hook, tostring, and what the command line writes, shows and is called with.
---- The server is the worst there can be: it says back what it was sent, in any spelling.
+--- Eight secrets are planted, everything is made to fail, and all that comes out is searched for
+--- them: messages, info, the log hook, tostring, and what the command line writes, shows and is
+--- called with. The server is the worst there can be: it says back what it was sent, in any
+--- spelling.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local store = require("bmwi.store")
@@ -41,7 +42,9 @@ local SPELLINGS = {
   ["all percent, lower case"] = function(s) return each_byte(s, "%%%02x") end,
   ["percent twice"] = function(s) return form(s, "%2520", "%%25%02X") end,
   base64 = bmwi.base64.encode,
-  ["base64 of user and secret"] = function(s) return bmwi.base64.encode("whatever:" .. s .. "\n") end,
+  ["base64 of user and secret"] = function(s)
+    return bmwi.base64.encode("whatever:" .. s .. "\n")
+  end,
   ["base64 of a form"] = function(s) return bmwi.base64.encode("ab=" .. s .. "&c=d") end,
   ["base64 of a longer form"] = function(s) return bmwi.base64.encode("abcd=" .. s .. "&c=d") end,
   ["base64 for URLs"] = function(s)
@@ -327,9 +330,10 @@ describe("eight planted secrets", function()
       raised(bmwi.new, options)
       options.basic, options.api_secret = nil, nil
       raised(bmwi.new, options)
-      raised(bmwi.new, { basic = SECRETS.basic .. "\n", username = "u", password = SECRETS.password })
-      raised(bmwi.new, { base_url = "https://" .. form(SECRETS.password, "%20", "%%%02x") .. "@host",
-        username = "u", password = "x", basic = "x" })
+      raised(bmwi.new, { basic = SECRETS.basic .. "\n", username = "u",
+        password = SECRETS.password })
+      raised(bmwi.new, { base_url = "https://" .. form(SECRETS.password, "%20", "%%%02x")
+        .. "@host", username = "u", password = "x", basic = "x" })
       raised(bmwi.new, { token = { access_token = SECRETS.access .. "\n" } })
       local client = new()
       local car = client:vehicle(helper.vin)
@@ -366,8 +370,8 @@ describe("eight planted secrets", function()
 
     local COMMANDS = { "vehicles", "status --verbose", "status --json --verbose",
       "unlock --yes --verbose", "unlock --yes --json", "unlock --yes --no-wait --json",
-      "wait unlock --verbose", "login --verbose", "login --json", "doctor", "doctor --json --verbose",
-      "logout --json" }
+      "wait unlock --verbose", "login --verbose", "login --json", "doctor",
+      "doctor --json --verbose", "logout --json" }
 
     local function run_all()
       -- One after the other in one shell, so that it does not take all day.
@@ -391,7 +395,8 @@ describe("eight planted secrets", function()
 
     it("that fails", function()
       local faults = plant()
-      for _, rule in ipairs({ { "/oauth/token", "invalid_client" }, { "/webapi/v1/", "invalid_token" },
+      for _, rule in ipairs({ { "/oauth/token", "invalid_client" },
+        { "/webapi/v1/", "invalid_token" },
         { "/executeService", "secret_wrong" }, { "/serviceExecutionStatus", "server_panic" } }) do
         set({ { path = rule[1], times = 0, recorded = rule[2] } }, faults)
         run_all()

@@ -301,8 +301,8 @@ describe("bmwi.store", function()
         local cars, message = client:vehicles()
         io.write(cars and "one " or message)]]):format(path, sim.url, server.username, sim.url,
         server.username, folder .. "/go", folder .. "/go"))
-      local said = shell(("for i in 1 2 3 4 5 6 7 8 9 10; do %s 2>&1 & done; sleep 1; >'%s/go'; wait")
-        :format(command, folder))
+      local said = shell(("for i in 1 2 3 4 5 6 7 8 9 10; do %s 2>&1 & done; sleep 1; >'%s/go'; "
+        .. "wait"):format(command, folder))
       assert.equal(("one "):rep(9) .. "one", said)
       assert.equal(10, sim:count("GET", "/vehicles"))
       local fresh = store.new(path, server):load()

@@ -65,8 +65,8 @@ describe("the transport", function()
           .. "system_default = any\n[any]\nMinProtocol = TLSv1\nCipherString = ALL:@SECLEVEL=0\n")
         local weak = "OPENSSL_CONF=" .. folder .. "/weak.cnf"
         local server = shell(([[cd '%s'; %s openssl s_server -%s -cipher ALL:@SECLEVEL=0 -www \
-          -accept 127.0.0.1:0 -cert %s -key %s >out 2>&1 </dev/null & echo $!]]):format(folder, weak,
-          version, shell("readlink -f " .. certs .. "/server.pem"),
+          -accept 127.0.0.1:0 -cert %s -key %s >out 2>&1 </dev/null & echo $!]]):format(folder,
+          weak, version, shell("readlink -f " .. certs .. "/server.pem"),
           shell("readlink -f " .. certs .. "/server.key")))
         finally(function() shell("kill " .. server .. "; rm -rf '" .. folder .. "'") end)
         local port
@@ -89,8 +89,8 @@ describe("the transport", function()
 
   describe("reads no more than it should", function()
     local function raw(first, again)
-      local server = assert(io.popen(("echo $$; exec perl spec/raw.pl $PPID '%s' '%s'"):format(first,
-        again)))
+      local server = assert(io.popen(("echo $$; exec perl spec/raw.pl $PPID '%s' '%s'"):format(
+        first, again)))
       local pid, port = server:read("*l"), server:read("*l")
       finally(function()
         shell("kill " .. pid)
@@ -118,7 +118,8 @@ describe("the transport", function()
       { "a NUL byte in a header", "network", OK .. "X: \\0\\r\\n\\r\\n{}", "" },
       { "no HTTP at all", "network", "SSH-2.0-OpenSSH_9.2\\r\\n", "" },
       { "a length below nothing", "network", OK .. "Content-Length: -5\\r\\n\\r\\n{}", "" },
-      { "a length beyond measure", "network", OK .. "Content-Length: 99999999999999\\r\\n\\r\\n{", "" },
+      { "a length beyond measure", "network", OK .. "Content-Length: 99999999999999\\r\\n\\r\\n{",
+        "" },
       { "packed ten times over", "network", OK .. "Content-Encoding: " .. ("gzip, "):rep(9)
         .. "gzip\\r\\n\\r\\nx", "" },
     }) do
@@ -175,9 +176,10 @@ describe("the transport", function()
 
   describe("cannot be made to send more than is meant", function()
     -- What would end a header line, a field, a path or the request.
-    local TRICKS = { "\r\nX-Evil: 1", "\nX-Evil: 1", "\rX-Evil: 1", "\r\n\r\nGET /evil HTTP/1.1\r\n",
-      "\0X", "&evil=1", "=evil", "#evil", "?evil=1", "/../evil", "%0d%0aX-Evil:%201", "%00", ";evil=1",
-      "+evil", " evil", "\226\128\168evil", "\255evil", "\"evil", "{evil}", "\\evil", "\127" }
+    local TRICKS = { "\r\nX-Evil: 1", "\nX-Evil: 1", "\rX-Evil: 1",
+      "\r\n\r\nGET /evil HTTP/1.1\r\n", "\0X", "&evil=1", "=evil", "#evil", "?evil=1", "/../evil",
+      "%0d%0aX-Evil:%201", "%00", ";evil=1", "+evil",
+      " evil", "\226\128\168evil", "\255evil", "\"evil", "{evil}", "\\evil", "\127" }
 
     local function client(overrides)
       return bmwi.new(helper.client(sim, overrides))
@@ -231,7 +233,8 @@ describe("the transport", function()
     end)
 
     it("by rules of connect_to", function()
-      for _, trick in ipairs({ "a:1:b:2\r\nX-Evil: 1", "a:1:b:2\n", "a:1:b 2:3", "", "a\0b", 5, {} }) do
+      for _, trick in ipairs({ "a:1:b:2\r\nX-Evil: 1", "a:1:b:2\n", "a:1:b 2:3", "", "a\0b", 5,
+        {} }) do
         assert.has_error(function() client({ connect_to = { trick } }) end)
       end
       assert.is_truthy(client({ connect_to = { "a:1:b:2" } }))
@@ -298,7 +301,8 @@ describe("the transport", function()
         local plain = not bad:find("[^\33-\126]")
         for _, name in ipairs({ "access_token", "refresh_token", "token_type" }) do
           sim:reset()
-          local kept = { access_token = "AAAA", refresh_token = "RRRR", expires_at = os.time() + 900 }
+          local kept = { access_token = "AAAA", refresh_token = "RRRR",
+            expires_at = os.time() + 900 }
           kept[name] = bad
           local made, one = pcall(client, { token = kept })
           assert.equal(plain, made, name)

@@ -45,8 +45,8 @@ token = learn(client)
 client:close()
 client = new({ token = token })
 assert(client:vehicles())
-client = nil -- closed by the collector
-collectgarbage()
+client = nil -- luacheck: ignore 311
+collectgarbage() -- closes it
 collectgarbage()
 
 -- Refusals, failures and misuse.

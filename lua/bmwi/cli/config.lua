@@ -131,8 +131,8 @@ end
 
 --- Puts a run's settings together.
 ---@param options table the flags, by long name
----@return table settings the keys above, and `path`, `state` ("read", "missing") and `stamp` (when it
---- was changed) of the file
+---@return table settings the keys above, and `path`, `state` ("read", "missing") and `stamp` (when
+--- it was changed) of the file
 function config.load(options)
   local file, path, missing, stamp = read_file(options)
   local settings, rank = { path = path, state = missing or "read", stamp = stamp }, {}

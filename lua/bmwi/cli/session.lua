@@ -164,8 +164,8 @@ function session.forget_refusal(settings)
   os.remove(refusal_path(settings))
 end
 
--- What was typed is new each time. Several runs at once: the store's lock is held from begin to finish, so that the refusal of the
--- first is known to the others before they try.
+-- Several runs at once: the store's lock is held from begin to finish, so that the refusal of the
+-- first is known to the others before they try. (What was typed is new each time.)
 local function watch_refusal(ctx, kept, again)
   local begin, finish = kept.begin, kept.finish
   function kept.begin(self)
