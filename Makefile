@@ -221,7 +221,7 @@ run-memory: $(OBJ) $(CERTS)/complete
 	  async.map store 'close in flight' 'state closed in flight'
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/wiped spec/native/wiped.c $(OBJ) \
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) -lpthread
-	@$(RUN_ENV) .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
+	@$(RUN_ENV) LOCPATH= .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
 
 # libcurl is loaded ahead, so that what it keeps for the whole process does not look lost when Lua
 # unloads the module. Specs that are about time, or many times the work of the others, are marked #slow.
