@@ -79,15 +79,15 @@ SIM_OBJ := $(SIM_SRC:csrc/sim/%.c=$(SIM_BUILD)/%.o)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
 .PHONY: all help deps sim demo test test-all hosts lint asan tsan memory valgrind gc fuzz \
-  fuzz-corpus coverage soak install uninstall clean run-demo build-test run-test run-tsan \
-  run-memory run-coverage run-lint run-fuzz run-gc run-soak check-flags
+  fuzz-corpus coverage soak bench install uninstall clean run-demo build-test run-test run-tsan \
+  run-memory run-coverage run-lint run-fuzz run-gc run-soak run-bench check-flags
 .DELETE_ON_ERROR:
 
 all: $(MODULE) $(SIM)
 
 help:
 	@echo 'make all | deps | sim | demo | test | test-all | hosts | lint | asan | tsan | memory | gc'
-	@echo '     valgrind | fuzz | fuzz-corpus | coverage | soak | install | uninstall | clean'
+	@echo '     valgrind | fuzz | fuzz-corpus | coverage | soak | bench | install | uninstall | clean'
 	@echo '(the head of Makefile names the variables)'
 
 sim: $(SIM)
@@ -239,6 +239,14 @@ soak:
 
 run-soak: build-test
 	@$(RUN_ENV) $(LUA) spec/soak/soak.lua
+
+# Against libcurl itself and other clients; ROWS='one cold' measures some groups of rows only.
+bench:
+	$(DEPS) build bench lua5.4
+	$(AGAIN) run-bench LUA=lua5.4
+
+run-bench: $(MODULE) $(CERTS)/complete
+	@$(RUN_ENV) CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" spec/bench/run $(ROWS)
 
 # The programs that the specs start count, too, and the runs under failing memory. What stays
 # uncovered, and why: .ci/uncovered.
