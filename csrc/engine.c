@@ -96,6 +96,7 @@ double bmwi_engine_random(bmwi_engine *engine) {
 
 static void act(bmwi_engine *engine, curl_socket_t s, int what) {
   int running;
+  if (engine->broken) return; /* serve_due puts an end to it */
   if (curl_multi_socket_action(engine->multi, s, what, &running) != CURLM_OK) engine->broken = true;
 }
 
@@ -659,7 +660,8 @@ static void serve_due(bmwi_engine *engine) {
 
 /* When step must run at the latest; negative: never by itself. */
 static double due(const bmwi_engine *engine) {
-  if (engine->ended.first != NULL || engine->rushed || can_start(engine)) return 0;
+  if (engine->ended.first != NULL || engine->rushed || engine->broken) return 0;
+  if (can_start(engine)) return 0;
   if (engine->under_way == 0) return -1; /* libcurl may look after kept connections later */
   double wake = engine->heap[0]->wake;
   return engine->curl_wake >= 0 && engine->curl_wake < wake ? engine->curl_wake : wake;
