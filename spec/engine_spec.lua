@@ -458,6 +458,29 @@ describe("the engine", function()
         used[request.connection] = true
       end
     end)
+
+    it("though it asks for a server's address only once", function()
+      local weather = helper.weather()
+      if not weather then return pending("no compiler") end -- luacheck: ignore
+      local names = os.tmpname()
+      local text = helper.program(([[
+        local bmwi = require("bmwi")
+        for _ = 1, 2 do
+          local client = bmwi.new({ base_url = %q, token = { access_token = "AAAA" }, retries = 0,
+            connect_to = { "127.0.0.1:%d:car.test:%d" } })
+          for _ = 1, 3 do client:post("/webapi/v1/anything") end
+        end]]):format(sim.url, sim.port, sim.port), weather .. " BMWI_NAMES=" .. names)
+      local file = io.open(names)
+      local asked = file:read("*a")
+      file:close()
+      os.remove(names)
+      if asked == "" then
+        return pending("the interpreter brings a preloaded library of its own") -- luacheck: ignore
+      end
+      assert.equal("", text)
+      assert.equal("car.test\n", asked)
+      assert.equal(6, #connections(sim, "POST"))
+    end)
   end)
 
   -- Other servers, for what the simulator does not speak.

@@ -177,12 +177,40 @@ describe("bmwi.host", function()
       assert.truthy(message:find("stack traceback", 1, true))
     end)
 
+    -- What nginx does with a request that is ended, HAProxy with a client that has gone.
+    it("gives up what a coroutine waits for that the host drops", function()
+      sim:no_faults()
+      sim:fault({ path = "/status", latency = 5, times = 0 })
+      local after = false
+      local thread = coroutine.create(function()
+        host.drive(coroutine.yield, function()
+          car:status()
+          after = true
+        end)
+      end)
+      for _ = 1, 3 do
+        assert(coroutine.resume(thread))
+        collectgarbage()
+      end
+      assert.is_true(bmwi.loop:timeout() > 1, "it is still wanted")
+      thread = nil -- luacheck: ignore
+      collectgarbage()
+      collectgarbage() -- what had a finalizer goes in the second round, and its thread with it
+      host.step()
+      assert.is_nil(bmwi.loop:timeout())
+      assert.is_false(after)
+      assert.same({}, errors)
+    end)
+
     it("lets an error of the sleep out", function()
       local ok, message = pcall(host.drive, function()
         error("no sleep here", 0)
-      end, bmwi.sleep, 0.05)
+      end, bmwi.sleep, 50)
       assert.same({ false, "no sleep here" }, { ok, message })
-      bmwi.sleep(0.06) -- what was under way ends
+      collectgarbage()
+      collectgarbage()
+      host.step()
+      assert.is_nil(bmwi.loop:timeout(), "what was under way has ended")
     end)
 
     it("is not disturbed by the errors of others", function()

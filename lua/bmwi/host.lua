@@ -29,8 +29,13 @@ function host.on_error(message)
   io.stderr:write("bmwi: ", message, "\n")
 end
 
+local dropped = {} -- tasks whose `drive` the host has dropped
+
 --- bmwi.loop:step() as a callback: it never raises, see on_error.
 function host.step()
+  while dropped[1] do
+    table.remove(dropped):cancel()
+  end
   local ok, message = pcall(loop.step, loop)
   if not ok then
     host.on_error(tostring(message))
@@ -110,6 +115,16 @@ function host.cqueues(controller)
   return handle
 end
 
+-- A value whose end, by the collector, calls `fn`. (Tables have no finalizer on Lua 5.1.)
+local function sentinel(fn)
+  if newproxy then
+    local proxy = newproxy(true)
+    getmetatable(proxy).__gc = fn
+    return proxy
+  end
+  return setmetatable({}, { __gc = fn })
+end
+
 --- Without a descriptor: runs a function as a task, and steps and sleeps
 --- until it has ended. Waits through `sleep` only, so the host goes on; many of the host's
 --- coroutines can do this at once.
@@ -118,8 +133,9 @@ end
 ---     drive(function(s) core.msleep(math.ceil(s * 1000)) end, car.status, car) -- HAProxy
 ---     drive(stdnse.sleep, car.status, car)                                    -- nmap
 ---
---- Raises what `fn` raises, with its traceback. If `sleep` raises, that comes out at once, and what
---- was under way goes on in the steps of others.
+--- Raises what `fn` raises, with its traceback. If `sleep` raises, that comes out at once. The task
+--- is cancelled then, and so it is when the host drops the coroutine that called this: once the
+--- collector has seen that, in the next step.
 ---@param sleep fun(seconds: number) the host's; called with 0.001 to 0.01
 ---@param fn fun(...): any what to do
 ---@param ... any its arguments
@@ -129,10 +145,13 @@ function host.drive(sleep, fn, ...)
   check(fn, "function", 2, "drive")
   local n, arguments = select("#", ...), { ... }
   local results
-  async.spawn(function()
+  local task = async.spawn(function()
     return fn(unpack(arguments, 1, n))
   end, function(...)
     results = { n = select("#", ...), ... }
+  end)
+  local frame = sentinel(function() -- may be called in the middle of anything
+    dropped[#dropped + 1] = task
   end)
   local late = 0
   while not results do
@@ -147,6 +166,7 @@ function host.drive(sleep, fn, ...)
       late = math.min(now() - due, MAX_STEPS)
     end
   end
+  assert(frame) -- it lives until here
   if not results[1] then
     error(results[2], 0)
   end

@@ -1,5 +1,6 @@
-/* Preloaded by specs: a resolver that does not answer, and a wall clock that somebody sets.
-** BMWI_DNS=SECONDS: how long it takes to find that a name does not exist. BMWI_CLOCK=FILE: holds the
+/* Preloaded by specs: a resolver that does not answer, or tells what it is asked, and a wall clock
+** that somebody sets. BMWI_DNS=SECONDS: how long it takes to find that a name does not exist.
+** BMWI_NAMES=FILE: each name is this machine, and is added to the file. BMWI_CLOCK=FILE: holds the
 ** seconds by which the wall clock is off; the monotonic clock goes on, as it does on a real system. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -48,8 +49,15 @@ time_t time(time_t *out) {
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
                 struct addrinfo **result) {
   static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-  const char *seconds = getenv("BMWI_DNS");
+  const char *seconds = getenv("BMWI_DNS"), *names = getenv("BMWI_NAMES");
   if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+  if (names != NULL) {
+    FILE *file = fopen(names, "a");
+    if (file == NULL) return EAI_SYSTEM;
+    fprintf(file, "%s\n", node);
+    fclose(file);
+    return real("127.0.0.1", service, hints, result);
+  }
   if (seconds == NULL || strcmp(node, "127.0.0.1") == 0) return real(node, service, hints, result);
   sleep((unsigned)atoi(seconds));
   return EAI_NONAME;
