@@ -561,7 +561,7 @@ describe("the engine", function()
     end)
 
     it("sends many calls at once through one HTTP/2 connection", function()
-      local found = io.popen("command -v nghttpd")
+      local found = io.popen("PATH=$PATH:/usr/sbin command -v nghttpd")
       local program = found:read("*l")
       found:close()
       if not program then return pending("nghttpd (of nghttp2-server) is not installed") end
