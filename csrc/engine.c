@@ -227,6 +227,18 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
   return 0;
 }
 
+/* Called before each time the request is sent. libcurl repeats one by itself when a
+** connection that others use, too, breaks before the answer: not what may do things twice. */
+#if LIBCURL_VERSION_NUM >= 0x075000
+static int on_request(void *user, char *to, char *from, int port, int local_port) {
+  bmwi_transfer *t = user;
+  (void)to, (void)from, (void)port, (void)local_port;
+  if (t->sent) return CURL_PREREQFUNC_ABORT;
+  t->sent = true;
+  return CURL_PREREQFUNC_OK;
+}
+#endif
+
 /* Headers are not kept, only counted: libcurl 7.88 sets no limit to their sum. */
 static size_t on_header(char *data, size_t size, size_t count, void *user) {
   bmwi_transfer *t = user;
@@ -541,6 +553,12 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
     /* libcurl repeats a request by itself when a kept connection turns out to
     ** be dead, even if the server had taken it. Not with a command to a car. */
     SET(CURLOPT_FRESH_CONNECT, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075000
+    SET(CURLOPT_PREREQDATA, t);
+    SET(CURLOPT_PREREQFUNCTION, on_request);
+#else
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* no other call joins it there */
+#endif
   } else if (!plain) {
     SET(CURLOPT_PIPEWAIT, 1L); /* rather share a coming HTTP/2 connection */
   }
@@ -609,9 +627,13 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
     t->too_large = true;
     result = CURLE_WRITE_ERROR;
   }
+  if (result == CURLE_ABORTED_BY_CALLBACK) { /* on_request: the first one got no answer */
+    result = CURLE_GOT_NOTHING;
+    t->error[0] = '\0';
+  }
   t->result = t->no_memory ? CURLE_OUT_OF_MEMORY : result;
   bool refused_by_proxy = connect_code != 0 && connect_code / 100 != 2;
-  t->sent = (request_size > 0 || pretransfer > 0) && !refused_by_proxy;
+  t->sent = (t->sent || request_size > 0 || pretransfer > 0) && !refused_by_proxy;
   t->reset = os_errno == ECONNRESET || os_errno == EPIPE;
   t->seconds = (double)total / 1e6;
   if (retry_after > 0) t->retry_after = (double)retry_after;
