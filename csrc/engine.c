@@ -25,7 +25,6 @@
 #define WATCHDOG 1.0                 /* seconds after libcurl's own time-out */
 #define IDLE_HANDLES 32              /* easy handles kept for the next use */
 #define EVENTS 64                    /* sockets served in one step, at most */
-#define BUDGET 0.005                 /* seconds of a step, roughly; then the host has its turn */
 #define CONNECTIONS 64               /* to one server, unless told otherwise */
 #define SERVERS 4                    /* kept connections are counted for all servers together */
 #define MAX_HEADER_BYTES (256 * 1024) /* of all headers of one answer */
@@ -137,7 +136,7 @@ static void poll_serve(bmwi_engine *engine, double seconds) {
   struct epoll_event events[EVENTS];
   int ms = seconds < 0 ? -1 : seconds > 86400 ? 86400000 : (int)milliseconds(seconds);
   int n = epoll_wait(engine->fd, events, EVENTS, ms);
-  double until = bmwi_now() + BUDGET;
+  double until = bmwi_now() + BMWI_BUDGET;
   engine->rushed = n == EVENTS;
   for (int i = 0; i < n; i++) {
     int what = 0;
@@ -188,7 +187,7 @@ static void poll_serve(bmwi_engine *engine, double seconds) {
     wait.tv_nsec = (long)((seconds - (double)wait.tv_sec) * 1e9);
   }
   int n = kevent(engine->fd, NULL, 0, events, EVENTS, seconds < 0 ? NULL : &wait);
-  double until = bmwi_now() + BUDGET;
+  double until = bmwi_now() + BMWI_BUDGET;
   engine->rushed = n == EVENTS;
   for (int i = 0; i < n; i++) {
     if (events[i].filter == EVFILT_TIMER) continue;
@@ -650,7 +649,7 @@ static bool can_start(const bmwi_engine *engine) {
 /* Hands exchanges to libcurl one by one: each may open a connection, and fifty TLS
 ** connections at once are 50 ms in which the host would not come to its own work. */
 static void start(bmwi_engine *engine) {
-  double until = bmwi_now() + BUDGET;
+  double until = bmwi_now() + BMWI_BUDGET;
   if (engine->stale && engine->exchanges == 0) renew(engine);
   while (can_start(engine) && !engine->broken) {
     bmwi_transfer *t = queue_take(&engine->starting);

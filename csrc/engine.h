@@ -17,6 +17,8 @@
 
 #pragma GCC visibility push(hidden)
 
+#define BMWI_BUDGET 0.005 /* seconds of a step, roughly; then the host has its turn */
+
 typedef struct bmwi_engine bmwi_engine;
 
 /* How a client wants its connections; owned by the client. */

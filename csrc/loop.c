@@ -232,16 +232,22 @@ static void call_back(lua_State *L, lua_CFunction function, bmwi_op *op, bool fl
   if (lua_pcall(L, 3, 0, 0) != 0) keep_fault(L);
 }
 
-/* Hands out everything that has ended. The operation and its client stay on the
+/* Hands out what has ended, for some 5 ms: a host has its turn however many end at once
+** or ask again and are refused at once. What is left makes the next step due. The operation and its client stay on the
 ** stack meanwhile: a hook may cancel the one, a token request lives in the other. */
 static void dispatch(lua_State *L, bmwi_engine *engine) {
   bmwi_transfer *t;
+  double until = bmwi_now() + BMWI_BUDGET;
   luaL_checkstack(L, 20, NULL);
   while ((t = bmwi_engine_next(engine)) != NULL) {
     bmwi_op *op = (bmwi_op *)t; /* its first member */
     push_entry(L, OPS, op);
     if (op->account != NULL) push_entry(L, CLIENTS, op->account);
     else lua_pushnil(L);
+    if (op->kind == BMWI_TOKEN && lua_isnil(L, -1)) { /* its client is being collected */
+      lua_pop(L, 2);
+      continue;
+    }
     bool logs = op->state == BMWI_RUNNING && !lua_isnil(L, -1) &&
                 bmwi_client_logs(L, lua_gettop(L));
     if (logs) call_back(L, tell, op, true);
@@ -253,6 +259,7 @@ static void dispatch(lua_State *L, bmwi_engine *engine) {
       bmwi_session_settle(op->session);
     }
     lua_pop(L, 2);
+    if (bmwi_now() >= until) break;
   }
 }
 
@@ -262,10 +269,13 @@ static int nothing(lua_State *L) {
 }
 
 /* Calling anything lets a pending hook run: that is how the stand-alone
-** interpreter turns Ctrl-C into an error. */
-static void let_hooks_run(lua_State *L) {
+** interpreter turns Ctrl-C into an error. The call that waits here, if one does, is given
+** up by it: it must not be sent later, beside the same call made again. */
+static void let_hooks_run(lua_State *L, bmwi_op *op) {
   lua_pushcfunction(L, nothing);
-  lua_call(L, 0, 0);
+  if (lua_pcall(L, 0, 0, 0) == 0) return;
+  if (op != NULL) bmwi_op_release(op);
+  lua_error(L);
 }
 
 int bmwi_loop_await(lua_State *L, int client) {
@@ -288,7 +298,7 @@ int bmwi_loop_await(lua_State *L, int client) {
   while (op->state != BMWI_FINISHED) {
     bmwi_engine_step(engine, -1);
     dispatch(L, engine);
-    let_hooks_run(L);
+    let_hooks_run(L, op);
   }
   bmwi_engine_arm(engine);
   raise_fault(L);
@@ -333,7 +343,7 @@ static int loop_step(lua_State *L) {
   bmwi_engine_step(engine, seconds);
   dispatch(L, engine);
   bmwi_engine_arm(engine);
-  let_hooks_run(L);
+  let_hooks_run(L, NULL);
   raise_fault(L);
   lua_pushboolean(L, 1);
   return 1;

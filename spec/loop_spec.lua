@@ -643,6 +643,65 @@ describe("the loop", function()
     end)
   end)
 
+  describe("that a host steps", function()
+    it("gives it its turn, however many end at once", function()
+      local count, left = 20000, 20000
+      for _ = 1, count do
+        async.spawn(function() bmwi.sleep(0.01) end, function() left = left - 1 end)
+      end
+      os.execute("sleep 0.05")
+      loop:step()
+      assert(left > 0 and left < count, left)
+      assert.equal(0, loop:timeout())
+      drive(function() return left == 0 end)
+    end)
+
+    it("gives it its turn, though a task asks again and again and is refused at once", function()
+      local client = new({ password = "wrong" })
+      assert.is_nil((client:login()))
+      local calls, enough = 0, false
+      async.spawn(function()
+        while not enough and calls < 1e5 do
+          client:vehicles()
+          calls = calls + 1
+        end
+        enough = true
+      end)
+      loop:step()
+      assert.is_false(enough)
+      enough = true
+      loop:step()
+      assert.is_nil(loop:timeout())
+    end)
+
+    it("leaves a log-in alone whose client is being collected", function()
+      sim:fault({ path = "/oauth/token", latency = 0.3 })
+      local text = helper.program(([[
+        local bmwi, async = require("bmwi"), require("bmwi.async")
+        collectgarbage()
+        collectgarbage("stop")
+        local seen = setmetatable({}, { __mode = "v" })
+        do
+          local client = bmwi.new({ base_url = %q, username = "whatever@example.com",
+            password = "p4ssw0rd", api_key = "key", api_secret = "secret" })
+          seen[1] = client
+          local task = async.spawn(function() client:login() end, function() end)
+          for _ = 1, 10 do bmwi.loop:step(0.01) end
+          task:cancel()
+        end
+        for _ = 1, 5000 do -- their ends come first
+          local _ = newproxy and newproxy(true) or setmetatable({}, { __gc = function() end })
+        end
+        if _VERSION == "Lua 5.4" then collectgarbage("incremental", 200, 10, 1) end
+        while seen[1] do collectgarbage("step", 0) end
+        local start = bmwi.sys.monotonic()
+        while bmwi.sys.monotonic() - start < 0.6 do bmwi.loop:step(0.05) end
+        print("good")
+      ]]):format(sim.url))
+      assert.equal("good\n", text)
+    end)
+  end)
+
   if has_ffi then
     describe("in a forked child", function()
       ffi.cdef([[
@@ -746,6 +805,19 @@ describe("the loop", function()
       ]])
       assert(text:find("false\t[^\n]*interrupted!"), text)
       assert(text:find("\n" .. VIN .. "\n", 1, true), text)
+    end)
+
+    it("gives up a command that waits for its log-in, which is not sent beside the next", function()
+      sim:fault({ path = "/oauth/token", latency = 1 })
+      local text = interrupt([[
+        local car = new():vehicle(VIN)
+        say("ready")
+        say(pcall(car.lock_doors, car))
+        say(car:lock_doors() ~= nil)
+      ]])
+      assert(text:find("false\t[^\n]*interrupted!"), text)
+      assert(text:find("\ntrue\n", 1, true), text)
+      assert.equal(1, sim:count("POST", "/executeService"))
     end)
 
     it("ends a sleep", function()
