@@ -512,7 +512,7 @@ static bool set_headers(bmwi_transfer *t, const bmwi_request *request) {
 #endif
 
 static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
-                        const bmwi_request *request, double seconds) {
+                        const bmwi_request *request) {
   CURL *easy = t->easy;
   bool plain = strncmp(request->url, "http:", 5) == 0;
   CURLcode failed = CURLE_OK;
@@ -534,7 +534,6 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
   SET(CURLOPT_ACCEPT_ENCODING, "");
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  SET(CURLOPT_TIMEOUT_MS, milliseconds(seconds));
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(transport->connect_timeout));
   SET(CURLOPT_USERAGENT, transport->user_agent);
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
@@ -589,8 +588,7 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
     if (t->easy == NULL) return false;
     curl_easy_setopt(t->easy, CURLOPT_SHARE, engine->share);
   }
-  if (seconds < 0.001) seconds = 0.001; /* 0 would mean "no limit" */
-  if (!set_headers(t, request) || !set_options(t, transport, request, seconds)) {
+  if (!set_headers(t, request) || !set_options(t, transport, request)) {
     give_back(engine, t);
     return false;
   }
@@ -647,18 +645,21 @@ static bool can_start(const bmwi_engine *engine) {
 }
 
 /* Hands exchanges to libcurl one by one: each may open a connection, and fifty TLS
-** connections at once are 50 ms in which the host would not come to its own work. */
+** connections at once are 50 ms in which the host would not come to its own work.
+** What has waited for that, or for its host, until its time was over is not sent. */
 static void start(bmwi_engine *engine) {
   double until = bmwi_now() + BMWI_BUDGET;
   if (engine->stale && engine->exchanges == 0) renew(engine);
   while (can_start(engine) && !engine->broken) {
     bmwi_transfer *t = queue_take(&engine->starting);
+    double left = t->wake - WATCHDOG - bmwi_now();
     t->phase = BMWI_SENDING;
     engine->exchanges++;
-    if (curl_multi_add_handle(engine->multi, t->easy) == CURLM_OK)
+    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, milliseconds(left)); /* 0 would be no limit */
+    if (left > 0 && curl_multi_add_handle(engine->multi, t->easy) == CURLM_OK)
       act(engine, CURL_SOCKET_TIMEOUT, 0);
     else
-      collect(engine, t->easy, CURLE_OUT_OF_MEMORY);
+      collect(engine, t->easy, left > 0 ? CURLE_OUT_OF_MEMORY : CURLE_OPERATION_TIMEDOUT);
     if (bmwi_now() >= until) break;
   }
 }

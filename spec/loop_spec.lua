@@ -674,6 +674,18 @@ describe("the loop", function()
       assert.is_nil(loop:timeout())
     end)
 
+    it("does not send what had to wait for it until its time was over", function()
+      local car = logged_in({ timeout = 0.3 })
+      for _, seconds in ipairs({ 0.5, 2 }) do
+        local result
+        async.spawn(function() result = { car:lock_doors() } end)
+        os.execute("sleep " .. seconds)
+        drive(function() return result end)
+        assert.equal("timeout", result[3], result[2])
+      end
+      assert.equal(0, sim:count("POST", "/executeService"))
+    end)
+
     it("leaves a log-in alone whose client is being collected", function()
       sim:fault({ path = "/oauth/token", latency = 0.3 })
       local text = helper.program(([[
