@@ -51,6 +51,7 @@ struct bmwi_engine {
   queue starting;       /* exchanges that libcurl has not got yet */
   size_t exchanges;     /* those that it has got */
   queue ended;          /* not yet handed back */
+  queue held;           /* handed back, but to come once more */
   CURL *idle[IDLE_HANDLES];
   int idle_count;
   uint64_t random;
@@ -390,6 +391,15 @@ bmwi_transfer *bmwi_engine_next(bmwi_engine *engine) {
   return t;
 }
 
+void bmwi_engine_hold(bmwi_engine *engine, bmwi_transfer *t) {
+  t->phase = BMWI_ENDED;
+  queue_add(&engine->held, t);
+}
+
+void bmwi_engine_unhold(bmwi_engine *engine) {
+  for (bmwi_transfer *t; (t = queue_take(&engine->held)) != NULL;) queue_add(&engine->ended, t);
+}
+
 /* ---- timers: a binary heap ------------------------------------------------ */
 
 static void heap_put(bmwi_engine *engine, size_t slot, bmwi_transfer *t) {
@@ -472,8 +482,12 @@ static void give_back(bmwi_engine *engine, bmwi_transfer *t) {
 
 void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
   if (t->phase != BMWI_IDLE && !bmwi_engine_mine(engine)) return;
-  if (t->phase == BMWI_ENDED) queue_remove(&engine->ended, t);
-  else if (t->phase != BMWI_IDLE) heap_remove(engine, t);
+  if (t->phase == BMWI_ENDED) {
+    queue_remove(&engine->ended, t);
+    queue_remove(&engine->held, t);
+  } else if (t->phase != BMWI_IDLE) {
+    heap_remove(engine, t);
+  }
   if (t->phase == BMWI_STARTING || t->phase == BMWI_SENDING) give_back(engine, t);
   t->phase = BMWI_IDLE;
 }

@@ -101,6 +101,9 @@ double bmwi_engine_timeout(const bmwi_engine *engine);
 void bmwi_engine_step(bmwi_engine *engine, double seconds);
 /* The next transfer that has ended, or NULL. */
 bmwi_transfer *bmwi_engine_next(bmwi_engine *engine);
+/* Keeps back one that has come; unhold lets all of them come again. */
+void bmwi_engine_hold(bmwi_engine *engine, bmwi_transfer *t);
+void bmwi_engine_unhold(bmwi_engine *engine);
 
 /* At most so many connections to one server (64 unless told otherwise); 0: no limit.
 ** Returns the limit before.

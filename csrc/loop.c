@@ -12,8 +12,11 @@
 #define LOOP "bmwi.loop"
 #define OP "bmwi.op"
 
+#define MAX_NESTED 12 /* Lua allows some 200 C calls inside each other; one level takes six */
+
 typedef struct loop {
   bmwi_engine *engine;
+  int nested; /* calls that wait here, each inside a task that the one before has woken */
 } loop;
 
 /* What the registry holds, each under the address of its place in `keys`. */
@@ -233,9 +236,10 @@ static void call_back(lua_State *L, lua_CFunction function, bmwi_op *op, bool fl
 }
 
 /* Hands out what has ended, for some 5 ms: a host has its turn however many end at once
-** or ask again and are refused at once. What is left makes the next step due. The operation and its client stay on the
+** or ask again and are refused at once. What is left makes the next step due. `hold`: no
+** coroutine is woken, those that could be are held back. The operation and its client stay on the
 ** stack meanwhile: a hook may cancel the one, a token request lives in the other. */
-static void dispatch(lua_State *L, bmwi_engine *engine) {
+static void dispatch(lua_State *L, bmwi_engine *engine, bool hold) {
   bmwi_transfer *t;
   double until = bmwi_now() + BMWI_BUDGET;
   luaL_checkstack(L, 20, NULL);
@@ -253,7 +257,8 @@ static void dispatch(lua_State *L, bmwi_engine *engine) {
     if (logs) call_back(L, tell, op, true);
     bmwi_next next = bmwi_op_advance(op);
     if (logs && op->state == BMWI_BACKOFF) call_back(L, tell, op, false);
-    if (next == BMWI_DELIVER) wake(L, op);
+    if (next == BMWI_DELIVER && hold && !lua_isnil(L, -2)) bmwi_engine_hold(engine, t);
+    else if (next == BMWI_DELIVER) wake(L, op);
     if (next == BMWI_READ_TOKEN || next == BMWI_ASK_KEEPER) {
       call_back(L, next == BMWI_READ_TOKEN ? read_token : ask_keeper, op, false);
       bmwi_session_settle(op->session);
@@ -269,13 +274,19 @@ static int nothing(lua_State *L) {
 }
 
 /* Calling anything lets a pending hook run: that is how the stand-alone
-** interpreter turns Ctrl-C into an error. The call that waits here, if one does, is given
-** up by it: it must not be sent later, beside the same call made again. */
-static void let_hooks_run(lua_State *L, bmwi_op *op) {
+** interpreter turns Ctrl-C into an error. */
+static void let_hooks_run(lua_State *L) {
   lua_pushcfunction(L, nothing);
-  if (lua_pcall(L, 0, 0, 0) == 0) return;
-  if (op != NULL) bmwi_op_release(op);
-  lua_error(L);
+  lua_call(L, 0, 0);
+}
+
+/* One round of a call that waits here; protected. */
+static int turn(lua_State *L) {
+  const loop *self = get_loop(L);
+  bmwi_engine_step(self->engine, -1);
+  dispatch(L, self->engine, self->nested > MAX_NESTED);
+  let_hooks_run(L);
+  return 0;
 }
 
 int bmwi_loop_await(lua_State *L, int client) {
@@ -294,13 +305,19 @@ int bmwi_loop_await(lua_State *L, int client) {
     else lua_pushnil(L);
     return lua_yield(L, 3);
   }
+  loop *self = get_loop(L);
+  int nested = self->nested++, status = 0;
   bmwi_op_start(op);
-  while (op->state != BMWI_FINISHED) {
-    bmwi_engine_step(engine, -1);
-    dispatch(L, engine);
-    let_hooks_run(L, op);
+  while (status == 0 && op->state != BMWI_FINISHED) {
+    lua_pushcfunction(L, turn);
+    status = lua_pcall(L, 0, 0, 0);
   }
+  self->nested = nested;
+  if (nested <= MAX_NESTED) bmwi_engine_unhold(engine);
+  /* Ctrl-C gives the call up: it must not be sent later, beside the same call made again. */
+  if (status != 0) bmwi_op_release(op);
   bmwi_engine_arm(engine);
+  if (status != 0) return lua_error(L);
   raise_fault(L);
   int results = bmwi_client_deliver(L, op);
   bmwi_op_release(op);
@@ -340,10 +357,11 @@ static int loop_step(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   double seconds = luaL_optnumber(L, 2, 0);
   luaL_argcheck(L, seconds >= 0, 2, "seconds must not be negative");
+  bmwi_engine_unhold(engine); /* whoever steps may wait for any of them */
   bmwi_engine_step(engine, seconds);
-  dispatch(L, engine);
+  dispatch(L, engine, false);
   bmwi_engine_arm(engine);
-  let_hooks_run(L, NULL);
+  let_hooks_run(L);
   raise_fault(L);
   lua_pushboolean(L, 1);
   return 1;
@@ -478,6 +496,7 @@ void bmwi_loop_open(lua_State *L) {
   lua_pop(L, 1);
   loop *self = lua_newuserdata(L, sizeof *self);
   self->engine = NULL;
+  self->nested = 0;
   luaL_setmetatable(L, LOOP);
   weak_table(L, WAKES, "k");
   weak_table(L, WAITS, "k");

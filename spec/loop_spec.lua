@@ -482,6 +482,28 @@ describe("the loop", function()
       assert.equal(VIN, answer)
     end)
 
+    it("blocks in plain coroutines of many tasks, each inside another", function()
+      local text = helper.program([[
+        local bmwi, async = require("bmwi"), require("bmwi.async")
+        local list = {}
+        for i = 1, 150 do list[i] = i end
+        local results, errors = async.map(list, function(i)
+          bmwi.sleep(0.01)
+          local sum = 0
+          local function generate()
+            for _ = 1, 2 do
+              bmwi.sleep(0.002)
+              coroutine.yield(i)
+            end
+          end
+          for value in coroutine.wrap(generate) do sum = sum + value end
+          return sum
+        end, { concurrency = 150 })
+        print(next(errors), #results, results[1], results[150])
+      ]], nil, "timeout 30 COMMAND 2>&1")
+      assert.equal("nil\t150\t2\t300\n", text)
+    end)
+
     it("works in on_done", function()
       local car = logged_in()
       local answer
