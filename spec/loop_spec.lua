@@ -560,10 +560,15 @@ describe("the loop", function()
       local broken = true
       local car = new({ log = function() if broken then error("hook broke", 0) end end })
         :vehicle(VIN)
-      local answers, errors = {}, {}
-      for i = 1, 3 do async.spawn(function() answers[i] = car:status() end) end
+      local answers, errors, left = {}, {}, 3
+      for i = 1, 3 do
+        async.spawn(function()
+          answers[i] = car:status()
+          left = left - 1
+        end)
+      end
       repeat
-        local ok, message = pcall(drive, function() return #answers == 3 end)
+        local ok, message = pcall(drive, function() return left == 0 end)
         if not ok then
           errors[#errors + 1] = message
           broken = false
