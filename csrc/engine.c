@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -225,6 +226,13 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
   if (t->body.full) t->too_large = true;
   else t->no_memory = true;
   return 0;
+}
+
+/* A program that this one starts inherits no connection. */
+static int on_open(void *user, curl_socket_t s, curlsocktype purpose) {
+  (void)user, (void)purpose;
+  fcntl(s, F_SETFD, FD_CLOEXEC);
+  return CURL_SOCKOPT_OK;
 }
 
 /* Called before each time the request is sent. libcurl repeats one by itself when a
@@ -551,6 +559,7 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
   SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(transport->connect_timeout));
   SET(CURLOPT_USERAGENT, transport->user_agent);
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
+  SET(CURLOPT_SOCKOPTFUNCTION, on_open);
   if (transport->ca_file != NULL) SET(CURLOPT_CAINFO, transport->ca_file);
   /* Only that file: a folder that was compiled in would be trusted beside it, and keeps
   ** libcurl from caching what it has read, so that each connection reads it anew. */

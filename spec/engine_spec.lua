@@ -613,6 +613,18 @@ describe("the engine", function()
     end)
   end)
 
+  it("hands no connection on to the programs that its host starts", function()
+    local function sockets() -- of the kept connections, by a child's listing of its own descriptors
+      local pipe = io.popen("ls -l /proc/self/fd 2>&1")
+      local _, count = pipe:read("*a"):gsub("socket:", "")
+      pipe:close()
+      return count
+    end
+    local before = sockets()
+    for _ = 1, 3 do new(sim):vehicle(helper.vin):lock_doors() end -- each on its own connection
+    assert.equal(before, sockets())
+  end)
+
   it("sends what a server of the service needs, and nothing that tells of the host", function()
     local client = new(sim, { user_agent = "spec/1" })
     client:vehicles()
