@@ -312,6 +312,15 @@ static bool call_store(lua_State *L, int store, const char *method, int argument
   return true;
 }
 
+/* Pushes {server, username}: for whom a store keeps a token. */
+static void push_owner(lua_State *L, const bmwi_account *account) {
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, account->sessions[account->home].base_url);
+  lua_setfield(L, -2, "server");
+  lua_pushstring(L, account->username); /* nil for NULL */
+  lua_setfield(L, -2, "username");
+}
+
 /* The options `token` (what client:token() gave at an earlier time) and `store`,
 ** which is asked for one if there is none. */
 static void read_saved_token(lua_State *L, bmwi_account *account) {
@@ -320,7 +329,10 @@ static void read_saved_token(lua_State *L, bmwi_account *account) {
   session->kept = lua_istable(L, -1);
   lua_getfield(L, 1, "token");
   int store = lua_gettop(L) - 1;
-  if (lua_isnil(L, -1) && call_store(L, store, "load", 0, 3)) {
+  bool given = !lua_isnil(L, -1);
+  push_owner(L, account);
+  if (given) lua_pop(L, 1);
+  else if (call_store(L, store, "load", 1, 3)) {
     const char *code = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
     bool unsafe = strcmp(code, "insecure") == 0 || strcmp(code, "file") == 0;
     if (unsafe) luaL_error(L, "option 'store': %s", lua_tostring(L, -2));
@@ -420,7 +432,8 @@ void bmwi_client_token(lua_State *L, bmwi_op *op, int client) {
   int store = lua_gettop(L);
   if (good) {
     push_token(L, &session->token);
-    if (call_store(L, store, "save", 1, 2)) tell_unsaved(L, client);
+    push_owner(L, account);
+    if (call_store(L, store, "save", 2, 2)) tell_unsaved(L, client);
   }
   call_store(L, store, "finish", 0, 0);
   if (!good) return;
@@ -441,7 +454,8 @@ void bmwi_client_ask(lua_State *L, bmwi_op *op, int client) {
   bmwi_token *token = lua_newuserdata(L, sizeof *token);
   memset(token, 0, sizeof *token);
   luaL_setmetatable(L, "bmwi.token");
-  call_store(L, store, "begin", 0, 1);
+  push_owner(L, op->account);
+  call_store(L, store, "begin", 1, 1);
   if (lua_type(L, -1) == LUA_TNUMBER) {
     bmwi_session_ask_later(session, lua_tonumber(L, -1));
   } else if (lua_istable(L, -1) && read_kept_token(L, lua_gettop(L), token) &&

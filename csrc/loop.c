@@ -9,6 +9,8 @@
 */
 #include "bmwi.h"
 
+#include <stdio.h>
+
 #define LOOP "bmwi.loop"
 #define OP "bmwi.op"
 
@@ -28,7 +30,7 @@ enum {
   THREADS, /* operation -> the coroutine that waits for it */
   ANCHORS, /* operation -> what must stay alive meanwhile */
   CLIENTS, /* account -> client userdata (weak values) */
-  FAULT,   /* the first error of a callback, raised at the end of the step, or false */
+  FAULT,   /* the first error of a callback, for the next step or reading to raise, or false */
   KEPT
 };
 static const char keys[KEPT];
@@ -280,12 +282,20 @@ static void let_hooks_run(lua_State *L) {
   lua_call(L, 0, 0);
 }
 
+/* Moves everything on. A Ctrl-C of the wait must not be taken for the fault of a coroutine that
+** is woken. */
+static void move(lua_State *L, bmwi_engine *engine, double seconds, bool hold) {
+  bmwi_engine_step(engine, seconds);
+  let_hooks_run(L);
+  dispatch(L, engine, hold);
+  bmwi_engine_arm(engine);
+  let_hooks_run(L);
+}
+
 /* One round of a call that waits here; protected. */
 static int turn(lua_State *L) {
   const loop *self = get_loop(L);
-  bmwi_engine_step(self->engine, -1);
-  dispatch(L, self->engine, self->nested > MAX_NESTED);
-  let_hooks_run(L);
+  move(L, self->engine, -1, self->nested > MAX_NESTED);
   return 0;
 }
 
@@ -318,7 +328,8 @@ int bmwi_loop_await(lua_State *L, int client) {
   if (status != 0) bmwi_op_release(op);
   bmwi_engine_arm(engine);
   if (status != 0) return lua_error(L);
-  raise_fault(L);
+  /* What somebody else did wrong does not take the outcome of a command: that comes out later. */
+  if (op->endpoint == NULL || !op->endpoint->post) raise_fault(L);
   int results = bmwi_client_deliver(L, op);
   bmwi_op_release(op);
   return results;
@@ -358,13 +369,19 @@ static int loop_step(lua_State *L) {
   double seconds = luaL_optnumber(L, 2, 0);
   luaL_argcheck(L, seconds >= 0, 2, "seconds must not be negative");
   bmwi_engine_unhold(engine); /* whoever steps may wait for any of them */
-  bmwi_engine_step(engine, seconds);
-  dispatch(L, engine, false);
-  bmwi_engine_arm(engine);
-  let_hooks_run(L);
+  move(L, engine, seconds, false);
   raise_fault(L);
   lua_pushboolean(L, 1);
   return 1;
+}
+
+/* loop:wait(): one round of waiting for tasks. Only Ctrl-C is raised: what became of these tasks
+** must not be lost by an error of others, which comes out later. For bmwi.async. */
+static int loop_wait(lua_State *L) {
+  bmwi_engine *engine = check_loop(L)->engine;
+  bmwi_engine_unhold(engine);
+  move(L, engine, -1, false);
+  return 0;
 }
 
 /* loop:limit(connections) -> the limit before; at most so many connections to one
@@ -435,6 +452,8 @@ static int loop_detach(lua_State *L) {
 
 static int loop_gc(lua_State *L) {
   loop *self = lua_touserdata(L, 1);
+  push_kept(L, FAULT); /* nobody came to be told */
+  if (lua_type(L, -1) == LUA_TSTRING) fprintf(stderr, "bmwi: %s\n", lua_tostring(L, -1));
   if (self->engine != NULL) bmwi_engine_free(self->engine);
   self->engine = NULL;
   return 0;
@@ -456,7 +475,8 @@ int bmwi_loop_sleep(lua_State *L) {
 static const luaL_Reg loop_methods[] = {
   {"pollfd", loop_pollfd}, {"events", loop_events}, {"timeout", loop_timeout},
   {"step", loop_step},     {"limit", loop_limit},   {"attach", loop_attach},
-  {"begin", loop_begin},   {"detach", loop_detach}, {NULL, NULL},
+  {"begin", loop_begin},   {"detach", loop_detach}, {"wait", loop_wait},
+  {NULL, NULL},
 };
 
 static const luaL_Reg loop_meta[] = {

@@ -377,6 +377,23 @@ describe("a client with a store", function()
     is_free()
   end)
 
+  it("keeps a token from another server and another user, though nobody told the store", function()
+    assert(new():vehicles())
+    local other = helper.start()
+    local stranger = bmwi.new(helper.client(other, { store = store.new(path) }))
+    assert.is_nil(stranger:token())
+    assert(stranger:vehicles())
+    for _, request in ipairs(other:log()) do
+      assert.not_equal(sim:log()[2].headers.authorization, request.headers.authorization)
+    end
+    assert(new():vehicles())
+    assert.is_nil(new(nil, { username = "somebody@example.com" }):token())
+    other:stop()
+    -- What was saved by hand is for whoever is given it.
+    assert(store.new(path):save({ access_token = "abc" }))
+    assert.equal("abc", new():token().access_token)
+  end)
+
   it("takes the token that another has renewed meanwhile (trap 6)", function()
     local one, other = new(), new()
     assert(one:vehicles())
@@ -505,5 +522,23 @@ describe("a client with a store", function()
     assert(client:vehicles())
     assert.equal("the disk is full", told.unsaved.error)
     assert.is_true(told.finish)
+  end)
+
+  it("bears a store of the program's own that says nonsense", function()
+    for _, later in ipairs({ 0 / 0, -1, -math.huge }) do
+      local asked = 0
+      local odd = {
+        load = function() return "nothing" end,
+        save = function() return true end,
+        begin = function()
+          asked = asked + 1
+          return asked < 3 and later or "no table"
+        end,
+        finish = function() end,
+      }
+      local client = new(odd, { timeout = 5 })
+      async.run(function() bmwi.sleep(0.01) end, function() assert(client:vehicles()) end)
+      assert.equal(3, asked)
+    end
   end)
 end)

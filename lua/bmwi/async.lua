@@ -148,7 +148,8 @@ end
 --- Starts a function as a task, at once; the host's loop carries it on (see bmwi.loop).
 ---@param fn fun() what to do
 ---@param on_done? fun(ok: boolean, ...) called at the end with what pcall would have returned.
---- Without it an error is raised from the loop's step.
+--- Without it an error is raised by the loop's next step or, in a program that only makes calls, by
+--- the next one that is no command; where none comes, it is written to standard error at the end.
 ---@return bmwi.task
 function async.spawn(fn, on_done)
   check_function(fn, 1, "spawn")
@@ -230,7 +231,7 @@ if close then
 end
 
 -- Waits for all: in a task by yielding (not through pcall, for Lua 5.1), elsewhere by driving the
--- loop. An error of the waiting itself (Ctrl-C, a hook that raised) cancels them.
+-- loop. Ctrl-C cancels them.
 function group_methods:wait()
   local thread = coroutine.running()
   local task = thread and tasks[thread]
@@ -241,7 +242,7 @@ function group_methods:wait()
     return
   end
   while self.left > 0 do
-    local ok, message = pcall(loop.step, loop, 3600)
+    local ok, message = pcall(loop.wait, loop)
     if not ok then
       self:cancel()
       error(message, 0)

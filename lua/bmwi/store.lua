@@ -1,6 +1,6 @@
--- bmwi.store: keeps one log-in (a token table) in a private file between runs.
--- The file is 0600 from its first byte and replaced in one step, so that a reader or a second
--- writer never sees half of it. No message of this module ever holds a token.
+--- Keeps one log-in (a token table) in a private file between runs.
+--- The file is 0600 from its first byte and replaced in one step, so that a reader or a second
+--- writer never sees half of it. No message of this module ever holds a token.
 
 local bmwi = require "bmwi"
 local cjson = require("cjson").new()
@@ -47,10 +47,18 @@ function store.default_path()
   return nil, "neither XDG_STATE_HOME nor HOME is set, so there is no place for the token file"
 end
 
+-- Whom a token is for: as the store was told by its maker, else by the client that uses it.
+local function owner_of(self, owner)
+  local both = {}
+  for name in pairs(OWNER) do both[name] = self.owner[name] or owner and owner[name] end
+  return both
+end
+
 --- A store on a file. Nothing is read or written yet.
 ---@param path string the file; missing folders are made (0700) when the token is saved
 ---@param owner? {server:string,username:string} saved beside the token; a token that was saved for
---- another server or user is reported as missing
+--- another server or user is reported as missing. A client (option `store`) says its own base_url
+--- and username where this leaves them out
 ---@return table store
 function store.new(path, owner)
   if type(path) ~= "string" or path == "" then
@@ -64,34 +72,38 @@ end
 
 --- Saves a token in place of the one before.
 ---@param token table {access_token, refresh_token, token_type, scope, expires_at}
+---@param owner? table as of store.new, for what that left out
 ---@return true|nil saved
 ---@return string|nil message
 ---@return "file"|nil code
-function Store:save(token)
+function Store:save(token, owner)
   if type(token) ~= "table" or type(token.access_token) ~= "string" then
     error("store:save: token must be a table with a string access_token", 2)
   end
   local kept = only(MEMBERS, token, "store:save")
-  if next(self.owner) then kept.owner = self.owner end
+  owner = owner_of(self, owner)
+  if next(owner) then kept.owner = owner end
   return bmwi.sys.write_private(self.path, cjson.encode(kept) .. "\n")
 end
 
 --- Reads the token.
+---@param owner? table as of store.new, for what that left out
 ---@return table|nil token as it was saved
 ---@return string|nil message
 ---@return "missing"|"insecure"|"json"|"file"|nil code "missing": no file, or the token of another
 --- server or user; "insecure": others can read or change the file; "json": not a saved token
-function Store:load()
+function Store:load(owner)
   local bytes, message, code = bmwi.sys.read_private(self.path)
   if not bytes then return nil, message, code end
   local read, kept = pcall(cjson.decode, bytes)
   if not read or type(kept) ~= "table" or type(kept.access_token) ~= "string" then
     return nil, self.path .. " does not hold a saved token", "json"
   end
-  local owner = type(kept.owner) == "table" and kept.owner or {}
-  for name in pairs(OWNER) do
-    local mine = self.owner[name]
-    if mine and owner[name] ~= mine then
+  local of = type(kept.owner) == "table" and kept.owner or {}
+  for name, mine in pairs(owner_of(self, owner)) do
+    -- Saved by hand, of nobody in particular: for any client whose store names no owner.
+    local anyone = of[name] == nil and not self.owner[name]
+    if of[name] ~= mine and not anyone then
       return nil, ("%s holds a token of another %s"):format(self.path, name), "missing"
     end
   end
@@ -123,15 +135,16 @@ function Store:lock(seconds)
 end
 
 --- What a client asks of its option `store` before it requests a token: takes the lock, so that of
--- several processes only one renews, and gives the token that another may have saved meanwhile.
--- @return token | seconds after which to ask again, while another process renews | nil
-function Store:begin()
+--- several processes only one renews, and gives the token that another may have saved meanwhile.
+---@param owner? table as of store.new, for what that left out
+---@return table|number|nil token, or the seconds after which to ask again, while another renews
+function Store:begin(owner)
   -- Held already means: by another client of this process that has the same store.
   if self.held then return LOCK_STEP end
   local lock, _, code = bmwi.sys.try_lock(self.path)
   if code == "locked" then return LOCK_STEP end
   self.held = lock
-  return (self:load())
+  return (self:load(owner))
 end
 
 --- The other end of begin: the renewal is over, well or not.
