@@ -199,9 +199,10 @@ static bool request_token(bmwi_session *session, bmwi_failure *failure) {
   op->deadline = bmwi_now() + account->timeout;
   op->attempt = 0;
   op->failure.code = BMWI_OK;
-  if (ok && send_now(op) == BMWI_GO_ON) return true;
+  if (!ok) fail(op, BMWI_NO_MEMORY, "not enough memory");
+  else if (send_now(op) == BMWI_GO_ON) return true;
   op->state = BMWI_NEW;
-  bmwi_failure_set(failure, BMWI_NO_MEMORY, "not enough memory");
+  *failure = op->failure;
   return false;
 }
 

@@ -200,6 +200,10 @@ describe("bmwi.store", function()
       assert.equal("locked", (select(3, store.new(path):lock(0))))
       client:close()
     end)
+    for _ = 1, 100 do
+      if code then break end
+      bmwi.loop:step(0.02)
+    end
     assert.equal("closed", code)
     assert(store.new(path):lock(0)):unlock()
   end)
@@ -501,7 +505,10 @@ describe("a client with a store", function()
     assert.equal("locked", select(3, store.new(path):lock(0)))
     client:close()
     is_free()
-    bmwi.loop:step(0)
+    for _ = 1, 100 do
+      if code then break end
+      bmwi.loop:step(0.02)
+    end
     assert.equal("closed", code)
   end)
 
