@@ -36,6 +36,8 @@ void bmwi_json_open(lua_State *L);
 bool bmwi_json_decode(lua_State *L, const char *data, size_t len);
 /* Pushes the JSON text of the value at `index`. Raises what cannot be encoded. */
 void bmwi_json_encode(lua_State *L, int index);
+/* Raises for a table that has members which are not in itself: they would not be sent. */
+void bmwi_check_plain(lua_State *L, int index);
 /* Whether the table at `index` can be an array: empty, or with a first element. */
 bool bmwi_is_array(lua_State *L, int index);
 
@@ -66,6 +68,8 @@ void bmwi_client_position(lua_State *L, const bmwi_client *client, bmwi_op *op);
 const char *bmwi_client_poi_field(const bmwi_client *client);
 /* Adds one pair to the operation's query or form. Raises beyond the maximum. */
 void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
+/* Checks one pair of a table of fields, its name at -2, its value at -1; `argument` is the table. */
+void bmwi_check_pair(lua_State *L, int argument);
 void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
 /* Pushes the results of a finished operation. */
 int bmwi_client_deliver(lua_State *L, bmwi_op *op);

@@ -312,6 +312,16 @@ static bool call_store(lua_State *L, int store, const char *method, int argument
   return true;
 }
 
+/* Checks that the store on top of the stack has its methods. */
+static void check_store(lua_State *L) {
+  static const char *const methods[] = {"load", "save", "begin", "finish"};
+  for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+    lua_getfield(L, -1, methods[i]);
+    if (!lua_isfunction(L, -1)) luaL_error(L, "option 'store': it has no method '%s'", methods[i]);
+    lua_pop(L, 1);
+  }
+}
+
 /* Pushes {server, username}: for whom a store keeps a token. */
 static void push_owner(lua_State *L, const bmwi_account *account) {
   lua_createtable(L, 0, 2);
@@ -327,6 +337,7 @@ static void read_saved_token(lua_State *L, bmwi_account *account) {
   bmwi_session *session = &account->sessions[account->home];
   lua_getfield(L, 1, "store");
   session->kept = lua_istable(L, -1);
+  if (session->kept) check_store(L);
   lua_getfield(L, 1, "token");
   int store = lua_gettop(L) - 1;
   bool given = !lua_isnil(L, -1);
@@ -704,20 +715,32 @@ static int client_token(lua_State *L) {
   return 1;
 }
 
+void bmwi_check_pair(lua_State *L, int argument) {
+  size_t len;
+  if (lua_type(L, -2) != LUA_TSTRING) luaL_argerror(L, argument, "names must be strings");
+  const char *name = lua_tolstring(L, -2, &len);
+  luaL_argcheck(L, strlen(name) == len, argument, "a name must not hold a zero byte");
+  int type = lua_type(L, -1);
+  luaL_argcheck(L, type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN ||
+                type == LUA_TTABLE, argument, "values must be strings, numbers or booleans");
+  if (type == LUA_TNUMBER)
+    luaL_argcheck(L, isfinite(lua_tonumber(L, -1)), argument, "a number that is not finite");
+}
+
 /* Adds the pairs of the table at 3, in the order of their names. */
 static void add_pairs(lua_State *L, bmwi_op *op,
                       void (*add)(lua_State *, bmwi_op *, const char *, const char *, size_t)) {
   if (lua_isnoneornil(L, 3)) return;
   luaL_checktype(L, 3, LUA_TTABLE);
+  bmwi_check_plain(L, 3);
   lua_getglobal(L, "table");
   lua_getfield(L, -1, "sort");
   lua_newtable(L); /* table, sort, names */
   int names = lua_gettop(L), count = 0;
   lua_pushnil(L);
   while (lua_next(L, 3)) {
-    if (lua_type(L, -2) != LUA_TSTRING) luaL_argerror(L, 3, "names must be strings");
-    if (!lua_isstring(L, -1) && !lua_isboolean(L, -1))
-      luaL_argerror(L, 3, "values must be strings, numbers or booleans");
+    bmwi_check_pair(L, 3);
+    if (lua_istable(L, -1)) luaL_argerror(L, 3, "values must be strings, numbers or booleans");
     lua_pop(L, 1);
     lua_pushvalue(L, -1);
     lua_rawseti(L, names, ++count);
@@ -743,7 +766,8 @@ static int free_call(lua_State *L, bmwi_endpoint_id id,
   size_t len;
   bmwi_client *client = bmwi_client_check(L, 1);
   const char *path = luaL_checklstring(L, 2, &len);
-  luaL_argcheck(L, bmwi_path(path, len), 2, "a path such as /webapi/v1/user/vehicles expected");
+  luaL_argcheck(L, bmwi_path(path, len), 2, 
+                "a path such as /webapi/v1/user/vehicles expected; a query is an argument of its own");
   lua_settop(L, 3);
   bmwi_op *op = bmwi_client_op(L, client, id, NULL);
   need(L, bmwi_buffer_text(&op->url, path));

@@ -226,6 +226,11 @@ static void encode_string(lua_State *L, int index) {
   lua_call(L, 1, 1);
 }
 
+void bmwi_check_plain(lua_State *L, int index) {
+  if (luaL_getmetafield(L, index, "__index"))
+    luaL_error(L, "a table that inherits members cannot be sent; copy them into it");
+}
+
 static void encode(lua_State *L, int index, bool array, int depth);
 
 static void encode_array(lua_State *L, int index, int depth) {
@@ -298,6 +303,7 @@ static void encode(lua_State *L, int index, bool array, int depth) {
     case LUA_TSTRING: encode_string(L, index); break;
     case LUA_TBOOLEAN: lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false"); break;
     case LUA_TTABLE:
+      bmwi_check_plain(L, index);
       if (lua_rawlen(L, index) > 0 || array) encode_array(L, index, depth + 1);
       else encode_object(L, index, depth + 1);
       break;

@@ -296,7 +296,7 @@ bool bmwi_session_take(bmwi_session *session, bmwi_token *token) {
 
 void bmwi_session_ask_later(bmwi_session *session, double seconds) {
   bmwi_op *op = &session->request;
-  if (!(seconds >= 0)) seconds = 0; /* nor is NaN a time */
+  if (!(seconds >= 0.01)) seconds = 0.01; /* nor is NaN a time */
   if (!bmwi_engine_pause(op->engine, &op->transfer, bmwi_now() + seconds))
     bmwi_session_settle(session);
 }

@@ -142,6 +142,9 @@ static int sys_write_private(lua_State *L) {
   handle *h = new_handle(L, LOCK, strlen(path) + 1);
   char *copy = memcpy(h->bytes, path, strlen(path) + 1);
   const char *temp = lua_pushfstring(L, "%s.%d.%p.new", path, (int)getpid(), (void *)h);
+  struct stat st;
+  if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* a device, say: it is not ours to replace */
+    return bmwi_fail_plain(L, "file", "%s: not a plain file", path);
   int error = make_folders(copy);
   if (error != 0) return file_failure(L, "making the folder", path, error);
   sweep(copy);

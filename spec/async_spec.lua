@@ -155,6 +155,20 @@ describe("bmwi.async", function()
       assert.same({ "sleep", "status" }, ended)
     end)
 
+    it("hands on an error that is a table as it is", function()
+      local reason = { code = "auth", message = "not you" }
+      local function fail()
+        bmwi.sleep(0)
+        error(reason)
+      end
+      local ok, got = pcall(async.run, fail)
+      assert.is_false(ok)
+      assert.equal(reason, got)
+      local _, errors = async.map({ 1 }, fail)
+      assert.equal(reason, errors[1])
+      assert.is_false((pcall(async.spawn, fail, 5)))
+    end)
+
     it("raises an error with the traceback of its function", function()
       local function deep_inside()
         bmwi.sleep(0)

@@ -374,8 +374,18 @@ describe("bmwi", function()
     end)
 
     it("reports that the result could not be written", function()
-      local code = shell(command({ "status" }) .. " >/dev/full 2>/dev/null; echo $?")
-      assert.equal("1", code)
+      for _, words in ipairs({ { "status" }, { "--version" }, { "help" } }) do
+        local code = shell(command(words) .. " >/dev/full 2>/dev/null; echo $?")
+        assert.equal("1", code)
+      end
+    end)
+
+    it("does its work with its standard streams closed", function()
+      local before = sim:count("POST", "/executeService")
+      assert.equal("0", shell("(" .. command({ "flash", "--no-wait" })
+        .. " <&- >&- 2>&-); echo $?"))
+      assert.equal(before + 1, sim:count("POST", "/executeService"))
+      assert.equal("0", shell("(" .. command({ "status" }) .. " >&- 2>&-); echo $?"))
     end)
   end)
 

@@ -45,7 +45,14 @@ describe("bmwi.new", function()
     takes({ position = { lat = -90, lon = 180 }, poi_field = "body", user_agent = "x/1" })
     takes({ ca_file = "/nothing.pem", proxy = "http://localhost:3128", connect_to = {} })
     takes({ log = print, on_token = print, token = { access_token = "t" } })
-    takes({ store = { load = function() return nil, "there is none", "missing" end } })
+    local function none() return nil, "there is none", "missing" end
+    local kept = { load = none, save = none, begin = none, finish = none }
+    takes({ store = kept })
+    for name in pairs(kept) do
+      local part = setmetatable({ [name] = false }, { __index = kept })
+      raises("option 'store': it has no method '" .. name .. "'", { store = part })
+    end
+    raises("option 'store': it has no method", { store = {} })
     local basic = options({ basic = "a2V5OnNlY3JldA==" })
     basic.api_key, basic.api_secret = nil, nil
     bmwi.new(basic):close()

@@ -186,6 +186,27 @@ describe("bmwi.store", function()
     assert.equal("token.json", shell("ls '" .. folder .. "/state/bmwi'"))
   end)
 
+  it("leaves what is no plain file alone", function()
+    shell("mkdir '" .. folder .. "/empty' && mkfifo '" .. folder .. "/pipe'")
+    for _, name in ipairs({ "empty", "pipe" }) do
+      local odd = store.new(folder .. "/" .. name)
+      assert.equal("file", select(3, odd:save({ access_token = "abc" })))
+      assert.equal("file", select(3, odd:clear()))
+    end
+    assert.equal("empty\npipe", shell("cd '" .. folder
+      .. "' && find empty -type d; find pipe -type p"))
+  end)
+
+  it("refuses what it could not keep", function()
+    local kept = store.new(path)
+    for _, bad in ipairs({ 0 / 0, math.huge, "x" }) do
+      assert.is_false((pcall(kept.save, kept, { access_token = "abc", expires_at = bad })))
+    end
+    assert.is_false((pcall(kept.lock, kept, 0 / 0)))
+    assert.is_false((pcall(store.new, "a\0b")))
+    assert.equal("missing", select(3, kept:load()))
+  end)
+
   it("is let go when a client is closed in the middle of a renewal", function()
     local sim = helper.start()
     finally(function() sim:stop() end)

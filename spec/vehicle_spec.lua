@@ -187,6 +187,14 @@ describe("a car", function()
       assert.equal(4, #order)
     end)
 
+    it("none with a field that cannot be sent", function()
+      for _, fields in ipairs({ { count = 0 / 0 }, { count = math.huge }, { ["a\0b"] = "x" },
+        { count = {} }, { count = print }, { "x" } }) do
+        assert.is_false((pcall(car.execute, car, "LIGHT_FLASH", fields)))
+      end
+      assert.equal(0, sim:count("POST", "/executeService"))
+    end)
+
     it("no service whose name is none", function()
       for _, service in ipairs({ "", "door_lock", "DOOR LOCK", "LIGHT_FLASH&count=2", "DOOR_LOCK\n",
         "A\r\nX: y", "../x", "DOOR_LOCK\0", ("A"):rep(65) }) do
@@ -523,6 +531,25 @@ describe("a car", function()
         end)
       end
       assert.equal(0, #sim:log())
+    end)
+
+    it("but none that inherits what would not be sent", function()
+      local profile = assert(car:charging_profile())
+      local heir = { weeklyPlanner = setmetatable({}, { __index = profile.weeklyPlanner }) }
+      for _, call in ipairs({
+        function() return car:set_charging_profile(heir) end,
+        function() return car:execute("CHARGING_CONTROL", { data = heir }) end,
+        function()
+          return car:execute("LIGHT_FLASH", setmetatable({}, { __index = { count = 2 } }))
+        end,
+        function() return car:send_poi(setmetatable({}, { __index = { lat = 1, lon = 2 } })) end,
+      }) do
+        local ok, message = pcall(call)
+        assert.is_false(ok)
+        assert(message:find("a table that inherits members cannot be sent", 1, true), message)
+      end
+      assert.equal(0, sim:count("POST", "/vehicles/"))
+      assert.same(profile, car:charging_profile())
     end)
 
     it("without changing the caller's table", function()

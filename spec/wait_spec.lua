@@ -457,6 +457,8 @@ describe("wait.for_execution", function()
       { "an execution or a service name expected", world.car, {} },
       { "an execution or a service name expected", world.car, { serviceType = 5 } },
       { "bad argument #3", world.car, "DOOR_LOCK", 240 },
+      { "bad argument #2", world.car, "door lock" },
+      { "bad argument #2", world.car, { serviceType = "DOOR_LOCK", eventId = {} } },
       { "unknown option 'timout' of 'for_execution'; known: timeout, interval, on_update",
         world.car, "DOOR_LOCK", { timout = 5 } },
       { "option 'timeout' of 'for_execution' must be a number", world.car, "DOOR_LOCK",

@@ -70,7 +70,7 @@ local function settle(task, ok, ...)
   end
   enter(task, nil)
   if not ok then
-    finish(task, false, debug.traceback(task.thread, tostring((...))))
+    finish(task, false, debug.traceback(task.thread, (...)))
   elseif status(task.thread) == "dead" then
     finish(task, true, ...)
   elseif task.cancelled then
@@ -153,6 +153,7 @@ end
 ---@return bmwi.task
 function async.spawn(fn, on_done)
   check_function(fn, 1, "spawn")
+  if on_done ~= nil then check_function(on_done, 2, "spawn") end
   local task
   task = start(fn, function()
     local results = task.results
@@ -305,7 +306,7 @@ end
 ---@param options? { concurrency: integer? } 64 at once unless told
 ---@return any[] results results[i] is what fn returned first for list[i]
 ---@return table<integer, {message: string, code: string?, info: table?}> errors where it returned
---- nil or raised
+--- nil or raised (the error itself, where that is a table; else its message has the traceback)
 function async.map(list, fn, options)
   if type(list) ~= "table" then
     error(("bad argument #1 to 'map' (table expected, got %s)"):format(type(list)), 2)
@@ -339,7 +340,7 @@ function async.map(list, fn, options)
         end
       end, function(r)
         if not r[1] then
-          errors[i] = { message = r[2] }
+          errors[i] = type(r[2]) == "table" and r[2] or { message = r[2] }
         end
         running = running - 1
         pump()

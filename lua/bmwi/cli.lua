@@ -36,7 +36,10 @@ local function run(ctx, argv)
   ctx.options, ctx.args = parsed.options, parsed.positional
   ctx.out = output.new(parsed.options)
   local out, name = ctx.out, parsed.command
-  if parsed.options.version then return out:line("bmwi " .. bmwi._VERSION) end
+  if parsed.options.version then
+    out:line("bmwi " .. bmwi._VERSION)
+    return out:finish()
+  end
   if name == "help" then
     name = ctx.args[1] or parsed.options.help and name or nil
     parsed.options.help = true
@@ -44,7 +47,8 @@ local function run(ctx, argv)
   if parsed.options.help then
     if name and not commands[name] then unknown_command(name) end
     local help = require "bmwi.cli.help"
-    return out:write(name and help.command(commands, name, out) or help.main(commands, out))
+    out:write(name and help.command(commands, name, out) or help.main(commands, out))
+    return out:finish()
   end
   if not name then
     io.stderr:write(require("bmwi.cli.help").main(commands, out))

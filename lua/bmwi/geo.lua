@@ -106,7 +106,7 @@ end
 
 -- {lat=, lon=} checked, or nil when the table has neither.
 local function position_of(source, what)
-  if type(source) ~= "table" then bad(what) end
+  if type(source) ~= "table" then bad(what .. " is not a table with lat and lon") end
   if source.lat == nil and source.lon == nil then return nil end
   return {
     lat = coordinate(source.lat, 90, what .. ": the latitude is not a number from -90 to 90"),
@@ -137,6 +137,9 @@ end
 -- encloses nothing.
 local function ring_of(polyline, what)
   if type(polyline) ~= "table" then bad(what .. ": the polyline is not an array") end
+  if next(polyline) ~= nil and polyline[1] == nil then
+    bad(what .. ": the polyline is not an array")
+  end
   local ring, west, east = {}, math.huge, -math.huge
   for i, point in ipairs(polyline) do
     local here = position_of(point, ("%s: point %d"):format(what, i))

@@ -32,6 +32,9 @@ local function only(members, from, where)
     if value ~= nil and type(value) ~= kind then
       error(("%s: %s must be a %s"):format(where, name, kind), 3)
     end
+    if kind == "number" and value and (value ~= value or math.abs(value) == math.huge) then
+      error(("%s: %s must be finite"):format(where, name), 3)
+    end
     copy[name] = value
   end
   return copy
@@ -63,6 +66,9 @@ end
 function store.new(path, owner)
   if type(path) ~= "string" or path == "" then
     error("store.new: path must be a string that is not empty", 2)
+  end
+  if path:find("%z") then
+    error("store.new: path must not hold a zero byte", 2)
   end
   if owner ~= nil and type(owner) ~= "table" then
     error("store.new: owner must be a table", 2)
@@ -122,7 +128,7 @@ end
 ---@return string|nil message
 ---@return "locked"|"file"|nil code
 function Store:lock(seconds)
-  if seconds ~= nil and type(seconds) ~= "number" then
+  if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds) then
     error("store:lock: seconds must be a number", 2)
   end
   local deadline = bmwi.sys.monotonic() + (seconds or 10)
@@ -158,6 +164,8 @@ end
 ---@return string|nil message
 ---@return "file"|nil code
 function Store:clear()
+  local _, unread, kind = bmwi.sys.read_private(self.path)
+  if kind == "file" then return nil, unread, kind end -- a device or a folder is not ours
   local removed, message, number = os.remove(self.path)
   if removed or number == 2 then return true end -- 2 is ENOENT
   return nil, message, "file"

@@ -196,11 +196,18 @@ function wait.for_execution(car, execution, options)
     or execution.serviceType == "" then
     error("bad argument #2 to 'for_execution' (an execution or a service name expected)", 2)
   end
+  local event = execution.eventId
+  if event ~= nil and type(event) ~= "string" then
+    error("bad argument #2 to 'for_execution' (its eventId must be a text)", 2)
+  end
+  if not execution.serviceType:find("^[%u%d_]+$") then
+    error(("bad argument #2 to 'for_execution' ('%s' is no service name)"):format(
+      execution.serviceType), 2)
+  end
   options = check_options(options, "for_execution", 3)
 
   if STATUS[execution.status] and STATUS[execution.status].ends then return finish(execution) end
 
-  local event = execution.eventId
   local timer = new_timer(options, COMMAND_DELAYS)
   local report = new_reporter(options.on_update, execution.status)
   local earlier = {} -- events seen before ours

@@ -150,13 +150,13 @@ function session.refused(settings)
   return kept.at
 end
 
---- Raises if the log-in was refused and nothing has changed since.
+--- Raises if the log-in was refused, and server, user and configuration file are the same since.
 function session.check_refused(settings)
   local at = session.refused(settings)
   if not at then return end
-  fail.raise(("the server refused the log-in on %s, and nothing has changed since"):format(
-    render.clock(at)), "auth", { hint = "It is not tried again by itself, since that can lock the "
-    .. "account. Correct the settings; then, or to try once more: bmwi login" })
+  fail.raise(("the server refused the log-in on %s"):format(render.clock(at)), "auth",
+    { hint = "It is not tried again by itself, since that can lock the account. Correct the "
+    .. "settings; after a change outside of the configuration file: bmwi login" })
 end
 
 --- Forgets that a log-in was refused.
