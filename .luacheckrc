@@ -4,7 +4,6 @@ max_line_length = 100
 files["spec"] = { std = "min+busted" }
 -- Only where it is there (5.4), to close what a cancelled task holds.
 files["lua/bmwi/async.lua"] = { read_globals = { coroutine = { fields = { "close" } } } }
-files["lua/bmwi/host.lua"] = { read_globals = { "newproxy" } } -- Lua 5.1 and LuaJIT
 -- Each host has its own globals; prosody.cfg.lua is a configuration in Lua's clothes.
 files["examples/hosts"] = { globals = { "module" }, read_globals = { "core", "ngx", "vim" } }
 files["examples/hosts/neovim.lua"] = { ignore = { "122" } }

@@ -278,6 +278,7 @@ static int nothing(lua_State *L) {
 /* Calling anything lets a pending hook run: that is how the stand-alone
 ** interpreter turns Ctrl-C into an error. */
 static void let_hooks_run(lua_State *L) {
+  if (lua_gethook(L) == NULL) return;
   lua_pushcfunction(L, nothing);
   lua_call(L, 0, 0);
 }

@@ -213,6 +213,20 @@ describe("bmwi.host", function()
       assert.is_nil(bmwi.loop:timeout(), "what was under way has ended")
     end)
 
+    it("works where the host forbids globals that are not there", function()
+      assert.equal("done\n", helper.program([[
+        setmetatable(_G, { __index = function(_, name) error("no global " .. name) end })
+        for _, name in ipairs({ "async", "cli", "geo", "navigation", "store", "time", "units",
+          "wait" }) do
+          require("bmwi." .. name)
+        end
+        local bmwi = require("bmwi")
+        print((require("bmwi.host").drive(bmwi.sleep, function()
+          bmwi.sleep(0.01)
+          return "done"
+        end)))]]))
+    end)
+
     it("is not disturbed by the errors of others", function()
       fail_later()
       local function no_sleep() end

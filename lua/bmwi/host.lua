@@ -115,7 +115,11 @@ function host.cqueues(controller)
   return handle
 end
 
--- A value whose end, by the collector, calls `fn`. (Tables have no finalizer on Lua 5.1.)
+-- Of Lua 5.1 and LuaJIT, whose tables have no finalizer. (nmap raises for a global that it has
+-- not.)
+local newproxy = rawget(_G, "newproxy")
+
+-- A value whose end, by the collector, calls `fn`.
 local function sentinel(fn)
   if newproxy then
     local proxy = newproxy(true)
