@@ -1,9 +1,9 @@
 # An HTTP/2 server for spec/engine_spec.lua that breaks each connection, unanswered, once a second
 # request has come on it, or none for half a second. usage: python3 h2.py CERT KEY
-# Prints its port, then the method of each request. Ends after half a minute.
+# Prints its port, then the method of each request. Ends after a minute.
 import signal, socket, ssl, struct, sys, threading
 
-signal.alarm(30)
+signal.alarm(60)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(sys.argv[1], sys.argv[2])
 context.set_alpn_protocols(["h2"])
