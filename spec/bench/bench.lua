@@ -325,19 +325,19 @@ end
 local LIMITS = {
   decoding = [[
     A decoded answer cannot cost less than the same loop with cjson.decode (the row in
-    brackets): the loop takes 116,000 instructions for a status, and 199,000 with cjson.decode.
+    brackets): the loop takes 115,000 instructions for a status, and 200,000 with cjson.decode.
     What bmwi adds to that is told below.]],
   call = [[
-    For a status the C loop with cjson.decode takes 199,000 instructions, bmwi 240,000. Of the
-    41,000 more, 13,000 turn whole floats into integers and drop null, which lua-cjson 2.1.0
+    For a status the C loop with cjson.decode takes 200,000 instructions, bmwi 249,000. Of the
+    49,000 more, 13,000 turn whole floats into integers and drop null, which lua-cjson 2.1.0
     leaves to do; 12,000 make and free an easy handle, since before 8.1.0 libcurl touches freed
     memory when a hostile server answers on a used one (from 8.1.0 on they are used again);
-    16,000 set its options, drive the operation and collect its garbage. In the kernel two
+    24,000 set its options, drive the operation and collect its garbage. In the kernel two
     epoll_ctl and one epoll_wait take 4 % more of the time than the loop's poll. The first two
     alone are more than the bar leaves.]],
   lua_curl = [[
     By callgrind Lua-cURL takes 194,000 instructions for a status (Lua 5.1, GnuTLS), bmwi
-    240,000: it goes on with one easy handle, and leaves numbers and null as cjson gives them.
+    249,000: it goes on with one easy handle, and leaves numbers and null as cjson gives them.
     What bmwi does more is told above.]],
   many = [[
     The C program throws the bytes away: it takes 123,000 instructions for a status, bmwi
