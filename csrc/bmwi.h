@@ -68,9 +68,11 @@ void bmwi_client_position(lua_State *L, const bmwi_client *client, bmwi_op *op);
 const char *bmwi_client_poi_field(const bmwi_client *client);
 /* Adds one pair to the operation's query or form. Raises beyond the maximum. */
 void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
-/* Checks one pair of a table of fields, its name at -2, its value at -1; `argument` is the table. */
-void bmwi_check_pair(lua_State *L, int argument);
 void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
+/* Of one pair of a table of fields, which is that argument, with the name at -2 and the value at -1:
+** the name, checked; pushes the value as text, checked. */
+const char *bmwi_field_name(lua_State *L, int argument);
+void bmwi_push_field(lua_State *L, int argument);
 /* Pushes the results of a finished operation. */
 int bmwi_client_deliver(lua_State *L, bmwi_op *op);
 /* Reads the answer of a token request and hands the token on. */

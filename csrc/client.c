@@ -340,14 +340,14 @@ static void read_saved_token(lua_State *L, bmwi_account *account) {
   if (session->kept) check_store(L);
   lua_getfield(L, 1, "token");
   int store = lua_gettop(L) - 1;
-  bool given = !lua_isnil(L, -1);
-  push_owner(L, account);
-  if (given) lua_pop(L, 1);
-  else if (call_store(L, store, "load", 1, 3)) {
-    const char *code = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-    bool unsafe = strcmp(code, "insecure") == 0 || strcmp(code, "file") == 0;
-    if (unsafe) luaL_error(L, "option 'store': %s", lua_tostring(L, -2));
-    lua_settop(L, store + 2);
+  if (lua_isnil(L, -1)) {
+    push_owner(L, account);
+    if (call_store(L, store, "load", 1, 3)) {
+      const char *code = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+      bool unsafe = strcmp(code, "insecure") == 0 || strcmp(code, "file") == 0;
+      if (unsafe) luaL_error(L, "option 'store': %s", lua_tostring(L, -2));
+      lua_settop(L, store + 2);
+    }
   }
   if (lua_istable(L, -1)) {
     if (!read_kept_token(L, lua_gettop(L), &session->token))
@@ -715,16 +715,22 @@ static int client_token(lua_State *L) {
   return 1;
 }
 
-void bmwi_check_pair(lua_State *L, int argument) {
+const char *bmwi_field_name(lua_State *L, int argument) {
   size_t len;
-  if (lua_type(L, -2) != LUA_TSTRING) luaL_argerror(L, argument, "names must be strings");
+  luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, argument, "names must be strings");
   const char *name = lua_tolstring(L, -2, &len);
   luaL_argcheck(L, strlen(name) == len, argument, "a name must not hold a zero byte");
+  return name;
+}
+
+void bmwi_push_field(lua_State *L, int argument) {
   int type = lua_type(L, -1);
-  luaL_argcheck(L, type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN ||
-                type == LUA_TTABLE, argument, "values must be strings, numbers or booleans");
-  if (type == LUA_TNUMBER)
-    luaL_argcheck(L, isfinite(lua_tonumber(L, -1)), argument, "a number that is not finite");
+  luaL_argcheck(L, type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN, argument,
+                "values must be strings, numbers or booleans");
+  luaL_argcheck(L, type != LUA_TNUMBER || isfinite(lua_tonumber(L, -1)), argument,
+                "a number that is not finite cannot be sent");
+  if (type == LUA_TBOOLEAN) lua_pushstring(L, lua_toboolean(L, -1) ? "true" : "false");
+  else lua_pushvalue(L, -1);
 }
 
 /* Adds the pairs of the table at 3, in the order of their names. */
@@ -739,9 +745,9 @@ static void add_pairs(lua_State *L, bmwi_op *op,
   int names = lua_gettop(L), count = 0;
   lua_pushnil(L);
   while (lua_next(L, 3)) {
-    bmwi_check_pair(L, 3);
-    if (lua_istable(L, -1)) luaL_argerror(L, 3, "values must be strings, numbers or booleans");
-    lua_pop(L, 1);
+    bmwi_field_name(L, 3);
+    bmwi_push_field(L, 3);
+    lua_pop(L, 2);
     lua_pushvalue(L, -1);
     lua_rawseti(L, names, ++count);
   }
@@ -752,8 +758,8 @@ static void add_pairs(lua_State *L, bmwi_op *op,
     size_t len;
     lua_rawgeti(L, names, i);
     lua_pushvalue(L, -1);
-    lua_gettable(L, 3);
-    if (lua_isboolean(L, -1)) lua_pushstring(L, lua_toboolean(L, -1) ? "true" : "false");
+    lua_rawget(L, 3);
+    bmwi_push_field(L, 3);
     const char *value = lua_tolstring(L, -1, &len);
     add(L, op, lua_tostring(L, names + 1), value, len);
     lua_settop(L, names);
@@ -766,7 +772,7 @@ static int free_call(lua_State *L, bmwi_endpoint_id id,
   size_t len;
   bmwi_client *client = bmwi_client_check(L, 1);
   const char *path = luaL_checklstring(L, 2, &len);
-  luaL_argcheck(L, bmwi_path(path, len), 2, 
+  luaL_argcheck(L, bmwi_path(path, len), 2,
                 "a path such as /webapi/v1/user/vehicles expected; a query is an argument of its own");
   lua_settop(L, 3);
   bmwi_op *op = bmwi_client_op(L, client, id, NULL);

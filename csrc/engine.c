@@ -678,11 +678,14 @@ static void start(bmwi_engine *engine) {
     double left = t->wake - WATCHDOG - bmwi_now();
     t->phase = BMWI_SENDING;
     engine->exchanges++;
-    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, milliseconds(left)); /* 0 would be no limit */
-    if (left > 0 && curl_multi_add_handle(engine->multi, t->easy) == CURLM_OK)
+    if (left <= 0) {
+      collect(engine, t->easy, CURLE_OPERATION_TIMEDOUT);
+    } else if (curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, milliseconds(left)) == CURLE_OK &&
+               curl_multi_add_handle(engine->multi, t->easy) == CURLM_OK) {
       act(engine, CURL_SOCKET_TIMEOUT, 0);
-    else
-      collect(engine, t->easy, left > 0 ? CURLE_OUT_OF_MEMORY : CURLE_OPERATION_TIMEDOUT);
+    } else {
+      collect(engine, t->easy, CURLE_OUT_OF_MEMORY);
+    }
     if (bmwi_now() >= until) break;
   }
 }

@@ -276,9 +276,10 @@ static int nothing(lua_State *L) {
 }
 
 /* Calling anything lets a pending hook run: that is how the stand-alone
-** interpreter turns Ctrl-C into an error. */
-static void let_hooks_run(lua_State *L) {
+** interpreter turns Ctrl-C into an error. A host is told of what is left to do even then. */
+static void let_hooks_run(lua_State *L, bmwi_engine *engine) {
   if (lua_gethook(L) == NULL) return;
+  bmwi_engine_arm(engine);
   lua_pushcfunction(L, nothing);
   lua_call(L, 0, 0);
 }
@@ -287,10 +288,9 @@ static void let_hooks_run(lua_State *L) {
 ** is woken. */
 static void move(lua_State *L, bmwi_engine *engine, double seconds, bool hold) {
   bmwi_engine_step(engine, seconds);
-  let_hooks_run(L);
+  let_hooks_run(L, engine);
   dispatch(L, engine, hold);
-  bmwi_engine_arm(engine);
-  let_hooks_run(L);
+  let_hooks_run(L, engine);
 }
 
 /* One round of a call that waits here; protected. */
@@ -371,6 +371,7 @@ static int loop_step(lua_State *L) {
   luaL_argcheck(L, seconds >= 0, 2, "seconds must not be negative");
   bmwi_engine_unhold(engine); /* whoever steps may wait for any of them */
   move(L, engine, seconds, false);
+  bmwi_engine_arm(engine);
   raise_fault(L);
   lua_pushboolean(L, 1);
   return 1;
@@ -382,6 +383,7 @@ static int loop_wait(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   bmwi_engine_unhold(engine);
   move(L, engine, -1, false);
+  bmwi_engine_arm(engine);
   return 0;
 }
 
@@ -454,7 +456,8 @@ static int loop_detach(lua_State *L) {
 static int loop_gc(lua_State *L) {
   loop *self = lua_touserdata(L, 1);
   push_kept(L, FAULT); /* nobody came to be told */
-  if (lua_type(L, -1) == LUA_TSTRING) fprintf(stderr, "bmwi: %s\n", lua_tostring(L, -1));
+  if (lua_isstring(L, -1)) fprintf(stderr, "bmwi: %s\n", lua_tostring(L, -1));
+  else if (lua_toboolean(L, -1)) fprintf(stderr, "bmwi: error that is a %s\n", luaL_typename(L, -1));
   if (self->engine != NULL) bmwi_engine_free(self->engine);
   self->engine = NULL;
   return 0;

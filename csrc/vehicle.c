@@ -354,14 +354,11 @@ static int car_execute(lua_State *L) {
     bmwi_check_plain(L, 3);
     lua_pushnil(L);
     while (lua_next(L, 3)) {
-      bmwi_check_pair(L, 3);
-      const char *name = lua_tostring(L, -2);
+      const char *name = bmwi_field_name(L, 3);
       if (strcmp(name, "serviceType") == 0)
         return luaL_argerror(L, 3, "serviceType is the first argument already");
       if (lua_istable(L, -1) && strcmp(name, "data") == 0) push_profile(L, lua_gettop(L));
-      else if (lua_isboolean(L, -1)) lua_pushstring(L, lua_toboolean(L, -1) ? "true" : "false");
-      else if (!lua_istable(L, -1)) lua_pushvalue(L, -1);
-      else return luaL_argerror(L, 3, "values must be strings, numbers or booleans");
+      else bmwi_push_field(L, 3);
       const char *value = lua_tolstring(L, -1, &len);
       bmwi_client_form(L, op, name, value, len);
       lua_pop(L, 2);

@@ -624,6 +624,8 @@ describe("the loop", function()
       local said = helper.program(script)
       assert(said:find("^bmwi: task broke\nstack traceback:"), said)
       assert.equal("", helper.program(script .. " pcall(bmwi.loop.step, bmwi.loop)"))
+      assert.equal("bmwi: error that is a table\n",
+        helper.program((script:gsub('"task broke"', "{}"))))
     end)
 
     it("raises the error of on_done once, from step", function()

@@ -255,7 +255,8 @@ end
 ---@param ... fun() the functions
 ---@return any ... the first result of each, in order
 ---
---- Raises the first error, if any, with its traceback, after all have ended.
+--- Raises the first error, if any, after all have ended: with its traceback, or, where it is a
+--- table, as it is.
 function async.run(...)
   local count, functions = select("#", ...), { ... }
   for i = 1, count do

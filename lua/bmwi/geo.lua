@@ -136,8 +136,7 @@ end
 -- A polyline as a ring: checked, each point once (not closed yet), counter-clockwise. nil when it
 -- encloses nothing.
 local function ring_of(polyline, what)
-  if type(polyline) ~= "table" then bad(what .. ": the polyline is not an array") end
-  if next(polyline) ~= nil and polyline[1] == nil then
+  if type(polyline) ~= "table" or next(polyline) ~= nil and polyline[1] == nil then
     bad(what .. ": the polyline is not an array")
   end
   local ring, west, east = {}, math.huge, -math.huge

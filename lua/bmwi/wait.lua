@@ -193,16 +193,13 @@ function wait.for_execution(car, execution, options)
   end
   if type(execution) == "string" then execution = { serviceType = execution } end
   if type(execution) ~= "table" or type(execution.serviceType) ~= "string"
-    or execution.serviceType == "" then
-    error("bad argument #2 to 'for_execution' (an execution or a service name expected)", 2)
+    or not execution.serviceType:find("^[%u%d_]+$") then
+    error("bad argument #2 to 'for_execution' (an execution or a service name expected, such as "
+      .. "DOOR_LOCK)", 2)
   end
   local event = execution.eventId
   if event ~= nil and type(event) ~= "string" then
     error("bad argument #2 to 'for_execution' (its eventId must be a text)", 2)
-  end
-  if not execution.serviceType:find("^[%u%d_]+$") then
-    error(("bad argument #2 to 'for_execution' ('%s' is no service name)"):format(
-      execution.serviceType), 2)
   end
   options = check_options(options, "for_execution", 3)
 
