@@ -17,8 +17,9 @@ PKG_CONFIG ?= pkg-config
 LUAS := lua5.4 lua5.3 lua5.2 lua5.1 luajit
 
 # csrc/ without the simulator; the same list stands in the rockspec.
-SRC := csrc/bmwi.c csrc/client.c csrc/vehicle.c csrc/loop.c csrc/json.c csrc/fail.c csrc/sys.c \
-  csrc/op.c csrc/engine.c csrc/oauth.c csrc/endpoint.c csrc/base64.c csrc/buffer.c
+SRC := csrc/binding/bmwi.c csrc/binding/client.c csrc/binding/fail.c csrc/binding/json.c \
+  csrc/binding/loop.c csrc/binding/sys.c csrc/binding/vehicle.c csrc/core/base64.c \
+  csrc/core/buffer.c csrc/core/engine.c csrc/core/oauth.c csrc/core/op.c csrc/service/endpoint.c
 SIM_SRC := csrc/sim/car.c csrc/sim/command.c csrc/sim/control.c csrc/sim/data.c csrc/sim/fault.c \
   csrc/sim/image.c csrc/sim/log.c csrc/sim/poi.c csrc/sim/profile.c csrc/sim/route.c \
   csrc/sim/service.c csrc/sim/sim.c csrc/sim/text.c csrc/sim/token.c
@@ -66,7 +67,7 @@ SIM_PKG_LIBS = $(call once,SIM_PKG_LIBS,$(PKG_CONFIG) --libs $(SIM_PC) 2>/dev/nu
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 DEFINES := -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_DARWIN_C_SOURCE
 COMMON := -std=c11 $(WARNINGS) $(if $(DEV),-Werror) $(DEFINES)
-MODULE_FLAGS = $(COMMON) -fPIC $(LUA_CFLAGS) $(CURL_CFLAGS) \
+MODULE_FLAGS = $(COMMON) -Icsrc -fPIC $(LUA_CFLAGS) $(CURL_CFLAGS) \
   $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
 SIM_FLAGS = $(COMMON) $(SIM_PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
 # The interpreter brings the Lua functions, so the module does not link to a Lua library.
@@ -96,12 +97,14 @@ $(MODULE): $(OBJ)
 	$(call say,LINK)$(CC) $(LIBFLAG) $(CFLAGS) $(INSTRUMENT) $(LDFLAGS) -o $@ $(OBJ) $(CURL_LIBS)
 
 $(BUILD)/%.o: csrc/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(MODULE_FLAGS) -MMD -MP -c -o $@ $<
 
 $(SIM): $(SIM_OBJ)
 	$(call say,LINK)$(CC) $(CFLAGS) $(INSTRUMENT) $(LDFLAGS) -o $@ $(SIM_OBJ) $(SIM_PKG_LIBS)
 
 $(SIM_BUILD)/%.o: csrc/sim/%.c $(SIM_BUILD)/flags
+	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(SIM_FLAGS) -MMD -MP -c -o $@ $<
 
 # Written anew only when they differ, so that other flags build everything anew.

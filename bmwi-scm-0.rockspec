@@ -25,13 +25,15 @@ build = {
     bmwi = {
       -- The list of the Makefile (SRC).
       sources = {
-        "csrc/bmwi.c", "csrc/client.c", "csrc/vehicle.c", "csrc/loop.c", "csrc/json.c",
-        "csrc/fail.c", "csrc/sys.c", "csrc/op.c", "csrc/engine.c", "csrc/oauth.c",
-        "csrc/endpoint.c", "csrc/base64.c", "csrc/buffer.c",
+        "csrc/binding/bmwi.c", "csrc/binding/client.c", "csrc/binding/fail.c",
+        "csrc/binding/json.c", "csrc/binding/loop.c", "csrc/binding/sys.c",
+        "csrc/binding/vehicle.c", "csrc/core/base64.c", "csrc/core/buffer.c",
+        "csrc/core/engine.c", "csrc/core/oauth.c", "csrc/core/op.c",
+        "csrc/service/endpoint.c",
       },
       defines = { "_POSIX_C_SOURCE=200809L", "_DEFAULT_SOURCE", "_DARWIN_C_SOURCE" },
       libraries = { "curl" },
-      incdirs = { "$(CURL_INCDIR)" },
+      incdirs = { "csrc", "$(CURL_INCDIR)" },
       libdirs = { "$(CURL_LIBDIR)" },
     },
     ["bmwi.async"] = "lua/bmwi/async.lua",

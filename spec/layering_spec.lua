@@ -51,12 +51,19 @@ for i, layer in ipairs(LAYERS) do
   for _, name in ipairs(layer.files) do level[name], layer_of[name] = i, layer end
 end
 
-local own, code, includes = names_in("csrc"), {}, {}
+local FOLDERS = { "binding", "service", "core" }
+local own, path_of, code, includes = {}, {}, {}, {}
+for _, folder in ipairs(FOLDERS) do
+  for _, file in ipairs(names_in("csrc/" .. folder)) do
+    own[#own + 1], path_of[file] = file, "csrc/" .. folder .. "/" .. file
+  end
+end
 for _, file in ipairs(own) do
-  local text = read("csrc/" .. file)
+  local text = read(path_of[file])
   code[file], includes[file] = code_of(text), { own = {}, system = {} }
   for quote, name in text:gmatch('#%s*include%s+(["<])([^">]+)[">]') do
-    table.insert(includes[file][quote == '"' and "own" or "system"], name)
+    table.insert(includes[file][quote == '"' and "own" or "system"],
+      quote == '"' and name:match("[^/]+$") or name)
   end
 end
 
@@ -78,7 +85,7 @@ local owner = {}
 for _, file in ipairs(own) do
   if file:match("%.h$") then
     local current = file:match("^(.*)%.h$")
-    for line in read("csrc/" .. file):gmatch("[^\n]+") do
+    for line in read(path_of[file]):gmatch("[^\n]+") do
       current = line:match("/%* From ([%w_]+)%.c") or current
       local name = line:match("^[%w_ %*]-(bmwi_[%w_]+)%(")
       if name then owner[name] = current end

@@ -201,7 +201,7 @@ describe("README.md", function()
 
   it("names every code of an error", function()
     local codes = {}
-    for name in read("csrc/fail.c"):gmatch('%[BMWI_%u[%u_]*%] = {"([%l_]+)"') do
+    for name in read("csrc/binding/fail.c"):gmatch('%[BMWI_%u[%u_]*%] = {"([%l_]+)"') do
       if name ~= "ok" and name ~= "no_memory" then codes[#codes + 1] = name end -- never returned
     end
     assert.is_true(#codes > 10)
@@ -210,7 +210,7 @@ describe("README.md", function()
       for name in text:gmatch('code = "([%l_]+)"') do codes[#codes + 1] = name end
       if text:find('"' .. file .. '"', 1, true) then codes[#codes + 1] = file end
     end
-    for name in read("csrc/sys.c"):gmatch('bmwi_fail_plain%(L, "(%l+)"') do
+    for name in read("csrc/binding/sys.c"):gmatch('bmwi_fail_plain%(L, "(%l+)"') do
       codes[#codes + 1] = name
     end
     present(codes, "`%s`")

@@ -43,12 +43,12 @@ local function rockspec()
 end
 
 local function version()
-  return assert(read("csrc/bmwi.h"):match('#define%s+BMWI_VERSION%s+"([^"]+)"'))
+  return assert(read("csrc/binding/bmwi.h"):match('#define%s+BMWI_VERSION%s+"([^"]+)"'))
 end
 
 describe("the lists of source files", function()
   it("name every C file of the module in the Makefile", function()
-    assert.same(files("csrc", ".c", "-maxdepth 1"), make_list("SRC"))
+    assert.same(files("csrc", ".c", "-not -path csrc/sim/\\*"), make_list("SRC"))
   end)
 
   it("name every C file of the simulator in the Makefile", function()
@@ -114,10 +114,10 @@ describe("the version", function()
   end)
 
   it("is written nowhere else in the module", function()
-    for _, folder in ipairs({ "lua", "csrc -maxdepth 1" }) do
+    for _, folder in ipairs({ "lua", "csrc/binding", "csrc/service", "csrc/core" }) do
       for _, path in ipairs(files(folder, "")) do
         local _, times = read(path):gsub('"' .. version():gsub("%.", "%%.") .. '"', "")
-        assert.same(path == "csrc/bmwi.h" and 1 or 0, times, path)
+        assert.same(path == "csrc/binding/bmwi.h" and 1 or 0, times, path)
       end
     end
   end)

@@ -25,8 +25,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../csrc/base64.h"
-#include "../../csrc/bmwi.h"
+#include "core/base64.h"
+#include "binding/bmwi.h"
 
 int luaopen_bmwi(lua_State *L);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

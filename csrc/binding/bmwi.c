@@ -2,11 +2,11 @@
 ** luaopen_bmwi: puts the module's table together. Holds bmwi.base64 and
 ** bmwi.regions, which are nothing but a few lines each.
 */
-#include "bmwi.h"
+#include "binding/bmwi.h"
 
 #include <stdint.h>
 
-#include "base64.h"
+#include "core/base64.h"
 
 /* Lua's strings end well below this; keeps the sums from overflowing. */
 #define MAX_BASE64 (SIZE_MAX / 4)

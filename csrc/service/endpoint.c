@@ -2,7 +2,7 @@
 ** The service as data: see endpoint.h. Add an endpoint by adding a row (and its
 ** id), a region by adding a row.
 */
-#include "endpoint.h"
+#include "service/endpoint.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base64.h"
-#include "bmwi.h"
+#include "core/base64.h"
+#include "binding/bmwi.h"
 
 #define MAX_ERROR_BODY (64 * 1024)
 

@@ -20,7 +20,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "bmwi.h"
+#include "binding/bmwi.h"
 
 #if defined(__APPLE__)
 #define st_mtim st_mtimespec

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bmwi.h"
+#include "binding/bmwi.h"
 
 #define VEHICLE "bmwi.vehicle"
 

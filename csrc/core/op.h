@@ -7,7 +7,7 @@
 #ifndef BMWI_OP_H
 #define BMWI_OP_H
 
-#include "endpoint.h"
+#include "service/endpoint.h"
 #include "engine.h"
 #include "oauth.h"
 

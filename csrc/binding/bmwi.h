@@ -6,8 +6,8 @@
 #ifndef BMWI_H
 #define BMWI_H
 
-#include "compat.h"
-#include "op.h"
+#include "binding/compat.h"
+#include "core/op.h"
 
 #define BMWI_VERSION "0.1.0"
 

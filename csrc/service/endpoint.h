@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "buffer.h"
+#include "core/buffer.h"
 
 #pragma GCC visibility push(hidden)
 

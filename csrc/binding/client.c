@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bmwi.h"
+#include "binding/bmwi.h"
 
 #define CLIENT "bmwi.client"
 #define MAX_TEXT 4096            /* of an option */

@@ -12,7 +12,7 @@
 #include <xlocale.h>
 #endif
 
-#include "bmwi.h"
+#include "binding/bmwi.h"
 
 #define MAX_DEPTH 100    /* of an answer and of what is sent */
 #define MAX_MEMBERS 200  /* of one object that is sent */

@@ -7,7 +7,7 @@
 ** are anchored in them until delivered; an operation that is waited for here is
 ** anchored by the stack of the call.
 */
-#include "bmwi.h"
+#include "binding/bmwi.h"
 
 #include <stdio.h>
 
