@@ -29,7 +29,7 @@ build = {
         "csrc/binding/json.c", "csrc/binding/loop.c", "csrc/binding/sys.c",
         "csrc/binding/vehicle.c", "csrc/core/base64.c", "csrc/core/buffer.c",
         "csrc/core/engine.c", "csrc/core/oauth.c", "csrc/core/op.c",
-        "csrc/service/endpoint.c",
+        "csrc/core/poll.c", "csrc/core/timers.c", "csrc/service/endpoint.c",
       },
       defines = { "_POSIX_C_SOURCE=200809L", "_DEFAULT_SOURCE", "_DARWIN_C_SOURCE" },
       libraries = { "curl" },

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "binding/bmwi.h"
+#include "core/clock.h"
 
 #define CLIENT "bmwi.client"
 #define MAX_TEXT 4096            /* of an option */

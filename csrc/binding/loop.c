@@ -7,9 +7,10 @@
 ** are anchored in them until delivered; an operation that is waited for here is
 ** anchored by the stack of the call.
 */
-#include "binding/bmwi.h"
-
 #include <stdio.h>
+
+#include "binding/bmwi.h"
+#include "core/clock.h"
 
 #define LOOP "bmwi.loop"
 #define OP "bmwi.op"
@@ -203,7 +204,7 @@ static int tell(lua_State *L) {
   lua_pushinteger(L, op->attempt + 1);
   lua_setfield(L, -2, "attempt");
   if (!exchanged) { /* the repeat was planned just now */
-    lua_pushnumber(L, t->wake - bmwi_now());
+    lua_pushnumber(L, t->timer.wake - bmwi_now());
     lua_setfield(L, -2, "wait");
     bmwi_client_log(L, 2, "repeat");
     return 0;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "binding/bmwi.h"
+#include "core/clock.h"
 
 #if defined(__APPLE__)
 #define st_mtim st_mtimespec

@@ -1,7 +1,7 @@
 /*
 ** Base64: see base64.h. Two tables and two loops.
 */
-#include "base64.h"
+#include "core/base64.h"
 
 #include <stdint.h>
 

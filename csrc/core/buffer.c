@@ -1,7 +1,7 @@
 /*
 ** Bytes: see buffer.h. Owns every growing piece of memory of the plain C side.
 */
-#include "buffer.h"
+#include "core/buffer.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /*
-** The engine: see engine.h. Owns the curl_multi, its sockets in one epoll (or
-** kqueue) descriptor, the timers, and a few idle easy handles for the next use.
+** The engine: see engine.h. Owns the curl_multi and a few idle easy handles for the next
+** use; what waits behind one descriptor and when is poll.h's and timers.h's.
 */
 #define _GNU_SOURCE /* dladdr */
-#include "engine.h"
+#include "core/engine.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,19 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#if defined(__linux__)
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
-#else
-#include <sys/event.h>
-#endif
+#include "core/clock.h"
+#include "core/poll.h"
 
 #define WATCHDOG 1.0                 /* seconds after libcurl's own time-out */
 #define IDLE_HANDLES 32              /* easy handles kept for the next use */
-#define EVENTS 64                    /* sockets served in one step, at most */
 #define CONNECTIONS 64               /* to one server, unless told otherwise */
 #define SERVERS 4                    /* kept connections are counted for all servers together */
 #define MAX_HEADER_BYTES (256 * 1024) /* of all headers of one answer */
@@ -38,13 +32,10 @@ typedef struct queue {
 struct bmwi_engine {
   CURLM *multi;
   CURLSH *share; /* TLS sessions; libcurl keeps them per easy handle otherwise */
-  int fd;
-  int timer;        /* makes `fd` readable when step is due; -1 until a host watches */
-  double armed;     /* what the timer is set to; negative: off */
+  bmwi_poll poll;
   pid_t pid;
   double curl_wake; /* when libcurl wants to be called; negative: not */
-  bmwi_transfer **heap; /* all that is under way, by the moment it must have ended */
-  size_t under_way, heap_cap;
+  bmwi_timers timers;   /* of all that is under way: when it must have ended */
   long limit;           /* connections to one server; 0: any number */
   bool broken;          /* libcurl ran out of memory in the middle */
   bool stale;           /* too many connections may be open: start anew when there is a gap */
@@ -65,26 +56,6 @@ bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule) {
   return true;
 }
 
-double bmwi_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-double bmwi_wall(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* Rounded up, so that nothing is called a moment too early. (No libm: a host
-** need not have it loaded.) */
-static long milliseconds(double seconds) {
-  double ms = seconds * 1000;
-  long whole = (long)ms;
-  return (double)whole < ms ? whole + 1 : whole;
-}
-
 /* xorshift64*: good enough to spread retries. */
 double bmwi_engine_random(bmwi_engine *engine) {
   uint64_t x = engine->random;
@@ -101,107 +72,20 @@ static void act(bmwi_engine *engine, curl_socket_t s, int what) {
   if (curl_multi_socket_action(engine->multi, s, what, &running) != CURLM_OK) engine->broken = true;
 }
 
-/* ---- the pollable descriptor -------------------------------------------- */
-
-#if defined(__linux__)
-
-static int poll_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
-
-/* A timer inside the epoll set, so that one descriptor is all a host must watch. */
-static int poll_timer(int fd) {
-  int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  struct epoll_event event = {.events = EPOLLIN, .data = {.fd = timer}};
-  if (timer >= 0) epoll_ctl(fd, EPOLL_CTL_ADD, timer, &event);
-  return timer;
-}
-
-/* Sets it to a moment of the monotonic clock; negative: off. */
-static void poll_arm(const bmwi_engine *engine, double wake) {
-  struct itimerspec when = {.it_value = {0, 0}};
-  if (wake >= 0) {
-    when.it_value.tv_sec = (time_t)wake;
-    when.it_value.tv_nsec = (long)((wake - (double)when.it_value.tv_sec) * 1e9) + 1; /* 0 would mean off */
-    if (when.it_value.tv_nsec > 999999999) when.it_value.tv_nsec = 999999999;
-  }
-  timerfd_settime(engine->timer, TFD_TIMER_ABSTIME, &when, NULL);
-}
-
-static void poll_watch(int fd, curl_socket_t s, int what, bool known) {
-  struct epoll_event event = {.data = {.fd = s}};
-  if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) event.events |= EPOLLIN;
-  if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) event.events |= EPOLLOUT;
-  epoll_ctl(fd, what == CURL_POLL_REMOVE ? EPOLL_CTL_DEL : known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s,
-            &event);
-}
-
-static void poll_serve(bmwi_engine *engine, double seconds) {
-  struct epoll_event events[EVENTS];
-  int ms = seconds < 0 ? -1 : seconds > 86400 ? 86400000 : (int)milliseconds(seconds);
-  int n = epoll_wait(engine->fd, events, EVENTS, ms);
+/* Tells libcurl what has happened to its sockets, for some 5 ms. */
+static void serve_sockets(bmwi_engine *engine, double seconds) {
+  bmwi_event events[BMWI_POLL_MAX];
+  int count = bmwi_poll_wait(&engine->poll, seconds, events, &engine->rushed);
   double until = bmwi_now() + BMWI_BUDGET;
-  engine->rushed = n == EVENTS;
-  for (int i = 0; i < n; i++) {
-    int what = 0;
-    if (events[i].data.fd == engine->timer) continue; /* disarmed by the next poll_arm */
-    if (events[i].events & EPOLLIN) what |= CURL_CSELECT_IN;
-    if (events[i].events & EPOLLOUT) what |= CURL_CSELECT_OUT;
-    if (events[i].events & (EPOLLERR | EPOLLHUP)) what |= CURL_CSELECT_ERR;
-    act(engine, events[i].data.fd, what);
+  for (int i = 0; i < count; i++) {
+    act(engine, events[i].fd, (events[i].readable ? CURL_CSELECT_IN : 0) |
+                                (events[i].writable ? CURL_CSELECT_OUT : 0) |
+                                (events[i].failed ? CURL_CSELECT_ERR : 0));
     if (bmwi_now() < until) continue;
-    engine->rushed = engine->rushed || i + 1 < n; /* the others are told again */
+    engine->rushed = engine->rushed || i + 1 < count; /* the others are told again */
     break;
   }
 }
-
-#else
-
-static int poll_open(void) { return kqueue(); }
-
-static int poll_timer(int fd) { return fd; } /* kqueue has timers of its own */
-
-static void poll_arm(const bmwi_engine *engine, double wake) {
-  struct kevent change;
-  double left = wake < 0 ? 0 : wake - bmwi_now();
-  if (left < 0) left = 0;
-  EV_SET(&change, 1, EVFILT_TIMER, wake < 0 ? EV_DELETE : EV_ADD | EV_ONESHOT, 0,
-         milliseconds(left), NULL);
-  kevent(engine->fd, &change, 1, NULL, 0, NULL);
-}
-
-static void poll_watch(int fd, curl_socket_t s, int what, bool known) {
-  struct kevent change;
-  (void)known;
-  EV_SET(&change, s, EVFILT_READ, what & CURL_POLL_IN && what != CURL_POLL_REMOVE ? EV_ADD
-                                                                                  : EV_DELETE,
-         0, 0, NULL);
-  kevent(fd, &change, 1, NULL, 0, NULL);
-  EV_SET(&change, s, EVFILT_WRITE, what & CURL_POLL_OUT && what != CURL_POLL_REMOVE ? EV_ADD
-                                                                                    : EV_DELETE,
-         0, 0, NULL);
-  kevent(fd, &change, 1, NULL, 0, NULL);
-}
-
-static void poll_serve(bmwi_engine *engine, double seconds) {
-  struct kevent events[EVENTS];
-  struct timespec wait = {.tv_sec = 0, .tv_nsec = 0};
-  if (seconds > 0) {
-    wait.tv_sec = seconds > 86400 ? 86400 : (time_t)seconds;
-    wait.tv_nsec = (long)((seconds - (double)wait.tv_sec) * 1e9);
-  }
-  int n = kevent(engine->fd, NULL, 0, events, EVENTS, seconds < 0 ? NULL : &wait);
-  double until = bmwi_now() + BMWI_BUDGET;
-  engine->rushed = n == EVENTS;
-  for (int i = 0; i < n; i++) {
-    if (events[i].filter == EVFILT_TIMER) continue;
-    act(engine, (curl_socket_t)events[i].ident,
-        events[i].filter == EVFILT_READ ? CURL_CSELECT_IN : CURL_CSELECT_OUT);
-    if (bmwi_now() < until) continue;
-    engine->rushed = engine->rushed || i + 1 < n; /* the others are told again */
-    break;
-  }
-}
-
-#endif
 
 /* ---- libcurl's callbacks: they touch the engine's own memory only -------- */
 
@@ -209,7 +93,9 @@ static void poll_serve(bmwi_engine *engine, double seconds) {
 static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *known) {
   bmwi_engine *engine = user;
   (void)easy;
-  poll_watch(engine->fd, s, what, known != NULL);
+  bool in = what == CURL_POLL_IN || what == CURL_POLL_INOUT;
+  bool out = what == CURL_POLL_OUT || what == CURL_POLL_INOUT;
+  bmwi_poll_watch(&engine->poll, s, in, out, known != NULL);
   if (known == NULL) curl_multi_assign(engine->multi, s, engine);
   return 0;
 }
@@ -317,16 +203,14 @@ bmwi_engine *bmwi_engine_new(void) {
   bmwi_engine *engine = calloc(1, sizeof *engine);
   if (engine == NULL) return NULL;
   engine->curl_wake = -1;
-  engine->timer = -1;
-  engine->armed = -1;
   engine->limit = CONNECTIONS;
   engine->pid = getpid();
   engine->random = ((uint64_t)(bmwi_wall() * 1e6) ^ (uint64_t)(uintptr_t)engine ^
                     (uint64_t)engine->pid << 32) | 1;
-  engine->fd = poll_open();
+  bool open = bmwi_poll_open(&engine->poll);
   engine->multi = new_multi(engine);
   engine->share = curl_share_init();
-  if (engine->fd < 0 || engine->multi == NULL || engine->share == NULL) {
+  if (!open || engine->multi == NULL || engine->share == NULL) {
     bmwi_engine_free(engine);
     return NULL;
   }
@@ -339,9 +223,8 @@ void bmwi_engine_free(bmwi_engine *engine) {
   while (engine->idle_count > 0) curl_easy_cleanup(engine->idle[--engine->idle_count]);
   if (engine->multi != NULL) curl_multi_cleanup(engine->multi);
   if (engine->share != NULL) curl_share_cleanup(engine->share);
-  if (engine->timer >= 0 && engine->timer != engine->fd) close(engine->timer);
-  if (engine->fd >= 0) close(engine->fd);
-  free(engine->heap);
+  bmwi_poll_close(&engine->poll);
+  bmwi_timers_free(&engine->timers);
   free(engine);
 }
 
@@ -408,59 +291,19 @@ void bmwi_engine_unhold(bmwi_engine *engine) {
   for (bmwi_transfer *t; (t = queue_take(&engine->held)) != NULL;) queue_add(&engine->ended, t);
 }
 
-/* ---- timers: a binary heap ------------------------------------------------ */
+/* ---- transfers ------------------------------------------------------------ */
 
-static void heap_put(bmwi_engine *engine, size_t slot, bmwi_transfer *t) {
-  engine->heap[slot] = t;
-  t->slot = slot;
-}
-
-/* Moves `t` from the free `slot` to where it belongs. */
-static void heap_settle(bmwi_engine *engine, size_t slot, bmwi_transfer *t) {
-  while (slot > 0 && t->wake < engine->heap[(slot - 1) / 2]->wake) {
-    heap_put(engine, slot, engine->heap[(slot - 1) / 2]);
-    slot = (slot - 1) / 2;
-  }
-  for (;;) {
-    size_t child = 2 * slot + 1;
-    if (child >= engine->under_way) break;
-    if (child + 1 < engine->under_way && engine->heap[child + 1]->wake < engine->heap[child]->wake)
-      child++;
-    if (t->wake <= engine->heap[child]->wake) break;
-    heap_put(engine, slot, engine->heap[child]);
-    slot = child;
-  }
-  heap_put(engine, slot, t);
-}
-
-static void heap_remove(bmwi_engine *engine, bmwi_transfer *t) {
-  bmwi_transfer *last = engine->heap[--engine->under_way];
-  if (last != t) heap_settle(engine, t->slot, last);
-}
-
-static bool heap_reserve(bmwi_engine *engine) {
-  if (engine->under_way < engine->heap_cap) return true;
-  size_t cap = engine->heap_cap == 0 ? 64 : engine->heap_cap * 2;
-  bmwi_transfer **heap = realloc(engine->heap, cap * sizeof *heap);
-  if (heap == NULL) return false;
-  engine->heap = heap;
-  engine->heap_cap = cap;
-  return true;
-}
-
-static void heap_add(bmwi_engine *engine, bmwi_transfer *t, double wake) {
-  t->wake = wake;
-  heap_settle(engine, engine->under_way++, t);
+/* Its timer is its second member. */
+static bmwi_transfer *transfer_of(bmwi_timer *timer) {
+  return (bmwi_transfer *)((char *)timer - offsetof(bmwi_transfer, timer));
 }
 
 bool bmwi_engine_pause(bmwi_engine *engine, bmwi_transfer *t, double wake) {
-  if (!heap_reserve(engine)) return false;
+  if (!bmwi_timers_reserve(&engine->timers)) return false;
   t->phase = BMWI_PAUSING;
-  heap_add(engine, t, wake);
+  bmwi_timers_add(&engine->timers, &t->timer, wake);
   return true;
 }
-
-/* ---- transfers ------------------------------------------------------------ */
 
 void bmwi_transfer_init(bmwi_transfer *t, size_t max_body, bool secret) {
   memset(t, 0, sizeof *t);
@@ -494,7 +337,7 @@ void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
     queue_remove(&engine->ended, t);
     queue_remove(&engine->held, t);
   } else if (t->phase != BMWI_IDLE) {
-    heap_remove(engine, t);
+    bmwi_timers_remove(&engine->timers, &t->timer);
   }
   if (t->phase == BMWI_STARTING || t->phase == BMWI_SENDING) give_back(engine, t);
   t->phase = BMWI_IDLE;
@@ -556,7 +399,7 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
   SET(CURLOPT_ACCEPT_ENCODING, "");
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(transport->connect_timeout));
+  SET(CURLOPT_CONNECTTIMEOUT_MS, bmwi_milliseconds(transport->connect_timeout));
   SET(CURLOPT_USERAGENT, transport->user_agent);
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
   SET(CURLOPT_SOCKOPTFUNCTION, on_open);
@@ -602,7 +445,7 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
   t->header_bytes = 0;
   t->retry_after = -1;
   if (t->error == NULL) t->error = malloc(CURL_ERROR_SIZE);
-  if (t->error == NULL || !heap_reserve(engine)) return false;
+  if (t->error == NULL || !bmwi_timers_reserve(&engine->timers)) return false;
   t->error[0] = '\0';
   if (engine->idle_count > 0) {
     t->easy = engine->idle[--engine->idle_count];
@@ -617,7 +460,7 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
   }
   t->phase = BMWI_STARTING;
   queue_add(&engine->starting, t);
-  heap_add(engine, t, bmwi_now() + seconds + WATCHDOG);
+  bmwi_timers_add(&engine->timers, &t->timer, bmwi_now() + seconds + WATCHDOG);
   return true;
 }
 
@@ -657,7 +500,7 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   t->reset = os_errno == ECONNRESET || os_errno == EPIPE;
   t->seconds = (double)total / 1e6;
   if (retry_after > 0) t->retry_after = (double)retry_after;
-  heap_remove(engine, t);
+  bmwi_timers_remove(&engine->timers, &t->timer);
   give_back(engine, t);
   ended(engine, t);
 }
@@ -675,12 +518,12 @@ static void start(bmwi_engine *engine) {
   if (engine->stale && engine->exchanges == 0) renew(engine);
   while (can_start(engine) && !engine->broken) {
     bmwi_transfer *t = queue_take(&engine->starting);
-    double left = t->wake - WATCHDOG - bmwi_now();
+    double left = t->timer.wake - WATCHDOG - bmwi_now();
     t->phase = BMWI_SENDING;
     engine->exchanges++;
     if (left <= 0) {
       collect(engine, t->easy, CURLE_OPERATION_TIMEDOUT);
-    } else if (curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, milliseconds(left)) == CURLE_OK &&
+    } else if (curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, bmwi_milliseconds(left)) == CURLE_OK &&
                curl_multi_add_handle(engine->multi, t->easy) == CURLM_OK) {
       act(engine, CURL_SOCKET_TIMEOUT, 0);
     } else {
@@ -693,12 +536,12 @@ static void start(bmwi_engine *engine) {
 /* Ends what is due: pauses, and exchanges that libcurl should have ended. */
 static void serve_due(bmwi_engine *engine) {
   double now = bmwi_now();
-  while (engine->under_way > 0 && (engine->heap[0]->wake <= now || engine->broken)) {
-    bmwi_transfer *t = engine->heap[0];
+  while (engine->timers.count > 0 && (engine->timers.heap[0]->wake <= now || engine->broken)) {
+    bmwi_transfer *t = transfer_of(engine->timers.heap[0]);
     if (t->phase != BMWI_PAUSING) {
       collect(engine, t->easy, engine->broken ? CURLE_OUT_OF_MEMORY : CURLE_OPERATION_TIMEDOUT);
     } else {
-      heap_remove(engine, t);
+      bmwi_timers_remove(&engine->timers, &t->timer);
       ended(engine, t);
     }
   }
@@ -710,24 +553,18 @@ static void serve_due(bmwi_engine *engine) {
 static double due(const bmwi_engine *engine) {
   if (engine->ended.first != NULL || engine->rushed || engine->broken) return 0;
   if (can_start(engine)) return 0;
-  if (engine->under_way == 0) return -1; /* libcurl may look after kept connections later */
-  double wake = engine->heap[0]->wake;
+  if (engine->timers.count == 0) return -1; /* libcurl may look after kept connections later */
+  double wake = engine->timers.heap[0]->wake;
   return engine->curl_wake >= 0 && engine->curl_wake < wake ? engine->curl_wake : wake;
 }
 
 int bmwi_engine_fd(bmwi_engine *engine) {
-  if (engine->timer < 0) engine->timer = poll_timer(engine->fd);
+  bmwi_poll_timer(&engine->poll);
   bmwi_engine_arm(engine);
-  return engine->fd;
+  return engine->poll.fd;
 }
 
-void bmwi_engine_arm(bmwi_engine *engine) {
-  if (engine->timer < 0) return;
-  double wake = due(engine);
-  if (wake == engine->armed) return;
-  engine->armed = wake;
-  poll_arm(engine, wake);
-}
+void bmwi_engine_arm(bmwi_engine *engine) { bmwi_poll_arm(&engine->poll, due(engine)); }
 
 double bmwi_engine_timeout(const bmwi_engine *engine) {
   double wake = due(engine);
@@ -754,8 +591,8 @@ void bmwi_engine_step(bmwi_engine *engine, double seconds) {
   serve_libcurl(engine);
   double left = bmwi_engine_timeout(engine);
   if (seconds < 0 || (left >= 0 && left < seconds)) seconds = left;
-  poll_serve(engine, seconds);
+  serve_sockets(engine, seconds);
   serve_libcurl(engine);
   serve_due(engine);
-  engine->armed = -2; /* an expired timer stays readable until it is set anew */
+  engine->poll.armed = -2; /* the timer may have expired: it is set anew in any case */
 }

@@ -13,7 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "buffer.h"
+#include "core/buffer.h"
+#include "core/timers.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -45,8 +46,7 @@ typedef struct bmwi_request {
 typedef struct bmwi_transfer {
   struct bmwi_transfer *next; /* in the queue of what starts or has ended */
   enum { BMWI_IDLE, BMWI_STARTING, BMWI_SENDING, BMWI_PAUSING, BMWI_ENDED } phase;
-  size_t slot;                /* place in the heap of timers */
-  double wake;                /* when a pause ends */
+  bmwi_timer timer;           /* when a pause ends, and an exchange must have ended */
   CURL *easy;
   bmwi_buffer authorization;  /* a header line */
   struct curl_slist headers[3];
@@ -111,8 +111,6 @@ void bmwi_engine_unhold(bmwi_engine *engine);
 ** once these have ended, and those that come meanwhile wait for it. */
 long bmwi_engine_limit(bmwi_engine *engine, long connections);
 
-double bmwi_now(void);  /* seconds, monotonic */
-double bmwi_wall(void); /* seconds since 1970 */
 /* A number from [0, 1), for jitter only. */
 double bmwi_engine_random(bmwi_engine *engine);
 

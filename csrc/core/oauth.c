@@ -1,12 +1,12 @@
 /*
 ** OAuth: see oauth.h. Owns the texts of a token, which are wiped when replaced.
 */
-#include "oauth.h"
+#include "core/oauth.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base64.h"
+#include "core/base64.h"
 
 void bmwi_token_clear(bmwi_token *token) {
   bmwi_drop(&token->access);

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "buffer.h"
+#include "core/buffer.h"
 
 #pragma GCC visibility push(hidden)
 

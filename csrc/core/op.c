@@ -2,11 +2,13 @@
 ** Operations: see op.h. Owns the rules of renewal and repetition, and the
 ** meaning of each way an exchange can end.
 */
-#include "op.h"
+#include "core/op.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/clock.h"
 
 #define MAX_TOKEN_ANSWER (64 * 1024)
 #define MAX_REQUEST (1024 * 1024) /* of an URL and of a form */

@@ -8,8 +8,8 @@
 #define BMWI_OP_H
 
 #include "service/endpoint.h"
-#include "engine.h"
-#include "oauth.h"
+#include "core/engine.h"
+#include "core/oauth.h"
 
 #pragma GCC visibility push(hidden)
 

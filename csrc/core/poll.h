@@ -1,0 +1,44 @@
+/*
+** Poll: many sockets and one timer behind one descriptor that a host can watch.
+** epoll on Linux, kqueue elsewhere. Plain POSIX, no libcurl.
+*/
+#ifndef BMWI_POLL_H
+#define BMWI_POLL_H
+
+#include <stdbool.h>
+
+#pragma GCC visibility push(hidden)
+
+#define BMWI_POLL_MAX 64 /* events of one wait */
+
+typedef struct bmwi_poll {
+  int fd;       /* negative: not open */
+  int timer;    /* makes `fd` readable when it expires; negative until one is wanted */
+  double armed; /* what the timer is set to; negative: off */
+} bmwi_poll;
+
+/* What a socket is watched for, and what happened to it. */
+typedef struct bmwi_event {
+  int fd;
+  bool readable, writable, failed;
+} bmwi_event;
+
+/* False without descriptors. */
+bool bmwi_poll_open(bmwi_poll *poll);
+void bmwi_poll_close(bmwi_poll *poll);
+
+/* Watches a socket from now on, or (neither) no longer. `known`: it is being watched already. */
+void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool known);
+
+/* Has `fd` become readable at a moment of the monotonic clock (negative: never), from the first
+** call of bmwi_poll_timer on. An expired timer stays readable until it is set anew. */
+void bmwi_poll_timer(bmwi_poll *poll);
+void bmwi_poll_arm(bmwi_poll *poll, double wake);
+
+/* Waits at most `seconds` (negative: as long as it takes). Returns how many sockets have
+** something, the timer left out; `more` tells that others may have. */
+int bmwi_poll_wait(bmwi_poll *poll, double seconds, bmwi_event events[BMWI_POLL_MAX], bool *more);
+
+#pragma GCC visibility pop
+
+#endif
