@@ -71,6 +71,8 @@ COMMON := -std=c11 $(WARNINGS) $(if $(DEV),-Werror) $(DEFINES)
 MODULE_FLAGS = $(COMMON) -Icsrc -fPIC $(LUA_CFLAGS) $(CURL_CFLAGS) \
   $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
 SIM_FLAGS = $(COMMON) $(SIM_PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
+# Libraries beside the C library before glibc 2.34; the same list stands in the rockspec.
+C_LIBS := -lpthread -ldl
 # The interpreter brings the Lua functions, so the module does not link to a Lua library.
 LIBFLAG ?= $(if $(filter Darwin,$(shell uname -s)),-bundle -undefined dynamic_lookup,-shared)
 
@@ -95,14 +97,16 @@ help:
 sim: $(SIM)
 
 $(MODULE): $(OBJ)
-	$(call say,LINK)$(CC) $(LIBFLAG) $(CFLAGS) $(INSTRUMENT) $(LDFLAGS) -o $@ $(OBJ) $(CURL_LIBS)
+	$(call say,LINK)$(CC) $(LIBFLAG) $(CFLAGS) $(INSTRUMENT) $(LDFLAGS) -o $@ $(OBJ) $(CURL_LIBS) \
+	  $(C_LIBS)
 
 $(BUILD)/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(MODULE_FLAGS) -MMD -MP -c -o $@ $<
 
 $(SIM): $(SIM_OBJ)
-	$(call say,LINK)$(CC) $(CFLAGS) $(INSTRUMENT) $(LDFLAGS) -o $@ $(SIM_OBJ) $(SIM_PKG_LIBS)
+	$(call say,LINK)$(CC) $(CFLAGS) $(INSTRUMENT) $(LDFLAGS) -o $@ $(SIM_OBJ) $(SIM_PKG_LIBS) \
+	  $(C_LIBS)
 
 $(SIM_BUILD)/%.o: csrc/sim/%.c $(SIM_BUILD)/flags
 	@mkdir -p $(@D)
@@ -206,7 +210,7 @@ tsan:
 	$(AGAIN) run-tsan BUILD=build/tsan-$(LUA_TAG) CFLAGS='-O1 -g' INSTRUMENT=-fsanitize=thread
 
 run-tsan: $(MODULE) $(CERTS)/complete
-	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/threads spec/native/threads.c $(LUA_LIBS) -lpthread
+	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/threads spec/native/threads.c $(LUA_LIBS) $(C_LIBS)
 	@$(RUN_ENV) TSAN_OPTIONS=halt_on_error=1 .ci/with-sim https \
 	  $(BUILD)/threads spec/native/threads.lua 16 URL $(CERTS)/ca.pem
 
@@ -219,12 +223,12 @@ memory:
 
 run-memory: $(OBJ) $(CERTS)/complete
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/memory spec/native/memory.c $(OBJ) \
-	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) -lpthread
+	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
 	@$(RUN_ENV) LOCPATH= .ci/with-sim http $(BUILD)/memory spec/native/memory.lua URL \
 	  log-in refresh reading 'command and wait' 'charging profile' send_poi image base64 \
 	  async.map store 'close in flight' 'state closed in flight'
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/wiped spec/native/wiped.c $(OBJ) \
-	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) -lpthread
+	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
 	@$(RUN_ENV) LOCPATH= .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
 
 # libcurl is loaded ahead, so that what it keeps for the whole process does not look lost when Lua
@@ -298,7 +302,7 @@ fuzz-corpus:
 run-fuzz: $(OBJ)
 	@for t in $(FUZZ_TARGETS); do \
 	  $(CC) $(MODULE_FLAGS) $(FUZZ_MAIN) $(LDFLAGS) -DTARGET=TARGET_$$t -o $(BUILD)/$$t \
-	  spec/fuzz/fuzz.c $(OBJ) $(LUA_LIBS) $(CURL_LIBS) -lpthread || exit 1; done
+	  spec/fuzz/fuzz.c $(OBJ) $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS) || exit 1; done
 	@$(RUN_ENV) .ci/fuzz $(BUILD) "$(FUZZ_SECONDS)" $(FUZZ_TARGETS)
 
 lint:

@@ -15,6 +15,7 @@ them. It comes with a simulator of the service and with a command line.]],
   license = "MIT",
   labels = { "bmw", "car", "http", "api" },
 }
+supported_platforms = { "unix" } -- that is, no Windows
 -- No upper bound: a new Lua should not have to wait for a new rock.
 dependencies = { "lua >= 5.1", "lua-cjson >= 2.1.0" }
 -- Never header = "...": LuaRocks does not look into the folder where Debian keeps it.
@@ -32,7 +33,8 @@ build = {
         "csrc/core/poll.c", "csrc/core/timers.c", "csrc/service/endpoint.c",
       },
       defines = { "_POSIX_C_SOURCE=200809L", "_DEFAULT_SOURCE", "_DARWIN_C_SOURCE" },
-      libraries = { "curl" },
+      -- The last two are beside the C library before glibc 2.34 (C_LIBS of the Makefile).
+      libraries = { "curl", "pthread", "dl" },
       incdirs = { "csrc", "$(CURL_INCDIR)" },
       libdirs = { "$(CURL_LIBDIR)" },
     },

@@ -81,6 +81,14 @@ describe("the lists of source files", function()
     table.sort(defines)
     assert.same(make_list("DEFINES"), defines)
   end)
+
+  it("link the module to the same libraries in the Makefile and in the rockspec", function()
+    local flags = {}
+    for i, name in ipairs(rockspec().build.modules.bmwi.libraries) do flags[i] = "-l" .. name end
+    assert.equal("-lcurl", table.remove(flags, 1))
+    table.sort(flags)
+    assert.same(make_list("C_LIBS"), flags)
+  end)
 end)
 
 describe("the folder lua/", function()
@@ -97,6 +105,10 @@ end)
 describe("the rockspec", function()
   it("asks for libcurl by its library only, which works everywhere", function()
     assert.same({ CURL = { library = "curl" } }, rockspec().external_dependencies)
+  end)
+
+  it("is for no system without POSIX", function()
+    assert.same({ "unix" }, rockspec().supported_platforms)
   end)
 
   it("puts no upper bound on the version of Lua", function()
