@@ -123,13 +123,14 @@ static void sweep(char *path) {
   DIR *folder = opendir(slash == NULL ? "." : slash == path ? "/" : path);
   if (slash != NULL) *slash = '/';
   if (folder == NULL) return;
-  for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+  int fd = dirfd(folder);
+  for (const struct dirent *entry; fd >= 0 && (entry = readdir(folder)) != NULL;) {
     const char *at = entry->d_name;
     if (strncmp(at, name, len) != 0 || at[len] != '.' || !isdigit((unsigned char)at[len + 1]))
       continue;
     if (runs(at + len + 1, &end) || strncmp(end, ".0x", 3) != 0) continue;
     end += 3 + strspn(end + 3, "0123456789abcdef");
-    if (strcmp(end, ".new") == 0) unlinkat(dirfd(folder), at, 0);
+    if (strcmp(end, ".new") == 0) unlinkat(fd, at, 0);
   }
   closedir(folder);
 }

@@ -329,7 +329,9 @@ static bool take(const char *method, const char *target, bool reading, struct fa
       continue;
     }
     fault_copy(&rule->fault, out);
-    if (rule->times > 0 && --rule->times == 0) {
+    if (rule->times > 1) {
+      rule->times--;
+    } else if (rule->times == 1) {
       rule_free(rule);
       rule_count--;
       memmove(rule, rule + 1, (rule_count - i) * sizeof *rule);

@@ -263,9 +263,10 @@ static char *read_text(const char *file) {
     return NULL;
   }
   bytes_text(&text, "");
-  while ((got = fread(part, 1, sizeof part, stream)) > 0 && text.length < BODY_LIMIT) {
+  do {
+    got = fread(part, 1, sizeof part, stream);
     bytes_add(&text, part, got);
-  }
+  } while (got == sizeof part && text.length < BODY_LIMIT);
   fclose(stream);
   return text.at;
 }
