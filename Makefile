@@ -24,11 +24,13 @@ SRC := csrc/binding/bmwi.c csrc/binding/client.c csrc/binding/fail.c csrc/bindin
 SIM_SRC := csrc/sim/car.c csrc/sim/command.c csrc/sim/control.c csrc/sim/data.c csrc/sim/fault.c \
   csrc/sim/image.c csrc/sim/log.c csrc/sim/poi.c csrc/sim/profile.c csrc/sim/route.c \
   csrc/sim/service.c csrc/sim/sim.c csrc/sim/text.c csrc/sim/token.c
-LUA_SRC := lua/bmwi/async.lua lua/bmwi/cli.lua lua/bmwi/cli/act.lua lua/bmwi/cli/args.lua \
-  lua/bmwi/cli/commands.lua lua/bmwi/cli/config.lua lua/bmwi/cli/demo.lua \
-  lua/bmwi/cli/doctor.lua lua/bmwi/cli/fail.lua lua/bmwi/cli/help.lua lua/bmwi/cli/json.lua \
-  lua/bmwi/cli/output.lua lua/bmwi/cli/read.lua lua/bmwi/cli/render.lua lua/bmwi/cli/session.lua \
-  lua/bmwi/cli/views.lua lua/bmwi/geo.lua lua/bmwi/host.lua lua/bmwi/navigation.lua \
+LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_text.lua lua/bmwi/async.lua lua/bmwi/cli.lua \
+  lua/bmwi/cli/act.lua lua/bmwi/cli/args.lua lua/bmwi/cli/commands.lua lua/bmwi/cli/config.lua \
+  lua/bmwi/cli/demo.lua lua/bmwi/cli/doctor.lua lua/bmwi/cli/fail.lua lua/bmwi/cli/help.lua \
+  lua/bmwi/cli/json.lua lua/bmwi/cli/output.lua lua/bmwi/cli/read.lua lua/bmwi/cli/render.lua \
+  lua/bmwi/cli/session.lua lua/bmwi/cli/views.lua lua/bmwi/geo.lua lua/bmwi/geo/geojson.lua \
+  lua/bmwi/geo/kml.lua lua/bmwi/geo/reading.lua lua/bmwi/geo/shapes.lua lua/bmwi/geo/sphere.lua \
+  lua/bmwi/geo/svg.lua lua/bmwi/geo/xml.lua lua/bmwi/host.lua lua/bmwi/navigation.lua \
   lua/bmwi/store.lua lua/bmwi/time.lua lua/bmwi/units.lua lua/bmwi/wait.lua
 
 # The interpreter's own name where it is a known one (so that nothing needs to be installed to read
@@ -334,7 +336,7 @@ install: $(MODULE)
 uninstall:
 	rm -f '$(DESTDIR)$(INST_LIBDIR)/bmwi.so' '$(DESTDIR)$(INST_BINDIR)/bmwi'
 	for f in $(LUA_SRC:lua/%=%); do rm -f "$(DESTDIR)$(INST_LUADIR)/$$f"; done
-	for d in lua/bmwi/cli lua/bmwi; do \
+	for d in lua/bmwi/cli lua/bmwi/geo lua/bmwi; do \
 	  rmdir "$(DESTDIR)$(INST_LUADIR)/$${d#lua/}" 2>/dev/null || true; done
 
 clean:

@@ -1,5 +1,6 @@
 -- bmwi.geo: valid GeoJSON by the letter of RFC 7946, well-formed XML, and a picture that fits.
 
+local helper = require "spec.helper"
 local cjson = require "cjson"
 local geo = require "bmwi.geo"
 
@@ -560,5 +561,23 @@ describe("geo.area_km2", function()
     assert.is_nil(area)
     assert.is_string(message)
     assert.are.equal("geo", code)
+  end)
+end)
+
+describe("the cold start of the command line", function()
+  it("loads no part of bmwi.geo where no map is asked for", function()
+    local sim = helper.start()
+    local state = os.tmpname()
+    local said = helper.program([[
+      io.stdout = io.open("/dev/null", "w")
+      assert(require("bmwi.cli").main({ "status", "--json", "--quiet" }) == 0)
+      for name in pairs(package.loaded) do
+        if name:find("^bmwi%.geo") then print(name) end
+      end]], ("-u BMWI_CONFIG XDG_CONFIG_HOME=/none BMWI_USERNAME=whatever@example.com BMWI_PASSWORD=p4ssw0rd "
+      .. "BMWI_API_KEY=key BMWI_API_SECRET=secret BMWI_BASE_URL=%s BMWI_TOKEN_FILE=%s")
+      :format(sim.url, state))
+    sim:stop()
+    os.remove(state)
+    assert.equal("", said)
   end)
 end)

@@ -3,6 +3,7 @@
 -- `socMax` and `socmax`, `kAccReg` and `kaccReg`, numbers as text, and a state of charge that was
 -- kWh and later became per cent.
 
+local check = require "bmwi._check"
 local units = require "bmwi.units"
 
 local navigation = {}
@@ -31,12 +32,6 @@ local BOOLEANS = { ["true"] = true, ["false"] = false }
 
 -- A battery just charged may show a little more than its maximum.
 local OVERFULL = 1.05
-
-local function check_answer(answer, name)
-  if type(answer) ~= "table" then
-    error(("bad argument #1 to '%s' (table expected, got %s)"):format(name, type(answer)), 3)
-  end
-end
 
 -- One sister answer was seen with a blank after a name, so blanks go as well.
 local function lower_names(answer)
@@ -86,9 +81,7 @@ end
 ---@return string|nil message
 ---@return "navigation"|nil code
 function navigation.curve(text)
-  if type(text) ~= "string" then
-    error(("bad argument #1 to 'curve' (string expected, got %s)"):format(type(text)), 2)
-  end
+  check.argument(text, "string", 1, "curve")
   local numbers = {}
   for item in (text .. ","):gmatch("([^,]*),") do
     local digits = item:match("^%s*(%x+)%s*$")
@@ -116,11 +109,8 @@ end
 ---@param charging_level? number per cent, `chargingLevelHv` of a status of about the same time
 ---@return table decoded
 function navigation.decode(answer, charging_level)
-  check_answer(answer, "decode")
-  if charging_level ~= nil and type(charging_level) ~= "number" then
-    error(("bad argument #2 to 'decode' (number expected, got %s)"):format(
-      type(charging_level)), 2)
-  end
+  check.argument(answer, "table", 1, "decode")
+  check.optional(charging_level, "number", 2, "decode")
   local lower = lower_names(answer)
   local decoded = {
     curves = {},
@@ -172,10 +162,9 @@ end
 ---@return string|nil message
 ---@return "navigation"|nil code
 function navigation.health(answer, new_kwh)
-  check_answer(answer, "health")
-  if type(new_kwh) ~= "number" or not (new_kwh > 0 and new_kwh < math.huge) then
-    error("bad argument #2 to 'health' (a capacity in kWh above 0 expected)", 2)
-  end
+  check.argument(answer, "table", 1, "health")
+  check.that(type(new_kwh) == "number" and new_kwh > 0 and new_kwh < math.huge,
+    "a capacity in kWh above 0 expected", 2, "health")
   local max = units.number(lower_names(answer).socmax)
   if not max or max < 0 then
     return nil, "the answer tells no maximum charge (socMax)", "navigation"

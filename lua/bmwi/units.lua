@@ -3,6 +3,8 @@
 -- The server is metric for every country (a US car's `mileage` is in km); only members whose
 -- name ends in `Mls` are miles already.
 
+local check = require "bmwi._check"
+
 local units = {}
 
 -- As the description of the API gives them; 0.01609344 is a hundredth of the exact mile in km.
@@ -11,12 +13,6 @@ local HUNDREDTH_OF_MILE_IN_KM = 0.01609344
 -- Exact by definition (UK: Weights and Measures Act 1985, US: 231 cubic inches).
 local LITRES_PER_GALLON_UK = 4.54609
 local LITRES_PER_GALLON_US = 3.785411784
-
-local function check(value, name)
-  if type(value) ~= "number" then
-    error(("bad argument #1 to '%s' (number expected, got %s)"):format(name, type(value)), 3)
-  end
-end
 
 -- Distance per consumption is one over consumption per distance. Nothing used means that the
 -- figure has no value; infinity would look like one, so there is none.
@@ -32,7 +28,7 @@ end
 ---@param km number
 ---@return number miles
 function units.km_to_miles(km)
-  check(km, "km_to_miles")
+  check.argument(km, "number", 1, "km_to_miles")
   return km * MILES_PER_KM
 end
 
@@ -40,7 +36,7 @@ end
 ---@param miles number
 ---@return number km
 function units.miles_to_km(miles)
-  check(miles, "miles_to_km")
+  check.argument(miles, "number", 1, "miles_to_km")
   return miles / MILES_PER_KM
 end
 
@@ -51,7 +47,7 @@ end
 ---@return string|nil message
 ---@return "units"|nil code
 function units.kwh_per_100km_to_miles_per_kwh(kwh)
-  check(kwh, "kwh_per_100km_to_miles_per_kwh")
+  check.argument(kwh, "number", 1, "kwh_per_100km_to_miles_per_kwh")
   return reciprocal(1, HUNDREDTH_OF_MILE_IN_KM * kwh)
 end
 
@@ -61,7 +57,7 @@ end
 ---@return string|nil message
 ---@return "units"|nil code
 function units.miles_per_kwh_to_kwh_per_100km(miles_per_kwh)
-  check(miles_per_kwh, "miles_per_kwh_to_kwh_per_100km")
+  check.argument(miles_per_kwh, "number", 1, "miles_per_kwh_to_kwh_per_100km")
   return reciprocal(1, HUNDREDTH_OF_MILE_IN_KM * miles_per_kwh)
 end
 
@@ -71,7 +67,7 @@ end
 ---@return string|nil message
 ---@return "units"|nil code
 function units.l_per_100km_to_mpg_uk(litres)
-  check(litres, "l_per_100km_to_mpg_uk")
+  check.argument(litres, "number", 1, "l_per_100km_to_mpg_uk")
   return reciprocal(LITRES_PER_GALLON_UK / HUNDREDTH_OF_MILE_IN_KM, litres)
 end
 
@@ -81,7 +77,7 @@ end
 ---@return string|nil message
 ---@return "units"|nil code
 function units.mpg_uk_to_l_per_100km(mpg)
-  check(mpg, "mpg_uk_to_l_per_100km")
+  check.argument(mpg, "number", 1, "mpg_uk_to_l_per_100km")
   return reciprocal(LITRES_PER_GALLON_UK / HUNDREDTH_OF_MILE_IN_KM, mpg)
 end
 
@@ -91,7 +87,7 @@ end
 ---@return string|nil message
 ---@return "units"|nil code
 function units.l_per_100km_to_mpg_us(litres)
-  check(litres, "l_per_100km_to_mpg_us")
+  check.argument(litres, "number", 1, "l_per_100km_to_mpg_us")
   return reciprocal(LITRES_PER_GALLON_US / HUNDREDTH_OF_MILE_IN_KM, litres)
 end
 
@@ -101,7 +97,7 @@ end
 ---@return string|nil message
 ---@return "units"|nil code
 function units.mpg_us_to_l_per_100km(mpg)
-  check(mpg, "mpg_us_to_l_per_100km")
+  check.argument(mpg, "number", 1, "mpg_us_to_l_per_100km")
   return reciprocal(LITRES_PER_GALLON_US / HUNDREDTH_OF_MILE_IN_KM, mpg)
 end
 
@@ -109,7 +105,7 @@ end
 ---@param litres number
 ---@return number gallons
 function units.litres_to_gallons_uk(litres)
-  check(litres, "litres_to_gallons_uk")
+  check.argument(litres, "number", 1, "litres_to_gallons_uk")
   return litres / LITRES_PER_GALLON_UK
 end
 
@@ -117,7 +113,7 @@ end
 ---@param gallons number
 ---@return number litres
 function units.gallons_uk_to_litres(gallons)
-  check(gallons, "gallons_uk_to_litres")
+  check.argument(gallons, "number", 1, "gallons_uk_to_litres")
   return gallons * LITRES_PER_GALLON_UK
 end
 
@@ -125,7 +121,7 @@ end
 ---@param litres number
 ---@return number gallons
 function units.litres_to_gallons_us(litres)
-  check(litres, "litres_to_gallons_us")
+  check.argument(litres, "number", 1, "litres_to_gallons_us")
   return litres / LITRES_PER_GALLON_US
 end
 
@@ -133,7 +129,7 @@ end
 ---@param gallons number
 ---@return number litres
 function units.gallons_us_to_litres(gallons)
-  check(gallons, "gallons_us_to_litres")
+  check.argument(gallons, "number", 1, "gallons_us_to_litres")
   return gallons * LITRES_PER_GALLON_US
 end
 
@@ -141,7 +137,7 @@ end
 ---@param celsius number
 ---@return number fahrenheit
 function units.celsius_to_fahrenheit(celsius)
-  check(celsius, "celsius_to_fahrenheit")
+  check.argument(celsius, "number", 1, "celsius_to_fahrenheit")
   return celsius * 9 / 5 + 32
 end
 
@@ -149,7 +145,7 @@ end
 ---@param fahrenheit number
 ---@return number celsius
 function units.fahrenheit_to_celsius(fahrenheit)
-  check(fahrenheit, "fahrenheit_to_celsius")
+  check.argument(fahrenheit, "number", 1, "fahrenheit_to_celsius")
   return (fahrenheit - 32) * 5 / 9
 end
 
@@ -249,13 +245,9 @@ end
 ---@return table<string,string> unit_of of each measured member present: its unit in the copy,
 --- "mi", "mi/kWh", "mpg (UK)", "gal (UK)", "mpg (US)" or "gal (US)"
 function units.imperial(answer, gallon)
-  if type(answer) ~= "table" then
-    error(("bad argument #1 to 'imperial' (table expected, got %s)"):format(type(answer)), 2)
-  end
+  check.argument(answer, "table", 1, "imperial")
   local system = IMPERIAL[gallon == nil and "uk" or gallon]
-  if not system then
-    error("bad argument #2 to 'imperial' (\"uk\" or \"us\" expected)", 2)
-  end
+  check.that(system, '"uk" or "us" expected', 2, "imperial")
   local found = {}
   return convert(answer, nil, system, found), found
 end

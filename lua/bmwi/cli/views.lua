@@ -1,5 +1,6 @@
 -- bmwi.cli.views: the lists for people: cars, charging schedule, destinations, range map.
 
+local distance_km = require("bmwi.geo.sphere").distance_km
 local units = require "bmwi.units"
 local render = require "bmwi.cli.render"
 
@@ -157,15 +158,6 @@ function views.destinations(list)
   return rows
 end
 
--- Great-circle distance in km; a sphere is near enough for a range that is a forecast.
-local function kilometres(a, b)
-  local rad = math.pi / 180
-  local dlat, dlon = (b.lat - a.lat) * rad, (b.lon - a.lon) * rad
-  local h = math.sin(dlat / 2) ^ 2
-    + math.cos(a.lat * rad) * math.cos(b.lat * rad) * math.sin(dlon / 2) ^ 2
-  return 2 * 6371.0088 * math.asin(math.min(1, math.sqrt(h)))
-end
-
 local function point(value)
   if type(value) ~= "table" then return nil end
   local lat, lon = units.number(value.lat), units.number(value.lon)
@@ -182,7 +174,7 @@ function views.range_map(map, system)
     for _, corner in ipairs(render.tables(ring.polyline)) do
       local at = point(corner)
       if at and center then
-        local km = kilometres(center, at)
+        local km = distance_km(center, at)
         least, most, sum, count = math.min(least, km), math.max(most, km), sum + km, count + 1
       end
     end

@@ -1,0 +1,64 @@
+--- Checks of arguments, for the modules of this folder alone. Each raises in the line of whoever
+-- called the public function: `level` counts from the function that calls the check, so 2 is for
+-- a check made by the public function itself and 3 for one made by a helper of it.
+
+local check = {}
+
+local function misuse(level, text, ...)
+  error(text:format(...), (level or 2) + 2)
+end
+
+--- The value must be of this type.
+---@param value any
+---@param wanted string as type() says it
+---@param position integer of the argument
+---@param name string of the public function
+---@param level? integer
+function check.argument(value, wanted, position, name, level)
+  if type(value) ~= wanted then
+    misuse(level, "bad argument #%d to '%s' (%s expected, got %s)", position, name, wanted,
+      type(value))
+  end
+end
+
+--- The same, but the argument may be absent.
+function check.optional(value, wanted, position, name, level)
+  if value ~= nil then check.argument(value, wanted, position, name, (level or 2) + 1) end
+end
+
+--- A condition of the argument that its type does not tell.
+---@param holds any
+---@param what string the text in the brackets
+function check.that(holds, what, position, name, level)
+  if not holds then misuse(level, "bad argument #%d to '%s' (%s)", position, name, what) end
+end
+
+--- A table of options, or nil; all of them known and of their types.
+---@param options any
+---@param known table[] each {name, type}
+---@return table options
+function check.options(options, known, position, name, level)
+  check.optional(options, "table", position, name, (level or 2) + 1)
+  local types, names = {}, {}
+  for i, option in ipairs(known) do
+    names[i], types[option[1]] = option[1], option[2]
+  end
+  for key, value in pairs(options or {}) do
+    if not types[key] then
+      misuse(level, "unknown option '%s' of '%s'; known: %s", tostring(key), name,
+        table.concat(names, ", "))
+    end
+    check.option(type(value) == types[key], key, "be a " .. types[key], name, (level or 2) + 1)
+  end
+  return options or {}
+end
+
+--- A condition of one option.
+---@param holds any
+---@param key string the option's name
+---@param what string what it must be or not be
+function check.option(holds, key, what, name, level)
+  if not holds then misuse(level, "option '%s' of '%s' must %s", key, name, what) end
+end
+
+return check

@@ -1,0 +1,193 @@
+--- Reads the positions out of the service's answers, checks them, and makes shapes of them.
+
+local sphere = require "bmwi.geo.sphere"
+local units = require "bmwi.units"
+
+local reading = {}
+
+-- A bad coordinate is raised as this table and caught where the reading starts, so that what is
+-- in between stays plain.
+local BadPosition = {}
+
+local function bad(what)
+  error(setmetatable({ what = what }, BadPosition), 0)
+end
+
+-- Seven decimals are a centimetre. Rounded here, so that what is compared is what is written.
+local function coordinate(value, limit, what)
+  local number = units.number(value)
+  -- The comparison is false for NaN.
+  if not (number and number >= -limit and number <= limit) then bad(what) end
+  return math.floor(number * 1e7 + 0.5) / 1e7
+end
+
+-- {lat=, lon=} checked, or nil when the table has neither.
+local function position_of(source, what)
+  if type(source) ~= "table" then bad(what .. " is not a table with lat and lon") end
+  if source.lat == nil and source.lon == nil then return nil end
+  return {
+    lat = coordinate(source.lat, 90, what .. ": the latitude is not a number from -90 to 90"),
+    lon = coordinate(source.lon, 180, what .. ": the longitude is not a number from -180 to 180"),
+  }
+end
+
+local function same_place(a, b)
+  return a.lat == b.lat and a.lon == b.lon
+end
+
+-- A polyline as a ring: checked, each point once (not closed yet), counter-clockwise. nil when it
+-- encloses nothing.
+local function ring_of(polyline, what)
+  if type(polyline) ~= "table" or next(polyline) ~= nil and polyline[1] == nil then
+    bad(what .. ": the polyline is not an array")
+  end
+  local ring, west, east = {}, math.huge, -math.huge
+  for i, point in ipairs(polyline) do
+    local here = position_of(point, ("%s: point %d"):format(what, i))
+    if not here then bad(("%s: point %d has no position"):format(what, i)) end
+    local last = ring[#ring]
+    if last then here.lon = sphere.unwrap(here.lon, last.lon) end
+    west, east = math.min(west, here.lon), math.max(east, here.lon)
+    if not (last and same_place(last, here)) then ring[#ring + 1] = here end
+  end
+  if east - west >= 360 then bad(what .. ": the polyline runs around the globe") end
+  if #ring > 1 and same_place(ring[1], ring[#ring]) then ring[#ring] = nil end
+  local area = sphere.signed_area(ring)
+  if area == 0 then return nil end
+  if area < 0 then
+    local reversed = {}
+    for i = #ring, 1, -1 do reversed[#reversed + 1] = ring[i] end
+    ring = reversed
+  end
+  return ring
+end
+
+-- Text and finite numbers go on as properties; "1e999" in an answer is no number to write.
+local function scalar(value)
+  if type(value) == "string" then return value end
+  if type(value) == "number" and value > -math.huge and value < math.huge then return value end
+  return nil
+end
+
+--- The members of an answer that go on as properties, in this order.
+reading.PROPERTIES = {
+  "type", "quality", "name", "street", "streetNumber", "postalCode", "city", "country",
+  "createdAt", "status", "heading", "updateTime",
+}
+
+local function properties_of(...)
+  local result = {}
+  for i = 1, select("#", ...) do
+    local source = select(i, ...)
+    for _, name in ipairs(reading.PROPERTIES) do
+      if result[name] == nil then result[name] = scalar(source[name]) end
+    end
+  end
+  return result
+end
+
+local function add_range_map(shapes, map)
+  if type(map) ~= "table" then bad("the range map is not a table") end
+  if map.rangemap ~= nil then return add_range_map(shapes, map.rangemap) end
+  shapes.empty = "There is no range map for this car."
+  local center = map.center ~= nil and position_of(map.center, "the center") or nil
+  for i, entry in ipairs(type(map.rangemaps) == "table" and map.rangemaps or {}) do
+    local what = ("range map %d"):format(i)
+    if type(entry) ~= "table" then bad(what .. " is not a table") end
+    local ring = entry.polyline ~= nil and ring_of(entry.polyline, what)
+    if ring then
+      local shape = { ring = ring, area = sphere.area_km2(ring) }
+      shape.properties = properties_of({ type = entry.type, quality = map.quality })
+      shapes[#shapes + 1] = shape
+    end
+  end
+  if center then
+    shapes[#shapes + 1] = {
+      point = center, mark = "center",
+      properties = properties_of({ type = "CENTER", quality = map.quality }),
+    }
+    shapes.center = center
+  end
+end
+
+local function add_destinations(shapes, list)
+  if type(list) ~= "table" then bad("the destinations are not an array") end
+  for i, entry in ipairs(list) do
+    local point = position_of(entry, ("destination %d"):format(i))
+    if point then
+      shapes[#shapes + 1] = {
+        point = point, mark = "destination",
+        properties = properties_of({ type = scalar(entry.type) or "DESTINATION" }, entry),
+      }
+    end
+  end
+end
+
+local function add_status(shapes, status)
+  if type(status) ~= "table" then bad("the status is not a table") end
+  if status.position == nil then return end
+  local point = position_of(status.position, "the position")
+  if point then
+    shapes[#shapes + 1] = {
+      point = point, mark = "car",
+      properties = properties_of({ type = "POSITION", updateTime = status.updateTime },
+        status.position),
+    }
+  end
+end
+
+local PARTS = {
+  { "range_map", add_range_map }, { "destinations", add_destinations }, { "status", add_status },
+}
+
+local function collect(answer)
+  local shapes, parts = {}, false
+  for _, part in ipairs(PARTS) do
+    if answer[part[1]] ~= nil then
+      parts = true
+      part[2](shapes, answer[part[1]])
+    end
+  end
+  if parts then return shapes end
+  if answer.position ~= nil then
+    add_status(shapes, answer)
+  elseif answer[1] ~= nil then
+    add_destinations(shapes, answer)
+  else
+    add_range_map(shapes, answer)
+  end
+  return shapes
+end
+
+-- What fn returns, or nil, message, code for a bad position.
+local function guarded(fn, ...)
+  local ok, result = pcall(fn, ...)
+  if ok then return result end
+  if getmetatable(result) ~= BadPosition then error(result, 0) end
+  return nil, result.what, "geo"
+end
+
+--- Everything to draw, as an array of shapes: {ring=, area=, properties=} or
+-- {point=, mark=, properties=}. With a range map its `center` is that position; `empty` is what
+-- to say when there are no shapes.
+---@param answer table of car:range_map(), :destinations(), :status(), or several by name
+---@return table|nil shapes
+---@return string|nil message
+---@return "geo"|nil code
+function reading.shapes(answer)
+  return guarded(collect, answer)
+end
+
+--- The area that a polyline encloses.
+---@param polyline table
+---@return number|nil km2
+---@return string|nil message
+---@return "geo"|nil code
+function reading.area_km2(polyline)
+  return guarded(function()
+    local ring = ring_of(polyline, "the polyline")
+    return ring and sphere.area_km2(ring) or 0
+  end)
+end
+
+return reading
