@@ -567,17 +567,17 @@ end)
 describe("the cold start of the command line", function()
   it("loads no part of bmwi.geo where no map is asked for", function()
     local sim = helper.start()
-    local state = os.tmpname()
+    local path = os.tmpname()
     local said = helper.program([[
       io.stdout = io.open("/dev/null", "w")
       assert(require("bmwi.cli").main({ "status", "--json", "--quiet" }) == 0)
       for name in pairs(package.loaded) do
         if name:find("^bmwi%.geo") then print(name) end
-      end]], ("-u BMWI_CONFIG XDG_CONFIG_HOME=/none BMWI_USERNAME=whatever@example.com BMWI_PASSWORD=p4ssw0rd "
-      .. "BMWI_API_KEY=key BMWI_API_SECRET=secret BMWI_BASE_URL=%s BMWI_TOKEN_FILE=%s")
-      :format(sim.url, state))
+      end]], table.concat({ "-u BMWI_CONFIG", "XDG_CONFIG_HOME=/none", "BMWI_PASSWORD=p4ssw0rd",
+      "BMWI_USERNAME=whatever@example.com", "BMWI_API_KEY=key", "BMWI_API_SECRET=secret",
+      "BMWI_BASE_URL=" .. sim.url, "BMWI_TOKEN_FILE=" .. path }, " "))
     sim:stop()
-    os.remove(state)
+    os.remove(path)
     assert.equal("", said)
   end)
 end)

@@ -194,7 +194,7 @@ describe("README.md", function()
     end
     local pipe = assert(io.popen("ls lua/bmwi"))
     local modules = {}
-    for file in pipe:lines() do modules[#modules + 1] = file:match("^(.*)%.lua$") end
+    for file in pipe:lines() do modules[#modules + 1] = file:match("^(%l.*)%.lua$") end
     pipe:close()
     present(modules, "bmwi.%s`")
   end)

@@ -9,7 +9,11 @@ local function answer(status, event)
   return { { serviceType = "DOOR_LOCK", status = status, eventId = event or OWN } }
 end
 
+-- As the C module reports them.
+local RETRYABLE = { network = true, timeout = true, rate_limited = true }
 local function failure(code, info, message)
+  info = info or {}
+  if info.retryable == nil then info.retryable = RETRYABLE[code] or false end
   return { nil, message or ("it failed with " .. code .. "."), code, info }
 end
 
@@ -151,7 +155,7 @@ describe("wait.for_execution", function()
       assert.is_nil(message:find("EVENT", 1, true))
     end)
 
-    it("is unknown at once when a newer command has taken the place", function()
+    it("is unknown at once when a newer command supersedes it", function()
       local world, execution, message, code, info = run({
         answer("EXECUTED", EARLIER), answer "PENDING", answer("EXECUTED", LATER),
       })
@@ -240,7 +244,7 @@ describe("wait.for_execution", function()
     for _, entry in ipairs({
       failure("server", { status = 500, api_code = "I-300" }), failure("server", { status = 502 }),
       failure "network", failure "timeout", failure("json", { status = 200 }),
-      failure("rate_limited", { status = 429 }), failure("http", { status = 599 }),
+      failure("rate_limited", { status = 429 }), failure("server", { status = 599 }),
       failure("http", { status = 408, retryable = true }),
       failure("not_found", { status = 404, api_code = "A-2012" }),
     }) do
@@ -255,11 +259,7 @@ describe("wait.for_execution", function()
       failure("auth", { status = 401 }), failure("forbidden", { status = 403 }),
       failure("gone", { status = 410 }), failure "closed", failure "cancelled", failure "tls",
       failure("not_found", { status = 404 }), failure("http", { status = 400 }),
-      failure("auth", { status = 503, retryable = true }),
-      failure("forbidden", { status = 403, retryable = true }),
-      failure("gone", { status = 410, retryable = true }),
-      failure("closed", { status = 500 }), failure("cancelled", { status = 500 }),
-      failure "too_large",
+      failure("http", { status = 500, api_code = "A-101" }), failure "too_large",
     }) do
       it(("%s (%s) ends the wait"):format(entry[3], entry[4] and entry[4].status or "-"), function()
         local world, execution, message, code, info = run({ answer "PENDING", entry })
@@ -376,7 +376,7 @@ describe("wait.for_execution", function()
     end)
   end)
 
-  it("ends when the sleep is broken off", function()
+  it("ends when the sleep is interrupted", function()
     local world = scripted({ answer "PENDING" })
     local execution, message, code, info = wait.for_execution(world.car, own_execution(),
       world.options({ sleep = function() return nil, "cancelled", "cancelled" end }))
@@ -558,7 +558,7 @@ describe("wait.until_true", function()
     assert.are.same({ { false, "58 %" }, { false, "60 %" }, { "full", "100 %" } }, told)
   end)
 
-  it("ends when the sleep is broken off", function()
+  it("ends when the sleep is interrupted", function()
     local _, value, message, code = until_true({ { false } }, {
       sleep = function() return nil, "cancelled", "cancelled" end,
     })

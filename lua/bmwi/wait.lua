@@ -6,6 +6,8 @@
 -- be about the command before; only the eventId tells. It is compared and handed on, and never
 -- put into a message, because it holds digits of the VIN.
 
+local check = require "bmwi._check"
+
 local wait = {}
 
 local DEFAULT_TIMEOUT = 240
@@ -15,7 +17,7 @@ local CONDITION_DELAYS = { 10 }
 
 -- What each status word means; `ends`: nothing more will come; `code`: as which failure.
 local STATUS = {
-  INITIATED = { text = "the server has taken the command" },
+  INITIATED = { text = "the server has accepted the command" },
   PENDING = { text = "the server is trying to reach the car" },
   DELIVERED = { text = "the car has received the command" },
   EXECUTED = { text = "the car has carried out the command", ends = true },
@@ -26,53 +28,42 @@ local STATUS = {
     text = "the car did not answer the server in time", ends = true, code = "timed_out",
   },
 }
+local NO_STATUS = { text = "the server reports an unknown status" }
 
--- Failures of a poll after which the next one may work.
-local PASSING = {
-  server = true, network = true, timeout = true, rate_limited = true, json = true,
-}
--- Failures after which it cannot, whatever else the answer says.
-local ENDING = { auth = true, forbidden = true, gone = true, closed = true, cancelled = true }
-
+-- A poll does no harm, so more is worth another one than a call that may be retried: what the
+-- server says of itself, and "(SmartPhoneUtil-A-2012) Ressource not found", which is no status yet.
 local function is_passing(code, info)
-  if PASSING[code] then return true end
-  if ENDING[code] or type(info) ~= "table" then return false end
-  -- "(SmartPhoneUtil-A-2012) Ressource not found": no status yet.
-  if code == "not_found" then return info.api_code == "A-2012" end
-  return info.retryable == true or (tonumber(info.status) or 0) >= 500
+  if code == "server" or code == "json" then return true end
+  if type(info) ~= "table" then return false end
+  return info.retryable == true or code == "not_found" and info.api_code == "A-2012"
 end
 
 -- Arguments -------------------------------------------------------------------------------------
 
 local OPTIONS = {
-  timeout = "number", interval = "number", on_update = "function", clock = "function",
-  sleep = "function",
+  { "timeout", "number" }, { "interval", "number" }, { "on_update", "function" },
+  { "clock", "function" }, { "sleep", "function" },
 }
-local KNOWN_OPTIONS = "timeout, interval, on_update, clock, sleep"
 
-local function check_options(options, name, position)
-  if options == nil then return {} end
-  if type(options) ~= "table" then
-    error(("bad argument #%d to '%s' (table expected, got %s)"):format(
-      position, name, type(options)), 3)
-  end
-  for key, value in pairs(options) do
-    if not OPTIONS[key] then
-      error(("unknown option '%s' of '%s'; known: %s"):format(
-        tostring(key), name, KNOWN_OPTIONS), 3)
-    elseif type(value) ~= OPTIONS[key] then
-      error(("option '%s' of '%s' must be a %s"):format(key, name, OPTIONS[key]), 3)
-    end
-  end
-  -- Neither may be NaN, which is not equal to itself.
-  local timeout, interval = options.timeout or 0, options.interval or 1
-  if timeout < 0 or timeout ~= timeout then
-    error(("option 'timeout' of '%s' must not be below 0"):format(name), 3)
-  end
-  if interval <= 0 or interval ~= interval then
-    error(("option 'interval' of '%s' must be above 0"):format(name), 3)
-  end
+local function check_options(options, position, name)
+  options = check.options(options, OPTIONS, position, name, 3)
+  -- Neither comparison holds for NaN.
+  check.option((options.timeout or 0) >= 0, "timeout", "not be below 0", name, 3)
+  check.option((options.interval or 1) > 0, "interval", "be above 0", name, 3)
   return options
+end
+
+-- The execution to wait for, as a table.
+local function check_execution(car, execution)
+  local kind, name = type(car), "for_execution"
+  check.that(kind == "table" or kind == "userdata", "vehicle expected, got " .. kind, 1, name, 3)
+  if type(execution) == "string" then execution = { serviceType = execution } end
+  check.that(type(execution) == "table" and type(execution.serviceType) == "string"
+    and execution.serviceType:find("^[%u%d_]+$"),
+    "an execution or a service name expected, such as DOOR_LOCK", 2, name, 3)
+  check.that(execution.eventId == nil or type(execution.eventId) == "string",
+    "its eventId must be a text", 2, name, 3)
+  return execution
 end
 
 -- Polling -----------------------------------------------------------------------------------------
@@ -99,7 +90,7 @@ end
 
 -- Sleeps until the next poll, which is at the deadline at the latest. `at_least`: seconds that
 -- the server wants to be left alone. Returns true when it is time to poll; false when there is
--- no time left and there has been a poll; nil, message, code when the sleep was broken off.
+-- no time left and there has been a poll; nil, message, code when the sleep was interrupted.
 local function next_poll(timer, at_least)
   local remaining = math.max(0, timer.deadline - timer.clock())
   if timer.last or (remaining == 0 and timer.asked) then return false end
@@ -122,7 +113,7 @@ local function next_poll(timer, at_least)
   return true
 end
 
--- Calls on_update(value, message) when `what` is not what it was told last.
+-- Calls on_update(value, message) when `what` has changed since the last call.
 local function new_reporter(on_update, what)
   return function(now, value, message)
     if now == what then return end
@@ -145,11 +136,112 @@ end
 local ADVICE = "the car may still do it; to go on waiting, call for_execution again with "
   .. "info.execution; do not send the command again before you know"
 
--- The end of the wait that `status` brings, for `execution`.
+-- What an answer is about, by what is known of our event: "ours", "other", or
+-- "newer" (than ours, whose outcome is lost then).
+local ABOUT = {
+  -- Only the service is known: the first event reported is ours.
+  any = function() return "ours" end,
+  -- The answer to the command was lost: ours is the first that is still under way.
+  lost = function(_, answer, status)
+    return answer.eventId and status and not status.ends and "ours" or "other"
+  end,
+  -- Its eventId is known, but the server has not reported it yet: all others are earlier ones.
+  expected = function(watch, answer)
+    return answer.eventId == watch.event and "ours" or "other"
+  end,
+  -- The server has reported it: an event not seen before is a newer one.
+  reported = function(watch, answer)
+    if answer.eventId == watch.event then return "ours" end
+    return answer.eventId and not watch.earlier[answer.eventId] and "newer" or "other"
+  end,
+}
+
+local function new_watch(execution, options)
+  return {
+    execution = execution, -- the last one reported for our command
+    event = execution.eventId,
+    state = execution.eventId and "expected" or execution.lost and "lost" or "any",
+    earlier = {}, -- eventIds that are not ours
+    report = new_reporter(options.on_update, execution.status),
+    timer = new_timer(options, COMMAND_DELAYS),
+    -- Of the last poll: last_error, pause (seconds the server wants), under_way (it reported a
+    -- known status of ours), over (the status word of an event that is over and may be ours).
+  }
+end
+
+-- The wait ends without an outcome.
+local function give_up(watch, code, message, ...)
+  return nil, message:format(...), code, {
+    execution = watch.execution, last_status = watch.execution.status,
+    last_error = watch.last_error,
+  }
+end
+
+-- The end of the wait that a status brings.
 local function finish(execution)
   local status = STATUS[execution.status]
   if not status.code then return execution end
   return nil, status.text, status.code, { execution = execution, last_status = execution.status }
+end
+
+-- Notes a failed poll. Returns true, and the results of the wait, where this ends it.
+local function take_failure(watch, message, code, info)
+  watch.last_error = { message = message, code = code, info = info }
+  if not is_passing(code, info) then
+    return true, give_up(watch, code or "unknown",
+      "%s; the outcome of the command is unknown: %s", sentence(message), ADVICE)
+  end
+  watch.pause = retry_after(info)
+  watch.report("failed: " .. sentence(message), nil, sentence(message))
+  return false
+end
+
+-- Notes an answer about our event, in the same way.
+local function take_ours(watch, answer, status)
+  watch.event = watch.event or answer.eventId
+  watch.state = watch.event and "reported" or watch.state
+  if answer.status == nil then return false end
+  answer.serviceType = answer.serviceType or watch.execution.serviceType
+  watch.execution, watch.under_way = answer, status ~= nil
+  watch.report(answer.status, answer, (status or NO_STATUS).text)
+  if status and status.ends then return true, finish(answer) end
+  return false
+end
+
+-- Notes an answer, in the same way.
+local function take_answer(watch, answer)
+  local status = STATUS[answer.status]
+  local about = ABOUT[watch.state](watch, answer, status)
+  watch.over = nil
+  if about == "ours" then return take_ours(watch, answer, status) end
+  if about == "newer" then
+    return true, give_up(watch, "unknown", "superseded by a newer command of the same type; "
+      .. "the outcome of this one is no longer available")
+  end
+  if watch.state == "lost" and status and status.ends then watch.over = answer.status end
+  if answer.eventId ~= nil then watch.earlier[answer.eventId] = true end
+  return false
+end
+
+local function take(watch, answer, ...)
+  watch.under_way, watch.pause, watch.last_error = false, nil, nil
+  if type(answer) == "table" then return take_answer(watch, answer) end
+  return take_failure(watch, ...)
+end
+
+local function out_of_time(watch)
+  local timeout = watch.timer.timeout
+  if watch.under_way then
+    return give_up(watch, "timeout", "no outcome within %g s, the last status was %s: %s",
+      timeout, watch.execution.status, ADVICE)
+  end
+  local why = watch.last_error and sentence(watch.last_error.message)
+    or watch.over and ("the last command of this type is over, %s, but it may be an earlier one")
+      :format(watch.over)
+    or "the server reported nothing conclusive about this command"
+  if watch.pause then why = ("%s; no retry for %g s"):format(why, watch.pause) end
+  return give_up(watch, "unknown",
+    "no outcome within %g s (%s); the outcome of the command is unknown: %s", timeout, why, ADVICE)
 end
 
 --- Waits until the car has carried out a command, or has not.
@@ -188,100 +280,24 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function wait.for_execution(car, execution, options)
-  if type(car) ~= "table" and type(car) ~= "userdata" then
-    error(("bad argument #1 to 'for_execution' (vehicle expected, got %s)"):format(type(car)), 2)
-  end
-  if type(execution) == "string" then execution = { serviceType = execution } end
-  if type(execution) ~= "table" or type(execution.serviceType) ~= "string"
-    or not execution.serviceType:find("^[%u%d_]+$") then
-    error("bad argument #2 to 'for_execution' (an execution or a service name expected, such as "
-      .. "DOOR_LOCK)", 2)
-  end
-  local event = execution.eventId
-  if event ~= nil and type(event) ~= "string" then
-    error("bad argument #2 to 'for_execution' (its eventId must be a text)", 2)
-  end
-  options = check_options(options, "for_execution", 3)
-
+  execution = check_execution(car, execution)
+  options = check_options(options, 3, "for_execution")
   if STATUS[execution.status] and STATUS[execution.status].ends then return finish(execution) end
 
-  local timer = new_timer(options, COMMAND_DELAYS)
-  local report = new_reporter(options.on_update, execution.status)
-  local earlier = {} -- events seen before ours
-  local seen = false -- has the server told of ours?
-  local over -- after a lost answer: the end of an event that may be ours
-  local last_error, pause, told -- told: the last poll brought a known word about our event
-
-  local function give_up(message, code)
-    return nil, message, code, {
-      execution = execution, last_status = execution.status, last_error = last_error,
-    }
-  end
-
+  local watch = new_watch(execution, options)
   while true do
-    local go, message, code = next_poll(timer, pause)
+    local go, message, code = next_poll(watch.timer, watch.pause)
     if go == nil then
-      return give_up(("the wait was broken off (%s); the outcome of the command is unknown: %s")
-        :format(sentence(message), ADVICE), code)
+      return give_up(watch, code,
+        "the wait was interrupted (%s); the outcome of the command is unknown: %s",
+        sentence(message), ADVICE)
     elseif not go then
-      break
+      return out_of_time(watch)
     end
-
-    local answer, problem, problem_code, info = car:execution(execution.serviceType, event)
-    told, pause, last_error = false, nil, nil
-    if type(answer) ~= "table" then
-      last_error = { message = problem, code = problem_code, info = info }
-      if not is_passing(problem_code, info) then
-        return give_up(("%s; the outcome of the command is unknown: %s"):format(
-          sentence(problem), ADVICE), problem_code or "unknown")
-      end
-      pause = retry_after(info)
-      report("failed: " .. sentence(problem), nil, sentence(problem))
-    else
-      local status = STATUS[answer.status]
-      local ours = answer.eventId == event
-      over = nil
-      if not event then
-        -- Without an eventId of our own, the first one told is ours.
-        ours = not execution.lost or (answer.eventId and status and not status.ends)
-        if ours then event = answer.eventId
-        elseif status and status.ends then over = answer.status end
-      end
-      if ours then
-        seen = event ~= nil
-        if answer.status ~= nil then
-          answer.serviceType = answer.serviceType or execution.serviceType
-          execution = answer
-        end
-        if status and status.ends then
-          report(answer.status, answer, status.text)
-          return finish(answer)
-        end
-        told = status ~= nil
-        if answer.status ~= nil then
-          report(answer.status, answer,
-            status and status.text or "the server tells a status that is not known here")
-        end
-      elseif answer.eventId ~= nil and seen and not earlier[answer.eventId] then
-        return give_up("a newer command of the same kind has taken the place of this one; "
-          .. "the server will not tell its outcome any more", "unknown")
-      elseif answer.eventId ~= nil then
-        earlier[answer.eventId] = true
-      end
-    end
+    local over, value, problem, problem_code, info = take(watch,
+      car:execution(watch.execution.serviceType, watch.event))
+    if over then return value, problem, problem_code, info end
   end
-
-  if told then
-    return give_up(("no outcome within %g s, the last status was %s: %s"):format(
-      timer.timeout, execution.status, ADVICE), "timeout")
-  end
-  local why = last_error and sentence(last_error.message)
-    or over and "the last command of this kind is over, " .. over
-      .. ", but it may be an earlier one"
-    or "the server told nothing certain about this command"
-  if pause then why = ("%s; not to be asked again for %g s"):format(why, pause) end
-  return give_up(("no outcome within %g s (%s); the outcome of the command is unknown: %s"):format(
-    timer.timeout, why, ADVICE), "unknown")
 end
 
 -- Conditions --------------------------------------------------------------------------------------
@@ -306,10 +322,8 @@ end
 ---@return string|nil code "timeout", or the function's own
 ---@return table|nil info `last_error` {message, code, info} if the last call failed
 function wait.until_true(fn, options)
-  if type(fn) ~= "function" then
-    error(("bad argument #1 to 'until_true' (function expected, got %s)"):format(type(fn)), 2)
-  end
-  options = check_options(options, "until_true", 2)
+  check.argument(fn, "function", 1, "until_true")
+  options = check_options(options, 2, "until_true")
   local timer = new_timer(options, CONDITION_DELAYS)
   local report = new_reporter(options.on_update, nil)
   local last_error, pause
@@ -331,7 +345,7 @@ function wait.until_true(fn, options)
 
     local go, broken, broken_code = next_poll(timer, pause)
     if go == nil then
-      return nil, ("the wait was broken off (%s)"):format(sentence(broken)), broken_code,
+      return nil, ("the wait was interrupted (%s)"):format(sentence(broken)), broken_code,
         { last_error = last_error }
     elseif not go then
       break
@@ -339,7 +353,7 @@ function wait.until_true(fn, options)
   end
 
   local reason = last_error and "; at the end: " .. sentence(last_error.message) or ""
-  return nil, ("it has not come true within %g s%s"):format(timer.timeout, reason), "timeout",
+  return nil, ("condition not met within %g s%s"):format(timer.timeout, reason), "timeout",
     { last_error = last_error }
 end
 
