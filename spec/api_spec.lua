@@ -14,7 +14,7 @@ local CLIENT = { "close", "get", "login", "post", "token", "vehicle", "vehicles"
 local CAR = { "all_trips", "blow_horn", "charge_now", "charging_profile", "climate_now",
   "destinations", "execute", "execution", "find", "flash_lights", "image", "last_trip",
   "lock_doors", "navigation", "range_map", "send_poi", "set_charging_profile", "status",
-  "unlock_doors", "vin" }
+  "supports", "unlock_doors", "vin" }
 
 -- The helpers of the Lua layer; the command line's own parts are no public interface.
 local HELPERS = {

@@ -5,11 +5,13 @@
 -- The rows with `face` share the header bmwi.h, whose comments "From x.c" say what belongs to whom.
 local LAYERS = {
   { files = { "bmwi" }, face = true, libraries = { lua = true, curl = true } }, -- curl: its version
-  { files = { "client", "vehicle", "loop" }, face = true, libraries = { lua = true } },
+  { files = { "client", "car", "loop" }, face = true, libraries = { lua = true } },
+  { files = { "schema" }, face = true, libraries = { lua = true } },
   { files = { "json", "fail", "sys" }, face = true, libraries = { lua = true } },
   { files = { "op" }, libraries = { curl = true } },
   { files = { "engine" }, libraries = { curl = true } },
   { files = { "oauth" }, libraries = {} },
+  { files = { "classic", "service" }, libraries = {} },
   { files = { "endpoint" }, libraries = {} },
   { files = { "poll", "timers" }, libraries = {} },
   { files = { "base64", "buffer", "clock" }, libraries = {} },

@@ -195,6 +195,17 @@ describe("a car", function()
       assert.equal(0, sim:count("POST", "/executeService"))
     end)
 
+    it("only what it supports, and says what that is", function()
+      for _, name in ipairs({ "status", "lock_doors", "send_poi", "execute" }) do
+        assert.is_true(car:supports(name), name)
+        assert.is_function(car[name], name)
+      end
+      for _, name in ipairs({ "fly", "vin", "", "Status" }) do
+        assert.is_false(car:supports(name), name)
+      end
+      assert.has_error(function() car:supports() end)
+    end)
+
     it("no service whose name is none", function()
       for _, service in ipairs({ "", "door_lock", "DOOR LOCK", "LIGHT_FLASH&count=2", "DOOR_LOCK\n",
         "A\r\nX: y", "../x", "DOOR_LOCK\0", ("A"):rep(65) }) do
@@ -614,7 +625,7 @@ describe("a car", function()
     it("but nowhere else, and with nothing that is not known", function()
       for _, place in ipairs({ { 90.001, 0 }, { -91, 0 }, { 0, 180.001 }, { 0, -181 }, { 0 / 0, 0 },
         { 0, 0 / 0 }, { math.huge, 0 }, { 0, -math.huge } }) do
-        refuses("degrees", function() car:send_poi({ lat = place[1], lon = place[2] }) end)
+        refuses("a number from -", function() car:send_poi({ lat = place[1], lon = place[2] }) end)
       end
       refuses("lat and lon", function() car:send_poi({ lat = 1 }) end)
       refuses("lat and lon", function() car:send_poi({ lon = 1 }) end)
@@ -698,8 +709,8 @@ describe("a car", function()
       for _, view in ipairs({ "", "front side", "a&b=c", 7, {} }) do
         refuses("view", function() car:image({ view = view }) end)
       end
-      refuses("unknown field 'size'", function() car:image({ size = 7 }) end)
-      refuses("unknown field", function() car:image({ "FRONT" }) end)
+      refuses("unknown member 'size'", function() car:image({ size = 7 }) end)
+      refuses("unknown member", function() car:image({ "FRONT" }) end)
       assert.has_error(function() car:image("FRONT") end)
       assert.equal(0, #sim:log())
     end)

@@ -54,7 +54,7 @@ int luaopen_bmwi(lua_State *L) {
   luaL_checkversion(L);
   bmwi_json_open(L);
   bmwi_client_open(L);
-  bmwi_vehicle_open(L);
+  bmwi_car_open(L);
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
   lua_pushliteral(L, BMWI_VERSION);

@@ -83,9 +83,9 @@ void bmwi_client_ask(lua_State *L, bmwi_op *op, int client);
 void bmwi_client_log(lua_State *L, int client, const char *event);
 bool bmwi_client_logs(lua_State *L, int client);
 
-/* From vehicle.c: the car. */
-void bmwi_vehicle_open(lua_State *L);
-int bmwi_vehicle_new(lua_State *L); /* client:vehicle(vin) */
+/* From car.c: the car. */
+void bmwi_car_open(lua_State *L);
+int bmwi_car_new(lua_State *L); /* client:vehicle(vin) */
 
 /* From sys.c: what POSIX offers and Lua lacks. */
 void bmwi_sys_open(lua_State *L); /* pushes bmwi.sys */

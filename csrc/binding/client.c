@@ -873,7 +873,7 @@ int bmwi_client_new(lua_State *L) {
 }
 
 static const luaL_Reg client_methods[] = {
-  {"login", client_login}, {"vehicles", client_vehicles}, {"vehicle", bmwi_vehicle_new},
+  {"login", client_login}, {"vehicles", client_vehicles}, {"vehicle", bmwi_car_new},
   {"token", client_token}, {"get", client_get},           {"post", client_post},
   {"close", client_close}, {NULL, NULL},
 };

@@ -1,0 +1,169 @@
+/*
+** The car: owns a VIN and keeps its client alive. Its methods are the rows of the service: one
+** function here makes the request of any of them.
+*/
+#include "binding/bmwi.h"
+#include "binding/schema.h"
+
+#define CAR "bmwi.vehicle"
+
+typedef struct car {
+  char vin[BMWI_VIN_LENGTH + 1];
+} car;
+
+/* Checks the car at 1 and pushes its client, of which it returns the index. */
+static bmwi_client *car_client(lua_State *L, const char **vin, int *index) {
+  const car *self = luaL_checkudata(L, 1, CAR);
+  *vin = self->vin;
+  lua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, 1);
+  lua_replace(L, -2);
+  *index = lua_gettop(L);
+  return bmwi_client_check(L, *index);
+}
+
+/* client:vehicle(vin) -> car. No I/O; raises for an invalid VIN. */
+int bmwi_car_new(lua_State *L) {
+  size_t len;
+  bmwi_client_check(L, 1);
+  const char *text = luaL_checklstring(L, 2, &len);
+  car *self = lua_newuserdata(L, sizeof *self);
+  if (!bmwi_vin(self->vin, text, len))
+    return luaL_argerror(L, 2, "a VIN has 17 characters, digits and letters without I, O and Q");
+  luaL_setmetatable(L, CAR);
+  lua_createtable(L, 1, 0);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, 1);
+  lua_setuservalue(L, -2);
+  return 1;
+}
+
+/* ---- making a request --------------------------------------------------------------------- */
+
+/* Adds a pair to the query of a GET, to the form of a POST. */
+static void add_pair(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len) {
+  if (op->endpoint->post) bmwi_client_form(L, op, name, value, len);
+  else bmwi_client_query(L, op, name, value, len);
+}
+
+/* Adds the member on top of the stack, which its schema has seen, as a pair. */
+static void add_member(lua_State *L, bmwi_op *op, const bmwi_member *m, const char *name,
+                       int argument) {
+  size_t len;
+  bool whole = m != NULL && m->type == BMWI_COUNT;
+  if (m != NULL && m->type == BMWI_DOCUMENT && lua_istable(L, -1)) bmwi_json_encode(L, -1);
+  else if (whole) lua_pushfstring(L, "%d", (int)lua_tonumber(L, -1)); /* 3, not 3.0 */
+  else bmwi_push_field(L, argument);
+  const char *value = lua_tolstring(L, -1, &len);
+  add_pair(L, op, m != NULL && m->wire != NULL ? m->wire : name, value, len);
+  lua_pop(L, 1);
+}
+
+/* Adds each member of the table at `argument`. */
+static void add_pairs(lua_State *L, bmwi_op *op, const bmwi_method *method, int argument) {
+  lua_pushnil(L);
+  while (lua_next(L, argument)) {
+    const char *name = bmwi_field_name(L, argument);
+    if (method->typed && strcmp(name, bmwi_classic.type_field) == 0)
+      luaL_argerror(L, argument, lua_pushfstring(L, "%s is an argument of its own", name));
+    add_member(L, op, bmwi_schema_member(method->schema, name), name, argument);
+    lua_pop(L, 1);
+  }
+}
+
+/* Checks the table at `argument` and pushes its JSON. */
+static void push_document(lua_State *L, const bmwi_method *method, int argument) {
+  bmwi_schema_check(L, argument, method->schema, method->subject);
+  lua_pushvalue(L, argument);
+  if (method->root != NULL) {
+    lua_createtable(L, 0, 1);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, method->root);
+  }
+  bmwi_json_encode(L, -1);
+  lua_remove(L, -2);
+}
+
+static bool takes_table(lua_State *L, const bmwi_method *method, int argument) {
+  if (method->carrier == BMWI_CARRIED_NOT) return false;
+  if (method->optional && lua_isnoneornil(L, argument)) return false;
+  luaL_checktype(L, argument, LUA_TTABLE);
+  return true;
+}
+
+/* car:METHOD([type][, table]) -> the answer | nil, message, code, info */
+static int call_method(lua_State *L) {
+  const bmwi_method *method = lua_touserdata(L, lua_upvalueindex(1));
+  const char *vin, *type = method->type, *secret = NULL;
+  int argument = 2, index;
+  size_t len = type != NULL ? strlen(type) : 0;
+  luaL_checkudata(L, 1, CAR);
+  if (method->typed && type == NULL) {
+    type = luaL_checklstring(L, argument, &len);
+    luaL_argcheck(L, bmwi_service_type(type, len), argument,
+                  "a service type expected: a word of capitals, digits and '_'");
+    argument++;
+  }
+  if (method->kept_secret) secret = luaL_optstring(L, argument++, NULL);
+  bool table = takes_table(L, method, argument);
+  lua_settop(L, argument);
+  if (table && method->carrier == BMWI_AS_DOCUMENT) push_document(L, method, argument);
+  else if (table) bmwi_schema_check(L, argument, method->schema, method->subject);
+  int document = lua_gettop(L);
+  bmwi_client *client = car_client(L, &vin, &index);
+  bmwi_op *op = bmwi_client_op(L, client, method->endpoint, vin);
+  int at = lua_gettop(L);
+  if (secret != NULL) bmwi_account_event(op->account, secret);
+  if (method->position) bmwi_client_position(L, client, op);
+  if (method->typed) add_pair(L, op, bmwi_classic.type_field, type, len);
+  if (table && method->carrier == BMWI_AS_PAIRS) add_pairs(L, op, method, argument);
+  if (table && method->carrier == BMWI_AS_DOCUMENT) {
+    const char *json = lua_tolstring(L, document, &len);
+    add_pair(L, op, method->field != NULL ? method->field : bmwi_client_poi_field(client), json, len);
+  }
+  lua_settop(L, at);
+  return bmwi_loop_await(L, index);
+}
+
+/* ---- the object --------------------------------------------------------------------------- */
+
+/* car:vin() -> the VIN, upper-cased */
+static int car_vin(lua_State *L) {
+  const car *self = luaL_checkudata(L, 1, CAR);
+  lua_pushstring(L, self->vin);
+  return 1;
+}
+
+/* car:supports(name) -> whether the service of this car has a method of this name */
+static int car_supports(lua_State *L) {
+  luaL_checkudata(L, 1, CAR);
+  const char *name = luaL_checkstring(L, 2);
+  bool found = false;
+  for (const bmwi_method *m = bmwi_classic.methods; m->name != NULL && !found; m++)
+    found = strcmp(m->name, name) == 0;
+  lua_pushboolean(L, found);
+  return 1;
+}
+
+/* The end of a VIN is its serial number: not for logs. */
+static int car_tostring(lua_State *L) {
+  const car *self = luaL_checkudata(L, 1, CAR);
+  lua_pushfstring(L, CAR ": %c%c%c...", self->vin[0], self->vin[1], self->vin[2]);
+  return 1;
+}
+
+void bmwi_car_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"vin", car_vin}, {"supports", car_supports}, {NULL, NULL}};
+  luaL_newmetatable(L, CAR);
+  lua_pushcfunction(L, car_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_newtable(L);
+  luaL_setfuncs(L, functions, 0);
+  for (const bmwi_method *m = bmwi_classic.methods; m->name != NULL; m++) {
+    lua_pushlightuserdata(L, (void *)m);
+    lua_pushcclosure(L, call_method, 1);
+    lua_setfield(L, -2, m->name);
+  }
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

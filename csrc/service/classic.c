@@ -1,0 +1,179 @@
+/*
+** The classic service (BMW i Remote, 2013 to 2021) as data.
+**
+** Sources: commands and their fields are those of the BMW i Remote API document by Terence Eden;
+** `data` of sendpoi and the members of a profile are what recorded requests and answers of the real
+** service hold.
+*/
+#include "service/service.h"
+
+#include <stddef.h>
+
+/* ---- charging profiles -------------------------------------------------------------------- */
+
+static const char *const weekdays[] = {"MONDAY", "TUESDAY",  "WEDNESDAY", "THURSDAY",
+                                       "FRIDAY", "SATURDAY", "SUNDAY",    NULL};
+
+static const bmwi_member weekly_timer_members[] = {
+  {.name = "departureTime", .type = BMWI_CLOCK},
+  {.name = "timerEnabled", .type = BMWI_SWITCH},
+  {.name = "weekdays", .type = BMWI_WORDS, .words = weekdays},
+  {.name = NULL},
+};
+static const bmwi_schema weekly_timer = {.members = weekly_timer_members, .open = true};
+
+static const bmwi_member daily_timer_members[] = {
+  {.name = "departureTime", .type = BMWI_CLOCK},
+  {.name = "timerEnabled", .type = BMWI_SWITCH},
+  {.name = NULL},
+};
+static const bmwi_rule daily_timer_rules[] = {
+  {BMWI_WITHOUT, "weekdays", NULL, "no weekdays in a twoTimesTimer"},
+  {.message = NULL},
+};
+static const bmwi_schema daily_timer = {daily_timer_members, daily_timer_rules, true};
+
+/* A window may wrap over midnight; 00:00 to 00:00 is what the car says for none. */
+static const bmwi_member window_members[] = {
+  {.name = "enabled", .type = BMWI_SWITCH},
+  {.name = "startTime", .type = BMWI_CLOCK},
+  {.name = "endTime", .type = BMWI_CLOCK},
+  {.name = NULL},
+};
+static const bmwi_schema window = {.members = window_members, .open = true};
+
+/* A profile without one of its timers would clear it in the car. */
+#define TIMER "a timer (send the whole profile that was read, changed)"
+
+static const bmwi_member weekly_planner_members[] = {
+  {.name = "climatizationEnabled", .type = BMWI_SWITCH},
+  {.name = "chargingMode", .type = BMWI_WORD},
+  {.name = "chargingPreferences", .type = BMWI_WORD},
+  {.name = "timer1", .type = BMWI_PART, .part = &weekly_timer, .needed = TIMER},
+  {.name = "timer2", .type = BMWI_PART, .part = &weekly_timer, .needed = TIMER},
+  {.name = "timer3", .type = BMWI_PART, .part = &weekly_timer, .needed = TIMER},
+  {.name = "overrideTimer", .type = BMWI_PART, .part = &weekly_timer},
+  {.name = "preferredChargingWindow", .type = BMWI_PART, .part = &window},
+  {.name = NULL},
+};
+static const bmwi_schema weekly_planner = {.members = weekly_planner_members, .open = true};
+
+static const bmwi_member two_times_timer_members[] = {
+  {.name = "climatizationEnabled", .type = BMWI_SWITCH},
+  {.name = "chargingMode", .type = BMWI_WORD},
+  {.name = "chargingPreferences", .type = BMWI_WORD},
+  {.name = "timer1", .type = BMWI_PART, .part = &daily_timer, .needed = TIMER},
+  {.name = "timer2", .type = BMWI_PART, .part = &daily_timer, .needed = TIMER},
+  {.name = "preferredChargingWindow", .type = BMWI_PART, .part = &window},
+  {.name = NULL},
+};
+static const bmwi_schema two_times_timer = {.members = two_times_timer_members, .open = true};
+
+static const bmwi_member profile_members[] = {
+  {.name = "weeklyPlanner", .type = BMWI_PART, .part = &weekly_planner},
+  {.name = "twoTimesTimer", .type = BMWI_PART, .part = &two_times_timer},
+  {.name = NULL},
+};
+static const bmwi_rule profile_rules[] = {
+  {BMWI_ONE_OF, "weeklyPlanner", "twoTimesTimer",
+   "exactly one of weeklyPlanner and twoTimesTimer expected"},
+  {.message = NULL},
+};
+static const bmwi_schema profile = {profile_members, profile_rules, true};
+
+/* ---- points of interest ------------------------------------------------------------------- */
+
+static const bmwi_member poi_members[] = {
+  {.name = "additionalInfo", .type = BMWI_LINE},
+  {.name = "city", .type = BMWI_LINE},
+  {.name = "country", .type = BMWI_LINE},
+  {.name = "lat", .type = BMWI_REAL, .least = -90, .most = 90},
+  {.name = "lon", .type = BMWI_REAL, .least = -180, .most = 180},
+  {.name = "name", .type = BMWI_LINE},
+  {.name = "phoneNumbers", .type = BMWI_LINES},
+  {.name = "postalCode", .type = BMWI_LINE},
+  {.name = "rating", .type = BMWI_REAL},
+  {.name = "street", .type = BMWI_LINE},
+  {.name = "subject", .type = BMWI_LINE},
+  {.name = "useAsDestination", .type = BMWI_SWITCH},
+  {.name = "website", .type = BMWI_LINE},
+  {.name = NULL},
+};
+/* Without a place it is a text message: name (the subject) and additionalInfo. */
+static const bmwi_rule poi_rules[] = {
+  {BMWI_TOGETHER, "lat", "lon", "lat and lon belong together"},
+  {BMWI_EITHER, "lat", "name", "lat and lon, or at least a name, expected"},
+  {.message = NULL},
+};
+static const bmwi_schema poi = {poi_members, poi_rules, false};
+
+/* ---- the methods of a car ----------------------------------------------------------------- */
+
+static const bmwi_member image_members[] = {
+  {.name = "view", .type = BMWI_WORD},
+  {.name = "width", .type = BMWI_COUNT, .least = 1, .most = 10000},
+  {.name = "height", .type = BMWI_COUNT, .least = 1, .most = 10000},
+  {.name = NULL},
+};
+static const bmwi_schema image = {.members = image_members};
+
+/* The answer to the account's security question, which some accounts need. */
+static const bmwi_member unlock_members[] = {
+  {.name = "secret", .type = BMWI_LINE, .wire = "bmwSkAnswer"},
+  {.name = NULL},
+};
+static const bmwi_schema unlock = {.members = unlock_members};
+
+/* Undocumented: probably the number of flashes, maybe seconds. */
+static const bmwi_member flash_members[] = {
+  {.name = "count", .type = BMWI_COUNT, .least = 1, .most = 100},
+  {.name = NULL},
+};
+static const bmwi_schema flash = {.members = flash_members};
+
+static const bmwi_member execute_members[] = {
+  {.name = "data", .type = BMWI_DOCUMENT, .part = &profile},
+  {.name = NULL},
+};
+static const bmwi_schema execute = {.members = execute_members, .open = true};
+
+#define READING(NAME, ENDPOINT) \
+  { .name = NAME, .endpoint = ENDPOINT }
+#define COMMAND(NAME, TYPE) \
+  { .name = NAME, .endpoint = BMWI_EXECUTE, .typed = true, .type = TYPE }
+
+static const bmwi_method methods[] = {
+  {.name = "status", .endpoint = BMWI_STATUS, .position = true},
+  READING("last_trip", BMWI_LAST_TRIP),
+  READING("all_trips", BMWI_ALL_TRIPS),
+  READING("charging_profile", BMWI_CHARGING_PROFILE),
+  READING("destinations", BMWI_DESTINATIONS),
+  READING("range_map", BMWI_RANGE_MAP),
+  READING("navigation", BMWI_NAVIGATION),
+  {.name = "image", .endpoint = BMWI_IMAGE, .carrier = BMWI_AS_PAIRS, .optional = true,
+   .subject = "image", .schema = &image},
+  {.name = "execution", .endpoint = BMWI_EXECUTION, .typed = true, .kept_secret = true},
+  {.name = "execute", .endpoint = BMWI_EXECUTE, .typed = true, .carrier = BMWI_AS_PAIRS,
+   .optional = true, .subject = "execute", .schema = &execute},
+  COMMAND("charge_now", "CHARGE_NOW"),
+  COMMAND("climate_now", "CLIMATE_NOW"),
+  COMMAND("lock_doors", "DOOR_LOCK"),
+  COMMAND("blow_horn", "HORN_BLOW"),
+  COMMAND("find", "VEHICLE_FINDER"),
+  {.name = "unlock_doors", .endpoint = BMWI_EXECUTE, .typed = true, .type = "DOOR_UNLOCK",
+   .carrier = BMWI_AS_PAIRS, .optional = true, .subject = "unlock_doors", .schema = &unlock},
+  {.name = "flash_lights", .endpoint = BMWI_EXECUTE, .typed = true, .type = "LIGHT_FLASH",
+   .carrier = BMWI_AS_PAIRS, .optional = true, .subject = "flash_lights", .schema = &flash},
+  {.name = "set_charging_profile", .endpoint = BMWI_EXECUTE, .typed = true,
+   .type = "CHARGING_CONTROL", .carrier = BMWI_AS_DOCUMENT, .subject = "charging profile",
+   .schema = &profile, .field = "data"},
+  {.name = "send_poi", .endpoint = BMWI_SEND_POI, .carrier = BMWI_AS_DOCUMENT,
+   .subject = "point of interest", .schema = &poi, .root = "poi"},
+  {.name = NULL},
+};
+
+const bmwi_service bmwi_classic = {
+  .name = "classic",
+  .type_field = "serviceType",
+  .methods = methods,
+};

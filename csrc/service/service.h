@@ -1,0 +1,94 @@
+/*
+** What a service is: a value. All that is true of one service only stands as data in a file of its
+** own (classic.c): its endpoints, its regions, and the methods that a car has there with what
+** their arguments must look like. Nothing here knows Lua or libcurl.
+*/
+#ifndef BMWI_SERVICE_H
+#define BMWI_SERVICE_H
+
+#include "service/endpoint.h"
+
+#pragma GCC visibility push(hidden)
+
+/* ---- what an argument must look like ----------------------------------------------------- */
+
+typedef enum bmwi_type {
+  BMWI_SWITCH,  /* true or false */
+  BMWI_LINE,    /* a text */
+  BMWI_WORD,    /* capitals, digits and '_' */
+  BMWI_CLOCK,   /* "HH:MM" */
+  BMWI_REAL,    /* a number from least to most */
+  BMWI_COUNT,   /* a whole number from least to most */
+  BMWI_WORDS,   /* an array of words out of `words` */
+  BMWI_LINES,   /* an array of texts */
+  BMWI_PART,    /* a table with members of its own */
+  BMWI_DOCUMENT /* the same, sent as JSON in a pair; a text is passed on */
+} bmwi_type;
+
+typedef struct bmwi_schema bmwi_schema;
+
+typedef struct bmwi_member {
+  const char *name;
+  bmwi_type type;
+  double least, most;       /* of a number; equal: any */
+  const char *const *words; /* ended by NULL */
+  const bmwi_schema *part;
+  const char *needed;       /* what is missing where it is absent; NULL: it may be */
+  const char *wire;         /* its name in a query or form where that is another */
+} bmwi_member;
+
+/* Rules between members. */
+typedef enum bmwi_rule_kind {
+  BMWI_TOGETHER, /* both or none */
+  BMWI_EITHER,   /* at least one */
+  BMWI_ONE_OF,   /* exactly one */
+  BMWI_WITHOUT   /* not `a` */
+} bmwi_rule_kind;
+
+typedef struct bmwi_rule {
+  bmwi_rule_kind kind;
+  const char *a, *b;
+  const char *message;
+} bmwi_rule;
+
+struct bmwi_schema {
+  const bmwi_member *members; /* ended by a row without a name */
+  const bmwi_rule *rules;     /* ended by a row without a message; NULL: none */
+  bool open;                  /* members that are not listed are passed on */
+};
+
+/* ---- the methods of a car ------------------------------------------------------------------ */
+
+/* How the table argument of a method travels. */
+typedef enum bmwi_carrier {
+  BMWI_CARRIED_NOT, /* there is none */
+  BMWI_AS_PAIRS,    /* each member in the query of a GET, in the form of a POST */
+  BMWI_AS_DOCUMENT  /* as JSON in one field of the form */
+} bmwi_carrier;
+
+typedef struct bmwi_method {
+  const char *name; /* car:NAME */
+  bmwi_endpoint_id endpoint;
+  bool typed;       /* the request has a type: `type`, or else the first argument */
+  const char *type;
+  bool kept_secret; /* the next argument, a text, is not sent, but kept out of messages */
+  bmwi_carrier carrier;
+  bool optional;    /* the table may be left out */
+  const char *subject; /* names the table in messages */
+  const bmwi_schema *schema;
+  const char *field;   /* of a document; NULL: an option of the client names it */
+  const char *root;    /* the member that a document is put into; NULL: none */
+  bool position;       /* takes the client's position, if it has one */
+} bmwi_method;
+
+typedef struct bmwi_service {
+  const char *name;
+  const char *type_field;      /* the pair that holds the type of a request */
+  const bmwi_method *methods;  /* ended by a row without a name */
+} bmwi_service;
+
+extern const bmwi_service bmwi_classic;
+
+#pragma GCC visibility pop
+
+#endif
