@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* dladdr */
 #include "core/engine.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -133,11 +136,32 @@ static int on_request(void *user, char *to, char *from, int port, int local_port
 }
 #endif
 
+/* Seconds, or a date. Newer libcurls (8.14, say) never report more than six hours. */
+static void read_retry_after(bmwi_transfer *t, const char *line, size_t len) {
+  static const char name[] = "retry-after:";
+  char text[64], *at = text + sizeof name - 1;
+  if (len < sizeof name - 1 || len >= sizeof text) return;
+  memcpy(text, line, len);
+  text[len] = '\0';
+  if (strncasecmp(text, name, sizeof name - 1) != 0) return;
+  at += strspn(at, " \t");
+  double seconds;
+  if (isdigit((unsigned char)*at)) {
+    errno = 0;
+    seconds = (double)strtoull(at, NULL, 10);
+    if (errno != 0) return;
+  } else {
+    seconds = difftime(curl_getdate(at, NULL), time(NULL));
+  }
+  if (seconds > 0) t->retry_after = seconds;
+}
+
 /* Headers are not kept, only counted: libcurl 7.88 sets no limit to their sum. */
 static size_t on_header(char *data, size_t size, size_t count, void *user) {
   bmwi_transfer *t = user;
   t->in_headers = data[0] != '\r' && data[0] != '\n';
   t->header_bytes += size * count;
+  read_retry_after(t, data, size * count);
   if (t->header_bytes <= MAX_HEADER_BYTES) return size * count;
   t->too_large = true;
   return 0;
@@ -465,19 +489,22 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
 }
 
 /* libcurl has a limit to one line of the headers, and calls a longer one "out of memory"
-** up to 8.5, CURLE_TOO_LARGE (100) since. */
+** up to 8.5, CURLE_TOO_LARGE (100) since: then it knows of no first byte before a whole line. */
 static bool line_too_long(const bmwi_engine *engine, const bmwi_transfer *t, CURLcode result) {
   curl_off_t first_byte = 0;
+  long request_size = 0;
   if (result != CURLE_OUT_OF_MEMORY && (int)result != 100) return false;
   curl_easy_getinfo(t->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte);
-  return !engine->broken && !t->no_memory && first_byte > 0 &&
+  curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
+  return !engine->broken && !t->no_memory &&
+         ((int)result == 100 ? request_size : first_byte) > 0 &&
          (t->in_headers || t->status < 200);
 }
 
 static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   bmwi_transfer *t;
   long request_size = 0, os_errno = 0, connect_code = 0;
-  curl_off_t pretransfer = 0, total = 0, retry_after = 0;
+  curl_off_t pretransfer = 0, total = 0;
   curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &t->status);
   curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_size);
@@ -485,7 +512,6 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &total);
   curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
   curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &connect_code);
-  curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
   if (line_too_long(engine, t, result)) {
     t->too_large = true;
     result = CURLE_WRITE_ERROR;
@@ -499,7 +525,6 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   t->sent = (t->sent || request_size > 0 || pretransfer > 0) && !refused_by_proxy;
   t->reset = os_errno == ECONNRESET || os_errno == EPIPE;
   t->seconds = (double)total / 1e6;
-  if (retry_after > 0) t->retry_after = (double)retry_after;
   bmwi_timers_remove(&engine->timers, &t->timer);
   give_back(engine, t);
   ended(engine, t);
