@@ -1,0 +1,163 @@
+-- The size of files and functions of the module and of the simulator: nothing over 600 lines, no
+-- function over 60.
+
+local MAX_FILE, MAX_FUNCTION = 600, 60
+
+-- What is still longer, with its length today: these lists may only shrink. Both go by the name,
+-- wherever it moves.
+local LONGER_FILES = { ["client.c"] = 899, ["engine.c"] = 623 }
+local LONGER_FUNCTIONS = { read_options = 61 }
+
+local function lines_of(path)
+  local list = {}
+  for line in io.lines(path) do list[#list + 1] = line end
+  return list
+end
+
+local function sources(folder, endings)
+  local list = {}
+  local pipe = assert(io.popen("find " .. folder .. " -type f"))
+  for path in pipe:lines() do
+    if path:match(endings) then list[#list + 1] = path end
+  end
+  pipe:close()
+  table.sort(list)
+  return list
+end
+
+local FILES = {}
+for _, path in ipairs(sources("csrc", "%.[ch]$")) do FILES[#FILES + 1] = path end
+for _, path in ipairs(sources("lua", "%.lua$")) do FILES[#FILES + 1] = path end
+
+-- C: from the first line of a definition at the left edge to the brace that closes it there, or to
+-- the end of the only line.
+local function functions_of_c(lines)
+  local found, head, first = {}, nil, nil
+  for i, line in ipairs(lines) do
+    if not head and line:find("^[%a_]") then head, first = "", i end
+    if head then
+      head = head .. line .. "\n"
+      local closed = line:find("^}") or i == first and line:find("{.*}%s*$")
+      local name = closed and head:match("^[^=({]-([%w_]+)%(")
+      if name then found[#found + 1] = { name = name, length = i - first + 1 } end
+      if closed or not head:find("{") and line:find(";%s*$") then head = nil end
+    end
+  end
+  return found
+end
+
+-- Lua: keywords that open and close blocks, outside of texts and comments.
+local OPENS = { ["function"] = true, ["do"] = true, ["if"] = true, ["repeat"] = true }
+local CLOSES = { ["end"] = true, ["until"] = true }
+
+-- The code with texts and comments taken out, its line breaks left in.
+local function bare_lua(text)
+  local function breaks(part) return (part:gsub("[^\n]", "")) end
+  local parts, at = {}, 1
+  while at <= #text do
+    local long = text:match("^%-%-%[=*%[", at) or text:match("^%[=*%[", at)
+    local char, stop = text:sub(at, at), nil
+    if long then
+      local close = "]" .. long:match("=*", (long:find("[", 1, true)) + 1) .. "]"
+      stop = select(2, text:find(close, at, true))
+    elseif text:find("^%-%-", at) then
+      stop = (text:find("\n", at, true) or #text + 1) - 1
+    elseif char == '"' or char == "'" then
+      stop = at + 1
+      while text:sub(stop, stop) ~= char do
+        stop = stop + (text:sub(stop, stop) == "\\" and 2 or 1)
+      end
+    end
+    parts[#parts + 1] = stop and " " .. breaks(text:sub(at, stop)) or char
+    at = (stop or at) + 1
+  end
+  return table.concat(parts)
+end
+
+local function functions_of_lua(lines)
+  local found, open, line_number = {}, {}, 0
+  for line in (bare_lua(table.concat(lines, "\n")) .. "\n"):gmatch("([^\n]*)\n") do
+    line_number = line_number + 1
+    for at, word in line:gmatch("()%f[%w_]([%a_][%w_]*)") do
+      if OPENS[word] then
+        local name = line:match("^%s*([%w_.:]+)", at + #word)
+          or line:sub(1, at - 1):match("([%w_.]+)%s*=%s*$")
+        open[#open + 1] = { word = word, line = line_number, name = name }
+      elseif CLOSES[word] then
+        local block = table.remove(open)
+        if block.word == "function" then
+          found[#found + 1] = { name = block.name or "?",
+            length = line_number - block.line + 1 }
+        end
+      end
+    end
+  end
+  assert(#open == 0, "a block is not closed")
+  return found
+end
+
+local function measured(found)
+  local lengths = {}
+  for _, one in ipairs(found) do lengths[one.name] = one.length end
+  return lengths
+end
+
+-- What is above the limit or above what it was allowed to be; what is allowed but needs it no more.
+local function compared(lengths, limit, allowed)
+  local long, stale = {}, {}
+  for name, length in pairs(lengths) do
+    if length > (allowed[name] or limit) then long[name] = length end
+  end
+  for name in pairs(allowed) do
+    if (lengths[name] or 0) <= limit then stale[#stale + 1] = name end
+  end
+  return long, stale
+end
+
+describe("the sources", function()
+  it("have no file over 600 lines", function()
+    local lengths = {}
+    for _, path in ipairs(FILES) do lengths[path:match("[^/]*$")] = #lines_of(path) end
+    local long, stale = compared(lengths, MAX_FILE, LONGER_FILES)
+    assert.same({}, long)
+    assert.same({}, stale)
+  end)
+
+  it("have no function over 60 lines", function()
+    local lengths = {}
+    for _, path in ipairs(FILES) do
+      local found = (path:find("%.lua$") and functions_of_lua or functions_of_c)(lines_of(path))
+      for _, one in ipairs(found) do
+        lengths[one.name] = math.max(lengths[one.name] or 0, one.length)
+      end
+    end
+    local long, stale = compared(lengths, MAX_FUNCTION, LONGER_FUNCTIONS)
+    assert.same({}, long)
+    assert.same({}, stale)
+  end)
+end)
+
+describe("the measuring of functions", function()
+  it("finds the functions of C", function()
+    assert.same({ one = 1, two = 4, three = 5 }, measured(functions_of_c({
+      "static int declared(int a,", "                    int b);",
+      "static const struct {", "  int a;", "} table[] = {", "  {1},", "};",
+      "int one(void) { return 1; }",
+      "static int two(int a,", "               int b) {", "  return b;", "}",
+      "const char *three(void)", "{", "  if (1) {", "  }", "}",
+    })))
+  end)
+
+  it("finds the functions of Lua, not the words of texts and comments", function()
+    assert.same({ ["t.one"] = 1, two = 9, ["?"] = 3, four = 2 }, measured(functions_of_lua({
+      "function t.one() return 'end' end",
+      "local function two(a) -- function if",
+      "  for i = 1, a do",
+      "    if i then print([[ end", " end ]]) elseif a then repeat local _ = i until i end",
+      "  end",
+      "  call(function()", "    while true do break end", "  end)",
+      "end",
+      "local four = function()", "end",
+    })))
+  end)
+end)
