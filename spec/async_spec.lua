@@ -3,6 +3,7 @@ local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 local wait = require("bmwi.wait")
+local has = helper.has
 
 local loop = bmwi.loop
 local VIN = helper.vin
@@ -26,10 +27,6 @@ local function numbers(count)
   local list = {}
   for i = 1, count do list[i] = i end
   return list
-end
-
-local function has(text, part)
-  assert(tostring(text):find(part, 1, true), ("%q is not in %q"):format(part, tostring(text)))
 end
 
 describe("bmwi.async", function()
@@ -236,7 +233,7 @@ describe("bmwi.async", function()
       assert.is_false((task:result()))
     end)
 
-    it("nests", function()
+    it("may be called inside a run", function()
       local car = logged_in()
       local order = {}
       local a, b = async.run(
@@ -507,7 +504,7 @@ describe("bmwi.async", function()
       assert.equal(100000, #results)
     end)
 
-    it("nests in itself and in run", function()
+    it("may be called inside a map and inside a run", function()
       local results = async.map({ 10, 20 }, function(base)
         local inner = async.map({ 1, 2, 3 }, function(n)
           bmwi.sleep(0.001 * n)
@@ -861,6 +858,8 @@ describe("bmwi.async", function()
         assert.equal(1, closed)
       end)
     end)
+  else
+    pending("a coroutine that is closed: this Lua cannot do that")
   end
 
   describe("a client that is closed", function()

@@ -150,7 +150,7 @@ describe("bmwi.base64", function()
       end
     end)
 
-    it("what is no text, by raising", function()
+    it("values that are no text, by raising", function()
       for _, f in ipairs({ base64.encode, base64.decode }) do
         assert.has_error(function() f() end)
         assert.has_error(function() f({}) end)

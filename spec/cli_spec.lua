@@ -3,9 +3,11 @@
 local helper = require "spec.helper"
 local bmwi = require "bmwi"
 local json = helper.json
+local quote, read, shell = helper.quote, helper.read, helper.shell
 
-local interpreter = os.getenv("LUA")
-  or rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("%d+%.%d+")
+local function write(path, text, mode) helper.write(path, text, mode or "600") end
+
+local interpreter = helper.interpreter
 
 local ACCOUNT = {
   BMWI_USERNAME = "whatever@example.com", BMWI_PASSWORD = "p4ssw0rd", BMWI_API_KEY = "key",
@@ -18,30 +20,6 @@ local CLEARED = { "BMWI_CONFIG", "BMWI_REGION", "BMWI_BASE_URL", "BMWI_NAVIGATIO
 for _, version in ipairs { "", "_5_2", "_5_3", "_5_4" } do
   CLEARED[#CLEARED + 1] = "LUA_PATH" .. version
   CLEARED[#CLEARED + 1] = "LUA_CPATH" .. version
-end
-
-local function quote(word) return "'" .. tostring(word):gsub("'", "'\\''") .. "'" end
-
-local function read(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
-local function write(path, text, mode)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-  os.execute(("chmod %s %s"):format(mode or "600", quote(path)))
-end
-
-local function shell(command)
-  local pipe = assert(io.popen(command))
-  local text = pipe:read("*a")
-  pipe:close()
-  return (text:gsub("%s+$", ""))
 end
 
 describe("bmwi", function()

@@ -257,11 +257,9 @@ describe("a client", function()
     end)
 
     it("where it is and what it sends, with a point under a locale with a comma", function()
-      local found
-      for _, name in ipairs({ "de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8" }) do
-        found = found or os.setlocale(name, "numeric")
+      if not helper.decimal_comma() then
+        return pending("no locale with a decimal comma is installed")
       end
-      if not found then return pending("no locale with a decimal comma is installed") end
       local lat, lon = 51.53053283691406, -0.08362331241369247
       local car = new({ position = { lat = lat, lon = lon } }):vehicle(VIN)
       local results = {
@@ -637,7 +635,7 @@ describe("a client", function()
   it("is closed at the end of its scope where Lua can do that", function()
     local chunk = load_text("local new = ... local kept do local c <close> = new() kept = c end " ..
       "return kept")
-    if not chunk then return end -- before Lua 5.4
+    if not chunk then return pending("this Lua has no variables that are closed") end
     local kept = chunk(function() return bmwi.new(helper.client(sim)) end)
     assert.truthy(tostring(kept):find("closed", 1, true))
   end)
@@ -654,7 +652,7 @@ describe("a client", function()
     two:close()
   end)
 
-  it("is no other thing", function()
+  it("is not taken for another object, nor another for it", function()
     new()
     local car = client:vehicle(VIN)
     assert.has_error(function() client.vehicles(car) end)

@@ -3,6 +3,7 @@
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
+local since, fails_as = helper.since, helper.fails_as
 
 local NOBODY = { url = "http://127.0.0.1:1" } -- a port on which nobody listens
 
@@ -18,17 +19,6 @@ local function with_token(sim, overrides)
     expires_at = os.time() + 3600 } }
   for name, value in pairs(overrides or {}) do options[name] = value end
   return new(sim, options)
-end
-
-local function fails_as(expected, value, message, code, info)
-  assert.is_nil(value)
-  assert.equal(expected, code, message)
-  assert.is_string(message)
-  return message, info
-end
-
-local function since(start)
-  return bmwi.sys.monotonic() - start
 end
 
 describe("the engine", function()

@@ -1,8 +1,8 @@
 -- Runs every example as its head says, against a simulator with TLS, and looks for a telling line.
 local helper = require "spec.helper"
+local quote, read = helper.quote, helper.read
 
-local interpreter = os.getenv("LUA")
-  or rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("%d+%.%d+")
+local interpreter = helper.interpreter
 
 local FULL = { chargingLevelHv = 100, chargingStatus = "FINISHED_FULLY_CHARGED" }
 
@@ -39,15 +39,6 @@ for _, version in ipairs { "_5_2", "_5_3", "_5_4" } do
   CLEARED[#CLEARED + 1] = "LUA_INIT" .. version
   CLEARED[#CLEARED + 1] = "LUA_PATH" .. version
   CLEARED[#CLEARED + 1] = "LUA_CPATH" .. version
-end
-
-local function quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
 end
 
 local function start(sim, name, arguments)

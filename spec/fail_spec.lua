@@ -2,6 +2,7 @@
 --- send, and that no failure tells a secret.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
+local has = helper.has
 
 local sim
 
@@ -9,10 +10,6 @@ local function client(overrides)
   local options = { retries = 0, timeout = 10 }
   for name, value in pairs(overrides or {}) do options[name] = value end
   return bmwi.new(helper.client(sim, options))
-end
-
-local function has(text, part)
-  assert(tostring(text):find(part, 1, true), ("%q is not in %q"):format(part, tostring(text)))
 end
 
 -- The four values of a failure, checked for what all failures have in common.

@@ -331,8 +331,8 @@ describe("a coordinate that is none", function()
   end)
 end)
 
-describe("misuse", function()
-  it("raises", function()
+describe("the writers of bmwi.geo", function()
+  it("raise for misuse", function()
     for _, name in ipairs({ "geojson", "kml", "svg" }) do
       assert.has_error(function() geo[name](nil) end,
         ("bad argument #1 to '%s' (table expected, got nil)"):format(name))

@@ -4,27 +4,80 @@ local cjson = require("cjson").new()
 
 local helper = {}
 
-local function quote(text)
+--- A word for the shell.
+function helper.quote(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
 end
 
-local function read_file(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
+local quote = helper.quote
+
+--- What a shell command writes, without the blanks at its end.
+function helper.shell(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read("*a")
+  pipe:close()
+  return (text:gsub("%s+$", ""))
+end
+
+--- A file's content, or nil where there is none.
+function helper.read(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read("*a")
+  if file then file:close() end
   return text
 end
 
-local function write_file(path, text)
+--- Writes a file, with these permissions where they matter.
+---@param mode? string for chmod
+function helper.write(path, text, mode)
   local file = assert(io.open(path, "wb"))
   assert(file:write(text))
   assert(file:close())
+  if mode then os.execute(("chmod %s %s"):format(mode, quote(path))) end
+end
+
+--- The names in a table, sorted.
+function helper.names(t)
+  local list = {}
+  for name in pairs(t) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
+--- Raises unless the text has this part in it.
+function helper.has(text, part)
+  assert(tostring(text):find(part, 1, true), ("%q is not in %q"):format(part, tostring(text)))
+end
+
+--- Raises unless these results are a failure of this code.
+---@return string message
+---@return table|nil info
+function helper.fails_as(expected, value, message, code, info)
+  assert(value == nil, "it did not fail")
+  assert(code == expected, ("the code is %s, not %s: %s"):format(tostring(code), expected,
+    tostring(message)))
+  assert(type(message) == "string", "the message is no text")
+  return message, info
+end
+
+--- Seconds since bmwi.sys.monotonic() was `start`.
+function helper.since(start)
+  return require("bmwi").sys.monotonic() - start
+end
+
+--- Sets a locale with a decimal comma for numbers; false where none is installed. The spec goes
+--- back to "C" itself.
+function helper.decimal_comma()
+  for _, name in ipairs({ "de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8" }) do
+    if os.setlocale(name, "numeric") then return true end
+  end
+  return false
 end
 
 --- A temporary file for the time of one call: fn gets its path.
 local function with_file(text, fn)
   local path = os.tmpname()
-  write_file(path, text or "")
+  helper.write(path, text or "")
   local ok, result, more = pcall(fn, path)
   os.remove(path)
   if not ok then
@@ -76,8 +129,8 @@ function helper.curl(...)
       local pipe = io.popen(command .. " 2>/dev/null; echo $?")
       local exit = tonumber(pipe:read("*a"):match("%d+"))
       pipe:close()
-      local headers, status = headers_of(read_file(head))
-      return { exit = exit, status = status, headers = headers, body = read_file(body) }
+      local headers, status = headers_of(helper.read(head))
+      return { exit = exit, status = status, headers = headers, body = helper.read(body) }
     end))
   end))
 end
@@ -171,7 +224,7 @@ function helper.start(options)
   end
   if options.vehicles then
     sim.vehicles_file = os.tmpname()
-    write_file(sim.vehicles_file, options.vehicles)
+    helper.write(sim.vehicles_file, options.vehicles)
     words[#words + 1] = "--vehicles"
     words[#words + 1] = quote(sim.vehicles_file)
   end

@@ -101,11 +101,9 @@ describe("an answer", function()
     end)
 
     it("that are read with a point under any locale", function()
-      local found
-      for _, name in ipairs({ "de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8" }) do
-        found = found or os.setlocale(name, "numeric")
+      if not helper.decimal_comma() then
+        return pending("no locale with a decimal comma is installed")
       end
-      if not found then return pending("no locale with a decimal comma is installed") end
       local ok, message = pcall(function()
         local status, why = car:status()
         assert.is_table(status, why)

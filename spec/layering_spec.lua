@@ -1,6 +1,9 @@
 -- The layers of the C code: a file may use the files below it and beside it, never those above.
 -- Read from the includes, followed through our own headers, and from the names that are used.
 
+local helper = require("spec.helper")
+local read = helper.read
+
 -- One row per layer, from the top down. `libraries` are those whose names the files may use.
 -- The rows with `face` share the header bmwi.h, whose comments "From x.c" say what belongs to whom.
 local LAYERS = {
@@ -23,13 +26,6 @@ local LIBRARIES = {
   lua = { headers = "^l[ua]%w+%.h$", names = { "lua_%w+", "luaL_%w+", "LUA_%w+" } },
   curl = { headers = "^curl/", names = { "curl_%w+", "CURL[%u_]%w+" } },
 }
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
 
 local function names_in(folder)
   local list = {}

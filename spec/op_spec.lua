@@ -3,18 +3,9 @@
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
+local since, fails_as = helper.since, helper.fails_as
 
 local VIN = helper.vin
-
-local function since(start)
-  return bmwi.sys.monotonic() - start
-end
-
-local function fails_as(expected, value, message, code, info)
-  assert.is_nil(value)
-  assert.equal(expected, code, message)
-  return message, info
-end
 
 -- A request of the log in two words: what was asked, and the status of the answer.
 local function word(request)

@@ -7,9 +7,9 @@ local bmwi = require("bmwi")
 local store = require("bmwi.store")
 local wait = require("bmwi.wait")
 local json = helper.json
+local shell, write, read = helper.shell, helper.write, helper.read
 
-local interpreter = os.getenv("LUA")
-  or rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("%d+%.%d+")
+local interpreter = helper.interpreter
 
 local SECRETS = {
   password = 'Pl4nted&pass=w0rd% "Zürich"',
@@ -93,26 +93,6 @@ local function gather(list, value, done)
   elseif type(value) ~= "table" then
     list[#list + 1] = tostring(value)
   end
-end
-
-local function shell(command)
-  local pipe = assert(io.popen(command))
-  local text = pipe:read("*a")
-  pipe:close()
-  return (text:gsub("%s+$", ""))
-end
-
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-end
-
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
 end
 
 -- What the server says: a fault for /_sim with one secret in one spelling, in each known shape.

@@ -1,12 +1,8 @@
 -- Holds together what has to be written in more than one place: the lists of source files in the
 -- Makefile, in the rockspec and in the folders, and the version.
 
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
+local helper = require("spec.helper")
+local read = helper.read
 
 -- Files below `folder` whose names end in `ending`, sorted.
 local function files(folder, ending, options)

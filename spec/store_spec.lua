@@ -3,26 +3,15 @@ local helper = require "spec.helper"
 local async = require "bmwi.async"
 local bmwi = require "bmwi"
 local store = require "bmwi.store"
+local shell = helper.shell
+
+local function write(path, text, mode) helper.write(path, text, mode or "600") end
 
 local token = {
   access_token = "RCQ1hLP4AFaUBW9BjcPUN3i4WgkwF90R", token_type = "Bearer",
   refresh_token = "7WgKmEJ2kD1ydl9Hefp01eS8qDGzKnzjeORpA6vtsoFIEanz",
   scope = "vehicle_data remote_services", expires_at = 1893456000,
 }
-
-local function shell(command)
-  local pipe = assert(io.popen(command))
-  local text = pipe:read("*a")
-  pipe:close()
-  return (text:gsub("%s+$", ""))
-end
-
-local function write(path, text, mode)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-  shell(("chmod %s '%s'"):format(mode or "600", path))
-end
 
 describe("bmwi.store", function()
   local folder, path

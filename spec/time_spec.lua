@@ -37,7 +37,7 @@ describe("time.parse (trap 9)", function()
 
   it("returns whole numbers as integers where Lua has them", function()
     local math_type = rawget(math, "type")
-    if not math_type then return end
+    if not math_type then return pending("this Lua has no integers") end
     for _, text in ipairs({ "2015-10-30T18:45:04+0100", "2018-02-17T15:56:34.846+01" }) do
       local epoch, offset = time.parse(text)
       assert.are.equal("integer", math_type(epoch))

@@ -3,22 +3,9 @@
 --- and the deadlines, json_spec.lua what answers may hold.)
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
+local shell, write, fails_as = helper.shell, helper.write, helper.fails_as
 
-local interpreter = os.getenv("LUA")
-  or rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("%d+%.%d+")
-
-local function shell(command)
-  local pipe = assert(io.popen(command))
-  local text = pipe:read("*a")
-  pipe:close()
-  return (text:gsub("%s+$", ""))
-end
-
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-end
+local interpreter = helper.interpreter
 
 -- Runs a Lua text in a process of its own; what it writes comes back.
 local function program(text, environment)
@@ -28,12 +15,6 @@ local function program(text, environment)
     package.cpath, environment or "", interpreter, path))
   os.remove(path)
   return said
-end
-
-local function fails_as(expected, value, message, code, info)
-  assert.is_nil(value)
-  assert.equal(expected, code, message)
-  return message, info
 end
 
 describe("the transport", function()

@@ -1,5 +1,6 @@
 -- bmwi.units: the constants, and whole answers converted with the original untouched.
 
+local helper = require "spec.helper"
 local units = require "bmwi.units"
 
 local function near(expected, actual, tolerance)
@@ -115,8 +116,8 @@ describe("units.number", function()
 
   it("does not depend on the locale", function()
     local before = os.setlocale(nil, "numeric")
-    if not (os.setlocale("de_DE.UTF-8", "numeric") or os.setlocale("de_DE.utf8", "numeric")) then
-      return pending("no German locale on this machine")
+    if not helper.decimal_comma() then
+      return pending("no locale with a decimal comma is installed")
     end
     local value = units.number("12.5")
     os.setlocale(before, "numeric")

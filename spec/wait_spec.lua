@@ -63,7 +63,7 @@ local function run(script, options, execution, seconds_per_poll)
   return world, result[1], result[2], result[3], result[4]
 end
 
-describe("the module", function()
+describe("bmwi.wait", function()
   it("loads without the C module", function()
     local loaded, preload = package.loaded["bmwi.wait"], package.preload.bmwi
     local real = package.loaded.bmwi
