@@ -129,11 +129,13 @@ $(CERTS)/complete: spec/certs.sh
 	@rm -f $@
 	@sh spec/certs.sh $(CERTS)
 
-# A locale with a decimal comma; without one the specs that need it are skipped.
+# A locale with a decimal comma, and one with a decimal point of two bytes; without them the specs
+# that need one are skipped.
 LOCALES := build/locales
-$(LOCALES)/de_DE.UTF-8:
+LOCALE_DIRS := $(LOCALES)/de_DE.UTF-8 $(LOCALES)/ps_AF.UTF-8
+$(LOCALE_DIRS):
 	@mkdir -p $(LOCALES)
-	@localedef -i de_DE -f UTF-8 $(CURDIR)/$@ 2>/dev/null || mkdir -p $@
+	@localedef -i $(basename $(@F)) -f UTF-8 $(CURDIR)/$@ 2>/dev/null || mkdir -p $@
 
 -include $(OBJ:.o=.d) $(SIM_OBJ:.o=.d)
 
@@ -171,7 +173,7 @@ test:
 	$(DEPS) build test $(LUA_TAG)
 	$(AGAIN) run-test
 
-build-test: $(MODULE) $(SIM) $(CERTS)/complete $(LOCALES)/de_DE.UTF-8
+build-test: $(MODULE) $(SIM) $(CERTS)/complete $(LOCALE_DIRS)
 run-test: build-test
 	@$(RUN_ENV) WRAP="$(WRAP)" .ci/spec-each $(BUILD)/specs '$(SPEC_ARGS)' $(SPECS)
 

@@ -5,8 +5,9 @@ local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local read, names = helper.read, helper.names
 
-local MODULE = { "_VERSION", "base64", "curl_version", "loop", "new", "regions", "sleep", "sys" }
+local MODULE = { "_VERSION", "base64", "curl_version", "json", "loop", "new", "regions", "sleep", "sys" }
 local BASE64 = { "decode", "encode" }
+local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }
 local SYS = { "isatty", "monotonic", "no_core", "read_private", "read_secret", "try_lock",
   "write_private" }
@@ -51,6 +52,7 @@ describe("require 'bmwi'", function()
   it("gives exactly the public names", function()
     assert.same(MODULE, names(bmwi))
     assert.same(BASE64, names(bmwi.base64))
+    assert.same(JSON, names(bmwi.json))
     assert.same(REGIONS, names(bmwi.regions))
     assert.same(SYS, names(bmwi.sys))
     local loop = {}

@@ -792,6 +792,21 @@ describe("bmwi", function()
       assert.equal(3, sim:count("POST", "executeService"))
     end)
 
+    it("keeps empty lists and empty objects of names that nobody knows apart", function()
+      local text = '{"twoTimesTimer":{"new":[[],{}],"timer1":{},"timer2":{}}}'
+      sim:fault({ path = "/chargingprofile", raw = text, times = 2 })
+      assert.equal(text, (ok("charging-profile --json").out:gsub("%s", "")))
+      local got = ok("get /webapi/v1/user/vehicles/{vin}/chargingprofile").out
+      assert.equal(text, (got:gsub("%s", "")))
+      ok("charging-profile set - --json", nil, (text:gsub("%[%[%]", "[null,[]")))
+      for _, request in ipairs(sim:log()) do
+        if request.path:find("executeService", 1, true) then
+          assert.equal(text, helper.form(request.body).data)
+        end
+      end
+      assert.equal(1, sim:count("POST", "executeService"))
+    end)
+
     it("is checked before it is sent", function()
       for _, text in ipairs { "", "no json", "[]", '{"timer1":{}}', '{"weeklyPlanner":{}}',
         '{"weeklyPlanner":{"timer1":{"departureTime":"7:30"},"timer2":{},"timer3":{}}}' } do

@@ -256,27 +256,31 @@ describe("a client", function()
       assert.is_table(new({ position = { lat = 0, lon = 0 } }):vehicle(VIN):status())
     end)
 
-    it("where it is and what it sends, with a point under a locale with a comma", function()
-      if not helper.decimal_comma() then
-        return pending("no locale with a decimal comma is installed")
-      end
-      local lat, lon = 51.53053283691406, -0.08362331241369247
-      local car = new({ position = { lat = lat, lon = lon } }):vehicle(VIN)
-      local results = {
-        { pcall(car.status, car) },
-        { pcall(car.send_poi, car, { lat = lat, lon = lon }) },
-        { pcall(car.set_charging_profile, car,
-          { twoTimesTimer = { timer1 = { new = 0.5 }, timer2 = { new = 1 } } }) },
-      }
-      os.setlocale("C", "numeric")
-      for _, result in ipairs(results) do assert.truthy(result[2], result[3]) end
-      local log = sim:log()
-      assert.equal("dlat=51.530533&dlon=-0.083623", log[2].query)
-      assert.equal('{"poi":{"lat":51.53053283691406,"lon":-0.08362331241369247}}',
-        helper.form(log[3].body).data)
-      assert.equal('{"twoTimesTimer":{"timer1":{"new":0.5},"timer2":{"new":1}}}',
-        helper.form(log[4].body).data)
-    end)
+    for _, locale in ipairs(helper.locales) do
+      it("where it is and what it sends, with a point under " .. locale, function()
+        if not os.setlocale(locale, "numeric") then return pending("there is no " .. locale) end
+        local lat, lon = 51.53053283691406, -0.08362331241369247
+        local car = new({ position = { lat = lat, lon = lon } }):vehicle(VIN)
+        local results = {
+          { pcall(car.status, car) },
+          { pcall(car.send_poi, car, { lat = lat, lon = lon }) },
+          { pcall(car.set_charging_profile, car,
+            { twoTimesTimer = { timer1 = { new = 0.5 }, timer2 = { new = 1 } } }) },
+          { pcall(client.get, client, "/webapi/v1/user/vehicles/", { half = 0.5, one = 1 }) },
+          { pcall(car.execute, car, "DOOR_LOCK", { half = 0.5, one = 1 }) },
+        }
+        os.setlocale("C", "numeric")
+        for _, result in ipairs(results) do assert.truthy(result[2], result[3]) end
+        local log = sim:log()
+        assert.equal("dlat=51.530533&dlon=-0.083623", log[2].query)
+        assert.equal('{"poi":{"lat":51.53053283691406,"lon":-0.08362331241369247}}',
+          helper.form(log[3].body).data)
+        assert.equal('{"twoTimesTimer":{"timer1":{"new":0.5},"timer2":{"new":1}}}',
+          helper.form(log[4].body).data)
+        assert.equal("half=0.5&one=1", log[5].query)
+        assert.equal("0.5", helper.form(log[6].body).half)
+      end)
+    end
 
     it("which field a point of interest goes in (trap 2)", function()
       local poi = { lat = 48, lon = 11 }

@@ -206,6 +206,10 @@ end
 
 helper.vin = "WAB1C23456V123456"
 
+--- Locales that write numbers in another way: a decimal comma, a decimal point of two bytes. They
+--- are built by the Makefile where localedef can.
+helper.locales = { "de_DE.UTF-8", "ps_AF.UTF-8" }
+
 --- Starts a simulator. It ends with stop() or with this process, whatever comes first.
 ---@param options? table tls = true or the name of a certificate of spec/certs.sh; args = array of
 --- further arguments; vehicles = text of a vehicles file

@@ -12,6 +12,62 @@ local function nested(depth)
   return ("["):rep(depth) .. ("]"):rep(depth)
 end
 
+describe("bmwi.json", function()
+  local json = bmwi.json
+
+  it("reads as answers are read", function()
+    assert.same({ a = { 1, 2.5 }, b = {} }, json.decode('{"a":[1.0,null,2.5],"b":{},"c":null}'))
+    assert.equal("1", tostring(json.decode("[1]")[1]))
+    assert.same({}, json.decode("\239\187\191{}"))
+    assert.equal("x", json.decode('"x"'))
+  end)
+
+  it("says what is no JSON", function()
+    for _, text in ipairs({ "", "{", "[1,]", "[1e999]", "nil" }) do
+      local value, message, code = json.decode(text)
+      assert.is_nil(value)
+      assert.is_string(message)
+      assert.equal("json", code)
+    end
+  end)
+
+  it("writes what it has read", function()
+    for _, text in ipairs({ "[]", "{}", '{"a":[],"b":{}}', "[[],[[]],{}]", "[1,2.5,-3e-07]", '"[]"',
+      "true", "7" }) do
+      assert.equal(text, json.encode(json.decode(text)))
+    end
+  end)
+
+  it("tells arrays from objects", function()
+    local read = json.decode('{"a":[],"b":{},"c":[1]}')
+    assert.is_true(json.is_array(read.a))
+    assert.is_false(json.is_array(read.b))
+    assert.is_true(json.is_array(read.c))
+    assert.is_false(json.is_array(read))
+    assert.is_false(json.is_array({}))
+    local own = {}
+    assert.equal(own, json.array(own))
+    assert.is_true(json.is_array(own))
+  end)
+
+  it("raises for what it cannot take", function()
+    for _, name in ipairs({ "decode", "array", "is_array", "encode" }) do
+      assert.has_error(function() json[name](print) end)
+      assert.has_error(function() json[name](io.stdout) end)
+    end
+    assert.has_error(function() json.encode() end)
+    assert.has_error(function() json.encode({ 1, a = 2 }) end)
+  end)
+
+  it("keeps nothing of tables that are gone", function()
+    local keep = setmetatable({}, { __mode = "k" })
+    for _ = 1, 100 do keep[json.decode("[[]]")] = true end
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(keep))
+  end)
+end)
+
 describe("an answer", function()
   local sim, client, car
 
@@ -100,19 +156,39 @@ describe("an answer", function()
       end
     end)
 
-    it("that are read with a point under any locale", function()
-      if not helper.decimal_comma() then
-        return pending("no locale with a decimal comma is installed")
-      end
-      local ok, message = pcall(function()
-        local status, why = car:status()
-        assert.is_table(status, why)
-        assert.is_true(status.position.lat * 1000000 == 51123456)
-        assert.is_true(status.remainingFuel * 10 == 89)
+    for _, locale in ipairs(helper.locales) do
+      it("that are read with a point under " .. locale, function()
+        if not os.setlocale(locale, "numeric") then return pending("there is no " .. locale) end
+        local ok, message = pcall(function()
+          local status, why = car:status()
+          assert.is_table(status, why)
+          assert.is_true(status.position.lat * 1000000 == 51123456)
+          assert.is_true(status.remainingFuel * 10 == 89)
+        end)
+        os.setlocale("C", "numeric")
+        if not ok then error(message, 0) end
       end)
-      os.setlocale("C", "numeric")
-      if not ok then error(message, 0) end
-    end)
+
+      -- lua-cjson keeps to the decimal point that it finds when it is loaded, if it finds one.
+      for name, before in pairs({
+        ["after bmwi was loaded"] = 'local bmwi = require "bmwi" os.setlocale(LOCALE)',
+        ["before"] = 'os.setlocale(LOCALE) local bmwi = require "bmwi"',
+        ["after lua-cjson was, but before bmwi"] =
+          'require "cjson" os.setlocale(LOCALE) local bmwi = require "bmwi"',
+      }) do
+        it("and written so, where a host sets " .. locale .. " " .. name, function()
+          if not os.setlocale(locale, "numeric") then return pending("there is no " .. locale) end
+          os.setlocale("C", "numeric")
+          local said = helper.program(('local LOCALE = "%s"\n'):format(locale) .. before .. [[
+
+            local text = bmwi.json.encode({ a = 0.5, b = { 1e-7, -2.25 } })
+            local value = bmwi.json.decode(text)
+            print(text, value.a * 2 == 1 and value.b[2] * 4 == -9, #("%.1f"):format(0.5))
+          ]])
+          assert.matches('^{"a":0.5,"b":%[1e%-07,%-2.25%]}\ttrue\t[34]\n$', said)
+        end)
+      end
+    end
 
     it("that exist: what is larger than any is no answer", function()
       for _, number in ipairs({ "1e999", "-1e999", "NaN", "Infinity", "-Infinity", "nan", "inf",
@@ -133,9 +209,17 @@ describe("an answer", function()
       local got = value('{"a":null,"b":{"c":null},"d":[1,null,3]}')
       assert.is_nil(next(got.b))
       assert.is_nil(got.a)
-      assert.equal(1, got.d[1])
-      assert.is_nil(got.d[2])
-      assert.equal(3, got.d[3])
+      assert.same({ 1, 3 }, got.d)
+    end)
+
+    it("that leave no holes in arrays when they are null", function()
+      assert.same({ 1, 3 }, value("[null,1,null,3,null]"))
+      assert.same({ { 1 }, { a = {} } }, value('[[null,1],null,{"a":[null]}]'))
+      assert.same({}, value("[null,null]"))
+      local list = list_of('{"vehicles":[null,{"vin":"x"},null,{"vin":"y"}]}')
+      assert.equal(2, #list)
+      assert.equal("x", list[1].vin)
+      assert.equal("y", list[2].vin)
     end)
 
     it("of the service's own names and words, known or not (traps 9, 10, 13, 14)", function()
@@ -448,6 +532,50 @@ describe("an answer", function()
       assert.same(profile, decoded)
       bmwi.sleep(0.1)
       assert.same(profile, car:charging_profile())
+    end)
+
+    -- A profile with a member which nobody here knows, that JSON text.
+    local function profile_with(text)
+      sim:fault({ path = "/chargingprofile", raw = '{"twoTimesTimer":{"timer1":{},"timer2":{},' ..
+        '"new":[' .. text .. "]}}" })
+      return assert(car:charging_profile())
+    end
+
+    local function sent_new(profile)
+      assert(car:set_charging_profile(profile))
+      return (sent_profile():match('"new":%[(.*)%],"timer1"'))
+    end
+
+    it("keeps empty arrays and empty objects of any name apart", function()
+      for sent, text in pairs({
+        ["[]"] = "[]",
+        ["{}"] = "{}",
+        ["[[],{},[[]]]"] = " [ [ ] , { }, [[\r\n\t]]]",
+        ['{"a":[],"b":{},"c":"[] [","d":"\\\"[]"}'] = '{"a":[],"b":{},"c":"[] [","d":"\\"[]"}',
+        ['{"a":[]}'] = '{"a":[null],"b":null}',
+      }) do
+        local profile = profile_with(text)
+        profile.twoTimesTimer.climatizationEnabled = true
+        assert.equal(sent, sent_new(profile), text)
+      end
+    end)
+
+    it("takes arrays that were emptied or filled for what they are", function()
+      local profile = profile_with('{"a":[1,2],"b":[],"c":[[1]],"d":[]}')
+      local new = profile.twoTimesTimer.new[1]
+      table.remove(new.a)
+      table.remove(new.a)
+      new.b[1] = 7
+      new.c[1][1] = nil
+      new.d.name = "an object now"
+      collectgarbage()
+      assert.equal('{"a":[],"b":[7],"c":[[]],"d":{"name":"an object now"}}', sent_new(profile))
+    end)
+
+    it("knows of a table of one's own what it is told", function()
+      local profile = profile_with("1")
+      profile.twoTimesTimer.new[1] = { a = bmwi.json.array(), b = bmwi.json.array({}), c = {} }
+      assert.equal('{"a":[],"b":[],"c":{}}', sent_new(profile))
     end)
 
     it("keeps the members that nobody here knows (trap 13)", function()

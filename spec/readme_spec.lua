@@ -153,6 +153,7 @@ describe("README.md", function()
     end
     present(module, "bmwi.%s")
     present(names(bmwi.base64), "bmwi.base64.%s")
+    present(names(bmwi.json), "bmwi.json.%s")
     present(names(bmwi.regions), "`%s`")
     local _, message = pcall(bmwi.new, { ["no such option"] = 1 })
     local options = {}

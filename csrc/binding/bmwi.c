@@ -63,6 +63,8 @@ int luaopen_bmwi(lua_State *L) {
   lua_setfield(L, -2, "loop");
   lua_pushstring(L, bmwi_engine_version());
   lua_setfield(L, -2, "curl_version");
+  bmwi_json_push(L);
+  lua_setfield(L, -2, "json");
   bmwi_sys_open(L);
   lua_setfield(L, -2, "sys");
   lua_newtable(L);

@@ -32,10 +32,13 @@ const char *bmwi_code_name(bmwi_code code);
 
 /* From json.c: the bridge to lua-cjson. */
 void bmwi_json_open(lua_State *L);
+void bmwi_json_push(lua_State *L); /* pushes bmwi.json */
 /* Pushes the decoded value; false (and nothing pushed) if it is not JSON. */
 bool bmwi_json_decode(lua_State *L, const char *data, size_t len);
 /* Pushes the JSON text of the value at `index`. Raises what cannot be encoded. */
 void bmwi_json_encode(lua_State *L, int index);
+/* Pushes the number at `index` as text, the same in every locale. */
+void bmwi_push_decimal(lua_State *L, int index);
 /* Raises for a table that has members which are not in itself: they would not be sent. */
 void bmwi_check_plain(lua_State *L, int index);
 /* Whether the table at `index` can be an array: empty, or with a first element. */

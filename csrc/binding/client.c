@@ -657,10 +657,8 @@ void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *v
 
 /* Decimal degrees with a point in every locale. */
 static void degrees(lua_State *L, bmwi_op *op, const char *name, double value) {
-  char text[32];
-  snprintf(text, sizeof text, "%.6f", value);
-  for (char *p = text; *p != '\0'; p++)
-    if (*p == ',') *p = '.';
+  char text[BMWI_DECIMAL];
+  bmwi_decimal_places(text, value, 6);
   bmwi_client_query(L, op, name, text, strlen(text));
 }
 
@@ -731,6 +729,7 @@ void bmwi_push_field(lua_State *L, int argument) {
   luaL_argcheck(L, type != LUA_TNUMBER || isfinite(lua_tonumber(L, -1)), argument,
                 "a number that is not finite cannot be sent");
   if (type == LUA_TBOOLEAN) lua_pushstring(L, lua_toboolean(L, -1) ? "true" : "false");
+  else if (type == LUA_TNUMBER) bmwi_push_decimal(L, lua_gettop(L));
   else lua_pushvalue(L, -1);
 }
 

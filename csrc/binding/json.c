@@ -1,29 +1,28 @@
 /*
 ** JSON: the bridge to lua-cjson. Uses an instance of its own, so the settings
 ** of the application are never touched, and evens out what differs between
-** lua-cjson 2.1.0 and the OpenResty line (integers, null, empty arrays).
+** lua-cjson 2.1.0 and the OpenResty line (integers, null, empty arrays, locales).
 */
-#include <float.h>
 #include <locale.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #if defined(__APPLE__)
 #include <xlocale.h>
 #endif
 
-#include "binding/bmwi.h"
+#include "bmwi.h"
 
 #define MAX_DEPTH 100    /* of an answer and of what is sent */
 #define MAX_MEMBERS 200  /* of one object that is sent */
 
 /* Their addresses name registry slots. */
-static const char decode_key, encode_key, numerals_key;
+static const char decode_key, encode_key, numerals_key, arrays_key;
 
-/* The locale that lua-cjson was loaded under: it keeps to that decimal point. */
+/* The locales that lua-cjson may read numbers in: it keeps to the decimal point
+** that it found when it was loaded. */
 typedef struct numerals {
-  locale_t loaded;
-  char point;
+  locale_t plain;  /* "C": for all that was loaded by us, or before a host set its locale */
+  locale_t loaded; /* the one that we were loaded under */
 } numerals;
 
 /* Members that are arrays even when empty: Lua cannot tell {} from []. */
@@ -41,45 +40,62 @@ static void setting(lua_State *L, const char *name, int value, bool boolean) {
   }
 }
 
-static char decimal_point(void) {
-  char text[8];
-  snprintf(text, sizeof text, "%.1f", 0.5);
-  return text[1];
-}
-
 static int numerals_gc(lua_State *L) {
   numerals *kept = lua_touserdata(L, 1);
+  if (kept->plain != (locale_t)0) freelocale(kept->plain);
   if (kept->loaded != (locale_t)0) freelocale(kept->loaded);
+  kept->plain = kept->loaded = (locale_t)0;
   return 0;
 }
 
-static void keep_numerals(lua_State *L) {
+static const numerals *keep_numerals(lua_State *L) {
   numerals *kept = lua_newuserdata(L, sizeof *kept);
-  kept->loaded = (locale_t)0;
+  kept->plain = kept->loaded = (locale_t)0;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, numerals_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
+  kept->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
   kept->loaded = duplocale(uselocale((locale_t)0));
-  kept->point = decimal_point();
   lua_rawsetp(L, LUA_REGISTRYINDEX, &numerals_key);
+  return kept;
 }
 
+/* lua_pcall under a locale of this thread, which is put back whatever is raised. */
+static int call_under(lua_State *L, locale_t locale, int arguments) {
+  locale_t before = uselocale(locale); /* (locale_t)0, without memory, changes nothing */
+  int status = lua_pcall(L, arguments, 1, 0);
+  uselocale(before);
+  return status;
+}
+
+/* The tables that were arrays when they were decoded, as weak keys: Lua cannot tell {} from []. */
+static void keep_arrays(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &arrays_key);
+}
+
+/* Loads lua-cjson under "C": under a decimal point of several bytes it ends the process. */
 void bmwi_json_open(lua_State *L) {
+  const numerals *kept = keep_numerals(L);
+  keep_arrays(L);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "cjson");
-  if (lua_pcall(L, 1, 1, 0) != 0)
+  if (call_under(L, kept->plain, 1) != 0)
     luaL_error(L, "bmwi needs lua-cjson (apt install lua-cjson, or luarocks install lua-cjson): %s",
                lua_tostring(L, -1));
   lua_getfield(L, -1, "new");
-  lua_call(L, 0, 1);
+  if (call_under(L, kept->plain, 0) != 0) lua_error(L);
   setting(L, "decode_max_depth", MAX_DEPTH, false);
   setting(L, "decode_invalid_numbers", 0, true);
   lua_getfield(L, -1, "decode");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &decode_key);
   lua_getfield(L, -1, "encode");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &encode_key);
-  keep_numerals(L);
   lua_pop(L, 2);
 }
 
@@ -96,16 +112,37 @@ bool bmwi_is_array(lua_State *L, int index) {
 
 /* ---- decoding ---------------------------------------------------------------- */
 
-/* Replaces in the table on top: null by nothing, whole floats by integers.
-** False for a number that is none (1e999). Only existing keys are assigned, so
-** the traversal stays valid. */
-static bool even_out(lua_State *L) {
-  luaL_checkstack(L, 4, "JSON nested too deeply");
-  int table = lua_gettop(L);
+/* Closes the gaps that null left in the array of `length` on top of the stack. */
+static void close_gaps(lua_State *L, int length) {
+  int to = 0;
+  for (int from = 1; from <= length; from++) {
+    lua_rawgeti(L, -1, from);
+    if (lua_isnil(L, -1)) {
+      lua_pop(L, 1);
+      continue;
+    }
+    lua_rawseti(L, -2, ++to);
+  }
+  while (length > to) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, length--);
+  }
+}
+
+/* Replaces in the table on top: null by nothing, whole floats by integers; notes
+** in the table at `arrays` which ones are arrays. False for a number that is none
+** (1e999). Only existing keys are assigned, so the traversal stays valid. */
+static bool even_out(lua_State *L, int arrays) {
+  luaL_checkstack(L, 5, "JSON nested too deeply");
+  int table = lua_gettop(L), members = 0, nulls = 0;
+  bool array = false;
   lua_pushnil(L);
   while (lua_next(L, table)) {
+    members++;
+    array = array || lua_type(L, -2) == LUA_TNUMBER; /* an object has strings only */
     switch (lua_type(L, -1)) {
       case LUA_TLIGHTUSERDATA: /* cjson.null */
+        nulls++;
         lua_pushvalue(L, -2);
         lua_pushnil(L);
         lua_rawset(L, table);
@@ -124,99 +161,111 @@ static bool even_out(lua_State *L) {
         break;
       }
       case LUA_TTABLE:
-        if (!even_out(L)) return false;
+        if (!even_out(L, arrays)) return false;
         break;
       default: break;
     }
     lua_pop(L, 1);
   }
+  if (!array) return true;
+  if (nulls > 0) close_gaps(L, members);
+  lua_pushvalue(L, table);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, arrays);
   return true;
 }
 
-static const char *skip_digits(const char *p, const char *end) {
-  while (p < end && *p >= '0' && *p <= '9') p++;
+static const char *skip_blanks(const char *p, const char *end) {
+  while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
   return p;
 }
 
-/* Whether the text may hold something to even out. "No" is sure: there is no null,
-** and each number has a fraction, no exponent, and so few digits that its double
-** is not whole either. So it is with the largest answers, the range maps. */
-static bool uneven(const char *p, size_t len) {
+/* Whether there may be an empty array; strings are looked into, too. */
+static bool has_empty_array(const char *p, size_t len) {
   const char *end = p + len;
-  for (; p < end; p++) {
-    if (*p == 'n' && end - p >= 4 && memcmp(p, "null", 4) == 0) return true;
-    const char *point = skip_digits(p, end);
-    if (point == p) continue;
-    if (point == end || *point != '.') return true;
-    const char *zeros = point + 1;
-    while (zeros < end && *zeros == '0') zeros++;
-    const char *after = skip_digits(zeros, end);
-    if (after == zeros || after - p > 1 + DBL_DIG || after == end || *after == 'e' || *after == 'E')
-      return true;
-    p = after;
+  while ((p = memchr(p, '[', (size_t)(end - p))) != NULL) {
+    p = skip_blanks(p + 1, end);
+    if (p < end && *p == ']') return true;
   }
   return false;
 }
 
-/* Pushes the value, or an error; the status of lua_pcall. */
-static int decode(lua_State *L, const char *data, size_t len) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
-  lua_pushlstring(L, data, len);
-  return lua_pcall(L, 1, 1, 0);
+/* Pushes the text with [null] for each []: lua-cjson makes {} both of [] and of {}, but
+** an array of what null leaves behind is known to be one. */
+static void push_with_nulls(lua_State *L, const char *p, size_t len) {
+  const char *end = p + len, *from = p;
+  luaL_Buffer text;
+  luaL_buffinit(L, &text);
+  for (; p < end; p++) {
+    if (*p == '"') {
+      for (p++; p < end && *p != '"'; p++)
+        if (*p == '\\') p++;
+    } else if (*p == '[') {
+      const char *next = skip_blanks(p + 1, end);
+      if (next == end || *next != ']') continue;
+      luaL_addlstring(&text, from, (size_t)(p + 1 - from));
+      luaL_addstring(&text, "null");
+      from = p + 1;
+    }
+  }
+  luaL_addlstring(&text, from, (size_t)(end - from));
+  luaL_pushresult(&text);
 }
 
-/* Once the host has changed its locale, lua-cjson takes no number with a fraction
-** any more. */
-static int decode_as_loaded(lua_State *L, const numerals *kept, const char *data, size_t len) {
-  locale_t now = uselocale(kept->loaded);
-  int status = decode(L, data, len);
-  uselocale(now);
-  return status;
+/* Decodes the text at `index` and pushes the value, or an error; the status of lua_pcall. */
+static int decode(lua_State *L, int text, locale_t locale) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
+  lua_pushvalue(L, text);
+  return call_under(L, locale, 1);
 }
 
 bool bmwi_json_decode(lua_State *L, const char *data, size_t len) {
   int top = lua_gettop(L);
+  luaL_checkstack(L, 6, NULL);
   if (len >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0) { /* a byte order mark */
     data += 3;
     len -= 3;
   }
-  int status = decode(L, data, len);
-  if (status != 0 && status != LUA_ERRMEM) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &numerals_key);
-    const numerals *kept = lua_touserdata(L, -1);
-    lua_settop(L, top);
-    if (kept->loaded != (locale_t)0 && kept->point != decimal_point())
-      status = decode_as_loaded(L, kept, data, len);
-  }
+  if (has_empty_array(data, len)) push_with_nulls(L, data, len);
+  else lua_pushlstring(L, data, len);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &numerals_key);
+  const numerals *kept = lua_touserdata(L, -1);
+  int status = decode(L, top + 1, kept->plain);
+  if (status != 0 && status != LUA_ERRMEM) /* if it was loaded under another decimal point */
+    status = decode(L, top + 1, kept->loaded);
   if (status == LUA_ERRMEM) lua_error(L);
-  if (status != 0 || (lua_istable(L, -1) && uneven(data, len) && !even_out(L))) {
-    lua_settop(L, top);
-    return false;
+  bool good = status == 0;
+  if (good && lua_istable(L, -1)) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &arrays_key);
+    lua_insert(L, -2);
+    good = even_out(L, lua_gettop(L) - 1);
   }
-  return true;
+  if (good) {
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+  } else {
+    lua_settop(L, top);
+  }
+  return good;
 }
 
 /* ---- encoding ---------------------------------------------------------------- */
 
-/* The shortest decimal that reads back as the same number, with a point
-** whatever the locale. */
-static void encode_number(lua_State *L, int index) {
-  char text[40];
+void bmwi_push_decimal(lua_State *L, int index) {
 #if LUA_VERSION_NUM >= 503
   if (lua_isinteger(L, index)) {
     lua_pushfstring(L, "%I", (LUAI_UACINT)lua_tointeger(L, index));
     return;
   }
 #endif
-  double value = lua_tonumber(L, index);
-  if (!isfinite(value)) luaL_error(L, "a number that is not finite cannot be sent");
-  for (int digits = 15; digits <= 17; digits++) {
-    snprintf(text, sizeof text, "%.*g", digits, value);
-    if (strtod(text, NULL) == value) break;
-  }
-  for (char *p = text; *p != '\0'; p++)
-    if (*p == ',') *p = '.';
+  char text[BMWI_DECIMAL];
+  bmwi_decimal(text, lua_tonumber(L, index));
   lua_pushstring(L, text);
+}
+
+static void encode_number(lua_State *L, int index) {
+  if (!isfinite(lua_tonumber(L, index))) luaL_error(L, "a number that is not finite cannot be sent");
+  bmwi_push_decimal(L, index);
 }
 
 static void encode_string(lua_State *L, int index) {
@@ -295,6 +344,21 @@ static void encode_object(lua_State *L, int index, int depth) {
   lua_settop(L, first);
 }
 
+/* Whether the table is empty and was an array when it was decoded, or was said to be one. */
+static bool is_empty_array(lua_State *L, int index) {
+  lua_pushnil(L);
+  if (lua_next(L, index)) {
+    lua_pop(L, 2);
+    return false;
+  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &arrays_key);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  bool array = lua_toboolean(L, -1);
+  lua_pop(L, 2);
+  return array;
+}
+
 static void encode(lua_State *L, int index, bool array, int depth) {
   luaL_checkstack(L, 8, NULL);
   if (depth > MAX_DEPTH) luaL_error(L, "a table nested too deeply cannot be sent");
@@ -304,7 +368,8 @@ static void encode(lua_State *L, int index, bool array, int depth) {
     case LUA_TBOOLEAN: lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false"); break;
     case LUA_TTABLE:
       bmwi_check_plain(L, index);
-      if (lua_rawlen(L, index) > 0 || array) encode_array(L, index, depth + 1);
+      if (lua_rawlen(L, index) > 0 || array || is_empty_array(L, index))
+        encode_array(L, index, depth + 1);
       else encode_object(L, index, depth + 1);
       break;
     default: luaL_error(L, "a %s cannot be sent", luaL_typename(L, index));
@@ -313,4 +378,58 @@ static void encode(lua_State *L, int index, bool array, int depth) {
 
 void bmwi_json_encode(lua_State *L, int index) {
   encode(L, lua_absindex(L, index), false, 0);
+}
+
+/* ---- bmwi.json ---------------------------------------------------------------- */
+
+/* bmwi.json.decode(text) -> value | nil, message, "json". As answers are: no null, whole
+** numbers are integers, empty arrays stay arrays. */
+static int json_decode(lua_State *L) {
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  if (bmwi_json_decode(L, text, len)) return 1;
+  return bmwi_fail_plain(L, "json", "this is not JSON");
+}
+
+/* bmwi.json.encode(value) -> text, with the members of objects in the order of their names */
+static int json_encode(lua_State *L) {
+  luaL_checkany(L, 1);
+  bmwi_json_encode(L, 1);
+  return 1;
+}
+
+/* bmwi.json.array([t]) -> t, which is an array from now on, also when it is empty */
+static int json_array(lua_State *L) {
+  if (lua_isnoneornil(L, 1)) {
+    lua_settop(L, 0);
+    lua_newtable(L);
+  }
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &arrays_key);
+  lua_pushvalue(L, 1);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* bmwi.json.is_array(t) -> whether it is sent as an array */
+static int json_is_array(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_pushboolean(L, lua_rawlen(L, 1) > 0 || is_empty_array(L, 1));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+  {"array", json_array},
+  {"decode", json_decode},
+  {"encode", json_encode},
+  {"is_array", json_is_array},
+  {NULL, NULL},
+};
+
+void bmwi_json_push(lua_State *L) {
+  lua_newtable(L);
+  luaL_setfuncs(L, functions, 0);
 }

@@ -3,6 +3,7 @@
 */
 #include "core/buffer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,4 +115,31 @@ bool bmwi_buffer_pair(bmwi_buffer *b, size_t start, const char *name, const char
   return (b->len == start || bmwi_buffer_add(b, "&", 1)) &&
          bmwi_buffer_escape(b, name, strlen(name), form) && bmwi_buffer_add(b, "=", 1) &&
          bmwi_buffer_escape(b, value, len, form);
+}
+
+/* The decimal point of a locale may have several bytes. */
+static void put_point(char *text) {
+  char *to = text;
+  for (const char *p = text; *p != '\0'; p++) {
+    if (strchr("+-.0123456789e", *p) != NULL) *to++ = *p;
+    else if (to > text && to[-1] != '.') *to++ = '.';
+  }
+  *to = '\0';
+}
+
+void bmwi_decimal(char out[BMWI_DECIMAL], double value) {
+  if (value > -9007199254740992.0 && value < 9007199254740992.0 && value == (double)(long long)value) {
+    snprintf(out, BMWI_DECIMAL, "%.0f", value);
+    return;
+  }
+  for (int digits = 15; digits <= 17; digits++) {
+    snprintf(out, BMWI_DECIMAL, "%.*g", digits, value);
+    if (strtod(out, NULL) == value) break;
+  }
+  put_point(out);
+}
+
+void bmwi_decimal_places(char out[BMWI_DECIMAL], double value, int places) {
+  snprintf(out, BMWI_DECIMAL, "%.*f", places, value);
+  put_point(out);
 }

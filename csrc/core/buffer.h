@@ -40,6 +40,12 @@ bool bmwi_buffer_pair(bmwi_buffer *b, size_t start, const char *name, const char
 void bmwi_buffer_clear(bmwi_buffer *b); /* empty, memory kept */
 void bmwi_buffer_free(bmwi_buffer *b);  /* empty, memory given back */
 
+/* Writes a finite number as the shortest decimal that reads back as the same one, or with
+** so many places, with a point whatever the locale. */
+#define BMWI_DECIMAL 40
+void bmwi_decimal(char out[BMWI_DECIMAL], double value);
+void bmwi_decimal_places(char out[BMWI_DECIMAL], double value, int places);
+
 /* Overwrites memory in a way the compiler may not leave out. */
 void bmwi_wipe(void *p, size_t len);
 

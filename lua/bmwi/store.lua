@@ -3,7 +3,6 @@
 --- writer never sees half of it. No message of this module ever holds a token.
 
 local bmwi = require "bmwi"
-local cjson = require("cjson").new()
 
 local store = {}
 
@@ -89,7 +88,7 @@ function Store:save(token, owner)
   local kept = only(MEMBERS, token, "store:save")
   owner = owner_of(self, owner)
   if next(owner) then kept.owner = owner end
-  return bmwi.sys.write_private(self.path, cjson.encode(kept) .. "\n")
+  return bmwi.sys.write_private(self.path, bmwi.json.encode(kept) .. "\n")
 end
 
 --- Reads the token.
@@ -101,8 +100,8 @@ end
 function Store:load(owner)
   local bytes, message, code = bmwi.sys.read_private(self.path)
   if not bytes then return nil, message, code end
-  local read, kept = pcall(cjson.decode, bytes)
-  if not read or type(kept) ~= "table" or type(kept.access_token) ~= "string" then
+  local kept = bmwi.json.decode(bytes)
+  if type(kept) ~= "table" or type(kept.access_token) ~= "string" then
     return nil, self.path .. " does not hold a saved token", "json"
   end
   local of = type(kept.owner) == "table" and kept.owner or {}
@@ -117,8 +116,6 @@ function Store:load(owner)
   for name, kind in pairs(MEMBERS) do
     if type(kept[name]) == kind then token[name] = kept[name] end
   end
-  -- lua-cjson 2.1.0 reads every number as a float; a time is whole seconds.
-  if token.expires_at then token.expires_at = tonumber(("%.0f"):format(token.expires_at)) end
   return token
 end
 

@@ -3,7 +3,6 @@
 -- last one is kept beside the token (0600), so that `bmwi wait` can go on where a run stopped.
 
 local bmwi = require "bmwi"
-local cjson = require("cjson").new()
 local wait = require "bmwi.wait"
 local fail = require "bmwi.cli.fail"
 local session = require "bmwi.cli.session"
@@ -33,7 +32,7 @@ local function event_path(ctx, service)
 end
 
 local function remember(ctx, service, execution)
-  local kept = cjson.encode({ eventId = execution.eventId, serviceType = service })
+  local kept = bmwi.json.encode({ eventId = execution.eventId, serviceType = service })
   local saved, message = bmwi.sys.write_private(event_path(ctx, service), kept)
   if not saved then ctx.out:remark("The event could not be saved: " .. tostring(message)) end
 end
@@ -44,8 +43,8 @@ end
 
 local function recall(ctx, service)
   local bytes = bmwi.sys.read_private(event_path(ctx, service))
-  local read, kept = pcall(cjson.decode, bytes or "")
-  if read and type(kept) == "table" and type(kept.eventId) == "string" then
+  local kept = bmwi.json.decode(bytes or "")
+  if type(kept) == "table" and type(kept.eventId) == "string" then
     return { serviceType = service, eventId = kept.eventId, status = "INITIATED" }
   end
 end
@@ -206,23 +205,13 @@ local function read_file(path)
   return text or ""
 end
 
--- lua-cjson's null stands for an absent member here, as in the module's answers.
-local function without_null(value)
-  if type(value) ~= "table" then return value end
-  for name, member in pairs(value) do
-    if member == cjson.null then value[name] = nil else without_null(member) end
-  end
-  return value
-end
-
 --- bmwi charging-profile set FILE: shows what changes, sends the whole schedule, waits.
 function act.set_profile(ctx, path)
-  local read, profile = pcall(cjson.decode, read_file(path))
-  if not read or type(profile) ~= "table" then
+  local profile = bmwi.json.decode(read_file(path))
+  if type(profile) ~= "table" then
     fail.usage(path .. " is not a JSON object",
       "Begin with what the car has: bmwi charging-profile get --json > profile.json")
   end
-  without_null(profile)
   if not views.root(profile) then
     fail.usage(path .. " has neither weeklyPlanner nor twoTimesTimer",
       "Begin with what the car has: bmwi charging-profile get --json > profile.json")

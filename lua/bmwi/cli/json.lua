@@ -1,9 +1,12 @@
 -- bmwi.cli.json: writes the answers as JSON. Not lua-cjson: 2.1.0 turns empty arrays into {},
 -- does not sort names, and does not indent.
 
+local bmwi = require "bmwi"
+
 local json = {}
 
--- Members of the service that are lists, so that an empty one is written as [].
+-- Members of the service that are lists, so that an empty one is written as [] also in a copy,
+-- of which the module does not know what it was read from.
 local LISTS = {
   vehicles = true, destinations = true, weekdays = true, rangemaps = true, polyline = true,
   cbsData = true, checkControlMessages = true, supportedChargingModes = true,
@@ -57,13 +60,13 @@ local function number(value)
   if value == math.floor(value) and math.abs(value) < 2 ^ 53 then return ("%.0f"):format(value) end
   for digits = 15, 17 do
     local text = ("%." .. digits .. "g"):format(value)
-    if tonumber(text) == value then return (text:gsub(",", ".")) end
+    if tonumber(text) == value then return (text:gsub("[^%d%-+e]+", ".")) end
   end
 end
 
 local function is_list(value, name)
   if getmetatable(value) == json.list then return true end
-  if next(value) == nil then return LISTS[name] == true end
+  if next(value) == nil then return LISTS[name] == true or bmwi.json.is_array(value) end
   return value[1] ~= nil
 end
 

@@ -1,7 +1,6 @@
 -- bmwi.cli.session: from settings to a client and a car: the saved log-in, the prompts, the VIN.
 
 local bmwi = require "bmwi"
-local cjson = require("cjson").new()
 local store = require "bmwi.store"
 local fail = require "bmwi.cli.fail"
 local output = require "bmwi.cli.output"
@@ -142,8 +141,8 @@ end
 --- When the log-in of these settings was refused, if it was the last time.
 ---@return number|nil seconds since 1970
 function session.refused(settings)
-  local read, kept = pcall(cjson.decode, bmwi.sys.read_private(refusal_path(settings)) or "")
-  if not read or type(kept) ~= "table" or type(kept.at) ~= "number" then return nil end
+  local kept = bmwi.json.decode(bmwi.sys.read_private(refusal_path(settings)) or "")
+  if type(kept) ~= "table" or type(kept.at) ~= "number" then return nil end
   for name, value in pairs(circumstances(settings)) do
     if kept[name] ~= value then return nil end
   end
@@ -180,7 +179,7 @@ local function watch_refusal(ctx, kept, again)
     if REFUSALS[ctx.login_status] then
       local refusal = circumstances(ctx.settings)
       refusal.at = os.time()
-      bmwi.sys.write_private(refusal_path(ctx.settings), cjson.encode(refusal) .. "\n")
+      bmwi.sys.write_private(refusal_path(ctx.settings), bmwi.json.encode(refusal) .. "\n")
     elseif ctx.login_status then
       session.forget_refusal(ctx.settings)
     end
