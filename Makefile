@@ -23,9 +23,13 @@ SRC := csrc/binding/bmwi.c csrc/binding/car.c csrc/binding/client.c csrc/binding
   csrc/core/buffer.c csrc/core/engine.c csrc/core/oauth.c csrc/core/op.c csrc/core/poll.c \
   csrc/core/timers.c csrc/service/classic.c \
   csrc/service/endpoint.c
-SIM_SRC := csrc/sim/car.c csrc/sim/command.c csrc/sim/control.c csrc/sim/data.c csrc/sim/fault.c \
-  csrc/sim/image.c csrc/sim/log.c csrc/sim/poi.c csrc/sim/profile.c csrc/sim/route.c \
-  csrc/sim/service.c csrc/sim/sim.c csrc/sim/text.c csrc/sim/token.c
+SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.c \
+  csrc/sim/route.c csrc/sim/fault.c csrc/sim/log.c csrc/sim/service.c csrc/sim/http.c \
+  csrc/sim/world.c csrc/sim/json.c csrc/sim/form.c csrc/sim/text.c csrc/sim/classic/classic.c \
+  csrc/sim/classic/answer.c csrc/sim/classic/command.c csrc/sim/classic/token.c \
+  csrc/sim/classic/poi.c csrc/sim/classic/image.c csrc/sim/classic/profile.c \
+  csrc/sim/classic/types.c csrc/sim/classic/car.c csrc/sim/classic/settings.c \
+  csrc/sim/classic/errors.c csrc/sim/classic/data.c
 LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_text.lua lua/bmwi/async.lua lua/bmwi/cli.lua \
   lua/bmwi/cli/act.lua lua/bmwi/cli/args.lua lua/bmwi/cli/commands.lua lua/bmwi/cli/config.lua \
   lua/bmwi/cli/demo.lua lua/bmwi/cli/doctor.lua lua/bmwi/cli/fail.lua lua/bmwi/cli/help.lua \

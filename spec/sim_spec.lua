@@ -235,15 +235,12 @@ describe("the simulator", function()
     end)
 
     it("a picture of every view and the recorded error for another", function()
-      local seen = {}
       for _, view in ipairs({ "FRONTSIDE", "FRONT", "REARSIDE", "REAR", "SIDE", "DASHBOARD",
         "DRIVERDOOR", "REARBIRDSEYE" }) do
         local answer = of_car("/image?width=400&height=300&view=" .. view)
         assert.equal("image/png", answer.headers["content-type"])
-        assert.equal("\137PNG\r\n\26\n", answer.body:sub(1, 8))
-        assert.equal("\0\0\1\144\0\0\1\44", answer.body:sub(17, 24))
-        assert.is_nil(seen[answer.body])
-        seen[answer.body] = true
+        assert.equal("\137PNG\r\n\26\n\0\0\0\rIHDR", answer.body:sub(1, 16))
+        assert.equal("IEND\174B`\130", answer.body:sub(-8))
       end
       refused(of_car("/image?view=UNDERSIDE"), 404,
         "(SmartPhoneUtil-A-2012) Ressource not found. No image available for VIN " .. VIN)
@@ -637,6 +634,60 @@ describe("the simulator", function()
       assert.has_error(function() sim:config({ speed = 0 }) end)
       assert.has_error(function() sim:token({ scop = "x" }) end)
       assert.has_error(function() sim:car("NOBODY") end)
+    end)
+  end)
+
+  describe("is changed under /_sim", function()
+    it("by paths that it lists", function()
+      local listed = {}
+      for _, row in ipairs(sim:control("GET", "/").paths) do
+        assert.truthy(#row.help > 5, row.path)
+        listed[row.method .. " " .. row.path] = true
+      end
+      for _, row in ipairs({ "GET /_sim", "GET /_sim/log", "DELETE /_sim/log", "POST /_sim/fault",
+        "DELETE /_sim/fault", "POST /_sim/token", "POST /_sim/commands", "POST /_sim/config",
+        "GET /_sim/car/*", "POST /_sim/car/*", "POST /_sim/reset", "POST /_sim/stop" }) do
+        assert.truthy(listed[row], row)
+      end
+    end)
+
+    it("or lists them when it does not know a path", function()
+      local list = helper.curl(sim.url .. "/_sim")
+      assert.equal(200, list.status)
+      for _, path in ipairs({ "/_sim/nothing", "/_sim/car", "/_sim/log/1" }) do
+        local answer = helper.curl(sim.url .. path)
+        assert.equal(404, answer.status)
+        assert.equal(list.body, answer.body)
+      end
+      assert.equal(405, helper.curl(sim.url .. "/_sim/reset").status)
+      contains(helper.curl(sim.url .. "/_simulator").body, "Payara")
+      assert.equal(1, #sim:log())
+    end)
+
+    it("member by member in the status and the last trip, whole in the rest", function()
+      sim:change(VIN, { status = { mileage = 7 }, lastTrip = { duration = 9, date = json.null },
+        allTrips = { batterySizeMax = 1 } })
+      local status = json.decode(of_car("/status").body).vehicleStatus
+      assert.equal(7, status.mileage)
+      assert.equal(8.9, status.remainingFuel)
+      local trip = json.decode(of_car("/statistics/lastTrip").body).lastTrip
+      assert.equal(9, trip.duration)
+      assert.equal(16.6, trip.avgElectricConsumption)
+      assert.is_nil(trip.date)
+      assert.equal('{"allTrips":{"batterySizeMax":1}}', of_car("/statistics/allTrips").body)
+      sim:change(VIN, { lastTrip = json.null })
+      refused(of_car("/statistics/lastTrip"), 404, "A-2012")
+      sim:change(VIN, { lastTrip = { duration = 1 } })
+      assert.equal('{"lastTrip":{"duration":1}}', of_car("/statistics/lastTrip").body)
+    end)
+
+    it("to numbers whose digits stay", function()
+      sim:change(VIN, { status = { mileage = 8.3, remainingFuel = 87.58, maxFuel = 0.1 } })
+      local body = of_car("/status").body
+      contains(body, '"mileage":8.3,')
+      contains(body, '"remainingFuel":87.58,')
+      contains(body, '"maxFuel":0.1,')
+      contains(body, '"lat":51.123456,')
     end)
   end)
 

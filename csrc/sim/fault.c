@@ -1,129 +1,9 @@
-/* The recorded errors by name, and the rules that make an answer go wrong. */
-#include "sim.h"
+#include "fault.h"
 
-#include <stdio.h>
+#include "service.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#define JSON_TYPE "application/json;charset=UTF-8"
-#define TOKEN_TYPE "application/json"
-#define HTML_TYPE "text/html"
-#define PHONE(code, text) \
-  "{\"error\":{\"code\":500,\"description\":\"(SmartPhoneUtil-" code ") " text "\"}}"
-#define OAUTH(code, text) "{\"error\":\"" code "\",\"error_description\":\"" text "\"}"
-#define PAYARA(title, text) \
-  "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\" " \
-  "\"http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd\"><html " \
-  "xmlns=\"http://www.w3.org/1999/xhtml\"><head><title>Payara Micro #badassfish - Error report" \
-  "</title></head><body><h1>HTTP Status " title "</h1><hr/><p><b>type</b> Status report</p>" \
-  "<p><b>message</b> " title "</p><p><b>description</b> " text "</p><hr/>" \
-  "<h3>Payara Micro #badassfish</h3></body></html>"
-
-/* "$" stands for the detail: a VIN, a service type, a parameter. */
-static const struct recorded {
-  const char *name;
-  int status;
-  const char *type;
-  const char *body;
-  const char *detail; /* used when the caller knows none */
-} recorded[] = {
-    {"dlat_missing", 400, JSON_TYPE,
-     PHONE("A-101", "Mandatory parameter(s) missed or blank: dlat and dlon are required for BMW "
-                    "vehicles!"), ""},
-    {"no_status", 404, JSON_TYPE,
-     PHONE("A-2012", "Ressource not found. No status available for VIN $"), "WAB1C23456V123456"},
-    {"no_image", 404, JSON_TYPE,
-     PHONE("A-2012", "Ressource not found. No image available for VIN $"), "WAB1C23456V123456"},
-    {"no_execution", 404, JSON_TYPE,
-     PHONE("A-2012", "Ressource not found. No service execution available for VIN $"),
-     "WAB1C23456V123456"},
-    {"no_vehicle", 404, JSON_TYPE,
-     PHONE("A-2012", "Ressource not found. No vehicle available for VIN $"), "WAB1C23456V123456"},
-    {"secret_missing", 403, JSON_TYPE,
-     PHONE("A-2013", "Action is forbidden. secretKnowledge is missing but required!"), ""},
-    {"secret_wrong", 403, JSON_TYPE,
-     PHONE("A-2013", "Action is forbidden. secretKnowledge is wrong!"), ""},
-    {"service_forbidden", 403, JSON_TYPE,
-     PHONE("A-2013", "Action is forbidden. User is not allowed to use the service $"),
-     "CLIMATE_NOW"},
-    {"server_panic", 500, JSON_TYPE,
-     PHONE("I-300", "Unexpected error - server panic. Values to be returned cannot be converted "
-                    "to interface type."), ""},
-    {"bad_profile", 400, JSON_TYPE,
-     PHONE("A-102", "Bad value(s) for parameter(s): Invalid chargingProfile, expected "
-                    "weeklyPlanner or twoTimesTimer"), ""},
-    {"poi_invalid", 400, JSON_TYPE, PHONE("A-102", "Formparameter 'data' is not valid!"), ""},
-    {"missing_parameter", 400, JSON_TYPE,
-     PHONE("A-101", "Mandatory parameter(s) missed or blank: $"), "serviceType"},
-    {"bad_parameter", 400, JSON_TYPE, PHONE("A-102", "Bad value(s) for parameter(s): $"), "lat"},
-    {"authn_circuit", 400, TOKEN_TYPE, OAUTH("invalid_grant", "the authN circuit failed"), ""},
-    {"authentication_failed", 400, TOKEN_TYPE, OAUTH("invalid_grant", "authentication failed"),
-     ""},
-    {"invalid_scope", 400, TOKEN_TYPE,
-     OAUTH("invalid_scope", "The requested scope is invalid, unknown, or malformed."), ""},
-    {"invalid_client", 401, TOKEN_TYPE,
-     OAUTH("invalid_client",
-           "Client authentication failed (e.g., unknown client, no client authentication "
-           "included, or unsupported authentication method)."), ""},
-    {"client_disabled", 401, TOKEN_TYPE,
-     OAUTH("client disabled", "provided clients are disabled"), ""},
-    {"invalid_request", 400, TOKEN_TYPE,
-     OAUTH("invalid_request",
-           "The request is missing a required parameter, includes an unsupported parameter value "
-           "(other than grant type), repeats a parameter, includes multiple credentials, utilizes "
-           "more than one mechanism for authenticating the client, or is otherwise malformed"),
-     ""},
-    {"invalid_token", 401, JSON_TYPE,
-     OAUTH("invalid_token", "The access token provided is expired, revoked, malformed, or invalid "
-                            "for other reasons."), ""},
-    {"too_many", 429, HTML_TYPE,
-     PAYARA("429 - Too Many Requests", "The user has sent too many requests in a given amount of "
-                                       "time. Too many requests!"), ""},
-    {"gone", 410, HTML_TYPE,
-     PAYARA("410 - Gone", "The requested resource is no longer available, and no forwarding "
-                          "address is known."), ""},
-    {"not_found", 404, HTML_TYPE,
-     PAYARA("404 - Not Found", "The requested resource is not available."), ""},
-    {"shape_c", 404, JSON_TYPE,
-     "{\"statusCode\":404,\"requestUrl\":\"/api/vehicle/efficiency/v1/$\","
-     "\"requestTimestamp\":\"2020-09-01T10:11:12.345Z\","
-     "\"logTransactionId\":\"0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d\"}", "WAB1C23456V123456"},
-    {"plain_500", 500, "text/plain", "Error", ""},
-    {"empty_401", 401, NULL, "", ""},
-};
-
-static const struct recorded *find_recorded(const char *name) {
-  for (size_t i = 0; i < sizeof recorded / sizeof *recorded; i++) {
-    if (strcmp(recorded[i].name, name) == 0) {
-      return &recorded[i];
-    }
-  }
-  return NULL;
-}
-
-bool recorded_reply(struct reply *reply, const char *name, const char *detail) {
-  const struct recorded *error = find_recorded(name);
-  if (error == NULL) {
-    return false;
-  }
-  reply->status = error->status;
-  reply->type = error->type;
-  bytes_free(&reply->body);
-  const char *mark = strchr(error->body, '$');
-  if (mark == NULL) {
-    bytes_text(&reply->body, error->body);
-    return true;
-  }
-  /* The detail may be the client's own text, so it is quoted as JSON asks. */
-  struct bytes quoted = {0};
-  const char *text = detail != NULL && detail[0] != '\0' ? detail : error->detail;
-  bytes_json_string(&quoted, text, strlen(text));
-  bytes_add(&reply->body, error->body, (size_t)(mark - error->body));
-  bytes_add(&reply->body, quoted.at + 1, quoted.length - 2);
-  bytes_text(&reply->body, mark + 1);
-  bytes_free(&quoted);
-  return true;
-}
 
 enum { RULES = 1000 };
 
@@ -170,11 +50,6 @@ static char *text_member(const json_t *options, const char *name, size_t *length
   return must_copy(json_string_value(value), json_string_length(value));
 }
 
-static double number_member(const json_t *options, const char *name, double otherwise) {
-  const json_t *value = json_object_get(options, name);
-  return json_is_number(value) ? json_number_value(value) : otherwise;
-}
-
 static const char *check(const json_t *options) {
   static const char *const names[] = {
       "path", "method", "skip", "times", "latency", "status", "body", "recorded", "headers",
@@ -187,7 +62,7 @@ static const char *check(const json_t *options) {
     double most;
   } numbers[] = {{"skip", 0, 1e9},   {"times", 0, 1e9},  {"latency", 0, 600}, {"status", 200, 599},
                  {"truncate", 0, 1e12}, {"drip", 0.1, 1e9}, {"pad", 0, 1e12}};
-  const char *problem = known_members(options, names);
+  const char *problem = unknown_member(options, names);
   for (size_t i = 0; problem == NULL && texts[i] != NULL; i++) {
     const json_t *value = json_object_get(options, texts[i]);
     problem = value != NULL && !json_is_string(value) ? "a text is expected" : NULL;
@@ -206,7 +81,7 @@ static const char *check(const json_t *options) {
   const json_t *headers = json_object_get(options, "headers");
   const char *header;
   json_t *value;
-  if (problem == NULL && name != NULL && find_recorded(name) == NULL) {
+  if (problem == NULL && name != NULL && !services_recorded(NULL, name, NULL)) {
     problem = "no recorded error has this name";
   }
   if (problem == NULL && reset != NULL && strcmp(reset, "before") != 0 &&
@@ -241,18 +116,18 @@ const char *fault_add(const json_t *options) {
   struct fault *fault = &rule->fault;
   rule->path = text_member(options, "path", NULL);
   rule->method = text_member(options, "method", NULL);
-  rule->skip = (long long)number_member(options, "skip", 0);
-  rule->times = (long long)number_member(options, "times", 1);
+  rule->skip = (long long)json_number(options, "skip", 0);
+  rule->times = (long long)json_number(options, "times", 1);
   rule->times = rule->times == 0 ? -1 : rule->times;
-  fault->latency = number_member(options, "latency", 0);
-  fault->status = (int)number_member(options, "status", 0);
+  fault->latency = json_number(options, "latency", 0);
+  fault->status = (int)json_number(options, "status", 0);
   fault->recorded = text_member(options, "recorded", NULL);
   fault->body = text_member(options, "body", &fault->body_length);
   fault->raw = text_member(options, "raw", &fault->raw_length);
   fault->content_type = text_member(options, "content_type", NULL);
-  fault->truncate = (long long)number_member(options, "truncate", -1);
-  fault->drip = number_member(options, "drip", 0);
-  fault->pad = (long long)number_member(options, "pad", -1);
+  fault->truncate = (long long)json_number(options, "truncate", -1);
+  fault->drip = json_number(options, "drip", 0);
+  fault->pad = (long long)json_number(options, "pad", -1);
   fault->gzip = json_is_true(json_object_get(options, "gzip"));
   const char *reset = json_string_value(json_object_get(options, "reset"));
   const char *ending = json_string_value(json_object_get(options, "close"));
@@ -284,7 +159,7 @@ const char *fault_word(const struct fault *fault) {
        : fault->pad >= 0              ? "pad"
        : fault->raw != NULL           ? "raw"
        : fault->latency > 0           ? "latency"
-       : fault->recorded != NULL      ? find_recorded(fault->recorded)->name
+       : fault->recorded != NULL      ? fault->recorded
        : fault->status != 0           ? "status" : NULL;
 }
 

@@ -1,5 +1,9 @@
-/* Points of interest sent to a car; those with a place are its destinations from then on. */
-#include "car.h"
+#include "poi.h"
+
+#include "../world.h"
+#include "errors.h"
+#include "settings.h"
+#include "types.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,12 +38,13 @@ static void add_destination(struct car *car, const json_t *poi, json_t *lat, jso
   }
 }
 
-void car_poi(struct request *request, struct car *car, struct reply *reply) {
+void poi_send(struct request *request, struct reply *reply) {
+  struct car *car = request->subject;
   const struct field *data = field_find(&request->form, "data");
   if (data == NULL && settings.poi_body) {
     data = field_find(&request->form, "body");
   }
-  if (!service_allowed(car, service_number("SEND_POI_TO_CAR"), reply)) {
+  if (!type_allowed(car, type_number("SEND_POI_TO_CAR"), reply)) {
     return;
   }
   json_t *sent = data != NULL ? json_loadb(data->value, data->length, 0, NULL) : NULL;

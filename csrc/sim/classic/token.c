@@ -1,14 +1,12 @@
-/* OAuth: the password and the refresh grant, the tokens given out and when they end. */
-#include "sim.h"
+#include "token.h"
 
-#include <microhttpd.h>
+#include "../world.h"
+#include "errors.h"
+#include "settings.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
-#ifdef __APPLE__
-#include <sys/random.h>
-#endif
 
 enum { TOKENS = 4096, ACCESS_LENGTH = 32, REFRESH_LENGTH = 48 };
 
@@ -38,19 +36,6 @@ void token_reset(void) {
   memset(tokens, 0, sizeof tokens);
   memset(&next, 0, sizeof next);
   next.expires_in = -1;
-}
-
-static void random_text(char *out, size_t length) {
-  static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-  unsigned char noise[REFRESH_LENGTH];
-  if (getentropy(noise, length) != 0) {
-    perror("bmwi-sim: no random bytes");
-    memset(noise, 0, sizeof noise);
-  }
-  for (size_t i = 0; i < length; i++) {
-    out[i] = alphabet[noise[i] % (sizeof alphabet - 1)];
-  }
-  out[length] = '\0';
 }
 
 /* Brings the asked scopes into the service's order; false if one of them is not known. */
@@ -115,10 +100,8 @@ static struct token *find_refresh(const char *refresh) {
   return NULL;
 }
 
-void token_answer(struct request *request, struct car *car, struct reply *reply) {
-  (void)car;
-  const char *authorization =
-      MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Authorization");
+void token_answer(struct request *request, struct reply *reply) {
+  const char *authorization = request_header(request, "Authorization");
   if (authorization == NULL || strncasecmp(authorization, basic, 6) != 0) {
     reply->status = 200; /* recorded so: an empty answer, not an error */
     return;
@@ -167,10 +150,7 @@ void token_answer(struct request *request, struct car *car, struct reply *reply)
       issue(reply, kept, true);
     }
   } else {
-    reply->status = 400;
-    reply->type = "application/json";
-    bytes_text(&reply->body, "{\"error\":\"unsupported_grant_type\",\"error_description\":"
-                             "\"The authorization grant type is not supported.\"}");
+    recorded_reply(reply, "unsupported_grant", "");
   }
 }
 
@@ -194,7 +174,7 @@ bool token_valid(const char *authorization) {
 const char *token_control(const json_t *options) {
   static const char *const names[] = {"expire", "revoke_refresh", "expires_in",
                                       "expires_in_string", "scope", "no_refresh_token", NULL};
-  const char *problem = known_members(options, names);
+  const char *problem = unknown_member(options, names);
   if (problem != NULL) {
     return problem;
   }
@@ -224,9 +204,7 @@ const char *token_control(const json_t *options) {
     snprintf(next.scope, sizeof next.scope, "%s",
              json_is_string(scope) ? json_string_value(scope) : "");
   }
-  const json_t *flag = json_object_get(options, "expires_in_string");
-  next.expires_in_string = flag != NULL ? json_is_true(flag) : next.expires_in_string;
-  flag = json_object_get(options, "no_refresh_token");
-  next.no_refresh_token = flag != NULL ? json_is_true(flag) : next.no_refresh_token;
+  next.expires_in_string = json_flag(options, "expires_in_string", next.expires_in_string);
+  next.no_refresh_token = json_flag(options, "no_refresh_token", next.no_refresh_token);
   return NULL;
 }

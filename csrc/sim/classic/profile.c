@@ -1,7 +1,7 @@
-/* Checks a charging profile that was sent. */
-#include "car.h"
+#include "profile.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <string.h>
 
 static bool is_time(const json_t *value) {

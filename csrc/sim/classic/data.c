@@ -1,12 +1,11 @@
-/* The mission document's own answers. Kept as JSON text, read once per car; the range map's two
-   rings start with the document's points and go on as a made-up but plausible range around them:
-   wide inland, narrow towards the coast. */
-#include "sim.h"
+#include "data.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Kept as JSON text, read once per car; the range map's two rings start with the document's points
+   and go on as a made-up but plausible range around them: wide inland, narrow towards the coast. */
 static const char vehicles[] =
     "[{\"remote360\":\"NOT_SUPPORTED\",\"chargingControl\":\"WEEKLY_PLANNER\","
     "\"countryCode\":\"V1-UK\",\"hornBlow\":\"NOT_SUPPORTED\",\"brand\":\"BMW_I\","
@@ -232,7 +231,6 @@ json_t *data_vehicles(void) {
   return parse(vehicles);
 }
 
-/* The answer without its envelope; the charging profile and navigation have none. */
 json_t *data_answer(const char *name, const char *vin) {
   static const struct {
     const char *name;

@@ -1,8 +1,10 @@
-/* What the files about cars share: the car itself, its commands, and the words for both. */
-#ifndef BMWI_SIM_CAR_H
-#define BMWI_SIM_CAR_H
+/* The cars: what each one answers and what has happened to it. */
+#ifndef BMWI_SIM_CLASSIC_CAR_H
+#define BMWI_SIM_CLASSIC_CAR_H
 
-#include "sim.h"
+#include "../json.h"
+
+#include <time.h>
 
 enum answer { STATUS, LAST_TRIP, ALL_TRIPS, PROFILE, DESTINATIONS, RANGE_MAP, NAVIGATION, ANSWERS };
 
@@ -20,7 +22,7 @@ struct course {
 };
 
 struct event {
-  int service;
+  int type;     /* of service_types */
   long request; /* its number in the log */
   char id[40];
   double posted;
@@ -49,31 +51,19 @@ struct car {
   long flashes, horns, climate_starts, charge_starts, finds;
 };
 
-/* car.c */
+void cars_load(const json_t *vehicles); /* NULL: the mission document's car */
+void cars_free(void);
+struct car *car_at(size_t i); /* NULL: no more */
+struct car *car_find(const char *vin);
+
+const char *answer_name(enum answer which); /* in the vehicles file and at the end of the path */
 json_t *car_inner(const struct car *car, enum answer which); /* without the envelope */
+void car_load_answer(struct car *car, enum answer which, json_t *given); /* NULL: the document's */
+
 json_t *server_time(double epoch);
 json_t *utc_time(double epoch);
 void set_text(json_t *object, const char *name, const char *value);
 bool is_text(const json_t *object, const char *name, const char *value);
 bool read_degrees(const char *text, double most);
-
-/* service.c: `member` is the list entry's word on the service, NULL when none decides. */
-struct service {
-  const char *name;
-  const char *member;
-  bool (*effect)(struct car *car, struct event *event); /* true: the car is changed */
-};
-enum { SERVICES = 19 };
-extern const struct service services[SERVICES];
-int service_number(const char *name); /* -1: no service type */
-bool service_allowed(const struct car *car, int service, struct reply *reply);
-
-/* profile.c: NULL when the field holds no charging profile. */
-json_t *profile_read(const struct field *data);
-
-/* command.c */
-void commands_settle(struct car *car);
-void commands_free(struct car *car);
-json_t *commands_report(const struct car *car);
 
 #endif

@@ -1,6 +1,10 @@
-/* Commands over time. Nothing runs in the background: whoever asks for a car first brings it up to
-   the present moment, and then what is due has happened. */
-#include "car.h"
+#include "command.h"
+
+#include "../world.h"
+#include "errors.h"
+#include "profile.h"
+#include "settings.h"
+#include "types.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +14,7 @@ static const char *const outcomes[OUTCOMES] = {"EXECUTED", "NOT_EXECUTED", "TIME
 static const char *const steps[STEPS] = {"INITIATED", "PENDING", "DELIVERED"};
 static const double step_ends[STEPS] = {1.0, 2.5, 6.0}; /* seconds after the POST at speed 1 */
 
-static struct course courses[SERVICES];
+static struct course courses[TYPES];
 
 void commands_reset(void) {
   memset(courses, 0, sizeof courses); /* all zero: executed in time */
@@ -40,8 +44,8 @@ static void take_effect(struct car *car, struct event *event) {
   }
   event->changed = true;
   json_t *status = car_inner(car, STATUS);
-  if (services[event->service].effect != NULL) {
-    event->changed = services[event->service].effect(car, event);
+  if (service_types[event->type].effect != NULL) {
+    event->changed = service_types[event->type].effect(car, event);
   }
   if (json_is_object(status)) {
     double when = (double)event->posted_epoch + (event->ends[STEPS - 1] - event->posted);
@@ -82,7 +86,7 @@ static void make_id(const char *vin, time_t epoch, char *out, size_t room) {
            (unsigned long)(epoch - year_2000) & 0xFFFFFFFFUL);
 }
 
-static struct event *add_event(struct car *car, int service) {
+static struct event *add_event(struct car *car, int type) {
   if (car->event_count == EVENTS) { /* forget the older half */
     for (size_t i = 0; i < EVENTS / 2; i++) {
       car->unsettled -= !car->events[i].settled;
@@ -93,8 +97,8 @@ static struct event *add_event(struct car *car, int service) {
   }
   struct event *event = &car->events[car->event_count++];
   memset(event, 0, sizeof *event);
-  event->service = service;
-  event->course = courses[service];
+  event->type = type;
+  event->course = courses[type];
   event->posted = world_now();
   event->posted_epoch = (time_t)world_epoch();
   for (int i = 0; i < STEPS; i++) {
@@ -104,15 +108,15 @@ static struct event *add_event(struct car *car, int service) {
   car->last_id = event->posted_epoch > car->last_id ? event->posted_epoch : car->last_id + 1;
   make_id(car->vin, car->last_id, event->id, sizeof event->id);
   car->unsettled++;
-  const char *name = services[service].name;
+  const char *name = service_types[type].name;
   json_int_t posts = json_integer_value(json_object_get(car->posts, name));
   json_object_set_new(car->posts, name, json_integer(posts + 1));
   return event;
 }
 
-static struct event *last_event(struct car *car, int service) {
+static struct event *last_event(struct car *car, int type) {
   for (size_t i = car->event_count; i > 0; i--) {
-    if (car->events[i - 1].service == service) {
+    if (car->events[i - 1].type == type) {
       return &car->events[i - 1];
     }
   }
@@ -122,7 +126,7 @@ static struct event *last_event(struct car *car, int service) {
 /* ---- the end points ---- */
 
 static json_t *execution(const struct event *event, const char *status) {
-  const char *name = services[event->service].name;
+  const char *name = service_types[event->type].name;
   json_t *out = json_pack("{s:s}", "serviceType", name);
   if (status != NULL) {
     set_text(out, "status", status);
@@ -139,7 +143,7 @@ static void add_extended(json_t *out, const struct event *event, const char *sta
   }
   if (strcmp(status, "EXECUTED") != 0 && strcmp(status, "NOT_EXECUTED") != 0) {
     extended = json_pack("{s:s}", "result", "STATUS_UNKNOWN");
-  } else if (strcmp(services[event->service].name, "DOOR_UNLOCK") == 0) {
+  } else if (strcmp(service_types[event->type].name, "DOOR_UNLOCK") == 0) {
     extended = json_pack("{s:s, s:s, s:s}", "newDoorStatus", "INVALID", "oldDoorStatus", "INVALID",
                          "result", "STATUS_NOT_CHANGED");
   } else {
@@ -150,107 +154,113 @@ static void add_extended(json_t *out, const struct event *event, const char *sta
   json_object_set_new(out, "extendedStatus", extended);
 }
 
-void car_execute(struct request *request, struct car *car, struct reply *reply) {
-  const char *type = field_value(&request->form, "serviceType");
-  int service = service_number(type);
-  if (type == NULL || type[0] == '\0') {
+/* The answer to the security question, where one is asked for. */
+static bool secret_good(const struct request *request, const char *type, struct reply *reply) {
+  if (strcmp(type, "DOOR_UNLOCK") != 0 || settings.secret_answer == NULL) {
+    return true;
+  }
+  const char *answer = field_value(&request->form, "bmwSkAnswer");
+  if (answer != NULL && strcmp(answer, settings.secret_answer) == 0) {
+    return true;
+  }
+  bool missing = answer == NULL || answer[0] == '\0';
+  recorded_reply(reply, missing ? "secret_missing" : "secret_wrong", "");
+  return false;
+}
+
+/* What some types bring along. */
+static bool read_arguments(const struct request *request, const char *type, long *count,
+                           json_t **profile, struct reply *reply) {
+  const char *count_text = field_value(&request->form, "count");
+  if (count_text != NULL) {
+    char *end;
+    *count = strtol(count_text, &end, 10);
+    if (end == count_text || *end != '\0' || *count < 1 || *count > 1000) {
+      recorded_reply(reply, "bad_parameter", "count");
+      return false;
+    }
+  }
+  if (strcmp(type, "CHARGING_CONTROL") == 0) {
+    *profile = profile_read(field_find(&request->form, "data"));
+    if (*profile == NULL) {
+      recorded_reply(reply, "bad_profile", "");
+      return false;
+    }
+  }
+  return true;
+}
+
+void command_execute(struct request *request, struct reply *reply) {
+  struct car *car = request->subject;
+  const char *name = field_value(&request->form, "serviceType");
+  int type = type_number(name);
+  long count = 0;
+  json_t *profile = NULL;
+  if (name == NULL || name[0] == '\0') {
     recorded_reply(reply, "missing_parameter", "serviceType");
     return;
   }
-  if (service < 0) {
+  if (type < 0) {
     struct bytes text = {0};
-    bytes_format(&text, "unknown serviceType %.100s", type);
+    bytes_format(&text, "unknown serviceType %.100s", name);
     recorded_reply(reply, "missing_parameter", text.at);
     bytes_free(&text);
     return;
   }
-  if (!service_allowed(car, service, reply)) {
+  if (!type_allowed(car, type, reply) || !secret_good(request, name, reply) ||
+      !read_arguments(request, name, &count, &profile, reply)) {
     return;
   }
-  if (strcmp(type, "DOOR_UNLOCK") == 0 && settings.secret_answer != NULL) {
-    const char *answer = field_value(&request->form, "bmwSkAnswer");
-    if (answer == NULL || strcmp(answer, settings.secret_answer) != 0) {
-      recorded_reply(reply, answer == NULL || answer[0] == '\0' ? "secret_missing" : "secret_wrong",
-                     "");
-      return;
-    }
-  }
-  long count = 0;
-  const char *count_text = field_value(&request->form, "count");
-  if (count_text != NULL) {
-    char *end;
-    count = strtol(count_text, &end, 10);
-    if (end == count_text || *end != '\0' || count < 1 || count > 1000) {
-      recorded_reply(reply, "bad_parameter", "count");
-      return;
-    }
-  }
-  json_t *profile = NULL;
-  if (strcmp(type, "CHARGING_CONTROL") == 0) {
-    profile = profile_read(field_find(&request->form, "data"));
-    if (profile == NULL) {
-      recorded_reply(reply, "bad_profile", "");
-      return;
-    }
-  }
-  struct event *event = add_event(car, service);
+  struct event *event = add_event(car, type);
   event->request = request->number;
   event->count = count;
   event->profile = profile;
-  json_t *out = execution(event, "INITIATED");
-  reply_wrapped(reply, "executionStatus", out);
-  json_decref(out);
+  reply_new(reply, 200, json_pack("{s:o}", "executionStatus", execution(event, "INITIATED")));
 }
 
 /* The status of the last event of this type, which need not be the one asked about. */
-void car_execution(struct request *request, struct car *car, struct reply *reply) {
-  const char *type = field_value(&request->query_fields, "serviceType");
-  int service = service_number(type);
-  if (service < 0) {
-    recorded_reply(reply, "missing_parameter", "serviceType");
-    return;
-  }
-  struct event *event = last_event(car, service);
+void command_execution(struct request *request, struct reply *reply) {
+  struct car *car = request->subject;
+  int type = type_number(query_value(request, "serviceType"));
+  struct event *event = type >= 0 ? last_event(car, type) : NULL;
   if (event == NULL) {
-    recorded_reply(reply, "no_execution", car->vin);
+    recorded_reply(reply, type < 0 ? "missing_parameter" : "no_execution",
+                   type < 0 ? "serviceType" : car->vin);
     return;
   }
   long poll = event->polls++;
   const struct course *course = &event->course;
   const char *status = event_status(event, world_now());
-  json_t *out;
+  struct event earlier = *event;
+  const struct event *shown = event;
   if (poll < course->previous_first) {
-    struct event *before = NULL;
-    for (struct event *at = event; at > car->events && before == NULL;) {
+    shown = NULL;
+    for (struct event *at = event; at > car->events && shown == NULL;) {
       at--;
-      before = at->service == service ? at : NULL;
+      shown = at->type == type ? at : NULL;
     }
-    struct event earlier = *event;
-    if (before == NULL) { /* there was none: one of an hour ago is made up */
+    if (shown != NULL) {
+      status = event_status(shown, world_now());
+    } else { /* there was none: one of an hour ago is made up */
       make_id(car->vin, event->posted_epoch - 3600, earlier.id, sizeof earlier.id);
       earlier.changed = true;
-      before = &earlier;
+      shown = &earlier;
       status = "EXECUTED";
-    } else {
-      status = event_status(before, world_now());
     }
-    out = execution(before, status);
-    add_extended(out, before, status);
   } else {
     poll -= course->previous_first;
     bool missing = poll < course->no_status;
     poll -= missing ? 0 : course->no_status;
     status = missing ? NULL : poll < course->word_polls ? course->word : status;
-    out = execution(event, status);
-    add_extended(out, event, status);
   }
-  reply_wrapped(reply, "executionStatus", out);
-  json_decref(out);
+  json_t *out = execution(shown, status);
+  add_extended(out, shown, status);
+  reply_new(reply, 200, json_pack("{s:o}", "executionStatus", out));
 }
 
 /* The history has words of its own: it knows no DELIVERED and no TIMED_OUT. */
-void car_history(struct request *request, struct car *car, struct reply *reply) {
-  (void)request;
+void command_history(struct request *request, struct reply *reply) {
+  const struct car *car = request->subject;
   json_t *list = json_array();
   for (size_t i = car->event_count; i > 0; i--) {
     const struct event *event = &car->events[i - 1];
@@ -260,11 +270,10 @@ void car_history(struct request *request, struct car *car, struct reply *reply) 
     json_array_append_new(
         list, json_pack("{s:o, s:s, s:s, s:s, s:s}", "initiatedAt",
                         server_time((double)event->posted_epoch), "serviceType",
-                        services[event->service].name, "status", status, "client", "SmartPhone",
+                        service_types[event->type].name, "status", status, "client", "SmartPhone",
                         "eventId", event->id));
   }
-  reply_wrapped(reply, "serviceExecutionHistory", list);
-  json_decref(list);
+  reply_new(reply, 200, json_pack("{s:o}", "serviceExecutionHistory", list));
 }
 
 json_t *commands_report(const struct car *car) {
@@ -281,17 +290,10 @@ json_t *commands_report(const struct car *car) {
   return executions;
 }
 
-void commands_free(struct car *car) {
-  for (size_t i = 0; i < car->event_count; i++) {
-    json_decref(car->events[i].profile);
-  }
-  free(car->events);
-}
-
 const char *commands_control(const json_t *options) {
   static const char *const names[] = {"service",   "outcome", "stuck_at",   "previous_first",
                                       "no_status", "word",    "word_polls", NULL};
-  const char *problem = known_members(options, names);
+  const char *problem = unknown_member(options, names);
   if (problem != NULL) {
     return problem;
   }
@@ -302,7 +304,7 @@ const char *commands_control(const json_t *options) {
   const json_t *word_polls = json_object_get(options, "word_polls");
   struct course course = {.stuck_at = STEPS - 1, .outcome = OUTCOMES};
   bool all = service != NULL && strcmp(service, "*") == 0;
-  int number = service_number(service);
+  int number = type_number(service);
   if (!all && number < 0) {
     return "service must be a service type or *";
   }
@@ -328,7 +330,7 @@ const char *commands_control(const json_t *options) {
   }
   course.previous_first = (long)json_integer_value(json_object_get(options, "previous_first"));
   course.no_status = (long)json_integer_value(json_object_get(options, "no_status"));
-  for (int i = 0; i < SERVICES; i++) {
+  for (int i = 0; i < TYPES; i++) {
     if (all || i == number) {
       courses[i] = course;
     }

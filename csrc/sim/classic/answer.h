@@ -1,0 +1,14 @@
+/* What the cars answer, and what tests see and change of them. */
+#ifndef BMWI_SIM_CLASSIC_ANSWER_H
+#define BMWI_SIM_CLASSIC_ANSWER_H
+
+#include "../http.h"
+
+void answer_list(struct request *request, struct reply *reply);
+void answer_vehicle(struct request *request, struct reply *reply);
+void answer_car(struct request *request, struct reply *reply);
+
+void answer_report(struct request *request, struct reply *reply); /* /_sim/car */
+void answer_change(struct request *request, struct reply *reply);
+
+#endif

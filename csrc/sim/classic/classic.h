@@ -1,0 +1,9 @@
+/* The classic service, as BMW ran it until 2021, as a value. */
+#ifndef BMWI_SIM_CLASSIC_H
+#define BMWI_SIM_CLASSIC_H
+
+#include "../service.h"
+
+extern const struct service classic_service;
+
+#endif

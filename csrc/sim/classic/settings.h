@@ -1,0 +1,25 @@
+/* What /_sim/config and the command line change. */
+#ifndef BMWI_SIM_CLASSIC_SETTINGS_H
+#define BMWI_SIM_CLASSIC_SETTINGS_H
+
+#include "../service.h"
+
+struct settings {
+  bool list_array;
+  bool any_key; /* every API key is good */
+  double speed;
+  char *secret_answer; /* NULL: unlocking needs none */
+  bool poi_body;       /* the POI may also come in the field "body" */
+  bool navigation_scope;
+};
+
+extern struct settings settings;
+extern const struct option settings_options[];
+
+bool settings_start(void);
+void settings_reset(void); /* to what the command line says */
+void settings_end(void);
+const char *settings_control(const json_t *options);
+const json_t *settings_vehicles(void); /* of the file on the command line; NULL: there is none */
+
+#endif

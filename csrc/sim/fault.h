@@ -1,0 +1,37 @@
+/* Rules that make answers go wrong. */
+#ifndef BMWI_SIM_FAULT_H
+#define BMWI_SIM_FAULT_H
+
+#include "form.h"
+#include "json.h"
+
+enum fault_reset { RESET_NONE, RESET_READING, RESET_BEFORE, RESET_AFTER, RESET_DURING };
+
+struct fault {
+  double latency;
+  int status;
+  char *recorded;
+  char *body;
+  size_t body_length;
+  char *raw;
+  size_t raw_length;
+  char *content_type;
+  struct fields headers;
+  enum fault_reset reset;
+  bool orderly; /* no reset but an orderly end, as of a server that gave up on the connection */
+  long long truncate; /* -1: whole */
+  double drip;        /* bytes per second; 0: at once */
+  long long pad;      /* -1: the normal body */
+  bool gzip;
+};
+
+/* What it does to an answer, in a word, or the name of the recorded error; NULL: nothing. */
+const char *fault_word(const struct fault *fault);
+/* The rule to reset the connection while the body of such a request is still coming: used up. */
+bool fault_while_reading(const char *method, const char *target);
+bool fault_take(const char *method, const char *target, struct fault *out);
+void fault_free(struct fault *fault);
+const char *fault_add(const json_t *options); /* NULL or what is wrong with it */
+void fault_clear(void);
+
+#endif

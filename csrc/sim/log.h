@@ -1,0 +1,13 @@
+/* What was received, for tests that count and look. Bounded by entries and by bytes. */
+#ifndef BMWI_SIM_LOG_H
+#define BMWI_SIM_LOG_H
+
+#include "http.h"
+
+long log_add(const struct request *request, unsigned connection);
+void log_status(long number, int status);
+void log_fault(long number, const char *fault);
+void log_clear(long until);     /* LONG_MAX: all */
+json_t *log_report(long after); /* 0: all */
+
+#endif

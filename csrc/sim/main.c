@@ -1,0 +1,267 @@
+/* The program: options, the listening socket, and which services there are. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "classic/classic.h"
+#include "control.h"
+#include "server.h"
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SIM_VERSION "0.1.0"
+
+static const struct service *const services[] = {&control_service, &classic_service, NULL};
+
+static struct options {
+  char host[256];
+  char port[16];
+  const char *cert_file;
+  const char *key_file;
+  bool tied;
+} options = {.host = "127.0.0.1", .port = "0"};
+
+static const size_t file_limit = (size_t)1 << 20;
+
+/* ---- options ---- */
+
+static const char *set_listen(const char *text) {
+  const char *colon = strrchr(text, ':');
+  if (colon == NULL || colon == text || colon[1] == '\0' || strlen(colon + 1) > 5 ||
+      strspn(colon + 1, "0123456789") != strlen(colon + 1) || strtol(colon + 1, NULL, 10) > 65535) {
+    return "HOST:PORT";
+  }
+  size_t length = (size_t)(colon - text);
+  if (text[0] == '[' && colon[-1] == ']') { /* [::1]:8080 */
+    text++;
+    length -= 2;
+  }
+  if (length == 0 || length >= sizeof options.host) {
+    return "HOST:PORT";
+  }
+  memcpy(options.host, text, length);
+  options.host[length] = '\0';
+  snprintf(options.port, sizeof options.port, "%s", colon + 1);
+  return NULL;
+}
+
+static const char *set_tied(const char *value) {
+  (void)value;
+  options.tied = true;
+  return NULL;
+}
+
+static const struct option own_options[] = {
+    {"--listen", "HOST:PORT", "where to listen (default 127.0.0.1:0; port 0: a free one)",
+     set_listen},
+    {"--tied", NULL, "end when the reader of standard output has gone", set_tied},
+    {0},
+};
+
+static void print_options(FILE *out, const struct option *option) {
+  for (; option != NULL && option->word != NULL; option++) {
+    char left[64];
+    snprintf(left, sizeof left, "%s %s", option->word,
+             option->value != NULL ? option->value : "");
+    fprintf(out, "  %-20s %s\n", left, option->help);
+  }
+}
+
+static void print_usage(FILE *out) {
+  fputs("usage: bmwi-sim [options]\n"
+        "\n"
+        "  bmwi-sim        listens on a free port of 127.0.0.1 and prints its URL\n"
+        "  bmwi-sim --listen 127.0.0.1:8080 --tls server.pem server.key\n"
+        "\n", out);
+  print_options(out, own_options);
+  fputs("  --tls CERT KEY       serve HTTPS with this certificate (chain) and key, PEM files\n",
+        out);
+  for (int i = 0; services[i] != NULL; i++) {
+    print_options(out, services[i]->options);
+  }
+  fputs("  --help               this text\n"
+        "  --version            the version\n"
+        "\n", out);
+  for (int i = 0; services[i] != NULL; i++) {
+    fputs(services[i]->about != NULL ? services[i]->about : "", out);
+  }
+  fputs("Faults, the log and all that can be changed are under /_sim/.\n", out);
+}
+
+static int bad_option(const char *problem, const char *what) {
+  fprintf(stderr, "bmwi-sim: %s: %s\n\n", problem, what);
+  print_usage(stderr);
+  return 2;
+}
+
+static const struct option *find_option(const char *word) {
+  for (int i = -1; i < 0 || services[i] != NULL; i++) {
+    const struct option *option = i < 0 ? own_options : services[i]->options;
+    for (; option != NULL && option->word != NULL; option++) {
+      if (strcmp(option->word, word) == 0) {
+        return option;
+      }
+    }
+  }
+  return NULL;
+}
+
+/* -1: go on; otherwise the exit code. */
+static int read_options(int count, char **words) {
+  for (int i = 1; i < count; i++) {
+    const char *word = words[i];
+    const struct option *option = find_option(word);
+    if (strcmp(word, "--help") == 0) {
+      print_usage(stdout);
+      return 0;
+    }
+    if (strcmp(word, "--version") == 0) {
+      puts("bmwi-sim " SIM_VERSION);
+      return 0;
+    }
+    if (strcmp(word, "--tls") == 0) { /* the only one with two values */
+      if (i + 2 >= count) {
+        return bad_option("two files are missing after", word);
+      }
+      options.cert_file = words[++i];
+      options.key_file = words[++i];
+      continue;
+    }
+    if (option == NULL) {
+      return bad_option("unknown option", word);
+    }
+    if (option->value != NULL && ++i >= count) {
+      return bad_option("a value is missing after", word);
+    }
+    const char *wanted = option->set(words[i]);
+    if (wanted != NULL) {
+      char problem[128];
+      snprintf(problem, sizeof problem, "%s wants %s, not", word, wanted);
+      return bad_option(problem, words[i]);
+    }
+  }
+  return -1;
+}
+
+/* ---- start ---- */
+
+static char *read_text(const char *file) {
+  FILE *stream = fopen(file, "rb");
+  struct bytes text = {0};
+  char part[4096];
+  size_t got;
+  if (stream == NULL) {
+    fprintf(stderr, "bmwi-sim: %s: %s\n", file, strerror(errno));
+    return NULL;
+  }
+  bytes_text(&text, "");
+  do {
+    got = fread(part, 1, sizeof part, stream);
+    bytes_add(&text, part, got);
+  } while (got == sizeof part && text.length < file_limit);
+  fclose(stream);
+  return text.at;
+}
+
+static bool is_loopback(const struct sockaddr *address) {
+  if (address->sa_family == AF_INET) {
+    const struct sockaddr_in *v4 = (const void *)address;
+    return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+  }
+  const struct sockaddr_in6 *v6 = (const void *)address;
+  return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+static int open_listener(void) {
+  struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+  struct addrinfo *found = NULL;
+  int error = getaddrinfo(options.host, options.port, &wanted, &found);
+  if (error != 0) {
+    fprintf(stderr, "bmwi-sim: %s: %s\n", options.host, gai_strerror(error));
+    return -1;
+  }
+  int one = 1;
+  int listener = socket(found->ai_family, SOCK_STREAM, 0);
+  bool good = listener >= 0 && fcntl(listener, F_SETFD, FD_CLOEXEC) == 0 &&
+              setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+              bind(listener, found->ai_addr, found->ai_addrlen) == 0 &&
+              listen(listener, 1024) == 0;
+  if (!good) {
+    fprintf(stderr, "bmwi-sim: cannot listen on %s:%s: %s\n", options.host, options.port,
+            strerror(errno));
+    if (listener >= 0) {
+      close(listener);
+    }
+    listener = -1;
+  } else if (!is_loopback(found->ai_addr)) {
+    fprintf(stderr, "bmwi-sim: warning: %s can be reached from other machines; the log-in is "
+                    "public and there is no protection\n", options.host);
+  }
+  freeaddrinfo(found);
+  return listener;
+}
+
+static void announce(int listener) {
+  struct sockaddr_storage address;
+  socklen_t length = sizeof address;
+  char host[NI_MAXHOST];
+  char port[NI_MAXSERV];
+  memset(&address, 0, sizeof address);
+  getsockname(listener, (struct sockaddr *)&address, &length);
+  getnameinfo((struct sockaddr *)&address, length, host, sizeof host, port, sizeof port,
+              NI_NUMERICHOST | NI_NUMERICSERV);
+  bool v6 = strchr(host, ':') != NULL;
+  printf("bmwi-sim listening on %s://%s%s%s:%s\n", options.cert_file != NULL ? "https" : "http",
+         v6 ? "[" : "", host, v6 ? "]" : "", port);
+  fflush(stdout);
+}
+
+int main(int count, char **words) {
+  services_use(services);
+  int code = read_options(count, words);
+  if (code >= 0) {
+    return code;
+  }
+  char *cert = NULL;
+  char *key = NULL;
+  int listener = -1;
+  struct MHD_Daemon *daemon = NULL;
+  json_set_alloc_funcs(must_alloc, free);
+  json_object_seed(0);
+  bool good = world_start() && services_start();
+  if (good && options.cert_file != NULL) {
+    cert = read_text(options.cert_file);
+    key = read_text(options.key_file);
+    good = cert != NULL && key != NULL;
+  }
+  if (good) {
+    services_reset();
+    listener = open_listener();
+    good = listener >= 0;
+  }
+  if (good) {
+    daemon = server_start(listener, key, cert);
+    good = daemon != NULL;
+  }
+  if (good) {
+    announce(listener);
+    world_wait(options.tied);
+    server_stop(daemon); /* closes the listener too */
+  } else if (listener >= 0) {
+    fprintf(stderr, "bmwi-sim: the server does not start%s\n",
+            cert != NULL ? "; do the certificate and the key fit together?" : "");
+    close(listener);
+  }
+  services_end();
+  free(cert);
+  free(key);
+  return good ? 0 : 1;
+}

@@ -1,0 +1,12 @@
+/* Which row of which service's table a request belongs to. */
+#ifndef BMWI_SIM_ROUTE_H
+#define BMWI_SIM_ROUTE_H
+
+#include "service.h"
+
+void route_find(struct request *request);
+bool route_control(const struct request *request); /* under /_sim: about the simulator itself */
+/* Called with the world locked. */
+void route_answer(struct request *request, struct reply *reply);
+
+#endif

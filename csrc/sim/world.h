@@ -1,0 +1,19 @@
+/* The one lock around all that is simulated, the clock, and the end of it all. */
+#ifndef BMWI_SIM_WORLD_H
+#define BMWI_SIM_WORLD_H
+
+#include <stdbool.h>
+
+bool world_start(void);         /* also takes over the signals that end the program */
+void world_wait(bool with_out); /* until world_stop, or until nobody reads standard output */
+void world_finish(void);        /* every pause is over */
+
+void world_lock(void);
+void world_unlock(void);
+/* Waits without the lock held; false when the simulator is being stopped meanwhile. */
+bool world_pause(double seconds);
+void world_stop(void);    /* may be called from anywhere, signals too */
+double world_now(void);   /* seconds since the start, never goes back */
+double world_epoch(void); /* the same instant as seconds since 1970 */
+
+#endif
