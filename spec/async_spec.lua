@@ -890,6 +890,18 @@ describe("bmwi.async", function()
       assert.is_nil(loop:timeout())
     end)
 
+    it("ends thousands of them no slower one by one", function()
+      local car, client = logged_in()
+      local left = 40000
+      for _ = 1, left do
+        async.spawn(function() car:status() end, function() left = left - 1 end)
+      end
+      local start = os.clock()
+      client:close()
+      assert(os.clock() - start < 2, "each looks through all of the others")
+      drive(function() return left == 0 end)
+    end)
+
     it("ends those that wait for its token", function()
       sim:fault({ path = "/oauth/token", times = 0, latency = 60 })
       local client = new()

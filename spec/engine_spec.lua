@@ -615,6 +615,55 @@ describe("the engine", function()
     assert.equal(before, sockets())
   end)
 
+  -- A program of its own, in which no other module has opened sockets. `setup` comes before.
+  local function inherited(setup, environment)
+    return helper.program(([[
+      local bmwi, async = require("bmwi"), require("bmwi.async")
+      local client = bmwi.new({ base_url = %q, token = { access_token = "AAAA" }, retries = 0,
+        connect_to = { "127.0.0.1:%d:car.test:%d" } })
+      %s
+      local pipe = io.popen("ls -l /proc/self/fd 2>&1")
+      local _, count = pipe:read("*a"):gsub("socket:", "")
+      print(count)
+      os.exit(0)]]):format(sim.url, sim.port, sim.port, setup), environment)
+  end
+
+  it("hands none of libcurl's own sockets on either", function()
+    local fds = io.open("/proc/self/fd/0")
+    if not fds then return pending("there is no /proc/self/fd") end
+    fds:close()
+    assert.equal("0\n", inherited(""))
+    assert.equal("0\n", inherited("bmwi.loop:limit(1)")) -- by a new handle
+  end)
+
+  it("hands none of the resolver's sockets on", function()
+    local weather = helper.weather()
+    if not weather then return pending("no compiler") end
+    assert.equal("0\n", inherited([[
+      async.spawn(function() client:get("/webapi/v1/anything") end, print)
+      for _ = 1, 3 do bmwi.loop:step(0.02) end]], weather .. " BMWI_DNS=2"))
+  end)
+
+  it("never lets SIGPIPE reach its host", function()
+    local weather = helper.weather()
+    if not weather then return pending("no compiler") end
+    local tls = helper.start({ tls = true })
+    tls:fault({ path = "/status", reset = "after", times = 0 })
+    tls:fault({ path = "/executeService", reset = "during", times = 0 })
+    tls:fault({ path = "/destinations", close = "after", times = 0 })
+    local text = helper.program(([[
+      local bmwi = require("bmwi")
+      local client = bmwi.new({ base_url = %q, ca_file = %q, username = "whatever@example.com",
+        password = "p4ssw0rd", api_key = "key", api_secret = "secret", retries = 0 })
+      local car = client:vehicle(%q)
+      for _, name in ipairs({ "status", "lock_doors", "destinations", "last_trip" }) do
+        print(name, select(3, car[name](car)) or "ok")
+      end]]):format(tls.url, tls.ca, helper.vin), weather .. " BMWI_PIPE=1", "COMMAND 2>&1; echo $?")
+    tls:stop()
+    assert.equal(
+      "status\tnetwork\nlock_doors\tunknown\ndestinations\tnetwork\nlast_trip\tok\n0\n", text)
+  end)
+
   it("sends what a server of the service needs, and nothing that tells of the host", function()
     local client = new(sim, { user_agent = "spec/1" })
     client:vehicles()

@@ -5,32 +5,25 @@
 #define _GNU_SOURCE /* dladdr */
 #include "core/engine.h"
 
-#include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/guard.h"
 #include "core/poll.h"
+#include "core/transfer.h"
 
 #define WATCHDOG 1.0                 /* seconds after libcurl's own time-out */
 #define IDLE_HANDLES 32              /* easy handles kept for the next use */
 #define CONNECTIONS 64               /* to one server, unless told otherwise */
 #define SERVERS 4                    /* kept connections are counted for all servers together */
-#define MAX_HEADER_BYTES (256 * 1024) /* of all headers of one answer */
 #define MAX_HEADER (64 * 1024)       /* of one that is sent */
-
-typedef struct queue {
-  bmwi_transfer *first, *last;
-} queue;
 
 struct bmwi_engine {
   CURLM *multi;
@@ -43,10 +36,11 @@ struct bmwi_engine {
   bool broken;          /* libcurl ran out of memory in the middle */
   bool stale;           /* too many connections may be open: start anew when there is a gap */
   bool rushed;          /* the last step left work for the next one */
-  queue starting;       /* exchanges that libcurl has not got yet */
+  bool asked;           /* its owner wants a step */
+  bmwi_queue starting;       /* exchanges that libcurl has not got yet */
   size_t exchanges;     /* those that it has got */
-  queue ended;          /* not yet handed back */
-  queue held;           /* handed back, but to come once more */
+  bmwi_queue ended;          /* not yet handed back */
+  bmwi_queue held;           /* handed back, but to come once more */
   CURL *idle[IDLE_HANDLES];
   int idle_count;
   uint64_t random;
@@ -62,9 +56,7 @@ bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule) {
 /* xorshift64*: good enough to spread retries. */
 double bmwi_engine_random(bmwi_engine *engine) {
   uint64_t x = engine->random;
-  x ^= x >> 12;
-  x ^= x << 25;
-  x ^= x >> 27;
+  x ^= x >> 12, x ^= x << 25, x ^= x >> 27;
   engine->random = x;
   return (double)((x * UINT64_C(2685821657736338717)) >> 11) / 9007199254740992.0;
 }
@@ -76,14 +68,13 @@ static void act(bmwi_engine *engine, curl_socket_t s, int what) {
 }
 
 /* Tells libcurl what has happened to its sockets, for some 5 ms. */
-static void serve_sockets(bmwi_engine *engine, double seconds) {
-  bmwi_event events[BMWI_POLL_MAX];
-  int count = bmwi_poll_wait(&engine->poll, seconds, events, &engine->rushed);
+static void serve_sockets(bmwi_engine *engine, const bmwi_event *events, int count) {
   double until = bmwi_now() + BMWI_BUDGET;
   for (int i = 0; i < count; i++) {
-    act(engine, events[i].fd, (events[i].readable ? CURL_CSELECT_IN : 0) |
-                                (events[i].writable ? CURL_CSELECT_OUT : 0) |
-                                (events[i].failed ? CURL_CSELECT_ERR : 0));
+    int what = (events[i].readable ? CURL_CSELECT_IN : 0) |
+               (events[i].writable ? CURL_CSELECT_OUT : 0) |
+               (events[i].failed ? CURL_CSELECT_ERR : 0);
+    act(engine, events[i].fd, what);
     if (bmwi_now() < until) continue;
     engine->rushed = engine->rushed || i + 1 < count; /* the others are told again */
     break;
@@ -96,6 +87,7 @@ static void serve_sockets(bmwi_engine *engine, double seconds) {
 static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *known) {
   bmwi_engine *engine = user;
   (void)easy;
+  if (known == NULL) bmwi_guard_socket(s);
   bool in = what == CURL_POLL_IN || what == CURL_POLL_INOUT;
   bool out = what == CURL_POLL_OUT || what == CURL_POLL_INOUT;
   bmwi_poll_watch(&engine->poll, s, in, out, known != NULL);
@@ -106,64 +98,6 @@ static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *kn
 static int on_timer(CURLM *multi, long ms, void *user) {
   (void)multi;
   ((bmwi_engine *)user)->curl_wake = ms < 0 ? -1 : bmwi_now() + (double)ms / 1000;
-  return 0;
-}
-
-static size_t on_body(char *data, size_t size, size_t count, void *user) {
-  bmwi_transfer *t = user;
-  if (bmwi_buffer_add(&t->body, data, size * count)) return size * count;
-  if (t->body.full) t->too_large = true;
-  else t->no_memory = true;
-  return 0;
-}
-
-/* A program that this one starts inherits no connection. */
-static int on_open(void *user, curl_socket_t s, curlsocktype purpose) {
-  (void)user, (void)purpose;
-  fcntl(s, F_SETFD, FD_CLOEXEC);
-  return CURL_SOCKOPT_OK;
-}
-
-/* Called before each time the request is sent. libcurl repeats one by itself when a
-** connection that others use, too, breaks before the answer: not what may do things twice. */
-#if LIBCURL_VERSION_NUM >= 0x075000
-static int on_request(void *user, char *to, char *from, int port, int local_port) {
-  bmwi_transfer *t = user;
-  (void)to, (void)from, (void)port, (void)local_port;
-  if (t->sent) return CURL_PREREQFUNC_ABORT;
-  t->sent = true;
-  return CURL_PREREQFUNC_OK;
-}
-#endif
-
-/* Seconds, or a date. Newer libcurls (8.14, say) never report more than six hours. */
-static void read_retry_after(bmwi_transfer *t, const char *line, size_t len) {
-  static const char name[] = "retry-after:";
-  char text[64], *at = text + sizeof name - 1;
-  if (len < sizeof name - 1 || len >= sizeof text) return;
-  memcpy(text, line, len);
-  text[len] = '\0';
-  if (strncasecmp(text, name, sizeof name - 1) != 0) return;
-  at += strspn(at, " \t");
-  double seconds;
-  if (isdigit((unsigned char)*at)) {
-    errno = 0;
-    seconds = (double)strtoull(at, NULL, 10);
-    if (errno != 0) return;
-  } else {
-    seconds = difftime(curl_getdate(at, NULL), time(NULL));
-  }
-  if (seconds > 0) t->retry_after = seconds;
-}
-
-/* Headers are not kept, only counted: libcurl 7.88 sets no limit to their sum. */
-static size_t on_header(char *data, size_t size, size_t count, void *user) {
-  bmwi_transfer *t = user;
-  t->in_headers = data[0] != '\r' && data[0] != '\n';
-  t->header_bytes += size * count;
-  read_retry_after(t, data, size * count);
-  if (t->header_bytes <= MAX_HEADER_BYTES) return size * count;
-  t->too_large = true;
   return 0;
 }
 
@@ -201,8 +135,15 @@ static void set_limit(const bmwi_engine *engine, CURLM *multi) {
 }
 
 static CURLM *new_multi(bmwi_engine *engine) {
+  int lowest = bmwi_pair_lowest();
   CURLM *multi = curl_multi_init();
   if (multi == NULL) return NULL;
+#if LIBCURL_VERSION_NUM >= 0x074400
+  bmwi_pair pair;
+  bmwi_pair_look(&pair, lowest);
+  curl_multi_wakeup(multi); /* it stays woken: nobody waits by curl_multi_poll */
+  bmwi_pair_guard(&pair);
+#endif
   curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
   curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, engine);
   curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -213,9 +154,12 @@ static CURLM *new_multi(bmwi_engine *engine) {
 
 /* A new multi without any connections, once no exchange is under way. */
 static void renew(bmwi_engine *engine) {
+  bmwi_guard guard;
   CURLM *multi = new_multi(engine);
   if (multi == NULL) return;
+  bmwi_guard_enter(&guard);
   curl_multi_cleanup(engine->multi);
+  bmwi_guard_leave(&guard);
   engine->multi = multi;
   engine->curl_wake = -1;
   engine->broken = engine->stale = false;
@@ -244,9 +188,12 @@ bmwi_engine *bmwi_engine_new(void) {
 
 void bmwi_engine_free(bmwi_engine *engine) {
   if (!bmwi_engine_mine(engine)) return; /* the sockets are the parent's: left alone */
+  bmwi_guard guard;
+  bmwi_guard_enter(&guard);
   while (engine->idle_count > 0) curl_easy_cleanup(engine->idle[--engine->idle_count]);
   if (engine->multi != NULL) curl_multi_cleanup(engine->multi);
   if (engine->share != NULL) curl_share_cleanup(engine->share);
+  bmwi_guard_leave(&guard);
   bmwi_poll_close(&engine->poll);
   bmwi_timers_free(&engine->timers);
   free(engine);
@@ -267,52 +214,25 @@ long bmwi_engine_limit(bmwi_engine *engine, long connections) {
   return before;
 }
 
-/* ---- queues: what starts, and what has ended -------------------------------- */
-
-static void queue_add(queue *q, bmwi_transfer *t) {
-  t->next = NULL;
-  if (q->last != NULL) q->last->next = t;
-  else q->first = t;
-  q->last = t;
-}
-
-static bmwi_transfer *queue_take(queue *q) {
-  bmwi_transfer *t = q->first;
-  if (t == NULL) return NULL;
-  q->first = t->next;
-  if (q->first == NULL) q->last = NULL;
-  return t;
-}
-
-static void queue_remove(queue *q, bmwi_transfer *t) {
-  bmwi_transfer *before = NULL;
-  for (bmwi_transfer *p = q->first; p != NULL; before = p, p = p->next) {
-    if (p != t) continue;
-    if (before != NULL) before->next = t->next;
-    else q->first = t->next;
-    if (q->last == t) q->last = before;
-    return;
-  }
-}
-
 static void ended(bmwi_engine *engine, bmwi_transfer *t) {
   t->phase = BMWI_ENDED;
-  queue_add(&engine->ended, t);
+  bmwi_queue_add(&engine->ended, &t->link);
 }
 
 bmwi_transfer *bmwi_engine_next(bmwi_engine *engine) {
-  bmwi_transfer *t = queue_take(&engine->ended);
+  bmwi_transfer *t = (bmwi_transfer *)bmwi_queue_take(&engine->ended);
   if (t != NULL) t->phase = BMWI_IDLE;
   return t;
 }
 
 void bmwi_engine_hold(bmwi_engine *engine, bmwi_transfer *t) {
   t->phase = BMWI_ENDED;
-  queue_add(&engine->held, t);
+  bmwi_queue_add(&engine->held, &t->link);
 }
 
 void bmwi_engine_unhold(bmwi_engine *engine) {
-  for (bmwi_transfer *t; (t = queue_take(&engine->held)) != NULL;) queue_add(&engine->ended, t);
+  for (bmwi_link *link; (link = bmwi_queue_take(&engine->held)) != NULL;)
+    bmwi_queue_add(&engine->ended, link);
 }
 
 /* ---- transfers ------------------------------------------------------------ */
@@ -336,12 +256,15 @@ void bmwi_transfer_init(bmwi_transfer *t, size_t max_body, bool secret) {
   bmwi_buffer_init(&t->authorization, MAX_HEADER, true);
 }
 
-/* Takes the easy handle off the transfer and keeps it for the next one. */
+/* Keeps the easy handle for the next one. */
 static void give_back(bmwi_engine *engine, bmwi_transfer *t) {
-  if (t->phase == BMWI_STARTING) queue_remove(&engine->starting, t);
+  bmwi_queue_leave(&t->link);
   if (t->easy != NULL) {
     if (t->phase == BMWI_SENDING) {
+      bmwi_guard guard;
+      bmwi_guard_enter(&guard); /* it may close the connection */
       curl_multi_remove_handle(engine->multi, t->easy);
+      bmwi_guard_leave(&guard);
       engine->exchanges--;
     }
     if (handles_last && engine->idle_count < IDLE_HANDLES) {
@@ -357,12 +280,8 @@ static void give_back(bmwi_engine *engine, bmwi_transfer *t) {
 
 void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
   if (t->phase != BMWI_IDLE && !bmwi_engine_mine(engine)) return;
-  if (t->phase == BMWI_ENDED) {
-    queue_remove(&engine->ended, t);
-    queue_remove(&engine->held, t);
-  } else if (t->phase != BMWI_IDLE) {
-    bmwi_timers_remove(&engine->timers, &t->timer);
-  }
+  if (t->phase == BMWI_ENDED) bmwi_queue_leave(&t->link);
+  else if (t->phase != BMWI_IDLE) bmwi_timers_remove(&engine->timers, &t->timer);
   if (t->phase == BMWI_STARTING || t->phase == BMWI_SENDING) give_back(engine, t);
   t->phase = BMWI_IDLE;
 }
@@ -379,98 +298,10 @@ void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t) {
   t->error = NULL;
 }
 
-/* libcurl reads the list where it is. */
-static bool set_headers(bmwi_transfer *t, const bmwi_request *request) {
-  static char no_expect[] = "Expect:";
-  bmwi_buffer *line = &t->authorization;
-  if (!bmwi_buffer_text(line, "Authorization: ") || !bmwi_buffer_text(line, request->scheme) ||
-      !bmwi_buffer_add(line, " ", 1) || !bmwi_buffer_text(line, request->credentials))
-    return false;
-  t->headers[0] = (struct curl_slist){line->data, &t->headers[1]};
-  t->headers[1] = (struct curl_slist){(char *)request->accept, &t->headers[2]};
-  t->headers[2] = (struct curl_slist){no_expect, NULL};
-  return true;
-}
-
-#if LIBCURL_VERSION_NUM >= 0x075500
-#define SET_PROTOCOLS(easy, plain) \
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, (plain) ? "http,https" : "https")
-#else
-#define SET_PROTOCOLS(easy, plain) \
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (plain) ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS)
-#endif
-
-static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
-                        const bmwi_request *request) {
-  CURL *easy = t->easy;
-  bool plain = strncmp(request->url, "http:", 5) == 0;
-  CURLcode failed = CURLE_OK;
-#define SET(option, value) \
-  do { \
-    if (failed == CURLE_OK) failed = curl_easy_setopt(easy, option, value); \
-  } while (0)
-  SET(CURLOPT_URL, request->url);
-  if (failed == CURLE_OK) failed = SET_PROTOCOLS(easy, plain);
-  SET(CURLOPT_PATH_AS_IS, 1L);
-  SET(CURLOPT_NOSIGNAL, 1L);
-  SET(CURLOPT_PRIVATE, t);
-  SET(CURLOPT_ERRORBUFFER, t->error);
-  SET(CURLOPT_HTTPHEADER, t->headers);
-  SET(CURLOPT_WRITEFUNCTION, on_body);
-  SET(CURLOPT_WRITEDATA, t);
-  SET(CURLOPT_HEADERFUNCTION, on_header);
-  SET(CURLOPT_HEADERDATA, t);
-  SET(CURLOPT_ACCEPT_ENCODING, "");
-  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  SET(CURLOPT_CONNECTTIMEOUT_MS, bmwi_milliseconds(transport->connect_timeout));
-  SET(CURLOPT_USERAGENT, transport->user_agent);
-  SET(CURLOPT_TCP_KEEPALIVE, 1L);
-  SET(CURLOPT_SOCKOPTFUNCTION, on_open);
-  if (transport->ca_file != NULL) SET(CURLOPT_CAINFO, transport->ca_file);
-  /* Only that file: a folder that was compiled in would be trusted beside it, and keeps
-  ** libcurl from caching what it has read, so that each connection reads it anew. */
-  if (transport->ca_file != NULL || has_bundle) SET(CURLOPT_CAPATH, NULL);
-  /* Plain HTTP is for this machine only: no proxy of the environment gets to see it. */
-  if (transport->proxy != NULL) SET(CURLOPT_PROXY, transport->proxy);
-  else if (plain) SET(CURLOPT_PROXY, "");
-  if (transport->connect_to != NULL) SET(CURLOPT_CONNECT_TO, transport->connect_to);
-  if (request->post) {
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->form->len);
-    SET(CURLOPT_POSTFIELDS, request->form->len > 0 ? request->form->data : "");
-    /* libcurl repeats a request by itself when a kept connection turns out to
-    ** be dead, even if the server had taken it. Not with a command to a car. */
-    SET(CURLOPT_FRESH_CONNECT, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075000
-    SET(CURLOPT_PREREQDATA, t);
-    SET(CURLOPT_PREREQFUNCTION, on_request);
-#else
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* no other call joins it there */
-#endif
-  } else if (!plain) {
-    SET(CURLOPT_PIPEWAIT, 1L); /* rather share a coming HTTP/2 connection */
-  }
-#undef SET
-#if LIBCURL_VERSION_NUM >= 0x075700
-  /* Else the end of an exchange waits for the resolver's thread, for as long as the
-  ** name servers do not answer: no deadline would hold. An older one may run here. */
-  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
-  return failed == CURLE_OK;
-}
-
 bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transport *transport,
                       const bmwi_request *request, double seconds) {
-  bmwi_buffer_clear(&t->body);
-  t->result = CURLE_OK;
-  t->sent = t->reset = t->too_large = t->no_memory = false;
-  t->in_headers = true;
-  t->status = 0;
-  t->header_bytes = 0;
-  t->retry_after = -1;
   if (t->error == NULL) t->error = malloc(CURL_ERROR_SIZE);
   if (t->error == NULL || !bmwi_timers_reserve(&engine->timers)) return false;
-  t->error[0] = '\0';
   if (engine->idle_count > 0) {
     t->easy = engine->idle[--engine->idle_count];
   } else {
@@ -478,12 +309,12 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
     if (t->easy == NULL) return false;
     curl_easy_setopt(t->easy, CURLOPT_SHARE, engine->share);
   }
-  if (!set_headers(t, request) || !set_options(t, transport, request)) {
+  if (!bmwi_transfer_ask(t, transport, request, has_bundle)) {
     give_back(engine, t);
     return false;
   }
   t->phase = BMWI_STARTING;
-  queue_add(&engine->starting, t);
+  bmwi_queue_add(&engine->starting, &t->link);
   bmwi_timers_add(&engine->timers, &t->timer, bmwi_now() + seconds + WATCHDOG);
   return true;
 }
@@ -516,10 +347,8 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
     t->too_large = true;
     result = CURLE_WRITE_ERROR;
   }
-  if (result == CURLE_ABORTED_BY_CALLBACK) { /* on_request: the first one got no answer */
-    result = CURLE_GOT_NOTHING;
-    t->error[0] = '\0';
-  }
+  if (result == CURLE_ABORTED_BY_CALLBACK) /* on_request: the first one got no answer */
+    result = CURLE_GOT_NOTHING, t->error[0] = '\0';
   t->result = t->no_memory ? CURLE_OUT_OF_MEMORY : result;
   bool refused_by_proxy = connect_code != 0 && connect_code / 100 != 2;
   t->sent = (t->sent || request_size > 0 || pretransfer > 0) && !refused_by_proxy;
@@ -542,7 +371,7 @@ static void start(bmwi_engine *engine) {
   double until = bmwi_now() + BMWI_BUDGET;
   if (engine->stale && engine->exchanges == 0) renew(engine);
   while (can_start(engine) && !engine->broken) {
-    bmwi_transfer *t = queue_take(&engine->starting);
+    bmwi_transfer *t = (bmwi_transfer *)bmwi_queue_take(&engine->starting);
     double left = t->timer.wake - WATCHDOG - bmwi_now();
     t->phase = BMWI_SENDING;
     engine->exchanges++;
@@ -558,20 +387,25 @@ static void start(bmwi_engine *engine) {
   }
 }
 
+/* libcurl ran out of memory in the middle: whatever it has got is over, and pauses are not.
+** libcurl 7.88 divides by zero when its connection cache is used after that. */
+static void break_off(bmwi_engine *engine) {
+  for (size_t i = 0; engine->exchanges > 0; i++) { /* those that stand behind move up meanwhile */
+    bmwi_transfer *t = transfer_of(engine->timers.heap[i % engine->timers.count]);
+    if (t->phase == BMWI_SENDING) collect(engine, t->easy, CURLE_OUT_OF_MEMORY);
+  }
+  renew(engine);
+}
+
 /* Ends what is due: pauses, and exchanges that libcurl should have ended. */
 static void serve_due(bmwi_engine *engine) {
   double now = bmwi_now();
-  while (engine->timers.count > 0 && (engine->timers.heap[0]->wake <= now || engine->broken)) {
+  if (engine->broken) break_off(engine);
+  while (engine->timers.count > 0 && engine->timers.heap[0]->wake <= now) {
     bmwi_transfer *t = transfer_of(engine->timers.heap[0]);
-    if (t->phase != BMWI_PAUSING) {
-      collect(engine, t->easy, engine->broken ? CURLE_OUT_OF_MEMORY : CURLE_OPERATION_TIMEDOUT);
-    } else {
-      bmwi_timers_remove(&engine->timers, &t->timer);
-      ended(engine, t);
-    }
+    if (t->phase == BMWI_PAUSING) bmwi_engine_end(engine, t);
+    else collect(engine, t->easy, CURLE_OPERATION_TIMEDOUT);
   }
-  /* libcurl 7.88 divides by zero when its connection cache is used after that. */
-  if (engine->broken) renew(engine);
 }
 
 /* When step must run at the latest; negative: never by itself. */
@@ -589,13 +423,25 @@ int bmwi_engine_fd(bmwi_engine *engine) {
   return engine->poll.fd;
 }
 
-void bmwi_engine_arm(bmwi_engine *engine) { bmwi_poll_arm(&engine->poll, due(engine)); }
+void bmwi_engine_arm(bmwi_engine *engine) {
+  bmwi_poll_arm(&engine->poll, engine->asked ? 0 : due(engine));
+}
+
+void bmwi_engine_ask(bmwi_engine *engine, bool step) {
+  engine->asked = step;
+  bmwi_engine_arm(engine);
+}
+
+bool bmwi_engine_busy(const bmwi_engine *engine) { return due(engine) >= 0; }
+
+/* Seconds until then, negative: never. */
+static double left_until(double wake) {
+  double left = wake < 0 ? -1 : wake - bmwi_now();
+  return wake >= 0 && left < 0 ? 0 : left;
+}
 
 double bmwi_engine_timeout(const bmwi_engine *engine) {
-  double wake = due(engine);
-  if (wake < 0) return -1;
-  double left = wake - bmwi_now();
-  return left > 0 ? left : 0;
+  return engine->asked ? 0 : left_until(due(engine));
 }
 
 /* What libcurl does by the clock, and what has ended. */
@@ -612,12 +458,18 @@ static void serve_libcurl(bmwi_engine *engine) {
 }
 
 void bmwi_engine_step(bmwi_engine *engine, double seconds) {
+  bmwi_guard guard;
+  bmwi_event events[BMWI_POLL_MAX];
+  bmwi_guard_enter(&guard);
   start(engine); /* before the wait for answers */
   serve_libcurl(engine);
-  double left = bmwi_engine_timeout(engine);
+  bmwi_guard_leave(&guard);
+  double left = left_until(due(engine));
   if (seconds < 0 || (left >= 0 && left < seconds)) seconds = left;
-  serve_sockets(engine, seconds);
+  int count = bmwi_poll_wait(&engine->poll, seconds, events, &engine->rushed);
+  bmwi_guard_enter(&guard);
+  serve_sockets(engine, events, count);
   serve_libcurl(engine);
   serve_due(engine);
-  engine->poll.armed = -2; /* the timer may have expired: it is set anew in any case */
+  bmwi_guard_leave(&guard);
 }

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "core/buffer.h"
+#include "core/queue.h"
 #include "core/timers.h"
 
 #pragma GCC visibility push(hidden)
@@ -44,7 +45,7 @@ typedef struct bmwi_request {
 } bmwi_request;
 
 typedef struct bmwi_transfer {
-  struct bmwi_transfer *next; /* in the queue of what starts or has ended */
+  bmwi_link link;             /* first; in the queue of what starts or has ended */
   enum { BMWI_IDLE, BMWI_STARTING, BMWI_SENDING, BMWI_PAUSING, BMWI_ENDED } phase;
   bmwi_timer timer;           /* when a pause ends, and an exchange must have ended */
   CURL *easy;
@@ -93,6 +94,10 @@ void bmwi_engine_end(bmwi_engine *engine, bmwi_transfer *t);
 ** (from the first call on, and if arm is called after each change). */
 int bmwi_engine_fd(bmwi_engine *engine);
 void bmwi_engine_arm(bmwi_engine *engine);
+/* Makes a step due, whatever is under way, until it is taken back. */
+void bmwi_engine_ask(bmwi_engine *engine, bool step);
+/* Whether anything is under way or has ended and was not handed back. */
+bool bmwi_engine_busy(const bmwi_engine *engine);
 /* Seconds until step must run at the latest (0: now, negative: never by itself). */
 double bmwi_engine_timeout(const bmwi_engine *engine);
 /* Waits at most `seconds` (negative: as long as it takes; 0: not at all) and

@@ -63,7 +63,10 @@ int bmwi_poll_wait(bmwi_poll *poll, double seconds, bmwi_event events[BMWI_POLL_
   int count = epoll_wait(poll->fd, found, BMWI_POLL_MAX, ms), sockets = 0;
   *more = count == BMWI_POLL_MAX;
   for (int i = 0; i < count; i++) {
-    if (found[i].data.fd == poll->timer) continue;
+    if (found[i].data.fd == poll->timer) {
+      bmwi_poll_arm(poll, -1);
+      continue;
+    }
     events[sockets++] = (bmwi_event){
       .fd = found[i].data.fd,
       .readable = (found[i].events & EPOLLIN) != 0,
@@ -114,7 +117,10 @@ int bmwi_poll_wait(bmwi_poll *poll, double seconds, bmwi_event events[BMWI_POLL_
   int sockets = 0;
   *more = count == BMWI_POLL_MAX;
   for (int i = 0; i < count; i++) {
-    if (found[i].filter == EVFILT_TIMER) continue;
+    if (found[i].filter == EVFILT_TIMER) {
+      poll->armed = -1; /* it was for once */
+      continue;
+    }
     events[sockets++] = (bmwi_event){
       .fd = (int)found[i].ident,
       .readable = found[i].filter == EVFILT_READ,

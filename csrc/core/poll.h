@@ -31,7 +31,7 @@ void bmwi_poll_close(bmwi_poll *poll);
 void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool known);
 
 /* Has `fd` become readable at a moment of the monotonic clock (negative: never), from the first
-** call of bmwi_poll_timer on. An expired timer stays readable until it is set anew. */
+** call of bmwi_poll_timer on. An expired timer stays readable until bmwi_poll_wait has seen it. */
 void bmwi_poll_timer(bmwi_poll *poll);
 void bmwi_poll_arm(bmwi_poll *poll, double wake);
 

@@ -1,13 +1,16 @@
 /* Preloaded by specs: a resolver that does not answer, or tells what it is asked, and a wall clock
 ** that somebody sets. BMWI_DNS=SECONDS: how long it takes to find that a name does not exist.
 ** BMWI_NAMES=FILE: each name is this machine, and is added to the file. BMWI_CLOCK=FILE: holds the
-** seconds by which the wall clock is off; the monotonic clock goes on, as it does on a real system. */
+** seconds by which the wall clock is off; the monotonic clock goes on, as it does on a real system.
+** BMWI_PIPE=1: writing to a connection that is broken raises SIGPIPE, as it does where the TLS library
+** writes by itself (libcurl before 7.87 with OpenSSL). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,4 +64,10 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
   if (seconds == NULL || strcmp(node, "127.0.0.1") == 0) return real(node, service, hints, result);
   sleep((unsigned)atoi(seconds));
   return EAI_NONAME;
+}
+
+ssize_t send(int fd, const void *data, size_t len, int flags) {
+  static ssize_t (*real)(int, const void *, size_t, int);
+  if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, "send");
+  return real(fd, data, len, getenv("BMWI_PIPE") != NULL ? flags & ~MSG_NOSIGNAL : flags);
 }

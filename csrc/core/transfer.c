@@ -1,0 +1,171 @@
+/*
+** Transfer: see transfer.h. Owns libcurl's callbacks of one exchange and its options.
+*/
+#include "core/transfer.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "core/clock.h"
+
+#define MAX_HEADER_BYTES (256 * 1024) /* of all headers of one answer */
+
+/* ---- libcurl's callbacks: they touch the transfer's own memory only ------ */
+
+static size_t on_body(char *data, size_t size, size_t count, void *user) {
+  bmwi_transfer *t = user;
+  if (bmwi_buffer_add(&t->body, data, size * count)) return size * count;
+  if (t->body.full) t->too_large = true;
+  else t->no_memory = true;
+  return 0;
+}
+
+/* A program that this one starts inherits no connection. */
+static int on_open(void *user, curl_socket_t s, curlsocktype purpose) {
+  (void)user, (void)purpose;
+  fcntl(s, F_SETFD, FD_CLOEXEC);
+  return CURL_SOCKOPT_OK;
+}
+
+/* Called before each time the request is sent. libcurl repeats one by itself when a
+** connection that others use, too, breaks before the answer: not what may do things twice. */
+#if LIBCURL_VERSION_NUM >= 0x075000
+static int on_request(void *user, char *to, char *from, int port, int local_port) {
+  bmwi_transfer *t = user;
+  (void)to, (void)from, (void)port, (void)local_port;
+  if (t->sent) return CURL_PREREQFUNC_ABORT;
+  t->sent = true;
+  return CURL_PREREQFUNC_OK;
+}
+#endif
+
+/* Seconds, or a date. Newer libcurls (8.14, say) never report more than six hours. */
+static void read_retry_after(bmwi_transfer *t, const char *line, size_t len) {
+  static const char name[] = "retry-after:";
+  char text[64], *at = text + sizeof name - 1;
+  if (len < sizeof name - 1 || len >= sizeof text) return;
+  memcpy(text, line, len);
+  text[len] = '\0';
+  if (strncasecmp(text, name, sizeof name - 1) != 0) return;
+  at += strspn(at, " \t");
+  double seconds;
+  if (isdigit((unsigned char)*at)) {
+    errno = 0;
+    seconds = (double)strtoull(at, NULL, 10);
+    if (errno != 0) return;
+  } else {
+    seconds = difftime(curl_getdate(at, NULL), time(NULL));
+  }
+  if (seconds > 0) t->retry_after = seconds;
+}
+
+/* Headers are not kept, only counted: libcurl 7.88 sets no limit to their sum. */
+static size_t on_header(char *data, size_t size, size_t count, void *user) {
+  bmwi_transfer *t = user;
+  t->in_headers = data[0] != '\r' && data[0] != '\n';
+  t->header_bytes += size * count;
+  read_retry_after(t, data, size * count);
+  if (t->header_bytes <= MAX_HEADER_BYTES) return size * count;
+  t->too_large = true;
+  return 0;
+}
+
+/* ---- what is asked of libcurl --------------------------------------------- */
+
+/* libcurl reads the list where it is. */
+static bool set_headers(bmwi_transfer *t, const bmwi_request *request) {
+  static char no_expect[] = "Expect:";
+  bmwi_buffer *line = &t->authorization;
+  if (!bmwi_buffer_text(line, "Authorization: ") || !bmwi_buffer_text(line, request->scheme) ||
+      !bmwi_buffer_add(line, " ", 1) || !bmwi_buffer_text(line, request->credentials))
+    return false;
+  t->headers[0] = (struct curl_slist){line->data, &t->headers[1]};
+  t->headers[1] = (struct curl_slist){(char *)request->accept, &t->headers[2]};
+  t->headers[2] = (struct curl_slist){no_expect, NULL};
+  return true;
+}
+
+#if LIBCURL_VERSION_NUM >= 0x075500
+#define SET_PROTOCOLS(easy, plain) \
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, (plain) ? "http,https" : "https")
+#else
+#define SET_PROTOCOLS(easy, plain) \
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (plain) ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS)
+#endif
+
+static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
+                        const bmwi_request *request, bool bundle) {
+  CURL *easy = t->easy;
+  bool plain = strncmp(request->url, "http:", 5) == 0;
+  CURLcode failed = CURLE_OK;
+#define SET(option, value) \
+  do { \
+    if (failed == CURLE_OK) failed = curl_easy_setopt(easy, option, value); \
+  } while (0)
+  SET(CURLOPT_URL, request->url);
+  if (failed == CURLE_OK) failed = SET_PROTOCOLS(easy, plain);
+  SET(CURLOPT_PATH_AS_IS, 1L);
+  SET(CURLOPT_NOSIGNAL, 1L);
+  SET(CURLOPT_PRIVATE, t);
+  SET(CURLOPT_ERRORBUFFER, t->error);
+  SET(CURLOPT_HTTPHEADER, t->headers);
+  SET(CURLOPT_WRITEFUNCTION, on_body);
+  SET(CURLOPT_WRITEDATA, t);
+  SET(CURLOPT_HEADERFUNCTION, on_header);
+  SET(CURLOPT_HEADERDATA, t);
+  SET(CURLOPT_ACCEPT_ENCODING, "");
+  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  SET(CURLOPT_CONNECTTIMEOUT_MS, bmwi_milliseconds(transport->connect_timeout));
+  SET(CURLOPT_USERAGENT, transport->user_agent);
+  SET(CURLOPT_TCP_KEEPALIVE, 1L);
+  SET(CURLOPT_SOCKOPTFUNCTION, on_open);
+  if (transport->ca_file != NULL) SET(CURLOPT_CAINFO, transport->ca_file);
+  /* Only that file: a folder that was compiled in would be trusted beside it, and keeps
+  ** libcurl from caching what it has read, so that each connection reads it anew. */
+  if (transport->ca_file != NULL || bundle) SET(CURLOPT_CAPATH, NULL);
+  /* Plain HTTP is for this machine only: no proxy of the environment gets to see it. */
+  if (transport->proxy != NULL) SET(CURLOPT_PROXY, transport->proxy);
+  else if (plain) SET(CURLOPT_PROXY, "");
+  if (transport->connect_to != NULL) SET(CURLOPT_CONNECT_TO, transport->connect_to);
+  if (request->post) {
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->form->len);
+    SET(CURLOPT_POSTFIELDS, request->form->len > 0 ? request->form->data : "");
+    /* libcurl repeats a request by itself when a kept connection turns out to
+    ** be dead, even if the server had taken it. Not with a command to a car. */
+    SET(CURLOPT_FRESH_CONNECT, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075000
+    SET(CURLOPT_PREREQDATA, t);
+    SET(CURLOPT_PREREQFUNCTION, on_request);
+#else
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* no other call joins it there */
+#endif
+  } else if (!plain) {
+    SET(CURLOPT_PIPEWAIT, 1L); /* rather share a coming HTTP/2 connection */
+  }
+#undef SET
+#if LIBCURL_VERSION_NUM >= 0x075700
+  /* Else the end of an exchange waits for the resolver's thread, for as long as the
+  ** name servers do not answer: no deadline would hold. An older one may run here. */
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+  return failed == CURLE_OK;
+}
+
+bool bmwi_transfer_ask(bmwi_transfer *t, const bmwi_transport *transport,
+                       const bmwi_request *request, bool bundle) {
+  bmwi_buffer_clear(&t->body);
+  t->result = CURLE_OK;
+  t->sent = t->reset = t->too_large = t->no_memory = false;
+  t->in_headers = true;
+  t->status = 0;
+  t->header_bytes = 0;
+  t->retry_after = -1;
+  t->error[0] = '\0';
+  return set_headers(t, request) && set_options(t, transport, request, bundle);
+}
