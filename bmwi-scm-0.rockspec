@@ -31,6 +31,7 @@ build = {
         "csrc/binding/schema.c", "csrc/core/base64.c", "csrc/core/buffer.c",
         "csrc/core/engine.c", "csrc/core/guard.c", "csrc/core/oauth.c", "csrc/core/op.c",
         "csrc/core/poll.c", "csrc/core/timers.c", "csrc/core/transfer.c",
+        "csrc/core/transport.c", "csrc/core/url.c",
         "csrc/service/classic.c", "csrc/service/endpoint.c",
       },
       defines = { "_POSIX_C_SOURCE=200809L", "_DEFAULT_SOURCE", "_DARWIN_C_SOURCE" },

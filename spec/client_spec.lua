@@ -12,10 +12,11 @@ local OPTIONS = { "api_key", "api_secret", "base_url", "basic", "ca_file", "conn
   "position", "proxy", "region", "retries", "scope", "store", "timeout", "token", "token_path",
   "token_url", "user_agent", "username" }
 
--- Options of the real service; nothing is sent by bmwi.new.
+-- Options of some server; nothing is sent by bmwi.new.
 local function options(overrides)
   local given = { username = "u", password = "p4ss", api_key = "k3y", api_secret = "s3cret" }
   for name, value in pairs(overrides or {}) do given[name] = value end
+  if not given.region then given.base_url = given.base_url or "https://example.com" end
   return given
 end
 
@@ -56,7 +57,56 @@ describe("bmwi.new", function()
     local basic = options({ basic = "a2V5OnNlY3JldA==" })
     basic.api_key, basic.api_secret = nil, nil
     bmwi.new(basic):close()
-    bmwi.new({ token = { access_token = "t" } }):close()
+    bmwi.new({ region = "usa", token = { access_token = "t" } }):close()
+  end)
+
+  it("says to a newcomer what is missing", function()
+    local function lacks(given, ...)
+      local ok, message = pcall(bmwi.new, given)
+      assert.is_false(ok)
+      for _, part in ipairs({ ... }) do assert.truthy(message:find(part, 1, true), message) end
+    end
+    -- BMW's servers are no default: they are switched off.
+    lacks({}, "'base_url'", "region = 'rest_of_world'")
+    lacks({ username = "u", password = "p", api_key = "k", api_secret = "s" }, "'base_url'")
+    lacks({ base_url = "https://example.com" }, "'username' and 'password'", "'token'", "'store'")
+    lacks({ region = "usa", username = "u", password = "p" }, "'api_key' and 'api_secret'")
+  end)
+
+  it("takes no inherited options, since they would not be checked", function()
+    local function inherits(given) return setmetatable({}, { __index = given }) end
+    for _, given in ipairs({ inherits(options()), inherits(options({ timeuot = 5 })),
+      setmetatable(options(), { __index = function() end }) }) do
+      local ok, message = pcall(bmwi.new, given)
+      assert.is_false(ok)
+      assert.truthy(message:find("inherits members", 1, true), message)
+    end
+    raises("inherits members", { position = inherits({ lat = 1, lon = 1 }) })
+    raises("inherits members", { token = inherits({ access_token = "t" }) })
+    raises("inherits members", { connect_to = inherits({ "a:1:b:2" }) })
+    bmwi.new(setmetatable(options(), { __name = "mine" })):close()
+  end)
+
+  it("refuses a proxy that is wrong, and shows nothing of it", function()
+    for _, proxy in ipairs({ "socks6://user:geheim@127.0.0.1:9", "geheim://127.0.0.1:9", "://geheim",
+      "http://user:p#geheim@127.0.0.1:9", "http://user:p/geheim@127.0.0.1:9",
+      "http://user:p?geheim@127.0.0.1:9", "http://user:p@geheim@127.0.0.1:9",
+      "http://user:p%geheim@127.0.0.1:9", "http://user:p%00geheim@127.0.0.1:9",
+      "http://user:p geheim@127.0.0.1:9", "http://user:geheim@127.0.0.1:99999",
+      "http://user:geheim@127.0.0.1:0", "http://user:geheim@127.0.0.1:port",
+      "http://user:geheim@127.0.0.1:", "http://user:geheim@", "http://user:geheim@:3128",
+      "user:geheim@host:3128/path", "http://user:1234/geheim@host", "http://user:geheim@ho st",
+      "http://user:geheim@[::1", "http://127.0.0.1:9?geheim", "http://127.0.0.1:9#geheim",
+      "http://user:g\195\188geheim@127.0.0.1:9" }) do
+      local message = raises("option 'proxy': ", { proxy = proxy })
+      assert.is_nil(message:find("geheim", 1, true), message)
+      assert.is_nil(message:find("user:", 1, true), message)
+    end
+    for _, proxy in ipairs({ "127.0.0.1", "127.0.0.1:3128", "http://proxy.example.com/", "[::1]:1080",
+      "SOCKS5H://user:geheim@proxy:1080", "https://user@proxy", "http://user:p%23geheim@[::1]:3128",
+      "socks4a://proxy", "socks://proxy", "user:pass:word@proxy:3128" }) do
+      takes({ proxy = proxy })
+    end
   end)
 
   it("names the known options when it meets an unknown one", function()
@@ -153,11 +203,17 @@ describe("bmwi.new", function()
       raises("option 'position'", { position = position })
     end
     raises("option 'connect_to'", { connect_to = { 7 } })
+    for _, name in ipairs({ "retries", "max_response_bytes" }) do
+      raises("option '" .. name .. "': a whole number", { [name] = 2.7 })
+      takes({ [name] = 2.0 })
+    end
   end)
 
   it("takes http:// for a loopback address only", function()
     for _, url in ipairs({ "http://127.0.0.1", "http://127.0.0.1:8080", "http://127.1.2.3:1",
-      "http://localhost:80", "http://[::1]:80", "http://[::1]" }) do
+      "http://localhost:80", "http://[::1]:80", "http://[::1]", "http://LOCALHOST:8080",
+      "HTTP://localhost:8080", "http://ip6-localhost:8080", "http://ip6-loopback",
+      "http://[0:0:0:0:0:0:0:1]:8080", "http://[0000::0001]", "http://[::ffff:127.0.0.1]:80" }) do
       takes({ base_url = url })
       takes({ base_url = "https://example.com", navigation_url = url })
       takes({ base_url = "https://example.com", token_url = url .. "/token" })
@@ -168,6 +224,9 @@ describe("bmwi.new", function()
       "http://127.example.com", "http://10.0.0.1", "http://[::2]:80", "http://0.0.0.0",
       "ftp://127.0.0.1", "file:///etc/passwd", "127.0.0.1:80", "//127.0.0.1", "https://",
       "https://u:p4ss@example.com", "https://example.com?a", "https://example.com#a",
+      "http://localhosts", "http://ip6-localhost.example.com", "http://[0:0:0:0:0:0:0:2]",
+      "http://[::ffff:128.0.0.1]", "http://127.0.0.256", "http://127.1", "http://128.0.0.1",
+      "https://example.com:0", "https://example.com:65536", "https://example.com:99999",
       "https://example.com:", "https://example.com:x", "https://example.com:123456",
       "https://exa mple.com", "https://example.com\\@127.0.0.1", "https://[::1", "http:/localhost",
       "https:///path", "https://:443" }) do
@@ -362,6 +421,35 @@ describe("a client", function()
         assert.equal(1, sim:count("POST"))
         sim:no_faults()
       end
+    end)
+
+    it("how a loopback address may be spelt", function()
+      for _, url in ipairs({ "HTTP://localhost:", "http://LocalHost:", "http://127.0.0.1:" }) do
+        assert.is_table(new({ base_url = url .. sim.port }):vehicles())
+      end
+      assert.equal("bmwi.client: http://LocalHost:1",
+        tostring(new({ base_url = "HTTP://LocalHost:1" })))
+    end)
+
+    it("which authorities to trust; a file that cannot be used is named with the reason", function()
+      local secure = helper.start({ tls = true })
+      local junk = os.tmpname()
+      for file, reason in pairs({
+        ["/nowhere/ca.pem"] = "No such file or directory", ["~/ca.pem"] = "'~'", [junk] = "PEM",
+        ["/tmp"] = "folder", [("/a"):rep(200)] = "No such file or directory",
+      }) do
+        local list, message, code, info = new({ base_url = secure.url, ca_file = file, retries = 2,
+          token = { access_token = "t" } }):vehicles()
+        assert.is_nil(list)
+        assert.equal("tls", code)
+        assert.is_false(info.retryable)
+        assert.truthy(message:find("ca_file " .. file:sub(1, 100), 1, true), message)
+        assert.truthy(message:find(reason, 1, true), message)
+        assert.is_nil(message:find("for an authority of your own", 1, true), message)
+      end
+      os.remove(junk)
+      assert.equal(0, #secure:log())
+      secure:stop()
     end)
 
     it("which proxy to use", function()

@@ -209,6 +209,21 @@ describe("a failure", function()
     has(failed(car:send_poi({ lat = 1, lon = 2, name = "x" })), "send_poi failed: ")
   end)
 
+  it("cuts what is long between two characters", function()
+    local one = client()
+    for _, char in ipairs({ "\195\188", "\226\130\172", "\240\159\154\151" }) do
+      for before = 0, 3 do
+        local text = ("x"):rep(before) .. char:rep(200)
+        sim:fault({ path = "/status", status = 404,
+          body = ('{"error":{"code":404,"description":"%s"}}'):format(text) })
+        local _, _, info = failed(one:vehicle(helper.vin):status())
+        assert.equal(text:sub(1, #info.description), info.description)
+        assert.equal(0, (#info.description - before) % #char, info.description)
+        assert.is_true(#info.description > 200)
+      end
+    end
+  end)
+
   it("has a status that is a whole number", function()
     sim:fault({ path = "/status", status = 404 })
     local _, _, info = failed(client():vehicle(helper.vin):status())

@@ -12,12 +12,12 @@ local LAYERS = {
   { files = { "schema" }, face = true, libraries = { lua = true } },
   { files = { "json", "fail", "sys" }, face = true, libraries = { lua = true } },
   { files = { "op" }, libraries = { curl = true } },
-  { files = { "engine", "transfer" }, libraries = { curl = true } },
+  { files = { "engine", "transfer", "transport" }, libraries = { curl = true } },
   { files = { "oauth" }, libraries = {} },
   { files = { "classic", "service" }, libraries = {} },
   { files = { "endpoint" }, libraries = {} },
   { files = { "guard", "poll", "queue", "timers" }, libraries = {} },
-  { files = { "base64", "buffer", "clock" }, libraries = {} },
+  { files = { "base64", "buffer", "clock", "url" }, libraries = {} },
 }
 local FACE_HEADERS = { ["bmwi.h"] = true, ["compat.h"] = true }
 

@@ -118,6 +118,78 @@ local BREAKS = { { reset = "before" }, { reset = "after" }, { truncate = 1 }, { 
   { raw = "<html>" }, { raw = "null" }, { raw = "[]" }, { status = 302, headers = { Location =
   "http://127.0.0.1:1/" } }, { status = 503 }, { status = 418 } }
 
+describe("the password of a proxy", function()
+  local sim
+
+  setup(function() sim = helper.start() end)
+  teardown(function() sim:stop() end)
+
+  local function program(environment, script)
+    return helper.program(([[
+      local bmwi = require "bmwi"
+      local URL, SECURE = %q, "https://127.0.0.1:%s"
+      local function new(base_url, proxy)
+        return bmwi.new { base_url = base_url, token = { access_token = "t" }, retries = 2,
+          timeout = 20, proxy = proxy,
+          log = function(event, fields) print(event, fields.error, fields.attempt) end }
+      end
+    ]]):format(sim.url, sim.port) .. script, environment)
+  end
+  local CALL = 'print(new(SECURE):vehicles())'
+
+  before_each(function() sim:reset() end)
+
+  for _, name in ipairs({ "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }) do
+    it("is not told when that of " .. name .. " is wrong, which is", function()
+      for _, proxy in ipairs({ "http://user:p#geheim@127.0.0.1:9", "user:1234/geheim@127.0.0.1",
+        "socks6://user:geheim@127.0.0.1:9", "http://user:geheim@127.0.0.1:99999",
+        "http://geheim@geheim@127.0.0.1:9" }) do
+        local said = program(("%s='%s'"):format(name, proxy), CALL)
+        assert.is_nil(said:find("geheim", 1, true), said)
+        assert.is_nil(said:find("1234", 1, true), said)
+        assert.truthy(said:find("the proxy of the environment (" .. name .. ") is wrong", 1, true),
+          said)
+        assert.truthy(said:find("network", 1, true), said)
+        assert.is_nil(said:find("\t2\n", 1, true), "tried again: " .. said)
+      end
+      assert.equal(0, #sim:log())
+    end)
+  end
+
+  it("goes to the environment's proxy, in the order that libcurl knows", function()
+    local good = sim.url:gsub("//", "//user:p%%23geheim@")
+    program(("https_proxy=%s ALL_PROXY=nonsense://"):format(good), CALL)
+    program(("https_proxy= all_proxy=%s"):format(good), CALL)
+    local log = sim:log()
+    assert.equal(6, #log) -- each is tried three times
+    for _, request in ipairs(log) do
+      assert.equal("CONNECT", request.method)
+      assert.equal("Basic " .. bmwi.base64.encode("user:p#geheim"),
+        request.headers["proxy-authorization"])
+    end
+  end)
+
+  it("does not matter where no_proxy exempts the server, nor for plain HTTP", function()
+    local wrong = "https_proxy='http://user:p#geheim@127.0.0.1:9'"
+    local said = program(wrong .. " no_proxy=127.0.0.1", CALL)
+    assert.is_nil(said:find("proxy", 1, true), said)
+    assert.truthy(said:find("TLS", 1, true), said)
+    assert.truthy(program(wrong, "print(new(URL):get('/webapi/v1/user/vehicles/'))")
+      :find("auth", 1, true))
+    local log = sim:log()
+    assert.truthy(log[#log].path:find("^/webapi/v1/user/vehicles"))
+  end)
+
+  it("is blotted out where a server says it back", function()
+    sim:fault({ path = "/vehicles", status = 404, times = 0,
+      body = '{"error":{"description":"p#geheim, p%23geheim"}}' })
+    local said = program("no_proxy=127.0.0.1",
+      'print(new(URL, "http://user:p%23geheim@127.0.0.1:9"):vehicles())')
+    assert.truthy(said:find("***, ***", 1, true), said)
+    assert.is_nil(said:find("geheim", 1, true), said)
+  end)
+end)
+
 describe("eight planted secrets", function()
   local sim, out
 

@@ -39,7 +39,7 @@ bool bmwi_json_decode(lua_State *L, const char *data, size_t len);
 void bmwi_json_encode(lua_State *L, int index);
 /* Pushes the number at `index` as text, the same in every locale. */
 void bmwi_push_decimal(lua_State *L, int index);
-/* Raises for a table that has members which are not in itself: they would not be sent. */
+/* Raises for a table that has members which are not in itself: they would not be seen. */
 void bmwi_check_plain(lua_State *L, int index);
 /* Whether the table at `index` can be an array: empty, or with a first element. */
 bool bmwi_is_array(lua_State *L, int index);

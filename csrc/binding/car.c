@@ -28,8 +28,13 @@ int bmwi_car_new(lua_State *L) {
   bmwi_client_check(L, 1);
   const char *text = luaL_checklstring(L, 2, &len);
   car *self = lua_newuserdata(L, sizeof *self);
-  if (!bmwi_vin(self->vin, text, len))
-    return luaL_argerror(L, 2, "a VIN has 17 characters, digits and letters without I, O and Q");
+  if (!bmwi_vin(self->vin, text, len)) {
+    char shown[41];
+    bmwi_cut(shown, sizeof shown, text);
+    bmwi_tame(shown);
+    return luaL_argerror(L, 2, lua_pushfstring(L, "'%s' is not a VIN (17 characters, letters and digits)",
+                                               shown));
+  }
   luaL_setmetatable(L, CAR);
   lua_createtable(L, 1, 0);
   lua_pushvalue(L, 1);

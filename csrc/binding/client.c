@@ -2,6 +2,7 @@
 ** The client: options, methods, and what answers become in Lua. A client owns
 ** one account (op.h) with its secrets; close wipes them and ends its calls.
 */
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +89,7 @@ static int unknown_option(lua_State *L, const char *name) {
 /* Every key is a known option, every value of its type. */
 static void check_options(lua_State *L) {
   static const int lua_types[] = {LUA_TSTRING, LUA_TNUMBER, LUA_TTABLE, LUA_TFUNCTION};
+  bmwi_check_plain(L, 1);
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING)
@@ -102,6 +104,7 @@ static void check_options(lua_State *L) {
     if (lua_type(L, -1) != wanted)
       luaL_error(L, "option '%s': a %s expected, got a %s", name, lua_typename(L, wanted),
                  luaL_typename(L, -1));
+    if (wanted == LUA_TTABLE && strcmp(name, "store") != 0) bmwi_check_plain(L, lua_gettop(L));
     lua_pop(L, 1);
   }
 }
@@ -132,6 +135,13 @@ static double number_option(lua_State *L, const char *name, double standard, dou
   return value;
 }
 
+static double whole_option(lua_State *L, const char *name, double standard, double least,
+                           double most) {
+  double value = number_option(L, name, standard, least, most);
+  if (value != floor(value)) luaL_error(L, "option '%s': a whole number expected", name);
+  return value;
+}
+
 static char *keep(lua_State *L, const char *text) {
   char *copy = bmwi_copy(text);
   if (copy == NULL && text != NULL) luaL_error(L, "not enough memory");
@@ -149,6 +159,7 @@ static char *keep_url(lua_State *L, const char *name, const char *url, bool path
     bmwi_drop(&copy);
     luaL_error(L, "option '%s': %s", name, fault);
   }
+  for (char *p = copy; *p != ':'; p++) *p = (char)tolower((unsigned char)*p); /* the scheme */
   return copy;
 }
 
@@ -171,7 +182,9 @@ static void read_servers(lua_State *L, bmwi_account *account) {
     luaL_error(L, "options 'token_path' and 'token_url' exclude each other");
   if (path == NULL) path = BMWI_TOKEN_PATH;
   if (!bmwi_path(path, strlen(path))) luaL_error(L, "option 'token_path': not a plain path");
-  if (region == NULL) region = bmwi_regions[0].name;
+  if (region == NULL && base == NULL)
+    luaL_error(L, "option 'base_url': the server's address is missing (BMW has switched its own "
+                  "servers off; region = 'rest_of_world', 'usa' or 'china' still names them)");
   account->home = base != NULL ? 0 : bmwi_region_named(region);
   if (account->home < 0)
     luaL_error(L, "option 'region': 'rest_of_world', 'usa' or 'china' expected, got '%s'", region);
@@ -222,7 +235,8 @@ static void read_credentials(lua_State *L, bmwi_account *account) {
   }
   bool token = account->sessions[account->home].token.access != NULL;
   if (account->username == NULL && !token)
-    luaL_error(L, "a log-in needs the options 'username' and 'password' (or a saved 'token')");
+    luaL_error(L, "a log-in needs the options 'username' and 'password' (or a saved 'token', or a "
+                  "'store' that holds one)");
   if (account->basic == NULL && !token)
     luaL_error(L, "a log-in needs the options 'api_key' and 'api_secret' (or 'basic')");
 }
@@ -262,6 +276,13 @@ static void read_connect_to(lua_State *L, bmwi_transport *transport) {
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
+}
+
+/* The whole text may be a secret: no message holds a part of it. */
+static void read_proxy(lua_State *L, bmwi_transport *transport) {
+  const char *fault = transport->proxy != NULL ? bmwi_proxy_fault(transport->proxy) : NULL;
+  if (fault != NULL) luaL_error(L, "option 'proxy': %s", fault);
+  if (!bmwi_transport_find_proxy(transport)) luaL_error(L, "not enough memory");
 }
 
 /* ---- tokens -------------------------------------------------------------------------- */
@@ -400,7 +421,7 @@ static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failur
     bmwi_failure_set(failure, BMWI_AUTH, "");
     snprintf(failure->text, sizeof failure->text,
              "not the scope '%.160s' that was asked for was granted, but another", asked);
-    snprintf(failure->description, sizeof failure->description, "%s", token->scope);
+    bmwi_cut(failure->description, sizeof failure->description, token->scope);
     return false;
   }
   return true;
@@ -845,15 +866,16 @@ int bmwi_client_new(lua_State *L) {
   account->engine = engine;
   account->timeout = number_option(L, "timeout", 30, 0.001, 86400);
   account->transport.connect_timeout = number_option(L, "connect_timeout", 10, 0.001, 86400);
-  account->retries = (int)number_option(L, "retries", 2, 0, 10);
+  account->retries = (int)whole_option(L, "retries", 2, 0, 10);
   account->transport.max_response_bytes =
-    (size_t)number_option(L, "max_response_bytes", DEFAULT_MAX_RESPONSE, 1, 2147483647.0);
+    (size_t)whole_option(L, "max_response_bytes", DEFAULT_MAX_RESPONSE, 1, 2147483647.0);
   read_kept(L, account);
   read_servers(L, account);
   read_saved_token(L, account);
   read_credentials(L, account);
   read_position(L, client);
   read_connect_to(L, &account->transport);
+  read_proxy(L, &account->transport);
   const char *field = text_option(L, "poi_field");
   if (field != NULL && strcmp(field, "data") != 0 && strcmp(field, "body") != 0)
     luaL_error(L, "option 'poi_field': 'data' or 'body' expected");

@@ -51,6 +51,8 @@ static const struct {
   {"invalid_scope", "set the option `scope` to what this api_key may ask for"},
   {"authentication failed", "wrong user name or password, or the log-in has moved (`token_url`)"},
   {"headers are too large", "is `base_url` the right server?"},
+  {"cannot use ca_file", "name a file with the certificate of the authority"},
+  {"the proxy of the environment", "correct that variable, or name a proxy by the option `proxy`"},
   {"wrong version number", "no TLS is spoken at this address"},
   {"authN circuit failed", "wrong user name or password, or the log-in has moved (`token_url`)"},
 };
@@ -165,6 +167,7 @@ static void redact_account(const bmwi_account *account, char *text) {
   redact(text, account->basic, 4);
   redact(text, account->api_secret, 8);
   redact(text, account->api_key, 8);
+  redact(text, account->transport.proxy_password, 4);
   redact(text, account->event, 8); /* it holds a part of the VIN */
   for (int i = 0; i < account->session_count; i++) {
     redact(text, account->sessions[i].token.access, 4);
@@ -253,7 +256,7 @@ void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failur
     char *text = lua_newuserdata(L, len + 1); /* redacted before it is cut to size */
     memcpy(text, whole, len + 1);
     bmwi_failure_hide(op, text);
-    snprintf(failure->description, sizeof failure->description, "%s", text);
+    bmwi_cut(failure->description, sizeof failure->description, text);
     bmwi_wipe(text, len);
     find_api_code(failure->description, failure->api_code, sizeof failure->api_code);
   }

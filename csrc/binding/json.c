@@ -277,7 +277,7 @@ static void encode_string(lua_State *L, int index) {
 
 void bmwi_check_plain(lua_State *L, int index) {
   if (luaL_getmetafield(L, index, "__index"))
-    luaL_error(L, "a table that inherits members cannot be sent; copy them into it");
+    luaL_error(L, "a table that inherits members (__index) is not taken; copy them into it");
 }
 
 static void encode(lua_State *L, int index, bool array, int depth);

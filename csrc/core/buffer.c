@@ -117,6 +117,19 @@ bool bmwi_buffer_pair(bmwi_buffer *b, size_t start, const char *name, const char
          bmwi_buffer_escape(b, value, len, form);
 }
 
+void bmwi_cut(char *out, size_t size, const char *text) {
+  size_t len = strlen(text);
+  if (len >= size) {
+    len = size - 1;
+    /* Back to the start of the character that the cut goes through, if it is one. */
+    size_t start = len;
+    while (start > 0 && len - start < 3 && ((unsigned char)text[start] & 0xC0) == 0x80) start--;
+    if ((unsigned char)text[start] >= 0xC0) len = start;
+  }
+  memmove(out, text, len);
+  out[len] = '\0';
+}
+
 /* The decimal point of a locale may have several bytes. */
 static void put_point(char *text) {
   char *to = text;

@@ -40,6 +40,9 @@ bool bmwi_buffer_pair(bmwi_buffer *b, size_t start, const char *name, const char
 void bmwi_buffer_clear(bmwi_buffer *b); /* empty, memory kept */
 void bmwi_buffer_free(bmwi_buffer *b);  /* empty, memory given back */
 
+/* Copies as much of a text as there is room for, no character of UTF-8 in part. */
+void bmwi_cut(char *out, size_t size, const char *text);
+
 /* Writes a finite number as the shortest decimal that reads back as the same one, or with
 ** so many places, with a point whatever the locale. */
 #define BMWI_DECIMAL 40

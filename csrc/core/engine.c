@@ -46,13 +46,6 @@ struct bmwi_engine {
   uint64_t random;
 };
 
-bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule) {
-  struct curl_slist *list = curl_slist_append(transport->connect_to, rule);
-  if (list == NULL) return false;
-  transport->connect_to = list;
-  return true;
-}
-
 /* xorshift64*: good enough to spread retries. */
 double bmwi_engine_random(bmwi_engine *engine) {
   uint64_t x = engine->random;

@@ -15,6 +15,7 @@
 
 #include "core/buffer.h"
 #include "core/queue.h"
+#include "core/transport.h"
 #include "core/timers.h"
 
 #pragma GCC visibility push(hidden)
@@ -22,17 +23,6 @@
 #define BMWI_BUDGET 0.005 /* seconds of a step, roughly; then the host has its turn */
 
 typedef struct bmwi_engine bmwi_engine;
-
-/* How a client wants its connections; owned by the client. */
-typedef struct bmwi_transport {
-  double connect_timeout; /* seconds */
-  size_t max_response_bytes;
-  char *user_agent, *ca_file, *proxy;
-  struct curl_slist *connect_to;
-} bmwi_transport;
-
-/* Adds a rule of CURLOPT_CONNECT_TO. False without memory. */
-bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule);
 
 /* What to send. All texts must stay until the transfer has ended. */
 typedef struct bmwi_request {

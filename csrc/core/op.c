@@ -23,7 +23,7 @@ void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text) {
   failure->code = code;
   failure->retry_after = -1;
   failure->retryable = code == BMWI_NETWORK || code == BMWI_TIMEOUT;
-  snprintf(failure->text, sizeof failure->text, "%s", text);
+  bmwi_cut(failure->text, sizeof failure->text, text);
   bmwi_tame(failure->text); /* libcurl's texts hold words of the server's certificate */
 }
 
@@ -94,6 +94,10 @@ bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure) {
     if (code == BMWI_TOO_LARGE)
       bmwi_failure_set(failure, code, t->body.full ? "the answer is larger than max_response_bytes"
                                                    : "the answer's headers are too large");
+    if (t->error != NULL && op->account != NULL &&
+        bmwi_transport_explain(&op->account->transport, t->result, t->error, failure->text,
+                               sizeof failure->text))
+      failure->retryable = false;
     if (is_command(op) && t->sent && code != BMWI_NO_MEMORY) be_unknown(failure);
     return false;
   }
@@ -503,12 +507,7 @@ void bmwi_account_close(bmwi_account *account) {
     bmwi_drop(&session->base_url);
     bmwi_drop(&session->token_url);
   }
-  bmwi_transport *transport = &account->transport;
-  bmwi_drop(&transport->user_agent);
-  bmwi_drop(&transport->ca_file);
-  bmwi_drop(&transport->proxy);
-  curl_slist_free_all(transport->connect_to);
-  transport->connect_to = NULL;
+  bmwi_transport_clear(&account->transport);
   bmwi_drop(&account->username);
   bmwi_drop(&account->password);
   bmwi_drop(&account->api_key);

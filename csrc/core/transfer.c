@@ -129,9 +129,7 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
   /* Only that file: a folder that was compiled in would be trusted beside it, and keeps
   ** libcurl from caching what it has read, so that each connection reads it anew. */
   if (transport->ca_file != NULL || bundle) SET(CURLOPT_CAPATH, NULL);
-  /* Plain HTTP is for this machine only: no proxy of the environment gets to see it. */
-  if (transport->proxy != NULL) SET(CURLOPT_PROXY, transport->proxy);
-  else if (plain) SET(CURLOPT_PROXY, "");
+  SET(CURLOPT_PROXY, bmwi_transport_proxy(transport, plain));
   if (transport->connect_to != NULL) SET(CURLOPT_CONNECT_TO, transport->connect_to);
   if (request->post) {
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->form->len);

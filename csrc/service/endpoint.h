@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "core/buffer.h"
+#include "core/url.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -75,22 +76,13 @@ extern const bmwi_region bmwi_regions[BMWI_REGIONS];
 int bmwi_region_named(const char *name);
 int bmwi_region_of_hub(const char *hub);
 
-/* Checks a VIN (ISO 3779: 17 characters, no I, O, Q) and writes it upper-cased
-** with a NUL to `out` (18 bytes). */
+/* Checks a VIN (17 letters and digits; I, O and Q, which ISO 3779 leaves out, are in those of
+** test cars) and writes it upper-cased with a NUL to `out` (18 bytes). */
 bool bmwi_vin(char *out, const char *text, size_t len);
 
 /* A service type is a short word of capitals, digits and '_': it goes into a
 ** form and comes back in the answer, nothing else is let through. */
 bool bmwi_service_type(const char *text, size_t len);
-
-/* A path for client:get and client:post: starts with one '/', holds only the
-** characters of RFC 3986 paths, no "." or ".." segment, no query. */
-bool bmwi_path(const char *text, size_t len);
-
-/* Checks the origin of a server, "https://host[:port]" (http only for a
-** loopback address), and an optional path if `path` allows one. Returns NULL if
-** it is good, else what is wrong with it. */
-const char *bmwi_url_fault(const char *url, bool path);
 
 /* Appends the endpoint's path with the VIN in its place. */
 bool bmwi_endpoint_path(bmwi_buffer *b, const bmwi_endpoint *endpoint, const char *vin);

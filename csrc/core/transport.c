@@ -1,0 +1,90 @@
+/*
+** Transport: see transport.h.
+*/
+#include "core/transport.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/buffer.h"
+#include "core/url.h"
+
+/* Stands for a proxy that is wrong: libcurl refuses it, unless no_proxy exempts the server. */
+#define WRONG_PROXY "wrong://proxy"
+
+bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule) {
+  struct curl_slist *list = curl_slist_append(transport->connect_to, rule);
+  if (list == NULL) return false;
+  transport->connect_to = list;
+  return true;
+}
+
+/* The percent-decoded copy of the proxy's password. */
+static bool keep_password(bmwi_transport *t) {
+  size_t len;
+  const char *password = bmwi_proxy_password(t->proxy, &len);
+  if (password == NULL) return true;
+  char *to = t->proxy_password = calloc(len + 1, 1);
+  if (to == NULL) return false;
+  for (size_t i = 0; i < len; i++) {
+    unsigned int byte = (unsigned char)password[i];
+    if (byte == '%' && sscanf(password + i + 1, "%2x", &byte) == 1) i += 2;
+    *to++ = (char)byte;
+  }
+  return true;
+}
+
+/* In the order in which libcurl asks for them. */
+bool bmwi_transport_find_proxy(bmwi_transport *t) {
+  static const char *const variables[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+  for (size_t i = 0; t->proxy == NULL && i < sizeof variables / sizeof variables[0]; i++) {
+    const char *value = getenv(variables[i]);
+    if (value == NULL || *value == '\0') continue;
+    t->proxy = bmwi_copy(value);
+    if (t->proxy == NULL) return false;
+    t->proxy_variable = variables[i];
+    t->proxy_fault = bmwi_proxy_fault(value);
+  }
+  return t->proxy == NULL || t->proxy_fault != NULL || keep_password(t);
+}
+
+const char *bmwi_transport_proxy(const bmwi_transport *t, bool plain) {
+  /* Plain HTTP is for this machine only: no proxy of the environment gets to see it. */
+  if (t->proxy == NULL || (plain && t->proxy_variable != NULL)) return "";
+  return t->proxy_fault != NULL ? WRONG_PROXY : t->proxy;
+}
+
+static const char *file_fault(const char *path) {
+  struct stat st;
+  if (path[0] == '~') return "'~' stands for the home folder in a shell only: give the whole path";
+  if (access(path, R_OK) != 0) return strerror(errno);
+  if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return "it is a folder";
+  return "it holds no certificate in PEM form";
+}
+
+bool bmwi_transport_explain(const bmwi_transport *t, CURLcode result, const char *error,
+                            char *text, size_t size) {
+  if (t->proxy_fault != NULL && strstr(error, WRONG_PROXY) != NULL) {
+    snprintf(text, size, "the proxy of the environment (%s) is wrong: %s", t->proxy_variable,
+             t->proxy_fault);
+    return true;
+  }
+  if (t->ca_file == NULL || result != CURLE_SSL_CACERT_BADFILE) return false;
+  char shown[160]; /* so that there is room for the reason */
+  bmwi_cut(shown, sizeof shown, t->ca_file);
+  snprintf(text, size, "cannot use ca_file %s: %s", shown, file_fault(t->ca_file));
+  return true;
+}
+
+void bmwi_transport_clear(bmwi_transport *t) {
+  bmwi_drop(&t->user_agent);
+  bmwi_drop(&t->ca_file);
+  bmwi_drop(&t->proxy);
+  bmwi_drop(&t->proxy_password);
+  curl_slist_free_all(t->connect_to);
+  t->connect_to = NULL;
+}

@@ -1,0 +1,44 @@
+/*
+** How a client wants its connections: time to connect, size of answers, authorities, proxy. Owns
+** these texts, and the words about what is wrong with them. No I/O on the network.
+*/
+#ifndef BMWI_TRANSPORT_H
+#define BMWI_TRANSPORT_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#pragma GCC visibility push(hidden)
+
+typedef struct bmwi_transport {
+  double connect_timeout; /* seconds */
+  size_t max_response_bytes;
+  char *user_agent, *ca_file;
+  char *proxy;                /* a secret: it may hold a password */
+  char *proxy_password;       /* as it is sent, to know it when it is said back */
+  const char *proxy_variable; /* of the environment, which the proxy is from; NULL: an option */
+  const char *proxy_fault;    /* what is wrong with that one */
+  struct curl_slist *connect_to;
+} bmwi_transport;
+
+/* Adds a rule of CURLOPT_CONNECT_TO. False without memory. */
+bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule);
+
+/* Looks at the proxy, the environment's if no option named one. False without memory. */
+bool bmwi_transport_find_proxy(bmwi_transport *transport);
+
+/* What libcurl is told as the proxy: never one that is wrong, since it would say the whole text
+** in its messages, and never to look into the environment by itself. */
+const char *bmwi_transport_proxy(const bmwi_transport *transport, bool plain);
+
+/* Whether a failure is due to these settings: then what is wrong with them. */
+bool bmwi_transport_explain(const bmwi_transport *transport, CURLcode result, const char *error,
+                            char *text, size_t size);
+
+/* Gives all back; secrets are wiped. */
+void bmwi_transport_clear(bmwi_transport *transport);
+
+#pragma GCC visibility pop
+
+#endif
