@@ -205,9 +205,9 @@ asan:
 
 # Inside other programs: each host in examples/hosts, over HTTP and TLS.
 hosts:
-	$(DEPS) build test hosts
-	$(DEPS) $(LUA_TAG) lua5.4 lua5.3 luajit
-	@for lua in "$(LUA)" lua5.4 lua5.3 luajit; do \
+	$(DEPS) build test hosts luajit
+	$(DEPS) hosts $(LUA_TAG) `examples/hosts/run --luas`
+	@for lua in "$(LUA)" `examples/hosts/run --luas`; do \
 	  $(MAKE) --no-print-directory build-test LUA="$$lua" || exit 1; done
 	@LUA="$(LUA)" examples/hosts/run $(HOSTS)
 
@@ -221,7 +221,7 @@ tsan:
 
 run-tsan: $(MODULE) $(CERTS)/complete
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/threads spec/native/threads.c $(LUA_LIBS) $(C_LIBS)
-	@$(RUN_ENV) TSAN_OPTIONS=halt_on_error=1 .ci/with-sim https \
+	@$(RUN_ENV) TSAN_OPTIONS="halt_on_error=1 suppressions=.ci/tsan.supp" .ci/with-sim https \
 	  $(BUILD)/threads spec/native/threads.lua 16 URL $(CERTS)/ca.pem
 
 # Under the sanitizers, in programs that hold the module's objects: every allocation fails once; no

@@ -1,4 +1,4 @@
--- A script of nmap 7.93 (Lua 5.3) that asks the car. `sh examples/hosts/run nmap` starts a simulated
+-- A script of nmap (7.93 and 7.95) that asks the car. `sh examples/hosts/run nmap` starts a simulated
 -- car service and this; by hand, in the top folder:
 --   BMWI_URL=http://127.0.0.1:PORT nmap --script examples/hosts/bmwi.nse
 local stdnse = require "stdnse"
