@@ -9,8 +9,8 @@ local MODULE = { "_VERSION", "base64", "curl_version", "json", "loop", "new", "r
 local BASE64 = { "decode", "encode" }
 local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }
-local SYS = { "isatty", "monotonic", "no_core", "read_private", "read_secret", "try_lock",
-  "write_private" }
+local SYS = { "isatty", "monotonic", "no_core", "read_private", "read_secret", "remove_private",
+  "try_lock", "write_private" }
 local LOOP = { "events", "pollfd", "step", "timeout" }
 local LOOP_INNER = { "attach", "begin", "detach", "limit", "wait" } -- for bmwi.async alone
 local CLIENT = { "close", "get", "login", "post", "token", "vehicle", "vehicles" }

@@ -113,6 +113,30 @@ describe("bmwi.sys", function()
     end
   end)
 
+  it("closes its descriptors before it returns", function()
+    write(folder .. "/open", "x", "644")
+    local said = shell("ulimit -n 60; " .. program([[
+      collectgarbage("stop")
+      local held = assert(sys.try_lock(path))
+      local function all(expected, fn, ...)
+        for i = 1, 100 do
+          local result, message, code = fn(...)
+          if (code or result) ~= expected then error(i .. ": " .. tostring(message)) end
+        end
+      end
+      all("locked", sys.try_lock, path)
+      all(true, sys.write_private, path, "secret")
+      all("file", sys.try_lock, path .. "/x/y")
+      all("file", sys.write_private, folder, "secret")
+      all("file", sys.read_private, folder)
+      all("insecure", sys.read_private, folder .. "/open")
+      all("missing", sys.read_private, folder .. "/none")
+      for _ = 1, 100 do assert(sys.read_private(path)) end
+      for _ = 1, 100 do sys.read_secret("") end
+      print("done")]]) .. " 2>&1 </dev/null")
+    assert.equal("done", said)
+  end)
+
   describe("write_private", function()
     it("writes all bytes", function()
       for _, bytes in ipairs({ "", "x", "a\0b\r\n\255", ("0123456789"):rep(200000) }) do
@@ -158,16 +182,41 @@ describe("bmwi.sys", function()
       assert.equal("2", read(folder .. "/sub/plain"))
     end)
 
-    it("replaces a link, not what it points to", function()
+    it("leaves a link one and replaces what it leads to, there or not yet, in one step", function()
+      shell(("mkdir '%s/real'; ln -s real/token '%s/one'; ln -s '%s/one' '%s'"):format(folder, folder,
+        folder, path))
+      for _, text in ipairs({ "first", "second" }) do
+        assert.is_true(sys.write_private(path, text))
+        assert.equal(text, read(folder .. "/real/token"))
+        assert.equal("600", mode_of(folder .. "/real/token"))
+        assert.equal(text, (sys.read_private(path)))
+        assert.equal("symbolic link", shell(("stat -c %%F '%s'"):format(path)))
+        assert.equal("token", shell(("ls -A '%s/real'"):format(folder)))
+      end
+      -- By whatever name, there is one lock.
+      local lock = assert(sys.try_lock(path))
+      assert.equal("locked", (select(3, sys.try_lock(folder .. "/real/token"))))
+      lock:unlock()
+      assert.is_true(sys.remove_private(path))
+      assert.is_nil(read(folder .. "/real/token"))
+      assert.equal("symbolic link", shell(("stat -c %%F '%s'"):format(path)))
+      assert.is_true(sys.remove_private(path))
+    end)
+
+    it("replaces nothing by a link that is not this user's secret already", function()
       write(folder .. "/victim", "precious", "644")
       shell(("ln -s victim '%s'"):format(path))
-      assert.is_true(sys.write_private(path, "secret"))
+      local message = fails_as("file", sys.write_private(path, "secret"))
+      assert(message:find("link to a file that others can read", 1, true), message)
+      fails_as("file", sys.remove_private(path))
       assert.equal("precious", read(folder .. "/victim"))
-      assert.equal("secret", read(path))
-      assert.equal("regular file", shell(("stat -c %%F '%s'"):format(path)))
-      shell(("rm '%s'; ln -s nowhere '%s'"):format(path, path))
-      assert.is_true(sys.write_private(path, "secret"))
-      assert.is_nil(read(folder .. "/nowhere"))
+      shell(("rm '%s'; ln -s '%s' '%s'"):format(path, path, path))
+      fails_as("file", sys.write_private(path, "secret"))
+      if is_root then
+        shell(("rm '%s'; ln -s mine '%s'; chown -h 65534 '%s'"):format(path, path, path))
+        message = fails_as("file", sys.write_private(path, "secret"))
+        assert(message:find("somebody else made", 1, true), message)
+      end
     end)
 
     it("does not write into a file that others have linked or opened", function()

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,10 @@
 #define LOCK "bmwi.lock"
 #define MAX_FILE (1024 * 1024)
 #define MAX_SECRET 1024
+#define MAX_LINKS 16
+#if !defined(PATH_MAX)
+#define PATH_MAX 4096
+#endif
 
 /* An open descriptor that the collector closes, and what to wipe with it. */
 typedef struct handle {
@@ -47,11 +52,15 @@ static handle *new_handle(lua_State *L, const char *type, size_t bytes) {
   return h;
 }
 
-static int handle_close(lua_State *L) {
-  handle *h = luaL_checkudata(L, 1, LOCK);
+/* Before every return: a descriptor that is left to the collector may be one too many. */
+static void end(handle *h) {
   if (h->fd >= 0) close(h->fd);
   h->fd = -1;
   bmwi_wipe(h->bytes, h->len);
+}
+
+static int handle_close(lua_State *L) {
+  end(luaL_checkudata(L, 1, LOCK));
   return 0;
 }
 
@@ -69,6 +78,36 @@ static int sys_monotonic(lua_State *L) {
 static int sys_isatty(lua_State *L) {
   lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
   return 1;
+}
+
+/* Whether a file or a link is this user's, or root's. */
+static bool is_ours(const struct stat *st) { return st->st_uid == geteuid() || st->st_uid == 0; }
+
+/* Follows the links at `path`, which need not lead to anything yet, to the place to write to,
+** so that a file that lies elsewhere is replaced there. NULL, or why that cannot be. */
+static const char *follow(const char *path, char out[PATH_MAX]) {
+  struct stat st;
+  char target[PATH_MAX];
+  size_t len = strlen(path);
+  if (len >= PATH_MAX) return "the name is too long";
+  memcpy(out, path, len + 1);
+  for (int links = 0; lstat(out, &st) == 0; links++) {
+    if (!S_ISLNK(st.st_mode)) {
+      bool private = is_ours(&st) && (st.st_mode & 077) == 0;
+      if (links == 0 || private || !S_ISREG(st.st_mode)) return NULL;
+      return "it is a link to a file that others can read or write";
+    }
+    if (!is_ours(&st)) return "it is a link that somebody else made";
+    if (links == MAX_LINKS) return "too many links";
+    ssize_t n = readlink(out, target, sizeof target - 1);
+    if (n < 0) return strerror(errno);
+    target[n] = '\0';
+    const char *slash = target[0] == '/' ? NULL : strrchr(out, '/');
+    size_t folder = slash != NULL ? (size_t)(slash + 1 - out) : 0;
+    if (folder + (size_t)n >= PATH_MAX) return "the name is too long";
+    memcpy(out + folder, target, (size_t)n + 1);
+  }
+  return NULL;
 }
 
 /* Makes the folders above the path, private to the user. */
@@ -135,42 +174,64 @@ static void sweep(char *path) {
   closedir(folder);
 }
 
-/* sys.write_private(path, bytes) -> true | nil, message, "file"
-** The file appears whole or not at all, and nobody else can read it at any
-** moment: a new file beside it (0600, exclusive), fsync, rename, fsync. */
-static int sys_write_private(lua_State *L) {
+static int write_private(lua_State *L, handle *h, const char *path) {
   size_t len;
-  const char *path = luaL_checkstring(L, 1), *data = luaL_checklstring(L, 2, &len);
-  handle *h = new_handle(L, LOCK, strlen(path) + 1);
-  char *copy = memcpy(h->bytes, path, strlen(path) + 1);
-  const char *temp = lua_pushfstring(L, "%s.%d.%p.new", path, (int)getpid(), (void *)h);
+  const char *data = luaL_checklstring(L, 2, &len);
+  char place[PATH_MAX];
   struct stat st;
-  if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* a device, say: it is not ours to replace */
+  const char *fault = follow(path, place);
+  if (fault != NULL) return bmwi_fail_plain(L, "file", "%s: %s", path, fault);
+  if (stat(place, &st) == 0 && !S_ISREG(st.st_mode)) /* a device, say: it is not ours to replace */
     return bmwi_fail_plain(L, "file", "%s: not a plain file", path);
-  int error = make_folders(copy);
+  int error = make_folders(place);
   if (error != 0) return file_failure(L, "making the folder", path, error);
-  sweep(copy);
+  sweep(place);
+  const char *temp = lua_pushfstring(L, "%s.%d.%p.new", place, (int)getpid(), (void *)h);
   h->fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (h->fd < 0) return file_failure(L, "writing", path, errno);
   if (fchmod(h->fd, 0600) != 0) error = errno; /* whatever the umask took away */
   if (error == 0) error = write_all(h->fd, data, len);
   if (error == 0 && fsync(h->fd) != 0) error = errno;
-  if (error == 0 && rename(temp, path) != 0) error = errno;
+  if (error == 0 && rename(temp, place) != 0) error = errno;
   if (error != 0) {
     unlink(temp);
     return file_failure(L, "writing", path, error);
   }
-  sync_folder(copy);
+  sync_folder(place);
   lua_pushboolean(L, 1);
   return 1;
 }
 
-/* sys.read_private(path) -> bytes, stamp | nil, message, "missing"|"insecure"|"file"
-** The stamp is a text that differs when the file was changed. */
-static int sys_read_private(lua_State *L) {
+/* sys.write_private(path, bytes) -> true | nil, message, "file"
+** The file appears whole or not at all, and nobody else can read it at any
+** moment: a new file beside it (0600, exclusive), fsync, rename, fsync. A link
+** stays one: what it leads to is replaced. */
+static int sys_write_private(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
+  luaL_checkstring(L, 2);
+  handle *h = new_handle(L, LOCK, 0);
+  int results = write_private(L, h, path);
+  end(h);
+  return results;
+}
+
+/* sys.remove_private(path) -> true | nil, message, "file"
+** Removes what a link leads to, not the link. What is not there is no error. */
+static int sys_remove_private(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  char place[PATH_MAX];
   struct stat st;
-  handle *probe = new_handle(L, LOCK, 0);
+  const char *fault = follow(path, place);
+  if (fault != NULL) return bmwi_fail_plain(L, "file", "%s: %s", path, fault);
+  bool there = lstat(place, &st) == 0;
+  if (there && !S_ISREG(st.st_mode)) return bmwi_fail_plain(L, "file", "%s: not a plain file", path);
+  if (unlink(place) != 0 && errno != ENOENT) return file_failure(L, "removing", path, errno);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int read_private(lua_State *L, handle *probe, const char *path) {
+  struct stat st;
   probe->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (probe->fd < 0 && errno == ENOENT)
     return bmwi_fail_plain(L, "missing", "%s: there is no such file", path);
@@ -179,8 +240,7 @@ static int sys_read_private(lua_State *L) {
   if ((st.st_mode & 077) != 0)
     return bmwi_fail_plain(L, "insecure", "%s: others can read or write it; run: chmod 600 %s", path,
                            path);
-  if (st.st_uid != geteuid() && st.st_uid != 0)
-    return bmwi_fail_plain(L, "insecure", "%s: it belongs to somebody else", path);
+  if (!is_ours(&st)) return bmwi_fail_plain(L, "insecure", "%s: it belongs to somebody else", path);
   if (st.st_size > MAX_FILE) return bmwi_fail_plain(L, "file", "%s: larger than 1 MiB", path);
   handle *h = new_handle(L, LOCK, (size_t)st.st_size + 1);
   size_t got = 0;
@@ -194,31 +254,47 @@ static int sys_read_private(lua_State *L) {
   char stamp[64];
   snprintf(stamp, sizeof stamp, "%lld.%09ld", (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
   lua_pushlstring(L, h->bytes, got);
-  bmwi_wipe(h->bytes, h->len);
+  end(h);
   lua_pushstring(L, stamp);
   return 2;
 }
 
-/* sys.try_lock(path) -> lock | nil, message, "locked"|"file"
-** An advisory lock (flock) on path..".lock"; lock:unlock() or collection ends it. */
-static int sys_try_lock(lua_State *L) {
+/* sys.read_private(path) -> bytes, stamp | nil, message, "missing"|"insecure"|"file"
+** The stamp is a text that differs when the file was changed. */
+static int sys_read_private(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
-  size_t size = strlen(path) + 1;
-  handle *h = new_handle(L, LOCK, size);
-  const char *name = lua_pushfstring(L, "%s.lock", path);
-  int error = make_folders(memcpy(h->bytes, path, size));
-  if (error != 0) return file_failure(L, "making the folder", path, error);
-  h->fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (h->fd < 0) return file_failure(L, "locking", path, errno);
-  if (flock(h->fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK)
-      return bmwi_fail_plain(L, "locked", "%s: another process holds the lock", path);
-    return file_failure(L, "locking", path, errno);
-  }
-  lua_settop(L, lua_gettop(L) - 1);
-  return 1;
+  handle *probe = new_handle(L, LOCK, 0);
+  int results = read_private(L, probe, path);
+  end(probe);
+  return results;
 }
 
+static int try_lock(lua_State *L, handle *h, const char *path) {
+  char place[PATH_MAX];
+  const char *fault = follow(path, place);
+  if (fault != NULL) return bmwi_fail_plain(L, "file", "%s: %s", path, fault);
+  int error = make_folders(place);
+  if (error != 0) return file_failure(L, "making the folder", path, error);
+  const char *name = lua_pushfstring(L, "%s.lock", place);
+  h->fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (h->fd < 0) return file_failure(L, "locking", path, errno);
+  if (flock(h->fd, LOCK_EX | LOCK_NB) == 0) return 1;
+  if (errno == EWOULDBLOCK)
+    return bmwi_fail_plain(L, "locked", "%s: another process holds the lock", path);
+  return file_failure(L, "locking", path, errno);
+}
+
+/* sys.try_lock(path) -> lock | nil, message, "locked"|"file"
+** An advisory lock (flock) on path..".lock"; lock:unlock() or collection ends it.
+** Through a link it is the lock of the file that this leads to. */
+static int sys_try_lock(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  handle *h = new_handle(L, LOCK, 0);
+  int self = lua_gettop(L), results = try_lock(L, h, path);
+  if (results == 1) lua_settop(L, self);
+  else end(h);
+  return results;
+}
 
 /* The length of a UTF-8 text without its last character. */
 static size_t without_last(const char *text, size_t len) {
@@ -226,14 +302,10 @@ static size_t without_last(const char *text, size_t len) {
   return len > 0 ? len - 1 : 0;
 }
 
-/* sys.read_secret(prompt) -> text | nil, message, "cancelled"|"file"
-** Asks on the terminal without echo. ISIG is off meanwhile, so that Ctrl-C
-** comes as a character and the terminal is always put right again. */
-static int sys_read_secret(lua_State *L) {
+static int read_secret(lua_State *L, handle *h) {
   size_t prompt_len;
   const char *prompt = luaL_checklstring(L, 1, &prompt_len);
   struct termios before, quiet;
-  handle *h = new_handle(L, LOCK, MAX_SECRET);
   h->fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
   if (h->fd < 0 || tcgetattr(h->fd, &before) != 0)
     return bmwi_fail_plain(L, "file", "there is no terminal to ask on");
@@ -256,8 +328,18 @@ static int sys_read_secret(lua_State *L) {
   write_all(h->fd, "\n", 1);
   if (!ended) return bmwi_fail_plain(L, "cancelled", "the question was not answered");
   lua_pushlstring(L, h->bytes, len);
-  bmwi_wipe(h->bytes, h->len);
   return 1;
+}
+
+/* sys.read_secret(prompt) -> text | nil, message, "cancelled"|"file"
+** Asks on the terminal without echo. ISIG is off meanwhile, so that Ctrl-C
+** comes as a character and the terminal is always put right again. */
+static int sys_read_secret(lua_State *L) {
+  luaL_checkstring(L, 1);
+  handle *h = new_handle(L, LOCK, MAX_SECRET);
+  int results = read_secret(L, h);
+  end(h);
+  return results;
 }
 
 /* sys.no_core(): no core files of this process, which would hold its secrets */
@@ -275,7 +357,8 @@ static const luaL_Reg functions[] = {
   {"monotonic", sys_monotonic},         {"isatty", sys_isatty},
   {"write_private", sys_write_private}, {"read_private", sys_read_private},
   {"try_lock", sys_try_lock},           {"read_secret", sys_read_secret},
-  {"no_core", sys_no_core},             {NULL, NULL},
+  {"no_core", sys_no_core},             {"remove_private", sys_remove_private},
+  {NULL, NULL},
 };
 
 void bmwi_sys_open(lua_State *L) {

@@ -161,11 +161,7 @@ end
 ---@return string|nil message
 ---@return "file"|nil code
 function Store:clear()
-  local _, unread, kind = bmwi.sys.read_private(self.path)
-  if kind == "file" then return nil, unread, kind end -- a device or a folder is not ours
-  local removed, message, number = os.remove(self.path)
-  if removed or number == 2 then return true end -- 2 is ENOENT
-  return nil, message, "file"
+  return bmwi.sys.remove_private(self.path)
 end
 
 return store
