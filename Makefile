@@ -18,7 +18,8 @@ LUAS := lua5.4 lua5.3 lua5.2 lua5.1 luajit
 
 # csrc/ without the simulator; the same list stands in the rockspec.
 SRC := csrc/binding/bmwi.c csrc/binding/car.c csrc/binding/client.c csrc/binding/fail.c \
-  csrc/binding/json.c csrc/binding/loop.c csrc/binding/schema.c csrc/binding/sys.c \
+  csrc/binding/fields.c csrc/binding/json.c csrc/binding/loop.c csrc/binding/schema.c \
+  csrc/binding/sys.c \
   csrc/core/base64.c csrc/core/buffer.c csrc/core/engine.c csrc/core/guard.c csrc/core/oauth.c \
   csrc/core/op.c csrc/core/poll.c csrc/core/timers.c csrc/core/transfer.c \
   csrc/core/transport.c csrc/core/url.c csrc/service/classic.c \

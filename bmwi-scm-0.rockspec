@@ -1,8 +1,9 @@
 rockspec_format = "3.0"
 package = "bmwi"
 version = "scm-0"
+-- The only place with the project's address. It has none yet: whoever publishes it fills it in.
 source = {
-  url = "git+https://github.com/bmwi/bmwi.git",
+  url = "git+https://bmwi.example.invalid/bmwi.git",
 }
 description = {
   summary = "BMW i remote service: read a car's status, trips and battery, and send it commands",
@@ -10,8 +11,6 @@ description = {
 bmwi lets a Lua script talk to a BMW i car: log in, list vehicles, read status, trips, charging
 profile, destinations, range map and battery data, send commands and wait until the car has done
 them. It comes with a simulator of the service and with a command line.]],
-  homepage = "https://github.com/bmwi/bmwi",
-  issues_url = "https://github.com/bmwi/bmwi/issues",
   license = "MIT",
   labels = { "bmw", "car", "http", "api" },
 }
@@ -27,7 +26,7 @@ build = {
       -- The list of the Makefile (SRC).
       sources = {
         "csrc/binding/bmwi.c", "csrc/binding/car.c", "csrc/binding/client.c", "csrc/binding/fail.c",
-        "csrc/binding/json.c", "csrc/binding/loop.c", "csrc/binding/sys.c",
+        "csrc/binding/fields.c", "csrc/binding/json.c", "csrc/binding/loop.c", "csrc/binding/sys.c",
         "csrc/binding/schema.c", "csrc/core/base64.c", "csrc/core/buffer.c",
         "csrc/core/engine.c", "csrc/core/guard.c", "csrc/core/oauth.c", "csrc/core/op.c",
         "csrc/core/poll.c", "csrc/core/timers.c", "csrc/core/transfer.c",

@@ -5,8 +5,8 @@ local MAX_FILE, MAX_FUNCTION = 600, 60
 
 -- What is still longer, with its length today: these lists may only shrink. Both go by the name,
 -- wherever it moves.
-local LONGER_FILES = { ["client.c"] = 899, ["engine.c"] = 623 }
-local LONGER_FUNCTIONS = { read_options = 61 }
+local LONGER_FILES = { ["client.c"] = 845 }
+local LONGER_FUNCTIONS = {}
 
 local function lines_of(path)
   local list = {}

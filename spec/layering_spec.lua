@@ -9,7 +9,7 @@ local read = helper.read
 local LAYERS = {
   { files = { "bmwi" }, face = true, libraries = { lua = true, curl = true } }, -- curl: its version
   { files = { "client", "car", "loop" }, face = true, libraries = { lua = true } },
-  { files = { "schema" }, face = true, libraries = { lua = true } },
+  { files = { "schema", "fields" }, face = true, libraries = { lua = true } },
   { files = { "json", "fail", "sys" }, face = true, libraries = { lua = true } },
   { files = { "op" }, libraries = { curl = true } },
   { files = { "engine", "transfer", "transport" }, libraries = { curl = true } },

@@ -57,6 +57,17 @@ int bmwi_loop_sleep(lua_State *L); /* bmwi.sleep */
 /* Remembers which userdata an account lives in, for its callbacks. */
 void bmwi_loop_adopt(lua_State *L, int client, const bmwi_account *account);
 
+/* From fields.c: tables of names and values. */
+typedef void bmwi_add_field(lua_State *L, bmwi_op *op, const char *name, const char *value,
+                            size_t len);
+/* Adds the pairs of a table, which is that argument, in the order of their names. An array as a
+** value stands for a name that is repeated. */
+void bmwi_fields(lua_State *L, bmwi_op *op, int argument, bmwi_add_field *add);
+/* Of one pair of a table of fields, which is that argument, with the name at -2 and the value at -1:
+** the name, checked; pushes the value as text, checked. */
+const char *bmwi_field_name(lua_State *L, int argument);
+void bmwi_push_field(lua_State *L, int argument);
+
 /* From client.c: the client and what answers become. */
 void bmwi_client_open(lua_State *L);
 int bmwi_client_new(lua_State *L); /* bmwi.new */
@@ -72,10 +83,6 @@ const char *bmwi_client_poi_field(const bmwi_client *client);
 /* Adds one pair to the operation's query or form. Raises beyond the maximum. */
 void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
 void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
-/* Of one pair of a table of fields, which is that argument, with the name at -2 and the value at -1:
-** the name, checked; pushes the value as text, checked. */
-const char *bmwi_field_name(lua_State *L, int argument);
-void bmwi_push_field(lua_State *L, int argument);
 /* Pushes the results of a finished operation. */
 int bmwi_client_deliver(lua_State *L, bmwi_op *op);
 /* Reads the answer of a token request and hands the token on. */

@@ -735,61 +735,7 @@ static int client_token(lua_State *L) {
   return 1;
 }
 
-const char *bmwi_field_name(lua_State *L, int argument) {
-  size_t len;
-  luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, argument, "names must be strings");
-  const char *name = lua_tolstring(L, -2, &len);
-  luaL_argcheck(L, strlen(name) == len, argument, "a name must not hold a zero byte");
-  return name;
-}
-
-void bmwi_push_field(lua_State *L, int argument) {
-  int type = lua_type(L, -1);
-  luaL_argcheck(L, type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN, argument,
-                "values must be strings, numbers or booleans");
-  luaL_argcheck(L, type != LUA_TNUMBER || isfinite(lua_tonumber(L, -1)), argument,
-                "a number that is not finite cannot be sent");
-  if (type == LUA_TBOOLEAN) lua_pushstring(L, lua_toboolean(L, -1) ? "true" : "false");
-  else if (type == LUA_TNUMBER) bmwi_push_decimal(L, lua_gettop(L));
-  else lua_pushvalue(L, -1);
-}
-
-/* Adds the pairs of the table at 3, in the order of their names. */
-static void add_pairs(lua_State *L, bmwi_op *op,
-                      void (*add)(lua_State *, bmwi_op *, const char *, const char *, size_t)) {
-  if (lua_isnoneornil(L, 3)) return;
-  luaL_checktype(L, 3, LUA_TTABLE);
-  bmwi_check_plain(L, 3);
-  lua_getglobal(L, "table");
-  lua_getfield(L, -1, "sort");
-  lua_newtable(L); /* table, sort, names */
-  int names = lua_gettop(L), count = 0;
-  lua_pushnil(L);
-  while (lua_next(L, 3)) {
-    bmwi_field_name(L, 3);
-    bmwi_push_field(L, 3);
-    lua_pop(L, 2);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, names, ++count);
-  }
-  lua_pushvalue(L, names - 1);
-  lua_pushvalue(L, names);
-  lua_call(L, 1, 0);
-  for (int i = 1; i <= count; i++) {
-    size_t len;
-    lua_rawgeti(L, names, i);
-    lua_pushvalue(L, -1);
-    lua_rawget(L, 3);
-    bmwi_push_field(L, 3);
-    const char *value = lua_tolstring(L, -1, &len);
-    add(L, op, lua_tostring(L, names + 1), value, len);
-    lua_settop(L, names);
-  }
-  lua_settop(L, names - 3);
-}
-
-static int free_call(lua_State *L, bmwi_endpoint_id id,
-                     void (*add)(lua_State *, bmwi_op *, const char *, const char *, size_t)) {
+static int free_call(lua_State *L, bmwi_endpoint_id id, bmwi_add_field *add) {
   size_t len;
   bmwi_client *client = bmwi_client_check(L, 1);
   const char *path = luaL_checklstring(L, 2, &len);
@@ -798,7 +744,7 @@ static int free_call(lua_State *L, bmwi_endpoint_id id,
   lua_settop(L, 3);
   bmwi_op *op = bmwi_client_op(L, client, id, NULL);
   need(L, bmwi_buffer_text(&op->url, path));
-  add_pairs(L, op, add);
+  bmwi_fields(L, op, 3, add);
   return bmwi_loop_await(L, 1);
 }
 

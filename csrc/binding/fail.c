@@ -54,6 +54,8 @@ static const struct {
   {"cannot use ca_file", "name a file with the certificate of the authority"},
   {"the proxy of the environment", "correct that variable, or name a proxy by the option `proxy`"},
   {"wrong version number", "no TLS is spoken at this address"},
+  {"not yet valid", "check this machine's clock"},
+  {"has expired", "check this machine's clock, else the server needs a new certificate"},
   {"authN circuit failed", "wrong user name or password, or the log-in has moved (`token_url`)"},
 };
 

@@ -79,15 +79,27 @@ static void keep_arrays(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &arrays_key);
 }
 
+/* Raises for require's message: not there is one thing, there for another Lua another. */
+static void no_cjson(lua_State *L, const char *message) {
+  static const char needs[] = "bmwi needs lua-cjson";
+  const char *at = message != NULL ? strstr(message, "error loading module") : NULL;
+  at = at != NULL ? strstr(at, "/lua/") : NULL;
+  size_t len = at != NULL ? strspn(at + 5, "0123456789.") : 0;
+  if (len > 0 && strncmp(at + 5, &LUA_VERSION[4], len) != 0) {
+    lua_pushlstring(L, at + 5, len);
+    luaL_error(L, "%s: the one found is installed for Lua %s, but this is " LUA_VERSION
+               " (look at LUA_PATH and LUA_CPATH): %s", needs, lua_tostring(L, -1), message);
+  }
+  luaL_error(L, "%s (apt install lua-cjson, or luarocks install lua-cjson): %s", needs, message);
+}
+
 /* Loads lua-cjson under "C": under a decimal point of several bytes it ends the process. */
 void bmwi_json_open(lua_State *L) {
   const numerals *kept = keep_numerals(L);
   keep_arrays(L);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "cjson");
-  if (call_under(L, kept->plain, 1) != 0)
-    luaL_error(L, "bmwi needs lua-cjson (apt install lua-cjson, or luarocks install lua-cjson): %s",
-               lua_tostring(L, -1));
+  if (call_under(L, kept->plain, 1) != 0) no_cjson(L, lua_tostring(L, -1));
   lua_getfield(L, -1, "new");
   if (call_under(L, kept->plain, 0) != 0) lua_error(L);
   setting(L, "decode_max_depth", MAX_DEPTH, false);

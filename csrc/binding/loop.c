@@ -216,6 +216,10 @@ static int tell(lua_State *L) {
     lua_setfield(L, -2, "status");
     lua_pushinteger(L, (lua_Integer)t->body.len);
     lua_setfield(L, -2, "bytes");
+    if (t->date >= 0) {
+      lua_pushnumber(L, t->date);
+      lua_setfield(L, -2, "date");
+    }
   } else {
     bmwi_failure failure;
     bmwi_op_explain(op, &failure);

@@ -49,6 +49,7 @@ typedef struct bmwi_transfer {
   bool too_large, no_memory;
   long status;
   double retry_after;         /* seconds; negative: not said */
+  double date;                /* by the server's clock, since 1970; negative: not said */
   double seconds;
   size_t header_bytes;
   bool in_headers;            /* the empty line behind them has not come */

@@ -44,24 +44,30 @@ static int on_request(void *user, char *to, char *from, int port, int local_port
 }
 #endif
 
+/* The value of a header of this name ("date:"), as a text in `out`; NULL for another line. */
+static const char *header(const char *line, size_t len, const char *name, char *out, size_t size) {
+  size_t start = strlen(name);
+  if (len < start || len >= size || strncasecmp(line, name, start) != 0) return NULL;
+  memcpy(out, line, len);
+  out[len] = '\0';
+  return out + start + strspn(out + start, " \t");
+}
+
 /* Seconds, or a date. Newer libcurls (8.14, say) never report more than six hours. */
-static void read_retry_after(bmwi_transfer *t, const char *line, size_t len) {
-  static const char name[] = "retry-after:";
-  char text[64], *at = text + sizeof name - 1;
-  if (len < sizeof name - 1 || len >= sizeof text) return;
-  memcpy(text, line, len);
-  text[len] = '\0';
-  if (strncasecmp(text, name, sizeof name - 1) != 0) return;
-  at += strspn(at, " \t");
-  double seconds;
-  if (isdigit((unsigned char)*at)) {
-    errno = 0;
-    seconds = (double)strtoull(at, NULL, 10);
-    if (errno != 0) return;
-  } else {
-    seconds = difftime(curl_getdate(at, NULL), time(NULL));
-  }
+static double retry_after(const char *text) {
+  if (!isdigit((unsigned char)*text)) return difftime(curl_getdate(text, NULL), time(NULL));
+  errno = 0;
+  double seconds = (double)strtoull(text, NULL, 10);
+  return errno == 0 ? seconds : 0;
+}
+
+static void read_header(bmwi_transfer *t, const char *line, size_t len) {
+  char text[64];
+  const char *value = header(line, len, "retry-after:", text, sizeof text);
+  double seconds = value != NULL ? retry_after(value) : 0;
   if (seconds > 0) t->retry_after = seconds;
+  value = header(line, len, "date:", text, sizeof text);
+  if (value != NULL) t->date = (double)curl_getdate(value, NULL);
 }
 
 /* Headers are not kept, only counted: libcurl 7.88 sets no limit to their sum. */
@@ -69,7 +75,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *user) {
   bmwi_transfer *t = user;
   t->in_headers = data[0] != '\r' && data[0] != '\n';
   t->header_bytes += size * count;
-  read_retry_after(t, data, size * count);
+  read_header(t, data, size * count);
   if (t->header_bytes <= MAX_HEADER_BYTES) return size * count;
   t->too_large = true;
   return 0;
@@ -163,7 +169,7 @@ bool bmwi_transfer_ask(bmwi_transfer *t, const bmwi_transport *transport,
   t->in_headers = true;
   t->status = 0;
   t->header_bytes = 0;
-  t->retry_after = -1;
+  t->retry_after = t->date = -1;
   t->error[0] = '\0';
   return set_headers(t, request) && set_options(t, transport, request, bundle);
 }
