@@ -1,0 +1,128 @@
+--- The command line as a process, for the specs about it: a home folder of its own, the settings in
+--- the environment, a terminal where one is wanted.
+local assert = require "luassert"
+local helper = require "spec.helper"
+
+local cli = { sim = nil, home = nil }
+
+local ACCOUNT = {
+  BMWI_USERNAME = "whatever@example.com", BMWI_PASSWORD = "p4ssw0rd", BMWI_API_KEY = "key",
+  BMWI_API_SECRET = "secret",
+}
+-- Everything of the surroundings that has a say.
+local CLEARED = { "BMWI_CONFIG", "BMWI_TIMEOUT", "NO_COLOR", "LUA_INIT", "http_proxy",
+  "https_proxy" }
+for _, name in ipairs(require("bmwi.cli.config").NAMES) do
+  CLEARED[#CLEARED + 1] = "BMWI_" .. name:upper()
+end
+for _, version in ipairs { "", "_5_2", "_5_3", "_5_4" } do
+  CLEARED[#CLEARED + 1] = "LUA_PATH" .. version
+  CLEARED[#CLEARED + 1] = "LUA_CPATH" .. version
+end
+
+cli.quote, cli.read, cli.shell = helper.quote, helper.read, helper.shell
+local quote = cli.quote
+
+function cli.write(path, text, mode) helper.write(path, text, mode or "600") end
+
+--- To be called before each spec: a fresh home folder, the simulator at its start.
+function cli.begin(sim)
+  sim:reset()
+  cli.sim, cli.home = sim, cli.shell("mktemp -d")
+  return cli.home
+end
+
+--- To be called after each spec.
+function cli.finish()
+  os.execute("rm -rf " .. quote(cli.home))
+end
+
+--- The folder of the kept log-in.
+function cli.state() return cli.home .. "/state/bmwi/" end
+
+--- Writes the configuration file.
+function cli.configure(text, mode)
+  os.execute("mkdir -p " .. cli.home .. "/bmwi")
+  cli.write(cli.home .. "/bmwi/config", text, mode)
+end
+
+--- The shell command of one run. A variable that is false is not set.
+function cli.command(arguments, environment)
+  local words = { "env" }
+  for _, name in ipairs(CLEARED) do words[#words + 1] = "-u " .. name end
+  local all = { HOME = cli.home, XDG_STATE_HOME = cli.home .. "/state",
+    XDG_CONFIG_HOME = cli.home, LUA_PATH = package.path, LUA_CPATH = package.cpath, TZ = "UTC",
+    BMWI_BASE_URL = cli.sim.url, BMWI_WAIT_TIMEOUT = "10", BMWI_INTERVAL = "0.05", TERM = "xterm" }
+  for name, value in pairs(ACCOUNT) do all[name] = value end
+  for name, value in pairs(environment or {}) do all[name] = value end
+  for name, value in pairs(all) do
+    if value == false then
+      table.insert(words, 2, "-u " .. name) -- these go before all that is set
+    else
+      words[#words + 1] = name .. "=" .. quote(value)
+    end
+  end
+  words[#words + 1] = helper.interpreter .. " bin/bmwi"
+  for _, argument in ipairs(arguments) do words[#words + 1] = quote(argument) end
+  return table.concat(words, " ")
+end
+
+--- One run: "lock --yes" or an array of arguments -> {code, out, err}
+function cli.run(arguments, environment, input)
+  if type(arguments) == "string" then
+    local words = {}
+    for word in arguments:gmatch("%S+") do words[#words + 1] = word end
+    arguments = words
+  end
+  local home = cli.home
+  cli.write(home .. "/in", input or "")
+  local code = cli.shell(("%s <%s/in >%s/out 2>%s/err; echo $?"):format(
+    cli.command(arguments, environment), home, home, home))
+  return { code = tonumber(code), out = cli.read(home .. "/out"), err = cli.read(home .. "/err") }
+end
+
+--- A run that must end well.
+function cli.ok(arguments, environment, input)
+  local result = cli.run(arguments, environment, input)
+  assert.equal(0, result.code, result.err)
+  return result
+end
+
+--- Why no program can be given a terminal here; nil where it can.
+function cli.no_terminal()
+  local said = cli.shell("script -qec 'test -t 1 && echo terminal' /dev/null </dev/null 2>&1")
+  if not said:find("terminal", 1, true) then return "no pseudo-terminal: " .. said end
+end
+
+--- Runs it on a terminal of its own; answers = {{what it shows, what is typed then}, ...}
+function cli.on_terminal(arguments, answers, environment)
+  local home, typed = cli.home, { "exec 2>/dev/null" }
+  for _, answer in ipairs(answers or {}) do
+    typed[#typed + 1] = ("for i in $(seq 200); do grep -qF %s %s/screen && break; sleep 0.02;"
+      .. " done"):format(quote(answer[1]), home)
+    typed[#typed + 1] = ("sleep 0.05; printf '%%b' %s"):format(quote(answer[2]))
+  end
+  -- The keyboard stays there until the program has ended.
+  typed[#typed + 1] = ("for i in $(seq 500); do test -e %s/ended && break; sleep 0.02; done")
+    :format(home)
+  cli.write(home .. "/type", table.concat(typed, "\n") .. "\n")
+  cli.write(home .. "/run", "#!/bin/sh\n" .. cli.command(arguments, environment)
+    .. ("\necho $? >%s/code\ntouch %s/ended\n"):format(home, home), "700")
+  cli.write(home .. "/screen", "")
+  os.remove(home .. "/ended")
+  cli.shell(("sh %s/type | script -qefc %s/run %s/screen >/dev/null 2>&1"):format(home, home, home))
+  return { code = tonumber(cli.read(home .. "/code")), screen = cli.read(home .. "/screen") }
+end
+
+--- No message may show one of these.
+function cli.assert_no_secret(text)
+  for _, secret in ipairs { "p4ssw0rd", "a2V5OnNlY3JldA", "@bmw.de" } do
+    assert.is_nil(text:find(secret, 1, true), "shows " .. secret .. ": " .. text)
+  end
+  local kept = cli.read(cli.state() .. "token.json")
+  for token in (kept or ""):gmatch('_token":"([^"]+)"') do
+    assert.is_nil(text:find(token, 1, true), "shows a token")
+  end
+end
+
+return cli

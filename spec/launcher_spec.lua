@@ -1,0 +1,116 @@
+-- bin/bmwi: it finds its own modules, from a clone and installed, whatever LUA_PATH says, and says
+-- what is missing in one line.
+local cli = require "spec.cli_helper"
+local helper = require "spec.helper"
+local bmwi = require "bmwi"
+
+local here = cli.shell("pwd")
+local lua = helper.interpreter
+local tag = rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("%d+%.%d+")
+local number = _VERSION:match("%d+%.%d+")
+local built = cli.read("build/" .. tag .. "/bmwi.so") ~= nil
+local VERSION = "bmwi " .. bmwi._VERSION
+
+-- A run without any search path, but for those named.
+local function run(command, paths)
+  local words = { "env -u LUA_INIT -u LUA_PATH -u LUA_CPATH" }
+  for _, version in ipairs { "_5_2", "_5_3", "_5_4" } do
+    for _, name in ipairs { "LUA_PATH", "LUA_CPATH", "LUA_INIT" } do
+      words[1] = words[1] .. " -u " .. name .. version
+    end
+  end
+  return cli.shell(("%s %s sh -c %s 2>&1"):format(table.concat(words, " "), paths or "",
+    cli.quote(command)))
+end
+
+-- The folders of another Lua, as `luarocks path` sets them.
+local other = number == "5.1" and "5.4" or "5.1"
+local OTHERS = ("LUA_PATH='./?.lua;/usr/local/share/lua/%s/?.lua;/usr/share/lua/%s/?.lua' "
+  .. "LUA_CPATH='./?.so;/usr/local/lib/lua/%s/?.so;%s/lua/%s/?.so;/usr/lib/lua/%s/?.so'"):format(
+  other, other, other, cli.shell("dirname $(find /usr/lib -name libcurl.so.4 | head -n 1)"), other,
+  other)
+-- Where each Lua looks by itself is not where a copy of it, built by hand, would.
+local has_cjson = run(lua .. " -e 'require \"cjson\"'") == ""
+
+describe("bin/bmwi", function()
+  local folder
+
+  before_each(function() folder = cli.shell("mktemp -d") end)
+  after_each(function() os.execute("rm -rf " .. folder) end)
+
+  local function need()
+    if not built then pending("build/" .. tag .. " is not there") end
+    if not has_cjson then pending(lua .. " finds no lua-cjson by itself") end
+  end
+
+  it("runs from a clone, wherever one stands", function()
+    need()
+    assert.equal(VERSION, run(lua .. " bin/bmwi --version"))
+    assert.equal(VERSION, run("cd bin; " .. lua .. " bmwi --version"))
+    assert.equal(VERSION, run("cd /; " .. lua .. " " .. here .. "/bin/bmwi --version"))
+  end)
+
+  it("runs through a symbolic link", function()
+    need()
+    cli.shell(("ln -s %s/bin/bmwi %s/bmwi"):format(here, folder))
+    assert.equal(VERSION, run(lua .. " " .. folder .. "/bmwi --version"))
+  end)
+
+  it("finds its modules where LUA_PATH is that of another Lua, or of none", function()
+    need()
+    for _, paths in ipairs { OTHERS, "LUA_PATH=/opt/x/?.lua LUA_CPATH=/opt/x/?.so" } do
+      assert.equal(VERSION, run(lua .. " bin/bmwi --version", paths))
+    end
+  end)
+
+  it("does so installed by make", function()
+    need()
+    -- -o: what is built is taken as it is.
+    cli.shell(("make -s -o build/%s/bmwi.so install PREFIX=%s/prefix LUA=%s 2>&1")
+      :format(tag, folder, tag))
+    for _, paths in ipairs { "", OTHERS, "LUA_PATH=/opt/x/?.lua LUA_CPATH=/opt/x/?.so" } do
+      assert.equal(VERSION, run("cd /; " .. folder .. "/prefix/bin/bmwi --version", paths))
+    end
+  end)
+
+  it("says what to do in a clone in which nothing is built", function()
+    cli.shell(("cp -r bin lua Makefile %s"):format(folder))
+    local said = run(lua .. " " .. folder .. "/bin/bmwi --version; echo $?")
+    assert.is_truthy(said:find("make", 1, true), said)
+    assert.is_nil(said:find("traceback", 1, true), said)
+    assert.is_truthy(said:find("\n1$"), said)
+  end)
+
+  it("says for which Lua it is built where it is another", function()
+    cli.shell(("cp -r bin lua Makefile %s; mkdir -p %s/build/lua9.9; touch %s/build/lua9.9/bmwi.so")
+      :format(folder, folder, folder))
+    local said = run(lua .. " " .. folder .. "/bin/bmwi --version")
+    assert.is_truthy(said:find("built for lua9.9, but this is " .. tag, 1, true), said)
+    assert.is_nil(said:find("traceback", 1, true), said)
+  end)
+end)
+
+describe("a module of another Lua", function()
+  local folder
+
+  before_each(function() folder = cli.shell("mktemp -d") end)
+  after_each(function() os.execute("rm -rf " .. folder) end)
+
+  local function tried(name)
+    cli.shell(("mkdir -p %s/lua/9.9 && echo no module >%s/lua/9.9/%s.so")
+      :format(folder, folder, name))
+    return run(lua .. " -e 'local ok, m = pcall(require, \"bmwi\") print(m)'",
+      ("LUA_PATH='%s/?.lua' LUA_CPATH='%s/lua/9.9/?.so;%s/build/%s/?.so'"):format(folder, folder,
+      here, tag))
+  end
+
+  it("is told apart from one that is missing: lua-cjson", function()
+    if not built then pending("build/" .. tag .. " is not there") end
+    local said = tried("cjson")
+    assert.is_truthy(said:find("installed for Lua 9.9, but this is Lua " .. number, 1, true), said)
+    assert.is_nil(said:find("apt install", 1, true), said)
+    said = run(lua .. " -e 'local ok, m = pcall(require, \"bmwi\") print(m)'",
+      ("LUA_PATH='%s/?.lua' LUA_CPATH='%s/build/%s/?.so'"):format(folder, here, tag))
+    assert.is_truthy(said:find("apt install lua-cjson", 1, true), said)
+  end)
+end)
