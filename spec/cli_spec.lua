@@ -3,108 +3,19 @@
 local helper = require "spec.helper"
 local bmwi = require "bmwi"
 local json = helper.json
-local quote, read, shell = helper.quote, helper.read, helper.shell
-
-local function write(path, text, mode) helper.write(path, text, mode or "600") end
-
-local interpreter = helper.interpreter
-
-local ACCOUNT = {
-  BMWI_USERNAME = "whatever@example.com", BMWI_PASSWORD = "p4ssw0rd", BMWI_API_KEY = "key",
-  BMWI_API_SECRET = "secret",
-}
--- Everything of the surroundings that has a say.
-local CLEARED = { "BMWI_CONFIG", "BMWI_REGION", "BMWI_BASE_URL", "BMWI_NAVIGATION_URL",
-  "BMWI_CA_FILE", "BMWI_VIN", "BMWI_UNITS", "BMWI_TOKEN_FILE", "BMWI_SECURITY_ANSWER",
-  "BMWI_BASIC", "NO_COLOR", "LUA_INIT", "http_proxy", "https_proxy" }
-for _, version in ipairs { "", "_5_2", "_5_3", "_5_4" } do
-  CLEARED[#CLEARED + 1] = "LUA_PATH" .. version
-  CLEARED[#CLEARED + 1] = "LUA_CPATH" .. version
-end
+local cli = require "spec.cli_helper"
+local run, ok, command = cli.run, cli.ok, cli.command
+local read, write, shell, configure = cli.read, cli.write, cli.shell, cli.configure
+local state, assert_no_secret = cli.state, cli.assert_no_secret
 
 describe("bmwi", function()
   local sim, home
 
-  local function command(arguments, environment)
-    local words = { "env" }
-    for _, name in ipairs(CLEARED) do words[#words + 1] = "-u " .. name end
-    local all = { HOME = home, XDG_STATE_HOME = home .. "/state", XDG_CONFIG_HOME = home,
-      LUA_PATH = package.path, LUA_CPATH = package.cpath, TZ = "UTC",
-      BMWI_BASE_URL = sim.url, BMWI_TIMEOUT = "10", BMWI_INTERVAL = "0.05", TERM = "xterm" }
-    for name, value in pairs(ACCOUNT) do all[name] = value end
-    for name, value in pairs(environment or {}) do all[name] = value end
-    for name, value in pairs(all) do
-      if value == false then
-        table.insert(words, 2, "-u " .. name) -- these go before all that is set
-      else
-        words[#words + 1] = name .. "=" .. quote(value)
-      end
-    end
-    words[#words + 1] = interpreter .. " bin/bmwi"
-    for _, argument in ipairs(arguments) do words[#words + 1] = quote(argument) end
-    return table.concat(words, " ")
-  end
-
-  -- "lock --yes" or an array of arguments -> {code, out, err}
-  local function run(arguments, environment, input)
-    if type(arguments) == "string" then
-      local words = {}
-      for word in arguments:gmatch("%S+") do words[#words + 1] = word end
-      arguments = words
-    end
-    write(home .. "/in", input or "")
-    local code = shell(("%s <%s/in >%s/out 2>%s/err; echo $?"):format(
-      command(arguments, environment), home, home, home))
-    return { code = tonumber(code), out = read(home .. "/out"), err = read(home .. "/err") }
-  end
-
-  local function ok(arguments, environment, input)
-    local result = run(arguments, environment, input)
-    assert.equal(0, result.code, result.err)
-    return result
-  end
-
-  -- Runs it on a terminal of its own; answers = {{what it shows, what is typed then}, ...}
-  local function on_terminal(arguments, answers, environment)
-    local typed = { "exec 2>/dev/null" }
-    for _, answer in ipairs(answers or {}) do
-      typed[#typed + 1] = ("for i in $(seq 200); do grep -qF %s %s/screen && break; sleep 0.02;"
-        .. " done"):format(quote(answer[1]), home)
-      typed[#typed + 1] = ("sleep 0.05; printf '%%b' %s"):format(quote(answer[2]))
-    end
-    -- The keyboard stays there until the program has ended.
-    typed[#typed + 1] = ("for i in $(seq 500); do test -e %s/ended && break; sleep 0.02; done")
-      :format(home)
-    write(home .. "/type", table.concat(typed, "\n") .. "\n")
-    write(home .. "/run", "#!/bin/sh\n" .. command(arguments, environment)
-      .. ("\necho $? >%s/code\ntouch %s/ended\n"):format(home, home), "700")
-    write(home .. "/screen", "")
-    os.remove(home .. "/ended")
-    shell(("sh %s/type | script -qefc %s/run %s/screen >/dev/null 2>&1"):format(home, home, home))
-    return { code = tonumber(read(home .. "/code")), screen = read(home .. "/screen") }
-  end
-
-  local function state() return home .. "/state/bmwi/" end
-
-  -- No message may show one of these.
-  local function assert_no_secret(text)
-    for _, secret in ipairs { "p4ssw0rd", "a2V5OnNlY3JldA", "@bmw.de" } do
-      assert.is_nil(text:find(secret, 1, true), "shows " .. secret .. ": " .. text)
-    end
-    local kept = read(state() .. "token.json")
-    for token in (kept or ""):gmatch('_token":"([^"]+)"') do
-      assert.is_nil(text:find(token, 1, true), "shows a token")
-    end
-  end
-
   setup(function() sim = helper.start({ args = { "--speed", "100" } }) end)
   teardown(function() sim:stop() end)
 
-  before_each(function()
-    sim:reset()
-    home = shell("mktemp -d")
-  end)
-  after_each(function() os.execute("rm -rf " .. quote(home)) end)
+  before_each(function() home = cli.begin(sim) end)
+  after_each(cli.finish)
 
   describe("help", function()
     it("starts with examples and names every command", function()
@@ -130,7 +41,13 @@ describe("bmwi", function()
 
     it("needs neither a server nor a log-in", function()
       assert.equal(0, run("status --help", { BMWI_BASE_URL = false }).code)
-      assert.equal("bmwi " .. require("bmwi")._VERSION .. "\n", ok("--version").out)
+      for _, arguments in ipairs { "--version", "-V", "version" } do
+        assert.equal("bmwi " .. bmwi._VERSION .. "\n", ok(arguments).out)
+      end
+      assert.same({ version = bmwi._VERSION }, json.decode(ok("--version --json").out))
+      assert.equal(ok("help lock").out, json.decode(ok("help lock --json").out).help)
+      assert.is_truthy(ok("help").out:find("--version", 1, true))
+      assert.is_nil(ok("help flash").out:find("--yes", 1, true)) -- it never asks
       assert.equal(0, #sim:log())
     end)
   end)
@@ -148,12 +65,14 @@ describe("bmwi", function()
       { "status --count 3", "does not go with" },
       { "status now", "too many arguments" },
       { "status --units stone", "metric, imperial" },
+      { "status --units imperial --json", "do not go together" },
+      { "lock --timeout 5", "--wait-timeout" },
       { "status --vin", "needs a value" },
       { "status --json=yes", "takes no value" },
       { "status --vin 123", "17 characters" },
       { "status --vin ../../../../../x", "17 characters" },
-      { "lock --timeout soon", "a number above 0" },
-      { "lock --timeout -1", "a number above 0" },
+      { "lock --wait-timeout soon", "a number above 0" },
+      { "lock --wait-timeout -1", "a number above 0" },
       { "lock --wait --no-wait", "do not go together" },
       { "flash --count 1.5", "a whole number" },
       { "trips first", "last" },
@@ -218,6 +137,7 @@ describe("bmwi", function()
       local out = ok("vehicles").out
       assert.is_truthy(out:find("WAB1C23456V123456  I3 +REX  AB64 1BC  2014", 1, true))
       assert.is_truthy(out:find("Does not offer  horn", 1, true))
+      assert.is_truthy(out:find("Does not tell   charge", 1, true)) -- chargeNow says nothing of it
       local list = json.decode(ok("vehicles --json").out)
       assert.equal(helper.vin, list[1].vin)
       assert.is_truthy(ok("vehicles --json").out:find('"yearOfConstruction":2014}', 1, true))
@@ -237,15 +157,20 @@ describe("bmwi", function()
       assert.is_truthy(ok("status", { BMWI_UNITS = "us" }).out:find("gal (US)", 1, true))
     end)
 
-    it("prints one JSON document, in the wanted units", function()
+    it("prints one JSON document, whatever units somebody prefers", function()
       local text = ok("status --json").out
       assert.is_truthy(text:find('"mileage":1234,', 1, true))
       assert.is_truthy(text:find('"remainingFuel":8.9,', 1, true))
       assert.same({ lat = 51.123456, lon = -1.2345678, heading = 211, status = "OK" },
         json.decode(text).position)
       assert.equal(1, select(2, text:gsub("\n", "")))
-      local miles = json.decode(ok("status --json --units imperial").out).mileage
-      assert.is_true(math.abs(miles - 1234 * 0.621371) < 1e-9)
+      configure("units = us\n")
+      for _, arguments in ipairs { "status --json", "trips --json", "trips last --json",
+        "trips all --json", "soc --json", "range-map --json", "vehicles --json" } do
+        local plain = ok(arguments, { BMWI_UNITS = "metric" }).out
+        assert.equal(plain, ok(arguments, { BMWI_UNITS = "imperial" }).out)
+        assert.equal(plain, ok(arguments).out)
+      end
     end)
 
     it("says what is not reported, and never 0 for it (trap 11)", function()
@@ -343,6 +268,45 @@ describe("bmwi", function()
       assert.equal("a b", query.x)
     end)
 
+    it("gets a path with names that are repeated", function()
+      ok({ "get", "/webapi/v1/user/vehicles/?a=1&b=x&a=2&a=%26" })
+      local log = sim:log()
+      assert.equal("a=1&a=2&a=%26&b=x", log[#log].query)
+    end)
+
+    it("shows the trips that came where others failed, and says so", function()
+      ok("login")
+      sim:fault({ path = "/allTrips", status = 404, times = 0 })
+      local result = run("trips")
+      assert.equal(1, result.code)
+      assert.is_truthy(result.out:find("141 km", 1, true), result.out)
+      assert.is_truthy(result.err:find("all_trips failed", 1, true), result.err)
+      result = run({ "trips", "--json", "-o", home .. "/trips" })
+      assert.equal(1, result.code)
+      assert.equal(141, json.decode(read(home .. "/trips")).lastTrip.totalDistance)
+      assert.is_nil(json.decode(read(home .. "/trips")).allTrips)
+      assert.equal("not_found", json.decode(result.err).error.code)
+      sim:fault({ path = "/lastTrip", status = 429, times = 0 })
+      result = run("trips", { BMWI_RETRIES = "0" })
+      assert.equal(5, result.code)
+      assert.equal("", result.out)
+      assert.is_truthy(result.err:find("last_trip failed", 1, true), result.err)
+      sim:no_faults()
+      sim:fault({ path = "/lastTrip", status = 404, times = 0 })
+      result = run("trips")
+      assert.equal(1, result.code)
+      assert.is_truthy(result.out:find("All trips", 1, true), result.out)
+    end)
+
+    it("gives a request its time by a setting that it names", function()
+      ok("login")
+      sim:fault({ path = "/status", latency = 3, times = 0 })
+      local result = run("status --request-timeout 0.2", { BMWI_RETRIES = "0" })
+      assert.equal(1, result.code)
+      assert.is_truthy(result.err:find("--request-timeout", 1, true), result.err)
+      assert.is_nil(result.err:find("`timeout`", 1, true), result.err)
+    end)
+
     it("writes to a file that --output names", function()
       local result = ok({ "status", "--json", "-o", home .. "/status.json" })
       assert.equal("", result.out)
@@ -358,12 +322,15 @@ describe("bmwi", function()
       end
     end)
 
-    it("does its work with its standard streams closed", function()
+    it("does its work with its standard streams closed, and fails where that is seen", function()
       local before = sim:count("POST", "/executeService")
-      assert.equal("0", shell("(" .. command({ "flash", "--no-wait" })
+      assert.equal("3", shell("(" .. command({ "flash", "--no-wait" })
         .. " <&- >&- 2>&-); echo $?"))
       assert.equal(before + 1, sim:count("POST", "/executeService"))
-      assert.equal("0", shell("(" .. command({ "status" }) .. " >&- 2>&-); echo $?"))
+      assert.equal("1", shell("(" .. command({ "status" }) .. " >&- 2>&-); echo $?"))
+      assert.equal("0", shell("(" .. command({ "status", "-o", home .. "/status" })
+        .. " <&- >&- 2>&-); echo $?"))
+      assert.is_truthy(read(home .. "/status"):find("1234 km", 1, true))
     end)
   end)
 
@@ -473,8 +440,7 @@ describe("bmwi", function()
     end)
 
     it("is not tried again once it was refused, until something changes", function()
-      os.execute("mkdir -p " .. home .. "/bmwi")
-      write(home .. "/bmwi/config", "password = wrong\n")
+      configure("password = wrong\n")
       local bare = { BMWI_PASSWORD = false }
       local refused = run("status", bare)
       assert.equal(4, refused.code)
@@ -499,7 +465,7 @@ describe("bmwi", function()
       assert.equal(4, run("status", { BMWI_PASSWORD = false,
         BMWI_USERNAME = "me@example.com" }).code)
       assert.equal(tried + 2, sim:count("POST", "/oauth/token"))
-      write(home .. "/bmwi/config", "password = p4ssw0rd\n")
+      configure("password = p4ssw0rd\n")
       ok("status", bare)
       assert.is_nil(read(state() .. "token.json.refused"))
       ok("status", bare)
@@ -550,91 +516,6 @@ describe("bmwi", function()
     end)
   end)
 
-  describe("the configuration file", function()
-    local bare = { BMWI_USERNAME = false, BMWI_PASSWORD = false, BMWI_API_KEY = false,
-      BMWI_API_SECRET = false, BMWI_BASE_URL = false }
-
-    local function configure(text, mode)
-      os.execute("mkdir -p " .. home .. "/bmwi")
-      write(home .. "/bmwi/config", text, mode)
-    end
-
-    local function whole()
-      return "# my car\r\nusername = whatever@example.com\r\npassword= p4ssw0rd \r\n\r\n"
-        .. "basic = a2V5OnNlY3JldA==\nbase-url = " .. sim.url .. "\n"
-    end
-
-    it("is all that a run needs", function()
-      configure(whole() .. "units = imperial\n")
-      assert.is_truthy(ok("status", bare).out:find("767 mi", 1, true))
-      assert.is_truthy(ok("status --units metric", bare).out:find("1234 km", 1, true))
-    end)
-
-    it("goes after the environment, and that after the flags", function()
-      configure(whole() .. "units = imperial\nbase_url = http://127.0.0.1:1\n"
-        .. "timeout = 5\n")
-      assert.equal(2, run("status", bare).code) -- base_url is given twice
-      configure("base_url = http://127.0.0.1:1\nunits = imperial\n")
-      assert.is_truthy(ok("status").out:find("767 mi", 1, true))
-      assert.is_truthy(ok("status", { BMWI_UNITS = "metric" }).out:find("1234 km", 1, true))
-      assert.equal(1, run("status --base-url http://127.0.0.1:1", { BMWI_RETRIES = "0" }).code)
-      assert.is_truthy(run("doctor --json --region china", { BMWI_RETRIES = "0" }).out
-        :find("b2vapi.bmwgroup.cn:8592", 1, true))
-    end)
-
-    it("may hold values with blanks, quotes and signs", function()
-      configure((whole():gsub("password= p4ssw0rd ", 'password = " a=b#c\\"')))
-      assert.equal(4, run("status", bare).code)
-      local form = helper.form(sim:log()[1].body)
-      assert.equal(" a=b#c\\", form.password)
-    end)
-
-    it("must be private", function()
-      configure(whole(), "640")
-      local result = run("status", bare)
-      assert.equal(2, result.code)
-      assert.is_truthy(result.err:find("chmod 600 " .. home .. "/bmwi/config", 1, true))
-      assert.equal(0, #sim:log())
-    end)
-
-    it("is checked, without showing its values", function()
-      for text, told in pairs {
-        ["pasword = hunter2\n"] = "Did you mean password?",
-        ["frobnicate = hunter2\n"] = "Known keys: api_key, api_secret",
-        ["hunter2\n"] = "key = value",
-        ["units = hunter2\n"] = "metric, imperial",
-        ["retries = hunter2\n"] = "must be a number",
-        ["position = hunter2\n"] = "LAT,LON",
-      } do
-        configure("username = u\n" .. text)
-        local result = run("status")
-        assert.equal(2, result.code, text)
-        assert.is_truthy(result.err:find(told, 1, true), result.err)
-        assert.is_nil(result.err:find("hunter2", 1, true), result.err)
-      end
-    end)
-
-    it("can be named, and then has to be there", function()
-      write(home .. "/mine", whole())
-      ok({ "status", "--config", home .. "/mine" }, bare)
-      assert.equal(2, run({ "status", "--config", home .. "/none" }, bare).code)
-      ok("status", { BMWI_CONFIG = home .. "/mine", BMWI_BASE_URL = false })
-    end)
-
-    it("must say which server, if nothing else does", function()
-      local result = run("status", { BMWI_BASE_URL = false })
-      assert.equal(2, result.code)
-      assert.is_truthy(result.err:find("bmwi demo", 1, true))
-    end)
-
-    it("can give the position", function()
-      configure("position = 51.5, -0.12\n")
-      ok("status")
-      local log = sim:log()
-      assert.equal("51.500000", helper.query(log[#log].query).dlat)
-    end)
-  end)
-
   describe("a command", function()
     it("is waited for", function()
       local result = ok("lock")
@@ -664,7 +545,7 @@ describe("bmwi", function()
     it("is there for each service", function()
       for name, service in pairs { climate = "CLIMATE_NOW", charge = "CHARGE_NOW",
         find = "VEHICLE_FINDER", unlock = "DOOR_UNLOCK" } do
-        ok(name .. " --yes --quiet")
+        ok(name .. (name == "unlock" and " --yes" or "") .. " --quiet")
         assert.equal(1, sim:car().posts[service], service)
       end
     end)
@@ -676,13 +557,41 @@ describe("bmwi", function()
       local event = state() .. "token.json.DOOR_LOCK." .. helper.vin
       assert.equal("600", shell("stat -c %a " .. event))
       assert_no_secret(sent.out .. sent.err)
-      assert.equal(6, run("wait lock --timeout 0.2").code)
+      assert.equal(6, run("wait lock --wait-timeout 0.2").code)
       assert.is_truthy(read(event))
       ok("wait lock")
       assert.is_nil(read(event))
       assert.equal(1, sim:car().posts.DOOR_LOCK)
       ok("wait DOOR_LOCK") -- the last one of the car, whoever sent it
       assert.equal(1, run("wait find").code) -- there was none
+    end)
+
+    it("whose result cannot be written ends with 3: it was sent", function()
+      ok("login")
+      for _, words in ipairs { { "lock", "--no-wait" }, { "lock" }, { "poi", "1,2" },
+        { "lock", "--json" } } do
+        local sent = sim:count("POST")
+        assert.equal("3", shell(command(words) .. " >/dev/full 2>" .. home .. "/err; echo $?"))
+        assert.is_truthy(read(home .. "/err"):find("it was sent, but cannot write", 1, true))
+        assert.equal(sent + 1, sim:count("POST"))
+      end
+    end)
+
+    it("is not said to have changed nothing where the car does not know", function()
+      for _, name in ipairs { "unlock --yes", "lock" } do
+        assert.is_nil(ok(name).out:find("nothing has changed", 1, true))
+      end
+      local said = {}
+      for name, extended in pairs {
+        same = { oldDoorStatus = "LOCKED", newDoorStatus = "LOCKED" }, none = {},
+        differs = { oldDoorStatus = "LOCKED", newDoorStatus = "UNLOCKED" },
+        unknown = { oldDoorStatus = "INVALID", newDoorStatus = "INVALID" },
+        done = { result = "STATUS_CHANGED" } } do
+        extended.result = extended.result or "STATUS_NOT_CHANGED"
+        said[name] = require("bmwi.cli.act").is_unchanged({ extendedStatus = extended })
+      end
+      assert.same({ same = true, none = true, differs = false, unknown = false, done = false },
+        said)
     end)
 
     it("that the car does not carry out ends with 7", function()
@@ -703,7 +612,7 @@ describe("bmwi", function()
       sim:commands({ service = "*", outcome = "TIMED_OUT" })
       assert.equal(6, run("lock").code)
       sim:commands({ service = "*", outcome = "NEVER" })
-      local result = run("lock --timeout 0.3 --json")
+      local result = run("lock --wait-timeout 0.3 --json")
       assert.equal(6, result.code)
       local told = json.decode(result.err:match("[^\n]*\n$")).error
       assert.equal("timed_out", told.code)
@@ -743,6 +652,10 @@ describe("bmwi", function()
       local result = run("unlock --yes")
       assert.equal(7, result.code)
       assert.is_truthy(result.err:find("BMWI_SECURITY_ANSWER", 1, true), result.err)
+      result = run("unlock --yes", { BMWI_SECURITY_ANSWER = "Sledge" })
+      assert.equal(7, result.code)
+      assert.is_truthy(result.err:find("correct security_answer", 1, true), result.err)
+      assert.is_nil(result.err:find("secret =", 1, true), result.err)
       ok("unlock --yes", { BMWI_SECURITY_ANSWER = "Rosebud" })
       result = ok("lock --verbose", { BMWI_SECURITY_ANSWER = "Rosebud" })
       assert.is_nil(result.err:find("Rosebud", 1, true))
@@ -821,13 +734,15 @@ describe("bmwi", function()
     it("is sent with all its text", function()
       local result = ok({ "poi", "48.1769,11.5569", "--name", 'Caf\195\169 "X" & Co', "--street",
         "Am Olympiapark 1", "--city", "M\195\188nchen", "--country", "Germany", "--postal-code",
-        "80809", "--info", "a+b" })
+        "80809", "--phone", "+49 89 1250160", "--website", "https://www.bmw-welt.com", "--info",
+        "a+b" })
       assert.is_truthy(result.out:find("Caf\195\169", 1, true))
       local log = sim:log()
       local poi = json.decode(helper.form(log[#log].body).data).poi
       assert.same({ lat = 48.1769, lon = 11.5569, name = 'Caf\195\169 "X" & Co',
         street = "Am Olympiapark 1", city = "M\195\188nchen", country = "Germany",
-        postalCode = "80809", additionalInfo = "a+b" }, poi)
+        postalCode = "80809", additionalInfo = "a+b", phoneNumbers = { "+49 89 1250160" },
+        website = "https://www.bmw-welt.com" }, poi)
       assert.same({ command = "poi", sent = true, poi = { lat = 1, lon = 2 } },
         json.decode(ok("poi 1,2 --json").out))
     end)
@@ -888,6 +803,12 @@ describe("bmwi", function()
   end)
 
   describe("on a terminal", function()
+    local missing = cli.no_terminal()
+    local function on_terminal(...)
+      if missing then pending(missing) end
+      return cli.on_terminal(...)
+    end
+
     it("asks for what the log-in lacks, without showing secrets", function()
       local seen = on_terminal({ "status" }, { { "User name", "whatever@example.com\\n" },
         { "Password", "p4ssw0rd\\n" }, { "API key", "key\\n" }, { "API secret", "secret\\n" } },
@@ -955,63 +876,6 @@ describe("bmwi", function()
     end)
   end)
 
-  describe("doctor", function()
-    it("finds all well, and shows no secret", function()
-      local result = ok("doctor")
-      assert.is_truthy(result.out:find("All is well.", 1, true))
-      assert.is_nil(result.out:find("FAIL", 1, true))
-      assert_no_secret(result.out .. result.err)
-      local told = json.decode(ok("doctor --json").out)
-      assert.is_true(told.ok)
-      assert.equal(13, #told.steps)
-    end)
-
-    it("names the step that fails, its code and what to do", function()
-      local result = run("doctor", { BMWI_PASSWORD = "wrong" })
-      assert.equal(4, result.code)
-      assert.is_truthy(result.out:find("FAIL  log-in", 1, true), result.out)
-      assert.is_truthy(result.out:find("code: auth", 1, true))
-      result = run("doctor", { BMWI_BASE_URL = "http://127.0.0.1:1", BMWI_RETRIES = "0" })
-      assert.equal(1, result.code)
-      assert.is_truthy(result.out:find("FAIL  server ", 1, true), result.out)
-      assert.is_truthy(result.out:find("code: network", 1, true))
-      result = run("doctor", { BMWI_BASE_URL = false })
-      assert.equal(2, result.code)
-      assert.is_truthy(result.out:find("FAIL  settings", 1, true))
-      write(home .. "/open", "units = metric\n", "644")
-      result = run({ "doctor", "--config", home .. "/open" })
-      assert.equal(2, result.code)
-      assert.is_truthy(result.out:find("FAIL  configuration", 1, true))
-      assert.is_truthy(result.out:find("chmod 600 " .. home .. "/open", 1, true))
-      ok("login")
-      sim:fault({ path = "/status", recorded = "gone", times = 0 })
-      local told = json.decode(run("doctor --json").out)
-      assert.is_false(told.ok)
-      assert.equal("gone", told.steps[#told.steps].code)
-      assert.is_truthy(told.steps[#told.steps].detail:find("2021-11-09", 1, true))
-    end)
-
-    it("tells how a kept log-in stands", function()
-      ok("login")
-      local file = state() .. "token.json"
-      local kept = json.decode(read(file))
-      local function rewrite(change)
-        for name, value in pairs(change) do kept[name] = value end
-        write(file, json.encode(kept))
-      end
-      rewrite({ scope = "vehicle_data" })
-      local result = run("doctor")
-      assert.equal(1, result.code)
-      assert.is_truthy(result.out:find("does not cover: remote_services", 1, true), result.out)
-      rewrite({ expires_at = 1 })
-      result = ok("doctor")
-      assert.is_truthy(result.out:find("has ended, can be renewed", 1, true), result.out)
-      write(file, "{")
-      result = run("doctor")
-      assert.is_truthy(result.out:find("bmwi logout", 1, true), result.out)
-    end)
-  end)
-
   describe("over TLS", function()
     local secure
     setup(function() secure = helper.start({ tls = true, args = { "--speed", "100" } }) end)
@@ -1031,8 +895,7 @@ describe("bmwi", function()
   describe("demo", function()
     it("shows everything, leaves a picture, and no process", function()
       local certs = helper.certs()
-      os.execute("mkdir -p " .. home .. "/bmwi")
-      write(home .. "/bmwi/config", "this is no configuration", "644") -- nor has it a say
+      configure("this is no configuration", "644") -- nor has it a say
       local result = ok({ "demo", "--output", home .. "/range.svg" }, {
         BMWI_SIM = os.getenv("BMWI_SIM") or "build/bmwi-sim",
         BMWI_SIM_CERT = certs .. "/server.pem", BMWI_SIM_KEY = certs .. "/server.key",
@@ -1047,6 +910,9 @@ describe("bmwi", function()
       end
       assert.equal("", result.err)
       assert_no_secret(out)
+      -- The command that it ends with works as it stands.
+      local again = out:match("Your own car: ([^\n]* help)\n$")
+      assert.is_truthy(shell(again .. " 2>&1"):find("Usage: bmwi COMMAND", 1, true), again)
       assert.is_truthy(read(home .. "/range.svg"):find("</svg>", 1, true))
       assert.is_nil(read(state() .. "token.json")) -- the demo touches no log-in of the user
       assert.are_not.equal(0, helper.curl("--insecure", out:match("https://[%d.:]+%d")).exit)

@@ -412,7 +412,7 @@ describe("eight planted secrets", function()
         HOME = home, LUA_PATH = package.path, LUA_CPATH = package.cpath, BMWI_BASE_URL = sim.url,
         BMWI_USERNAME = "whatever@example.com", BMWI_PASSWORD = SECRETS.password,
         BMWI_API_KEY = SECRETS.api_key, BMWI_API_SECRET = SECRETS.api_secret,
-        BMWI_SECURITY_ANSWER = SECRETS.answer, BMWI_TIMEOUT = "0.05", BMWI_INTERVAL = "0.02",
+        BMWI_SECURITY_ANSWER = SECRETS.answer, BMWI_WAIT_TIMEOUT = "0.05", BMWI_INTERVAL = "0.02",
         BMWI_RETRIES = "0", BMWI_REQUEST_TIMEOUT = "5",
       }) do
         words[#words + 1] = name .. "='" .. value:gsub("'", "'\\''") .. "'"

@@ -18,7 +18,7 @@ local SYNONYMS = {
   battery = "soc", lights = "flash", light = "flash", honk = "horn", heat = "climate",
   ["climate-now"] = "climate", ["charge-now"] = "charge", locate = "find", finder = "find",
   send = "poi", ["send-poi"] = "poi", destination = "destinations", picture = "image",
-  auth = "login", check = "doctor", version = "--version", simulator = "demo",
+  auth = "login", check = "doctor", simulator = "demo",
 }
 
 local function unknown_command(name)
@@ -36,8 +36,10 @@ local function run(ctx, argv)
   ctx.options, ctx.args = parsed.options, parsed.positional
   ctx.out = output.new(parsed.options)
   local out, name = ctx.out, parsed.command
+  if name == "version" then parsed.options.version = true end
   if parsed.options.version then
-    out:line("bmwi " .. bmwi._VERSION)
+    if out.json then out:document({ version = bmwi._VERSION })
+    else out:line("bmwi " .. bmwi._VERSION) end
     return out:finish()
   end
   if name == "help" then
@@ -47,7 +49,8 @@ local function run(ctx, argv)
   if parsed.options.help then
     if name and not commands[name] then unknown_command(name) end
     local help = require "bmwi.cli.help"
-    out:write(name and help.command(commands, name, out) or help.main(commands, out))
+    local text = name and help.command(commands, name, out) or help.main(commands, out)
+    if out.json then out:document({ help = text }) else out:write(text) end
     return out:finish()
   end
   if not name then
@@ -65,6 +68,9 @@ local function run(ctx, argv)
   end
   if parsed.options.wait and parsed.options["no-wait"] then
     fail.usage("--wait and --no-wait do not go together")
+  elseif parsed.options.json and parsed.options.units then
+    fail.usage("--json and --units do not go together",
+      "JSON is the service's own answer, in the service's units: km, litres, kWh/100 km.")
   end
   local loaded, settings = true, {}
   if not command.alone then
@@ -112,13 +118,14 @@ local function report(ctx, argv, reason)
   elseif failure.code == "cancelled" then
     failure, hint = interrupted(ctx)
   else
-    local info = failure.info
-    hint = info.hint or fail.ADVICE[failure.code]
-    if info.retry_after and failure.code == "rate_limited" then
-      hint = ("Try again in %.0f seconds."):format(math.ceil(info.retry_after))
-    elseif tostring(info.description):find("dlat", 1, true) then
-      hint = "Set position = LAT,LON in the configuration file, or BMWI_POSITION, to about where "
-        .. "the car is."
+    if ctx.client then failure = require("bmwi.cli.session").explain(ctx, failure) end
+    if failure.code == "file" and ctx.sent then
+      -- Whoever reads only the exit code must not take it for a command that failed.
+      failure = fail.new(("%s: it was sent, but %s"):format(ctx.sent, failure.message), "unknown")
+    end
+    hint = fail.hint(failure)
+    if failure.info.retry_after and failure.code == "rate_limited" then
+      hint = ("Try again in %.0f seconds."):format(math.ceil(failure.info.retry_after))
     end
   end
   local exit = fail.EXIT[failure.code] or 1
@@ -132,7 +139,7 @@ end
 --- limited, 6 time-out while waiting, 7 the car refused, 130 interrupted
 function cli.main(argv)
   bmwi.sys.no_core() -- passwords and tokens pass through this process
-  local ctx = {}
+  local ctx = { argv = argv }
   local ran, result = pcall(run, ctx, argv)
   local code = ran and (result or 0) or report(ctx, argv, result)
   local session = package.loaded["bmwi.cli.session"]

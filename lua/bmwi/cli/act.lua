@@ -84,13 +84,25 @@ local function unended(name, doing, message, code, info)
   fail.raise(("%s: %s (%s)"):format(doing, ending[2], reason), ending[1], info)
 end
 
+--- Whether the car says for certain that a command has changed nothing. Old and new states that it
+-- does not know (INVALID), or that differ, say something else than the result beside them.
+function act.is_unchanged(ended)
+  local extended = type(ended.extendedStatus) == "table" and ended.extendedStatus or {}
+  if extended.result ~= "STATUS_NOT_CHANGED" then return false end
+  for name, old in pairs(extended) do
+    local new = type(name) == "string" and name:find("^old") and extended["new" .. name:sub(4)]
+    if new and (old == "INVALID" or old ~= new) then return false end
+  end
+  return true
+end
+
 -- Waits for an execution and says how it ended.
 local function follow(ctx, name, execution, doing, service)
   local out = ctx.out
   local started = bmwi.sys.monotonic()
   ctx.sending, ctx.following = doing, name
   local ended, message, code, info = wait.for_execution(ctx.car, execution, {
-    timeout = ctx.settings.timeout or WAIT_SECONDS,
+    timeout = ctx.settings.wait_timeout or WAIT_SECONDS,
     interval = ctx.settings.interval,
     on_update = function(update, text)
       local news = update and update.status or "no news (" .. tostring(text) .. ")"
@@ -103,10 +115,7 @@ local function follow(ctx, name, execution, doing, service)
   if ended or (ENDS[code] and ENDS[code].over) then forget(ctx, service) end
   if not ended then unended(name, doing, message, code, info) end
   local text = ("%s: done by the car (%s)."):format(doing, tostring(ended.status))
-  local extended = type(ended.extendedStatus) == "table" and ended.extendedStatus or {}
-  if extended.result == "STATUS_NOT_CHANGED" then
-    text = text .. " It reports that nothing has changed by it."
-  end
+  if act.is_unchanged(ended) then text = text .. " It reports that nothing has changed by it." end
   report(ctx, name, ended, text)
 end
 
@@ -129,7 +138,9 @@ local function unlock(ctx, action)
   local answer = ctx.settings.security_answer
   local execution, message, code, info = send(ctx, action, answer and { secret = answer } or nil)
   if execution or not wants_secret(code, info) then return execution, message, code, info end
-  info.hint = "This account must give the answer to its security question: set security_answer "
+  info.hint = answer and "The server did not take the answer to the security question: "
+    .. "correct security_answer (BMWI_SECURITY_ANSWER)."
+    or "This account must give the answer to its security question: set security_answer "
     .. "in the configuration file or BMWI_SECURITY_ANSWER."
   if answer or not (ctx.out.tty_in and ctx.out.tty_err) then return nil, message, code, info end
   -- The server refused the first one, so it was not carried out: this is no repetition.
@@ -166,6 +177,7 @@ local function perform(ctx, name, call)
     if code == "forbidden" then code = "refused" end
     fail.raise(("%s: %s"):format(action.doing, tostring(message)), code, info)
   end
+  ctx.sent = action.doing
   remember(ctx, action.service, execution)
   if ctx.options["no-wait"] then
     report(ctx, name, execution, ("%s: sent (%s). How it ends: bmwi wait %s")
@@ -281,6 +293,7 @@ function act.poi(ctx)
     lat = coordinate("the latitude", lat, 90), lon = coordinate("the longitude", lon, 180),
     name = options.name, street = options.street, city = options.city, country = options.country,
     postalCode = options["postal-code"], additionalInfo = options.info,
+    phoneNumbers = options.phone and { options.phone }, website = options.website,
   }
   local car, out = session.car(ctx), ctx.out
   out:progress("Send the destination: sending")
@@ -296,7 +309,7 @@ function act.poi(ctx)
     fail.raise("Send the destination: " .. tostring(message),
       code == "forbidden" and "refused" or code, info)
   end
-  ctx.sending = nil
+  ctx.sending, ctx.sent = nil, ctx.sending
   out:progress_end()
   if out.json then
     out:document({ command = "poi", sent = true, poi = poi })

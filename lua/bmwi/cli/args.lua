@@ -5,14 +5,15 @@ local args = {}
 
 -- `value` names the option's value in the help; `kind` says how it is checked.
 args.OPTIONS = {
-  json = { short = "j", text = "print one JSON document" },
+  json = { short = "j", text = "print one JSON document, the service's own answer" },
   vin = { value = "VIN", text = "which car (default: the account's only car)" },
   units = { value = "UNITS", choice = { "metric", "imperial", "us" },
-    text = "metric, imperial, or us (imperial with US gallons)" },
+    text = "for people: metric, imperial, or us (imperial with US gallons)" },
   output = { short = "o", value = "FILE", text = "write the result to FILE" },
   wait = { text = "wait until the car has done it (the default)" },
   ["no-wait"] = { text = "only send the command; `bmwi wait` follows it later" },
-  timeout = { value = "SECONDS", kind = "positive", text = "how long to wait for the car (240)" },
+  ["wait-timeout"] = { value = "SECONDS", kind = "positive",
+    text = "how long to wait for the car (240)" },
   interval = { value = "SECONDS", kind = "positive",
     text = "pause between two looks at it (2, 3, 5, then 10)" },
   yes = { short = "y", text = "do not ask before a dangerous command" },
@@ -26,7 +27,7 @@ args.OPTIONS = {
   ["request-timeout"] = { value = "SECONDS", kind = "positive",
     text = "limit for each request (30)" },
   help = { short = "h", text = "show help" },
-  version = { text = "show the version" },
+  version = { short = "V", text = "show the version" },
 
   format = { value = "FORMAT", text = "text, geojson, kml or svg",
     choice = { "text", "geojson", "kml", "svg" } },
@@ -39,6 +40,8 @@ args.OPTIONS = {
   country = { value = "TEXT", text = "country" },
   ["postal-code"] = { value = "TEXT", text = "postal code" },
   info = { value = "TEXT", text = "more text for the driver" },
+  phone = { value = "NUMBER", text = "telephone number" },
+  website = { value = "URL", text = "address of a web page" },
   view = { value = "VIEW", text = "FRONTSIDE, FRONT, REARSIDE, REAR, SIDE, DASHBOARD, ..." },
   width = { value = "PIXELS", kind = "count", text = "width of the picture" },
   height = { value = "PIXELS", kind = "count", text = "height of the picture" },
@@ -47,7 +50,13 @@ args.OPTIONS = {
 -- Options that every command takes, in the order of the help.
 args.COMMON = {
   "json", "units", "vin", "output", "quiet", "verbose", "no-color", "config", "region", "base-url",
-  "ca-file", "request-timeout", "help",
+  "ca-file", "request-timeout", "help", "version",
+}
+
+-- Names that say two things, and what to say in their place.
+args.RENAMED = {
+  timeout = "request_timeout limits one request, wait_timeout says how long to wait for the car; "
+    .. "as options: --request-timeout, --wait-timeout.",
 }
 
 local SHORT = {}
@@ -94,6 +103,7 @@ function args.closest(word, known)
 end
 
 local function unknown_option(name, allowed)
+  if args.RENAMED[name] then return nil, "unknown option --" .. name, args.RENAMED[name] end
   for _, pattern in ipairs(SECRET) do
     if name:lower():find(pattern) then return nil, "unknown option --" .. name, SECRET_HINT end
   end
@@ -112,17 +122,28 @@ local CHECKS = {
   end,
 }
 
+--- A number of this kind ("number", "positive", "count").
+---@return number|false|nil value none if the text is no such number
+---@return string wanted what it must be
+function args.number(kind, text)
+  -- tonumber also takes "nan", "inf" and hexadecimal on some Luas.
+  return CHECKS[kind](text:find("^[-+]?[%d.]+$") and tonumber(text) or nil)
+end
+
+--- The text, if it is one of the words.
+function args.among(choice, text)
+  for _, word in ipairs(choice) do
+    if text == word then return text end
+  end
+end
+
 local function convert(name, option, text)
   if option.choice then
-    for _, word in ipairs(option.choice) do
-      if text == word then return text end
-    end
+    if args.among(option.choice, text) then return text end
     return nil, ("--%s must be one of: %s"):format(name, table.concat(option.choice, ", "))
   end
   if option.kind then
-    -- tonumber also takes "nan", "inf" and hexadecimal on some Luas.
-    local number = text:find("^[-+]?[%d.]+$") and tonumber(text) or nil
-    local value, wanted = CHECKS[option.kind](number)
+    local value, wanted = args.number(option.kind, text)
     if not value then return nil, ("--%s must be %s"):format(name, wanted) end
     return value
   end
@@ -186,7 +207,7 @@ function args.parse(argv, commands)
   end
   local command = commands[result.command]
   if command then
-    local allowed = { version = true }
+    local allowed = {}
     for _, name in ipairs(args.COMMON) do allowed[name] = true end
     for _, name in ipairs(command.options or {}) do allowed[name] = true end
     for _, name in ipairs(pending) do

@@ -14,7 +14,7 @@ local demo = part "bmwi.cli.demo"
 local doctor = part "bmwi.cli.doctor"
 local read = part "bmwi.cli.read"
 
-local CAR = { "wait", "no-wait", "timeout", "interval", "yes" }
+local CAR = { "wait", "no-wait", "wait-timeout", "interval" }
 
 local function with_car(...)
   local list = { ... }
@@ -54,7 +54,7 @@ local commands = {
 
   lock = { run = act.lock, most = 0, options = with_car(), summary = "lock the doors",
     examples = { { "bmwi lock" }, { "bmwi lock --no-wait && bmwi wait lock" } } },
-  unlock = { run = act.unlock, most = 0, options = with_car(),
+  unlock = { run = act.unlock, most = 0, options = with_car("yes"),
     summary = "unlock the doors; asks first",
     note = "Where nobody can be asked it needs --yes. If the account wants the answer to its "
       .. "security question,\nset security_answer in the configuration file or "
@@ -75,11 +75,12 @@ local commands = {
     summary = "have the car report its position",
     examples = { { "bmwi find && bmwi status" } } },
   poi = { run = act.poi, most = 1, usage = "poi LAT,LON [--name TEXT] ...",
-    options = { "lat", "lon", "name", "street", "city", "country", "postal-code", "info" },
+    options = { "lat", "lon", "name", "street", "city", "country", "postal-code", "phone",
+      "website", "info" },
     summary = "send a destination to the car",
     examples = { { 'bmwi poi 48.1769,11.5569 --name "BMW Welt" --city "M\195\188nchen"' } } },
   wait = { run = act.wait, most = 1, least = 1, usage = "wait COMMAND",
-    options = { "timeout", "interval" },
+    options = { "wait-timeout", "interval" },
     summary = "wait for a command sent before",
     note = "COMMAND is lock, unlock, flash, horn, climate, charge, find or charging-profile.",
     examples = { { "bmwi wait lock" } } },

@@ -1,5 +1,5 @@
 -- bmwi.cli.config: the settings of a run. Flags go before the environment, and the environment
--- goes before the configuration file. No message holds a value of a setting.
+-- goes before the configuration file. A wrong value is told with its place; a secret is never told.
 
 local bmwi = require "bmwi"
 local args = require "bmwi.cli.args"
@@ -9,34 +9,39 @@ local store = require "bmwi.store"
 local config = {}
 
 -- Every key of the file; the environment has the same in capitals after BMWI_ (BMWI_USERNAME).
--- `option` is the flag of the same meaning; `kind` number is checked; `choice` lists the words.
+-- `new` is the option of bmwi.new that it is; `option` is the flag of the same meaning; `kind` says
+-- how it is checked, `choice` lists the words; the value of a `secret` is never shown.
 local KEYS = {
-  region = { option = "region", choice = { "rest_of_world", "usa", "china" } },
-  base_url = { option = "base-url" },
-  navigation_url = {},
-  token_url = {},
-  token_path = {},
-  scope = {},
-  username = {},
-  password = {},
-  api_key = {},
-  api_secret = {},
-  basic = {},
-  security_answer = {},
-  ca_file = { option = "ca-file" },
-  proxy = {},
-  user_agent = {},
-  poi_field = { choice = { "data", "body" } },
-  position = {},
-  request_timeout = { option = "request-timeout", kind = "number" },
-  connect_timeout = { kind = "number" },
-  retries = { kind = "number" },
-  timeout = { option = "timeout", kind = "number" },
-  interval = { option = "interval", kind = "number" },
+  region = { new = "region", option = "region", choice = { "rest_of_world", "usa", "china" } },
+  base_url = { new = "base_url", option = "base-url" },
+  navigation_url = { new = "navigation_url" },
+  token_url = { new = "token_url" },
+  token_path = { new = "token_path" },
+  scope = { new = "scope" },
+  username = { new = "username" },
+  password = { new = "password", secret = true },
+  api_key = { new = "api_key", secret = true },
+  api_secret = { new = "api_secret", secret = true },
+  basic = { new = "basic", secret = true },
+  security_answer = { secret = true },
+  ca_file = { new = "ca_file", option = "ca-file", kind = "pem" },
+  proxy = { new = "proxy", secret = true }, -- it may hold a password
+  user_agent = { new = "user_agent" },
+  poi_field = { new = "poi_field", choice = { "data", "body" } },
+  position = { new = "position", kind = "position" },
+  request_timeout = { new = "timeout", option = "request-timeout", kind = "positive" },
+  connect_timeout = { new = "connect_timeout", kind = "positive" },
+  retries = { new = "retries", kind = "number" },
+  wait_timeout = { option = "wait-timeout", kind = "positive" },
+  interval = { option = "interval", kind = "positive" },
   vin = { option = "vin" },
   units = { option = "units", choice = { "metric", "imperial", "us" } },
-  token_file = {},
+  token_file = { kind = "path" },
 }
+
+--- Setting -> the option of bmwi.new.
+config.PASSED = {}
+for name, key in pairs(KEYS) do config.PASSED[name] = key.new end
 
 local NAMES = {}
 for name in pairs(KEYS) do NAMES[#NAMES + 1] = name end
@@ -47,87 +52,181 @@ local function trim(text)
   return text:match("^%s*(.-)%s*$")
 end
 
+-- "~" of a path is the home folder; the shell has no part in it here.
+local function expand(path)
+  local home = os.getenv("HOME")
+  return home and home ~= "" and path:gsub("^~%f[/%z]", function() return home end) or path
+end
+
+-- Raises for a setting: `origin` is its place, `problem` what is wrong with the value.
+local function wrong(name, value, origin, problem, hint)
+  local shown = KEYS[name].secret and "" or " = " .. value:gsub("//[^/]*@", "//***@")
+  fail.raise(("%s%s (%s): %s"):format(name, shown, origin, problem), "config",
+    { hint = hint, setting = name })
+end
+
+-- What people know from other files: quotes of any kind, and remarks behind a value.
+local QUOTES = { '"', "'", "`", "\226\128\156", "\226\128\152" }
+
+local function unquoted(name, text, origin)
+  local inner = text:match('^"(.*)"$')
+  if inner then return inner end
+  for _, quote in ipairs(QUOTES) do
+    if text:sub(1, #quote) == quote then
+      wrong(name, text, origin, "it begins with a quote that is not one of a pair of \"",
+        "A value needs no quotes. One pair of double quotes around all of it is taken off.")
+    end
+  end
+  if text:find("%s#") then
+    wrong(name, text, origin, "a comment must have a line of its own",
+      "If # belongs to the value, put double quotes around all of it.")
+  end
+  return text
+end
+
 --- Reads the text of a configuration file: lines `key = value`, `#` begins a comment line.
 -- One pair of double quotes around a value is taken off, so that it can begin with a blank.
 ---@param text string
 ---@param path string for messages
----@return table<string,string>|nil values
----@return string|nil message
----@return string|nil hint
+---@return table<string,table> values by name: {value, origin}; raises if there is none
 function config.parse(text, path)
   local values, number = {}, 0
   text = text:gsub("^\239\187\191", ""):gsub("\r\n?", "\n")
   for line in (text .. "\n"):gmatch("(.-)\n") do
     number = number + 1
-    local content = trim(line)
+    local content, origin = trim(line), ("%s line %d"):format(path, number)
     if content ~= "" and content:sub(1, 1) ~= "#" then
       local key, value = content:match("^([%w_-]+)%s*=%s*(.*)$")
-      if not key then
-        return nil, ("%s line %d is not of the form: key = value"):format(path, number)
-      end
+      if not key then fail.raise(origin .. " is not of the form: key = value", "config") end
       key = key:lower():gsub("-", "_")
       if not KEYS[key] then
         local close = args.closest(key, NAMES)
-        return nil, ("%s line %d: unknown key %s"):format(path, number, key),
-          (close and "Did you mean " .. close .. "? " or "")
-            .. "Known keys: " .. table.concat(NAMES, ", ")
+        fail.raise(("%s: unknown key %s"):format(origin, key), "config", { hint = args.RENAMED[key]
+          or (close and "Did you mean " .. close .. "? " or "")
+          .. "Known keys: " .. table.concat(NAMES, ", ") })
       end
       if values[key] then
-        return nil, ("%s line %d: %s is given twice"):format(path, number, key)
+        fail.raise(("%s: %s is given twice"):format(origin, key), "config")
       end
-      values[key] = value:match('^"(.*)"$') or value
+      values[key] = { unquoted(key, value, origin), origin }
     end
   end
   return values
 end
 
---- Where the configuration file is looked for when no one names it.
----@return string|nil path
-function config.default_path()
+local function default_path()
   local folder, home = os.getenv("XDG_CONFIG_HOME"), os.getenv("HOME")
   if folder and folder:sub(1, 1) == "/" then return folder .. "/bmwi/config" end
   if home and home ~= "" then return home .. "/.config/bmwi/config" end
 end
 
-local function read_file(options)
+--- What helps when a private file cannot be read.
+---@param path string
+---@param message string of bmwi.sys.read_private
+---@return string|nil hint
+function config.private_hint(path, message)
+  if message:find("somebody else", 1, true) or message:find("Permission denied", 1, true) then
+    return ('It must be yours. Run: sudo chown "$(id -un)" %s'):format(path)
+  elseif message:find("others can", 1, true) then
+    return "Run: chmod 600 " .. path
+  end
+end
+
+--- The configuration file of this run.
+---@return string|nil path
+---@return boolean named whether somebody asked for this one
+function config.path(options)
   local named = options.config or os.getenv("BMWI_CONFIG")
-  if named == "" then named = nil end
-  local path = named or config.default_path()
+  if named and named ~= "" then return expand(named), true end
+  return default_path(), false
+end
+
+local function read_file(options)
+  local path, named = config.path(options)
   if not path then return {}, nil, "missing" end
   local text, message, code = bmwi.sys.read_private(path)
   if not text then
     if code == "missing" and not named then return {}, path, code end
-    if code == "insecure" then
-      fail.raise(("%s may be read or changed by others"):format(path), "config",
-        { hint = ("It can hold your password. Run: chmod 600 %s"):format(path) })
-    elseif code == "missing" then
+    if code == "missing" then
       fail.raise(("there is no configuration file %s"):format(path), "config")
     end
-    fail.raise(message, "config")
+    fail.raise(message:gsub("; run:.*", ""), "config",
+      { hint = config.private_hint(path, message) })
   end
-  local values, problem, hint = config.parse(text, path)
-  if not values then fail.raise(problem, "config", { hint = hint }) end
-  return values, path, nil, message -- which is the stamp here
+  return config.parse(text, path), path, nil, message -- which is the stamp here
 end
 
+-- By kind: a text -> its value, or nil and what is wrong with it.
+local KINDS = {
+  path = expand,
+  pem = function(text)
+    local path = expand(text)
+    local file, message = io.open(path, "rb")
+    local content
+    if file then
+      content, message = file:read(1024 * 1024)
+      file:close()
+    end
+    if message then return nil, "it cannot be read: " .. message end
+    if content and content:find("-----BEGIN", 1, true) then return path end
+    return nil, "it holds no certificate in PEM form"
+  end,
+  position = function(text)
+    local lat, lon = text:match("^([-+%d.]+)%s*,%s*([-+%d.]+)$")
+    lat, lon = tonumber(lat), tonumber(lon)
+    if lat and lon then return { lat = lat, lon = lon } end
+    return nil, "it must be LAT,LON"
+  end,
+}
+
 local function checked(name, value, origin)
-  local key = KEYS[name]
-  if key.kind == "number" then
-    local number = tonumber(value)
-    if not number or number < 0 then
-      fail.raise(("%s (%s) must be a number"):format(name, origin), "config")
-    end
-    return number
+  local key, problem = KEYS[name], nil
+  if type(value) ~= "string" then return value end -- a flag that was read as a number already
+  local result = value
+  if KINDS[key.kind] then
+    result, problem = KINDS[key.kind](value)
+  elseif key.kind then
+    result, problem = args.number(key.kind, value)
+    problem = "it must be " .. problem
+  elseif key.choice then
+    result = args.among(key.choice, value)
+    problem = "it must be one of: " .. table.concat(key.choice, ", ")
   end
-  if key.choice then
-    for _, word in ipairs(key.choice) do
-      if value == word then return value end
-    end
-    fail.raise(("%s (%s) must be one of: %s"):format(name, origin,
-      table.concat(key.choice, ", ")), "config")
-  end
-  return value
+  if not result then wrong(name, value, origin, problem) end
+  return result
 end
+
+-- A client that sends nothing: it tells whether the module takes these settings.
+local function trial(settings)
+  local options = {}
+  for name, option in pairs(config.PASSED) do options[option] = settings[name] end
+  if not options.region then options.base_url = options.base_url or "https://localhost" end
+  options.username, options.password = options.username or "x", options.password or "x"
+  if not options.basic then
+    options.api_key, options.api_secret = options.api_key or "x", options.api_secret or "x"
+  end
+  local client = bmwi.new(options)
+  if settings.vin then client:vehicle(settings.vin) end
+  client:close()
+end
+
+-- The module's own rules hold for all of them; which one breaks them is looked for if one does.
+local function check_all(settings, texts)
+  if pcall(trial, settings) then return end
+  for _, name in ipairs(NAMES) do
+    if settings[name] ~= nil then
+      local taken, problem = pcall(trial, { [name] = settings[name] })
+      if not taken then
+        problem = tostring(problem):gsub("^[^\n]-:%d+: ", ""):gsub("^option '[%w_]+': ", "")
+        problem = problem:match("^bad argument #%d+ to '[^']*' %((.*)%)$") or problem
+        wrong(name, texts[name][1], texts[name][2], problem)
+      end
+    end
+  end
+end
+
+-- Two ways to say the same thing: the nearer one counts, the first of the pair on a draw.
+local EITHER = { { "base_url", "region" }, { "basic", "api_key" } }
 
 --- Puts a run's settings together.
 ---@param options table the flags, by long name
@@ -135,32 +234,33 @@ end
 --- it was changed) of the file
 function config.load(options)
   local file, path, missing, stamp = read_file(options)
-  local settings, rank = { path = path, state = missing or "read", stamp = stamp }, {}
+  local settings, rank, texts = {}, {}, {}
+  for old, hint in pairs(args.RENAMED) do
+    local variable = "BMWI_" .. old:upper()
+    if os.getenv(variable) then
+      fail.raise("unknown setting " .. variable, "config", { hint = hint, setting = old })
+    end
+  end
   for _, name in ipairs(NAMES) do
     local flag = KEYS[name].option and options[KEYS[name].option]
     local variable = "BMWI_" .. name:upper()
     local set = os.getenv(variable)
-    if flag ~= nil and flag ~= false then
-      settings[name], rank[name] = checked(name, flag, "--" .. KEYS[name].option), 3
+    if flag then
+      texts[name], rank[name] = { flag, "--" .. KEYS[name].option }, 3
     elseif set and set ~= "" then
-      settings[name], rank[name] = checked(name, set, variable), 2
-    elseif file[name] and file[name] ~= "" then
-      settings[name], rank[name] = checked(name, file[name], path), 1
+      texts[name], rank[name] = { set, variable }, 2
+    elseif file[name] and file[name][1] ~= "" then
+      texts[name], rank[name] = file[name], 1
     end
   end
-  -- Two ways to say the same thing: the nearer one counts, the first of the pair on a draw.
-  for _, pair in ipairs { { "base_url", "region" }, { "basic", "api_key" } } do
+  for _, pair in ipairs(EITHER) do
     local one, other = pair[1], pair[2]
     if rank[one] and rank[other] then
-      settings[rank[other] > rank[one] and one or other] = nil
+      texts[rank[other] > rank[one] and one or other] = nil
     end
   end
-  if settings.position then
-    local lat, lon = settings.position:match("^([-+%d.]+)%s*,%s*([-+%d.]+)$")
-    lat, lon = tonumber(lat), tonumber(lon)
-    if not lat or not lon then fail.raise("position must be LAT,LON", "config") end
-    settings.position = { lat = lat, lon = lon }
-  end
+  for name, text in pairs(texts) do settings[name] = checked(name, text[1], text[2]) end
+  check_all(settings, texts)
   if not settings.token_file then
     local default, problem = store.default_path()
     if not default then
@@ -168,6 +268,7 @@ function config.load(options)
     end
     settings.token_file = default
   end
+  settings.path, settings.state, settings.stamp = path, missing or "read", stamp
   return settings
 end
 

@@ -27,6 +27,20 @@ local function quoted(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
+local function in_path(name)
+  for folder in (os.getenv("PATH") or ""):gmatch("[^:]+") do
+    if exists(folder .. "/" .. name) then return folder .. "/" .. name end
+  end
+end
+
+-- What somebody types to run this program again: it need not be installed.
+local function program(argv)
+  if not argv[0] or in_path("bmwi") == argv[0] then return "bmwi" end
+  local first = -1
+  while argv[first - 1] do first = first - 1 end
+  return (argv[first] and argv[first] .. " " or "") .. argv[0]
+end
+
 local function simulator()
   local named = os.getenv("BMWI_SIM")
   if named and named ~= "" then
@@ -36,9 +50,8 @@ local function simulator()
     return named
   end
   if exists("build/bmwi-sim") then return "build/bmwi-sim" end
-  for folder in (os.getenv("PATH") or ""):gmatch("[^:]+") do
-    if exists(folder .. "/bmwi-sim") then return folder .. "/bmwi-sim" end
-  end
+  local found = in_path("bmwi-sim")
+  if found then return found end
   fail.raise("the simulator bmwi-sim was not found", "config",
     { hint = "In a copy of the source `make demo` builds and finds it; else set BMWI_SIM." })
 end
@@ -184,7 +197,7 @@ local TOUR = {
     ctx.out:line("  The picture is in " .. path)
     return path
   end },
-  { "The battery", function(ctx)
+  { "The battery (this answer was recorded from another car)", function(ctx)
     local answer = fail.check(ctx.car:navigation())
     ctx.out:pairs(render.soc(answer, ctx.level), "  ")
     return answer
@@ -236,7 +249,7 @@ function demo.run(ctx)
   pipe:close()
   if not done then error(steps, 0) end
   if out.json then return out:document(steps) end
-  out:line("That was all; the simulator has ended. Your own car: bmwi help")
+  out:line("That was all; the simulator has ended. Your own car: " .. program(ctx.argv) .. " help")
 end
 
 return demo

@@ -5,10 +5,13 @@ local bmwi = require "bmwi"
 local fail = require "bmwi.cli.fail"
 local json = require "bmwi.cli.json"
 local clean = require("bmwi.cli.output").clean
+local config = require "bmwi.cli.config"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
 
 local doctor = {}
+
+local CLOCK_TOLERANCE = 300 -- seconds that two clocks may differ by
 
 -- The first exchange with the server serves three steps: was it reached, is its certificate good,
 -- does it let us in?
@@ -23,8 +26,63 @@ local function ask(ctx)
   if kept then done, message, code, info = client:vehicles()
   else done, message, code, info = client:login()
   end
+  if kept and done then ctx.cars = render.tables(done) end
   ctx.probe = { ok = done, message = message, code = code, info = info, kept = kept }
   return ctx.probe
+end
+
+-- Writes what is like the token file, beside it.
+local function try_to_write(kept)
+  local trial = kept.path .. ".doctor"
+  local written, message = bmwi.sys.write_private(trial, "")
+  os.remove(trial)
+  if not written then
+    fail.raise("the log-in cannot be kept: " .. message, "file", { hint = "Each run would log in "
+      .. "anew, and too many log-ins are refused. Set token_file to a path of yours." })
+  end
+end
+
+-- How the kept token stands, in words.
+local function kept_log_in(ctx)
+  local kept = session.store(ctx.settings)
+  local token, message, code = kept:load()
+  if not token and code ~= "missing" and code ~= "json" then
+    return nil, message, code, { hint = config.private_hint(kept.path, message) }
+  end
+  try_to_write(kept)
+  session.check_refused(ctx.settings)
+  if code == "json" then return message .. "; the next log-in replaces it" end
+  if not token then return "none; a log-in is made when it is needed" end
+  if session.fresh(token) then
+    return token.expires_at and "valid until " .. render.clock(token.expires_at) or "valid"
+  end
+  return token.refresh_token and "has ended, can be renewed" or "has ended"
+end
+
+local function settings_line(ctx)
+  local bad = ctx.config_failure
+  if bad then return nil, bad.message, bad.code, bad.info end
+  local lacking = {}
+  for i, row in ipairs(session.lacking(ctx.settings)) do lacking[i] = row.name end
+  local server = session.server(ctx.settings)
+  if not server then
+    return nil, "no server is set", "config",
+      { hint = "Set base_url or region in the configuration file, or give --base-url." }
+  end
+  if not session.usable((session.store(ctx.settings):load())) then session.check_account(ctx) end
+  return server .. (#lacking > 0 and "; not set, so asked for: " .. table.concat(lacking, ", ")
+    or "; all that a log-in needs is set")
+end
+
+-- The clocks of this machine and of the server, whose answers have a date.
+local function clock_line(ctx)
+  ask(ctx)
+  local error = ctx.clock_error
+  if not error then return "the server does not tell its time" end
+  if math.abs(error) <= CLOCK_TOLERANCE then return "as the server's" end
+  return nil, ("this machine's clock is %s %s the server's"):format(render.span(math.abs(error)),
+    error > 0 and "ahead of" or "behind"), "clock",
+    { hint = ("Check this machine's clock: it says %s."):format(render.clock(os.time())) }
 end
 
 -- Each step returns a line about what it found, or nil, message, code, info. A step marked `stop`
@@ -38,40 +96,15 @@ local STEPS = {
   { "libcurl", function() return (bmwi.curl_version or render.ABSENT):match("^%S+%s?%S*") end },
   { "lua-cjson", function() return require("cjson")._VERSION or render.ABSENT end },
   { "configuration", stop = true, run = function(ctx)
-    local settings, bad = ctx.settings, ctx.config_failure
-    if bad then return nil, bad.message, bad.code, bad.info end
-    if settings.state == "missing" then
-      return ("no file %s; that is fine with the environment or prompts"):format(
-        settings.path or "(no home folder)")
-    end
-    return settings.path .. ", readable by you only"
+    local bad = ctx.config_failure
+    if bad and not bad.info.setting then return nil, bad.message, bad.code, bad.info end
+    local path = config.path(ctx.options)
+    if bad or ctx.settings.state == "read" then return path .. ", readable by you only" end
+    return ("no file %s; that is fine with the environment or prompts"):format(
+      path or "(no home folder)")
   end },
-  { "settings", stop = true, run = function(ctx)
-    local lacking = {}
-    for i, row in ipairs(session.lacking(ctx.settings)) do lacking[i] = row.name end
-    local server = session.server(ctx.settings)
-    if not server then
-      return nil, "no server is set", "config",
-        { hint = "Set region or base_url in the configuration file, or give --region." }
-    end
-    return server .. (#lacking > 0 and "; not set, so asked for: " .. table.concat(lacking, ", ")
-      or "; all that a log-in needs is set")
-  end },
-  { "kept log-in", stop = true, run = function(ctx)
-    local kept = session.store(ctx.settings)
-    local token, message, code = kept:load()
-    if not token and code ~= "missing" then
-      return nil, message, code, { hint = ("Run: chmod 600 %s, or: bmwi logout"):format(kept.path) }
-    end
-    session.check_refused(ctx.settings)
-    if not token then
-      return "none; a log-in is made when it is needed"
-    end
-    if session.fresh(token) then
-      return token.expires_at and "valid until " .. render.clock(token.expires_at) or "valid"
-    end
-    return token.refresh_token and "has ended, can be renewed" or "has ended"
-  end },
+  { "settings", stop = true, run = settings_line },
+  { "kept log-in", stop = true, run = kept_log_in },
   { "server", stop = true, run = function(ctx)
     local probe = ask(ctx)
     if UNREACHED[probe.code] then return nil, probe.message, probe.code, probe.info end
@@ -83,9 +116,11 @@ local STEPS = {
     if session.server(ctx.settings):match("^https:") then return "the certificate is good" end
     return "not used; that is allowed on loopback only"
   end },
+  { "clock", clock_line },
   { "log-in", stop = true, run = function(ctx)
     local probe = ask(ctx)
     if not probe.ok then return nil, probe.message, probe.code, probe.info end
+    if ctx.unsaved then return nil, "the log-in could not be saved: " .. ctx.unsaved, "file" end
     return probe.kept and "the kept log-in is taken" or "logged in"
   end },
   { "scope", function(ctx)
@@ -102,13 +137,12 @@ local STEPS = {
     return token.scope or render.ABSENT
   end },
   { "vehicle list", stop = true, run = function(ctx)
-    local list, message, code, info = ctx.client:vehicles()
-    if not list then return nil, message, code, info end
-    list = render.tables(list)
-    if #list == 0 then return nil, "the account has no car", "not_found" end
-    if #list > 1 and not ctx.settings.vin then ctx.settings.vin = list[1].vin end
-    return ("%d car%s; %s"):format(#list, #list > 1 and "s" or "",
-      session.name(list[1]) or render.ABSENT)
+    local count = #session.cars(ctx)
+    return ("%d car%s"):format(count, count ~= 1 and "s" or "")
+  end },
+  { "car", stop = true, run = function(ctx)
+    session.car(ctx)
+    return session.name(ctx.vehicle)
   end },
   { "status", run = function(ctx)
     local status, message, code, info = session.car(ctx):status()
@@ -117,11 +151,22 @@ local STEPS = {
   end },
 }
 
+-- Returns a line, or nil and a failure.
 local function run_step(ctx, step)
   local ran, line, message, code, info = pcall(step.run or step[2], ctx)
-  if ran then return line, message, code, info end
-  if fail.is(line) then return nil, line.message, line.code, line.info end
-  error(line, 0)
+  if not ran and not fail.is(line) then error(line, 0) end
+  if ran and line then return line end
+  local failure = ran and fail.new(message, code, info) or line
+  if failure.code == "cancelled" then error(failure, 0) end
+  return nil, ctx.client and session.explain(ctx, failure) or failure
+end
+
+local function tell(out, name, line, failure, hint)
+  local mark = line and out:paint("green", "ok  ") or out:paint("red", "FAIL")
+  out:line(("%s  %-18s %s"):format(mark, name, clean(line or failure.message)))
+  if line then return end
+  out:line(("      %-18s code: %s"):format("", tostring(failure.code)))
+  if hint then out:line(("      %-18s %s"):format("", clean(hint))) end
 end
 
 -- Runs the steps and tells about each one at once: a slow server should show where it is slow.
@@ -129,24 +174,14 @@ local function examine(ctx)
   local out, steps, first = ctx.out, json.list(), nil
   for _, step in ipairs(STEPS) do
     out:progress("Checking " .. step[1])
-    local line, message, code, info = run_step(ctx, step)
+    local line, failure = run_step(ctx, step)
     out:progress_end()
-    local hint = not line and ((info and info.hint) or fail.ADVICE[code]) or nil
-    steps[#steps + 1] = { name = step[1], ok = line ~= nil, detail = line or message,
-      code = not line and code or nil, hint = hint }
-    if not out.json then
-      out:line(("%s  %-18s %s"):format(line and out:paint("green", "ok  ")
-        or out:paint("red", "FAIL"), step[1], clean(line or message)))
-      if not line then
-        out:line(("      %-18s code: %s"):format("", tostring(code)))
-        if hint then out:line(("      %-18s %s"):format("", clean(hint))) end
-      end
-    end
-    if not line then
-      first = first or { message = step[1] .. ": " .. tostring(message), code = code }
-      if code == "cancelled" then fail.raise(message, code) end
-      if step.stop then break end
-    end
+    local hint = failure and fail.hint(failure, true)
+    steps[#steps + 1] = { name = step[1], ok = line ~= nil, detail = line or failure.message,
+      code = failure and failure.code, hint = hint }
+    if not out.json then tell(out, step[1], line, failure, hint) end
+    first = first or failure
+    if failure and step.stop then break end
   end
   return steps, first
 end

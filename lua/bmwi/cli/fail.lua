@@ -17,11 +17,13 @@ fail.EXIT = {
   cancelled = 130, interrupted = 130,
 }
 
+local DOCTOR = "Step by step: bmwi doctor"
+
 -- Which command or option helps. The module's messages say already what is wrong.
-fail.ADVICE = {
-  network = "Step by step: bmwi doctor",
-  timeout = "--request-timeout SECONDS gives each request more time.",
-  tls = "--ca-file FILE names an authority to trust. Step by step: bmwi doctor",
+local ADVICE = {
+  network = DOCTOR,
+  timeout = "request_timeout (--request-timeout SECONDS) gives each request more time.",
+  tls = "--ca-file FILE names an authority to trust. " .. DOCTOR,
   auth = "Log in anew: bmwi login",
   forbidden = "What the car offers: bmwi vehicles",
   refused = "What the car offers: bmwi vehicles",
@@ -32,12 +34,56 @@ fail.ADVICE = {
   not_executed = "How the car is now: bmwi status",
 }
 
---- Raises a failure.
+-- By a part of the message: what helps more than the advice for its code.
+local KNOWN = {
+  { "not yet valid", "Check this machine's clock: it says %s." },
+  { "has expired", "The certificate has ended, or this machine's clock is wrong: it says %s." },
+  { "no TLS is spoken", "Is it the right port? Plain http:// works for this machine only." },
+  { "certificate file", "It is the one that ca_file (--ca-file) names." },
+  { "Empty reply", "Is this port for TLS? Then base_url begins with https://. " .. DOCTOR },
+  { "dlat and dlon", "Set position = LAT,LON in the configuration file, or BMWI_POSITION, to about "
+    .. "where the car is." },
+}
+
+-- Advice of the module that names what only a Lua program can set.
+local LUA_ADVICE = {
+  "; try again later, or raise the option `timeout`",
+  "; raise `max_response_bytes` if it should be so large",
+  "; set the option position = {lat =, lon =} to where the car roughly is",
+  "; pass secret = with the answer to the account's security question",
+}
+
+--- A failure as it is raised.
 ---@param message string
 ---@param code string a code of the module, or usage, config, login, refused
 ---@param info? table as the module gives it; `hint` replaces the advice
+function fail.new(message, code, info)
+  message = tostring(message)
+  for _, advice in ipairs(LUA_ADVICE) do
+    if message:sub(-#advice) == advice then message = message:sub(1, -#advice - 1) end
+  end
+  return setmetatable({ message = message, code = code, info = info or {} }, Failure)
+end
+
+--- Raises a failure, as of fail.new.
 function fail.raise(message, code, info)
-  error(setmetatable({ message = message, code = code, info = info or {} }, Failure), 0)
+  error(fail.new(message, code, info), 0)
+end
+
+--- What helps, if anything is known.
+---@param failure table
+---@param inside? boolean the doctor asks, who need not be recommended
+---@return string|nil hint
+function fail.hint(failure, inside)
+  local hint = failure.info.hint
+  for _, row in ipairs(KNOWN) do
+    if not hint and failure.message:find(row[1], 1, true) then
+      hint = row[2]:format(os.date("%Y-%m-%d %H:%M"))
+    end
+  end
+  hint = hint or ADVICE[failure.code]
+  if hint and inside then hint = hint:gsub("%s*" .. DOCTOR, "") end
+  return hint ~= "" and hint or nil
 end
 
 --- Raises a usage error (exit code 2).

@@ -1,7 +1,6 @@
 -- bmwi.cli.read: the commands that only read, and the log-in.
 
 local bmwi = require "bmwi"
-local units = require "bmwi.units"
 local fail = require "bmwi.cli.fail"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
@@ -17,14 +16,6 @@ local function system(ctx)
   return ctx.settings.units or "metric"
 end
 
--- An answer as JSON, in the wanted units.
-local function document(ctx, answer, name)
-  if system(ctx) ~= "metric" then
-    answer = units.imperial(answer, system(ctx) == "us" and "us" or "uk")
-  end
-  ctx.out:document(answer, name)
-end
-
 local function title(ctx, words)
   local name = session.name(ctx.vehicle) or ctx.car:vin()
   ctx.out:heading(("%s, %s"):format(words, name))
@@ -33,7 +24,7 @@ end
 --- bmwi vehicles
 function read.vehicles(ctx)
   local list = fail.check(session.open(ctx):vehicles())
-  if ctx.out.json then return document(ctx, list, "vehicles") end
+  if ctx.out.json then return ctx.out:document(list, "vehicles") end
   if #list == 0 then return ctx.out:line("This account has no car.") end
   ctx.out:columns(views.VEHICLE_HEADS, views.vehicles(list))
   for _, vehicle in ipairs(render.tables(list)) do
@@ -46,24 +37,13 @@ end
 --- bmwi status
 function read.status(ctx)
   local status = fail.check(session.car(ctx):status())
-  if ctx.out.json then return document(ctx, status) end
+  if ctx.out.json then return ctx.out:document(status) end
   title(ctx, "Status")
   ctx.out:pairs(render.status(status, system(ctx)))
 end
 
---- bmwi trips [last|all]
-function read.trips(ctx)
-  local which = ctx.args[1]
-  if which ~= nil and which ~= "last" and which ~= "all" then
-    fail.usage("trips takes `last`, `all` or nothing")
-  end
-  local car, out = session.car(ctx), ctx.out
-  local last = which ~= "all" and fail.check(car:last_trip()) or nil
-  local all = which ~= "last" and fail.check(car:all_trips()) or nil
-  if out.json then
-    if which then return document(ctx, last or all) end
-    return document(ctx, { lastTrip = last, allTrips = all })
-  end
+local function show_trips(ctx, last, all)
+  local out = ctx.out
   if last then
     title(ctx, "Last trip")
     out:pairs(render.last_trip(last, system(ctx)))
@@ -75,6 +55,38 @@ function read.trips(ctx)
     if #rows > 0 then out:columns(render.COMPARED_HEADS, rows) end
     out:line()
     out:pairs(render.all_trips(all, system(ctx)))
+  end
+end
+
+-- The answer, or nil and the failure.
+local function part(answer, ...)
+  if answer then return answer end
+  return nil, fail.new(...)
+end
+
+--- bmwi trips [last|all]
+function read.trips(ctx)
+  local which = ctx.args[1]
+  if which ~= nil and which ~= "last" and which ~= "all" then
+    fail.usage("trips takes `last`, `all` or nothing")
+  end
+  local car, out = session.car(ctx), ctx.out
+  local last, all, failure
+  if which ~= "all" then last, failure = part(car:last_trip()) end
+  if which ~= "last" and not (failure and failure.code == "cancelled") then
+    local also
+    all, also = part(car:all_trips())
+    failure = failure or also
+  end
+  if not last and not all then error(failure, 0) end
+  if out.json then
+    out:document(which and (last or all) or { lastTrip = last, allTrips = all })
+  else
+    show_trips(ctx, last, all)
+  end
+  if failure then -- half of it is more than nothing
+    out:finish()
+    error(failure, 0)
   end
 end
 
@@ -165,8 +177,9 @@ function read.get(ctx)
   local before, question = path:match("^([^?]*)%??(.*)$")
   local query
   for name, value in question:gmatch("([^&=]+)=?([^&]*)") do
-    query = query or {}
-    query[decode(name)] = decode(value)
+    query, name = query or {}, decode(name)
+    query[name] = query[name] or {}
+    table.insert(query[name], decode(value))
   end
   ctx.out:document(fail.check(fail.input(client.get, client, before, query)))
 end

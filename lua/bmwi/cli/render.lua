@@ -85,6 +85,14 @@ end
 local SPANS = { { 86400 * 365.25, "year" }, { 86400 * 30.44, "month" }, { 86400, "day" },
   { 3600, "hour" }, { 60, "minute" } }
 
+--- A time in words: 90000 -> "1 day". nil below a minute.
+function render.span(seconds)
+  for _, span in ipairs(SPANS) do
+    local count = math.floor(seconds / span[1])
+    if count >= 1 then return ("%.0f %s%s"):format(count, span[2], count > 1 and "s" or "") end
+  end
+end
+
 --- How old a date is, in words.
 ---@param text any a date of the server
 ---@param now? number epoch seconds
@@ -93,10 +101,8 @@ function render.age(text, now)
   local seconds = type(text) == "string" and time.age(text, now)
   if not seconds then return ABSENT end
   if seconds < -60 then return "in the future; the clocks differ" end
-  for _, span in ipairs(SPANS) do
-    local count = math.floor(seconds / span[1])
-    if count >= 1 then return ("%.0f %s%s ago"):format(count, span[2], count > 1 and "s" or "") end
-  end
+  local span = render.span(seconds)
+  if span then return span .. " ago" end
   return "just now"
 end
 

@@ -2,18 +2,12 @@
 
 local bmwi = require "bmwi"
 local store = require "bmwi.store"
+local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
 local output = require "bmwi.cli.output"
 local render = require "bmwi.cli.render"
 
 local session = {}
-
--- Settings that are options of bmwi.new; request_timeout is one, too, under another name.
-local PASSED = {
-  "region", "base_url", "navigation_url", "token_url", "token_path", "scope", "username",
-  "password", "api_key", "api_secret", "basic", "ca_file", "proxy", "user_agent", "poi_field",
-  "position", "connect_timeout", "retries",
-}
 
 -- What a log-in needs; `secret` is asked for without echo.
 local NEEDED = {
@@ -48,20 +42,22 @@ local function need_server(settings)
   end
 end
 
+--- Raises if a log-in lacks what nobody can be asked for.
+function session.check_account(ctx)
+  local names = {}
+  for i, row in ipairs(session.lacking(ctx.settings)) do names[i] = row.name end
+  if #names == 0 or ctx.out.tty_in and ctx.out.tty_err then return end
+  fail.raise("a log-in is needed, but not known: " .. table.concat(names, ", "), "login",
+    { hint = ("Set them in the configuration file (%s), or in the environment (BMWI_%s, ...), "
+      .. "or run `bmwi login` on a terminal."):format(ctx.settings.path or "--config FILE",
+      names[1]:upper()) })
+end
+
 -- Asks for what a log-in lacks, or says how to give it.
 local function complete(ctx)
   local settings = ctx.settings
-  local lacking = session.lacking(settings)
-  if #lacking == 0 then return end
-  if not (ctx.out.tty_in and ctx.out.tty_err) then
-    local names = {}
-    for i, row in ipairs(lacking) do names[i] = row.name end
-    fail.raise("a log-in is needed, but not known: " .. table.concat(names, ", "), "login",
-      { hint = ("Set them in the configuration file (%s), or in the environment (BMWI_%s, ...), "
-        .. "or run `bmwi login` on a terminal."):format(settings.path or "--config FILE",
-        names[1]:upper()) })
-  end
-  for _, row in ipairs(lacking) do
+  session.check_account(ctx)
+  for _, row in ipairs(session.lacking(settings)) do
     local answer
     if row.secret then
       local message, code
@@ -82,7 +78,9 @@ local function teller(ctx)
   local out = ctx.out
   return function(event, fields)
     if event == "answer" and fields.call == "token" then ctx.login_status = fields.status end
+    if fields.date then ctx.clock_error = os.time() - fields.date end
     if event == "unsaved" then
+      ctx.unsaved = tostring(fields.error)
       return out:remark("The log-in could not be saved: " .. tostring(fields.error))
     end
     if not ctx.options.verbose then return end
@@ -104,7 +102,8 @@ function session.fresh(token)
   return token ~= nil and (token.expires_at == nil or token.expires_at > os.time())
 end
 
-local function usable(token)
+--- Whether a token gives access, or can be renewed.
+function session.usable(token)
   return token ~= nil and (token.refresh_token ~= nil or session.fresh(token))
 end
 
@@ -118,11 +117,9 @@ end
 local function kept_token(kept)
   local token, message, code = kept:load()
   if token then return token end
-  if code == "insecure" then
-    fail.raise(kept.path .. " may be read or changed by others", "config",
-      { hint = "It holds your log-in. Run: chmod 600 " .. kept.path })
-  elseif code == "file" then
-    fail.raise(message, code)
+  if code == "insecure" or code == "file" then
+    fail.raise(message:gsub("; run:.*", ""), code == "file" and code or "config",
+      { hint = config.private_hint(kept.path, message) })
   end
 end
 
@@ -197,17 +194,17 @@ function session.open(ctx, again)
   need_server(settings)
   local kept = session.store(settings)
   local token = not again and kept_token(kept) or nil
-  local typed = not usable(token) and #session.lacking(settings) > 0
+  local typed = not session.usable(token) and #session.lacking(settings) > 0
   if not again and not typed then session.check_refused(settings) end
-  if not usable(token) then
+  if not session.usable(token) then
     complete(ctx)
     kept = session.store(settings) -- its owner is known now
   end
   if again then kept.load = function() return nil end end
   ctx.out:busy("Asking " .. session.server(settings))
   if not typed then watch_refusal(ctx, kept, again) end
-  local options = { store = kept, log = teller(ctx), timeout = settings.request_timeout }
-  for _, name in ipairs(PASSED) do options[name] = settings[name] end
+  local options = { store = kept, log = teller(ctx) }
+  for name, option in pairs(config.PASSED) do options[option] = settings[name] end
   -- Half of a pair is of no use; with a kept log-in it is also no fault.
   for _, pair in ipairs { { "username", "password" }, { "api_key", "api_secret" } } do
     if not (options[pair[1]] and options[pair[2]]) then
@@ -234,35 +231,69 @@ function session.name(vehicle)
   return #words > 0 and table.concat(words, ", ") or tostring(vehicle.vin)
 end
 
+--- The account's cars, asked for once a run.
+---@return table[] list
+function session.cars(ctx)
+  ctx.cars = ctx.cars or render.tables(fail.check(session.open(ctx):vehicles()))
+  return ctx.cars
+end
+
+local function names(list)
+  local words = {}
+  for i, vehicle in ipairs(list) do
+    words[i] = ("%s (%s)"):format(tostring(vehicle.vin), session.name(vehicle))
+  end
+  return #words > 0 and table.concat(words, ", ") or "none"
+end
+
+-- Looks the car up in the account's list; without a VIN it is the only one.
+local function choose(ctx)
+  local list, vin = session.cars(ctx), ctx.settings.vin
+  if not vin and #list == 1 then return list[1] end
+  for _, vehicle in ipairs(list) do
+    if vin and tostring(vehicle.vin):upper() == vin:upper() then return vehicle end
+  end
+  local hint = "Say which: --vin VIN, or BMWI_VIN, or vin = VIN in the configuration file."
+  if vin then
+    fail.raise(("vin %s is not one of this account's cars: %s"):format(vin, names(list)),
+      "config", { hint = hint })
+  end
+  if #list == 0 then fail.raise("this account has no car", "not_found") end
+  fail.usage("this account has several cars: " .. names(list), hint)
+end
+
 --- The car of this run: --vin, BMWI_VIN, the configuration, or the account's only car.
 ---@param ctx table gets ctx.car, and ctx.vehicle, its entry in the list, where that was read
 ---@return userdata car
 function session.car(ctx)
   if ctx.car then return ctx.car end
-  local client = session.open(ctx)
-  local vin = ctx.settings.vin
+  local client, vin = session.open(ctx), ctx.settings.vin
   -- The list also tells the client which region's server a car belongs to.
-  if not vin or not ctx.settings.base_url then
-    local list = render.tables(fail.check(client:vehicles()))
-    for _, vehicle in ipairs(list) do
-      if vin and vehicle.vin == vin:upper() then ctx.vehicle = vehicle end
-    end
-    if not vin and #list == 0 then fail.raise("this account has no car", "not_found") end
-    if not vin and #list > 1 then
-      local names = {}
-      for i, vehicle in ipairs(list) do
-        names[i] = ("%s (%s)"):format(tostring(vehicle.vin), session.name(vehicle))
-      end
-      fail.usage("this account has several cars: " .. table.concat(names, ", "),
-        "Say which: --vin VIN, or BMWI_VIN, or vin = VIN in the configuration file.")
-    end
-    if not vin then
-      ctx.vehicle = list[1]
-      vin = list[1].vin
-    end
+  if ctx.cars or not vin or not ctx.settings.base_url then
+    ctx.vehicle = choose(ctx)
+    vin = ctx.vehicle.vin
   end
   ctx.car = fail.input(client.vehicle, client, vin)
   return ctx.car
+end
+
+-- What a server answers that knows no log-in at this path.
+local NO_SERVICE = { [404] = true, [405] = true, [501] = true }
+
+--- A failure in terms of the settings, where these are to blame.
+---@param failure table
+---@return table failure
+function session.explain(ctx, failure)
+  local status, vin = failure.info.status, ctx.settings.vin
+  if status and status == ctx.login_status and (NO_SERVICE[status] or status < 400) then
+    return fail.new(("%s does not look like the car service (HTTP %d for the log-in)"):format(
+      session.server(ctx.settings), status), failure.code,
+      { status = status, hint = "Check base_url (--base-url)." })
+  elseif failure.code == "not_found" and ctx.car and vin and not ctx.vehicle then
+    local known, other = pcall(choose, ctx)
+    if not known and fail.is(other) and other.code == "config" then return other end
+  end
+  return failure
 end
 
 return session

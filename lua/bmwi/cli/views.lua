@@ -27,8 +27,8 @@ function views.vehicles(list)
   return rows
 end
 
--- What a car lets one do, by its entry in the list. `chargeNow` is left out: it is
--- NOT_SUPPORTED on every car seen, those that charge on command included.
+-- What a car lets one do, by its entry in the list. `chargeNow` does not tell: it is NOT_SUPPORTED
+-- on every car seen, those that charge on command included. (It may be the charging card.)
 local ABILITIES = {
   { "doorLock", "lock" }, { "doorUnlock", "unlock" }, { "lightFlash", "flash" },
   { "hornBlow", "horn" }, { "climateNow", "climate" }, { "vehicleFinder", "find" },
@@ -48,6 +48,7 @@ function views.abilities(car)
   return {
     { "Offers", #can > 0 and table.concat(can, ", ") or render.ABSENT },
     { "Does not offer", #cannot > 0 and table.concat(cannot, ", ") or "-" },
+    { "Does not tell", "charge (chargeNow is NOT_SUPPORTED on cars that do it, too): try it" },
   }
 end
 
