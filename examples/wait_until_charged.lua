@@ -1,9 +1,12 @@
--- Waits until the battery is full, then says so.
+-- Waits until charging has ended, and says how.
 --
 --   build/bmwi-sim --listen 127.0.0.1:8080 &     the simulator, until `kill %1`
 --   lua5.4 examples/wait_until_charged.lua 1     looks every second; for a real car leave it out
 --
--- Then, in another terminal, fill the simulated battery:
+-- A car that does not charge has ended. So first have the simulated one charge, then, in another
+-- terminal, fill its battery:
+--   curl -d '{"status":{"chargingStatus":"CHARGING","connectionStatus":"CONNECTED"}}' \
+--     http://127.0.0.1:8080/_sim/car/WAB1C23456V123456
 --   curl -d '{"status":{"chargingLevelHv":100,"chargingStatus":"FINISHED_FULLY_CHARGED"}}' \
 --     http://127.0.0.1:8080/_sim/car/WAB1C23456V123456
 local bmwi = require "bmwi"
@@ -18,17 +21,27 @@ local client = bmwi.new {
 }
 local car = client:vehicle(assert(client:vehicles())[1].vin)
 
-local function charged()
+-- Charging has ended in every other state: full, not full, with an error, pulled out (INVALID).
+local GOES_ON = { CHARGING = true, WAITING_FOR_CHARGING = true }
+
+local function ended()
   local status, message, code, info = car:status()
   if not status then return nil, message, code, info end -- what can pass is waited out
-  if status.chargingStatus == "FINISHED_FULLY_CHARGED" then return status end
-  return nil, (status.chargingLevelHv or "?") .. " %, " .. (status.chargingStatus or "no plug")
+  if not GOES_ON[status.chargingStatus] then return status end
+  return nil, (status.chargingLevelHv or "?") .. " %, " .. status.chargingStatus
 end
 
 io.stdout:setvbuf "line"
-local status, message = wait.until_true(charged, {
+local status, message = wait.until_true(ended, {
   timeout = 12 * 3600, interval = interval,
   on_update = function(_, news) if news then print(news) end end, -- on each change
 })
-print(status and "full: " .. status.chargingLevelHv .. " %" or message)
-os.exit(status and 0 or 1)
+if not status then
+  print(message)
+  os.exit(1)
+end
+local full = status.chargingStatus == "FINISHED_FULLY_CHARGED"
+print(("%s: %s %%, %s, %s"):format(full and "full" or "ended, but not full",
+  status.chargingLevelHv or "?", status.chargingStatus or "no charging status",
+  status.connectionStatus or "no plug"))
+os.exit(full and 0 or 1)

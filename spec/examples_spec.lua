@@ -4,6 +4,7 @@ local quote, read = helper.quote, helper.read
 
 local interpreter = helper.interpreter
 
+local CHARGING = { chargingStatus = "CHARGING", connectionStatus = "CONNECTED" }
 local FULL = { chargingLevelHv = 100, chargingStatus = "FINISHED_FULLY_CHARGED" }
 
 -- What each example prints. `arguments` follow its name, %s being a file of ours; `meanwhile` is
@@ -28,7 +29,8 @@ local EXAMPLES = {
   ["trips.lua"] = { says = { "ended on 2015%-12%-01 at 20:44",
     "141%.0 km = 87%.6 mi in 124 minutes", "16%.6 kWh/100 km = 3%.74 mi/kWh",
     "14%.8 kWh/100 km, less than the 16%.3" } },
-  ["wait_until_charged.lua"] = { arguments = "0.05", says = { "^58 %%, INVALID\nfull: 100 %%\n$" },
+  ["wait_until_charged.lua"] = { arguments = "0.05", before = CHARGING,
+    says = { "^58 %%, CHARGING\nfull: 100 %%, FINISHED_FULLY_CHARGED, CONNECTED\n$" },
     meanwhile = function(sim) sim:change(helper.vin, { status = FULL }) end },
 }
 
@@ -46,7 +48,7 @@ local function start(sim, name, arguments)
   for _, variable in ipairs(CLEARED) do words[#words + 1] = "-u " .. variable end
   words[#words + 1] = "LUA_PATH=" .. quote(package.path) .. " LUA_CPATH=" .. quote(package.cpath)
   words[#words + 1] = "BMWI_BASE_URL=" .. sim.url .. " BMWI_CA_FILE=" .. quote(sim.ca)
-  words[#words + 1] = interpreter .. " examples/" .. name .. " " .. arguments
+  words[#words + 1] = "timeout 60 " .. interpreter .. " examples/" .. name .. " " .. arguments
   return assert(io.popen(table.concat(words, " ") .. " 2>&1; echo exit code $?"))
 end
 
@@ -70,14 +72,14 @@ describe("examples/", function()
     os.remove(path .. ".lock")
   end)
 
-  local function run(name, example, patterns)
+  local function run(name, example, patterns, expected)
     local pipe = start(sim, name, (example.arguments or ""):format(quote(path)))
     local said = pipe:read("*l") .. "\n"
     if example.meanwhile then example.meanwhile(sim) end
     said = said .. pipe:read("*a")
     pipe:close()
     local output, code = said:match("^(.*)exit code (%d+)\n$")
-    assert.equal("0", code, said)
+    assert.equal(expected or "0", code, said)
     for _, pattern in ipairs(patterns) do assert.matches(pattern, output) end
   end
 
@@ -86,9 +88,23 @@ describe("examples/", function()
       os.remove(path)
       sim = helper.start { tls = true, args = { "--speed", "100" },
         vehicles = example.vehicles and read(example.vehicles) }
+      if example.before then sim:change(helper.vin, { status = example.before }) end
       run(name, example, example.says)
       if example.says_again then run(name, example, example.says_again) end
       if example.writes then assert.matches(example.writes, read(path)) end
+    end)
+  end
+
+  for state, plug in pairs { FINISHED_NOT_FULL = "CONNECTED", ERROR = "CONNECTED",
+    NOT_CHARGING = "CONNECTED", INVALID = "DISCONNECTED" } do
+    it("wait_until_charged.lua ends when charging has ended otherwise: " .. state, function()
+      sim = helper.start { tls = true }
+      sim:change(helper.vin, { status = CHARGING })
+      run("wait_until_charged.lua", { arguments = "0.05", meanwhile = function()
+        sim:change(helper.vin, { status = { chargingStatus = state, connectionStatus = plug,
+          chargingLevelHv = 61 } })
+      end }, { ("^58 %%%%, CHARGING\nended, but not full: 61 %%%%, %s, %s\n$")
+        :format(state, plug) }, "1")
     end)
   end
 
