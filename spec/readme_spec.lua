@@ -214,6 +214,39 @@ describe("README.md", function()
     for _, code in pairs(require("bmwi.cli.fail").EXIT) do present({ code }, "| %d |") end
   end)
 
+  it("names every service", function()
+    local services = {}
+    for name in read("lua/bmwi/cli/act.lua"):gmatch('service = "([%u_]+)"') do
+      services[#services + 1] = name
+    end
+    assert(#services > 7)
+    present(services, "`%s`")
+  end)
+
+  it("promises the form of --json", function()
+    local promise = readme:match("%*%*With `%-%-json`%*%*.-\n\n|")
+    for _, name in ipairs { "lastTrip", "allTrips", "type", "base64", "command", "serviceType",
+      "status", "extendedStatus", "sent", "poi", "server", "scope", "expires_at", "token_file",
+      "ok", "steps", "detail", "version", "help", "message", "code", "exit", "hint", "api_code",
+      "description", "retry_after", "usage", "config", "login", "refused", "declined",
+      "interrupted", "internal" } do
+      assert.truthy(promise:find("`" .. name .. "`", 1, true), name)
+    end
+  end)
+
+  for _, state in ipairs { "FINISHED_NOT_FULL", "ERROR", "NOT_CHARGING", "INVALID" } do
+    it("has a piece that ends when charging has ended: " .. state, function()
+      sim:change(helper.vin, { status = { chargingStatus = state } })
+      for _, text in ipairs(marked("lua")) do
+        if text:find("until_true", 1, true) then
+          local output, code = run_lua(placed(PRELUDE .. text:gsub("8 %* 3600", "1")))
+          assert.equal(0, code, output)
+          assert.equal(state .. "\n", output)
+        end
+      end
+    end)
+  end
+
   it("names every option and recorded error of the simulator", function()
     local usage = assert(io.popen(quote(os.getenv("BMWI_SIM") or "build/bmwi-sim") .. " --help"))
     local options = {}

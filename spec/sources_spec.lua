@@ -98,6 +98,33 @@ describe("the folder lua/", function()
   end)
 end)
 
+describe("an address", function()
+  -- What needs nobody's consent: this machine, names that RFC 2606 keeps free, BMW's own servers.
+  local FREE = { "^127%.", "^localhost", "example%.invalid$", "example%.com$", "^host%f[%W]",
+    "^b2vapi%.bmwgroup%.", "^host$" }
+
+  it("of a repository that is not the project's stands nowhere", function()
+    local strange = {}
+    for _, path in ipairs { "README.md", "SECURITY.md", "CHANGELOG.md", "bmwi-scm-0.rockspec" } do
+      for host in read(path):gmatch("%w+://([%w.%-]+)") do
+        local free = false
+        for _, pattern in ipairs(FREE) do free = free or host:find(pattern) ~= nil end
+        if not free then strange[#strange + 1] = path .. ": " .. host end
+      end
+      assert.is_nil(read(path):lower():find("github%.com"), path)
+    end
+    assert.same({}, strange)
+  end)
+
+  it("is the project's in one place only, and SECURITY.md says so", function()
+    local spec = rockspec()
+    assert.is_string(spec.source.url)
+    assert.is_nil(spec.description.homepage)
+    assert.is_nil(spec.description.issues_url)
+    assert.truthy(read("SECURITY.md"):find("`source.url` of the rockspec", 1, true))
+  end)
+end)
+
 describe("the rockspec", function()
   it("asks for libcurl by its library only, which works everywhere", function()
     assert.same({ CURL = { library = "curl" } }, rockspec().external_dependencies)
