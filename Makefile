@@ -26,11 +26,15 @@ SRC := csrc/binding/bmwi.c csrc/binding/car.c csrc/binding/client.c csrc/binding
   csrc/service/endpoint.c
 SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.c \
   csrc/sim/route.c csrc/sim/fault.c csrc/sim/log.c csrc/sim/service.c csrc/sim/http.c \
-  csrc/sim/world.c csrc/sim/json.c csrc/sim/form.c csrc/sim/text.c csrc/sim/classic/classic.c \
-  csrc/sim/classic/answer.c csrc/sim/classic/command.c csrc/sim/classic/token.c \
-  csrc/sim/classic/poi.c csrc/sim/classic/image.c csrc/sim/classic/profile.c \
-  csrc/sim/classic/types.c csrc/sim/classic/car.c csrc/sim/classic/settings.c \
-  csrc/sim/classic/errors.c csrc/sim/classic/data.c
+  csrc/sim/world.c csrc/sim/json.c csrc/sim/form.c csrc/sim/text.c csrc/sim/sha256.c \
+  csrc/sim/picture.c csrc/sim/cardata/cardata.c csrc/sim/cardata/login.c \
+  csrc/sim/cardata/token.c csrc/sim/cardata/rest.c csrc/sim/cardata/vehicle.c \
+  csrc/sim/cardata/container.c csrc/sim/cardata/quota.c csrc/sim/cardata/settings.c \
+  csrc/sim/cardata/stamp.c csrc/sim/cardata/errors.c csrc/sim/cardata/data.c \
+  csrc/sim/classic/classic.c csrc/sim/classic/answer.c csrc/sim/classic/command.c \
+  csrc/sim/classic/token.c csrc/sim/classic/poi.c csrc/sim/classic/image.c \
+  csrc/sim/classic/profile.c csrc/sim/classic/types.c csrc/sim/classic/car.c \
+  csrc/sim/classic/settings.c csrc/sim/classic/errors.c csrc/sim/classic/data.c
 LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_text.lua lua/bmwi/async.lua lua/bmwi/cli.lua \
   lua/bmwi/cli/act.lua lua/bmwi/cli/args.lua lua/bmwi/cli/commands.lua lua/bmwi/cli/config.lua \
   lua/bmwi/cli/demo.lua lua/bmwi/cli/doctor.lua lua/bmwi/cli/fail.lua lua/bmwi/cli/help.lua \

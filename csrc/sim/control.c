@@ -3,6 +3,7 @@
 #include "fault.h"
 #include "log.h"
 #include "route.h"
+#include "world.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -30,6 +31,18 @@ static void clear_faults(struct request *request, struct reply *reply) {
   (void)request;
   fault_clear();
   reply_done(reply, NULL);
+}
+
+static const char *move_clock(const json_t *options) {
+  double advance = 0;
+  const struct json_setting rows[] = {{"advance", NULL, &advance, 0, 1e9, 0}, {0}};
+  const char *problem = json_settings(options, rows, NULL);
+  world_advance(advance);
+  return problem;
+}
+
+static void change_clock(struct request *request, struct reply *reply) {
+  reply_change(request, reply, move_clock);
 }
 
 static void reset(struct request *request, struct reply *reply) {
@@ -68,6 +81,7 @@ static bool unknown(struct request *request, struct reply *reply) {
 }
 
 static void clear_all(void) {
+  world_reset();
   fault_clear();
   log_clear(LONG_MAX);
 }
@@ -79,6 +93,8 @@ static const struct route routes[] = {
     {"DELETE", "/_sim/log", clear_log, .help = "forgets them; ?until=N: up to number N"},
     {"POST", "/_sim/fault", add_fault, .help = "makes answers go wrong"},
     {"DELETE", "/_sim/fault", clear_faults, .help = "answers as usual again"},
+    {"POST", "/_sim/clock", change_clock,
+     .help = "advance: the simulator's clock goes on by so many seconds"},
     {"POST", "/_sim/reset", reset, .help = "everything as at the start"},
     {"POST", "/_sim/stop", stop, .help = "ends the simulator"},
     {0},

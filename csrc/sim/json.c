@@ -113,3 +113,51 @@ double json_number(const json_t *options, const char *name, double otherwise) {
 const char *json_word(const json_t *options, const char *name) {
   return json_string_value(json_object_get(options, name));
 }
+
+static bool setting_good(const struct json_setting *row, const json_t *value) {
+  double number = json_number_value(value);
+  return json_is_null(value) ||
+         (row->flag != NULL ? json_is_boolean(value)
+                            : json_is_number(value) && number >= row->least && number <= row->most);
+}
+
+static const struct json_setting *find_setting(const struct json_setting rows[],
+                                               const char *name) {
+  for (; rows->name != NULL; rows++) {
+    if (strcmp(rows->name, name) == 0) {
+      return rows;
+    }
+  }
+  return NULL;
+}
+
+const char *json_settings(const json_t *options, const struct json_setting rows[],
+                          const char *const more[]) {
+  static char problem[128];
+  const char *name;
+  json_t *value;
+  if (!json_is_object(options)) {
+    return "a JSON object is expected";
+  }
+  json_object_foreach((json_t *)options, name, value) {
+    const struct json_setting *row = find_setting(rows, name);
+    bool known = row != NULL;
+    for (size_t i = 0; more != NULL && more[i] != NULL; i++) {
+      known = known || strcmp(more[i], name) == 0;
+    }
+    if (!known || (row != NULL && !setting_good(row, value))) {
+      snprintf(problem, sizeof problem, "%s %.80s", known ? "wrong value of" : "unknown member",
+               name);
+      return problem;
+    }
+  }
+  json_object_foreach((json_t *)options, name, value) {
+    const struct json_setting *row = find_setting(rows, name);
+    if (row != NULL && row->flag != NULL) {
+      *row->flag = json_is_null(value) ? row->otherwise > 0 : json_is_true(value);
+    } else if (row != NULL) {
+      *row->number = json_is_null(value) ? row->otherwise : json_number_value(value);
+    }
+  }
+  return NULL;
+}

@@ -20,4 +20,18 @@ bool json_flag(const json_t *options, const char *name, bool otherwise);
 double json_number(const json_t *options, const char *name, double otherwise);
 const char *json_word(const json_t *options, const char *name); /* NULL: no text */
 
+/* A setting: `flag` or `number` is set, the other NULL. */
+struct json_setting {
+  const char *name;
+  bool *flag;
+  double *number;
+  double least, most;
+  double otherwise; /* what null sets it to */
+};
+
+/* Sets what the object names, nothing else and nothing at all if it is wrong. NULL or a problem.
+   The rows end with one without a name; `more` are further names that the caller reads itself. */
+const char *json_settings(const json_t *options, const struct json_setting rows[],
+                          const char *const more[]);
+
 #endif

@@ -2,6 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "cardata/cardata.h"
 #include "classic/classic.h"
 #include "control.h"
 #include "server.h"
@@ -19,7 +20,8 @@
 
 #define SIM_VERSION "0.1.0"
 
-static const struct service *const services[] = {&control_service, &classic_service, NULL};
+static const struct service *const services[] = {&control_service, &cardata_service,
+                                                  &classic_service, NULL};
 
 static struct options {
   char host[256];

@@ -116,8 +116,13 @@ static enum MHD_Result answer(struct request *request) {
   }
   if (request->body_too_large) {
     reply.status = 413;
-  } else if (fault.reset != RESET_BEFORE && !fault_reply(request, &fault, &reply)) {
-    route_answer(request, &reply);
+  } else if (fault.reset != RESET_BEFORE) {
+    if (request->service->seen != NULL) {
+      request->service->seen(request);
+    }
+    if (!fault_reply(request, &fault, &reply)) {
+      route_answer(request, &reply);
+    }
   }
   if (fault.raw != NULL && reply.status == 200) {
     bytes_free(&reply.body);

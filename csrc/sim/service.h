@@ -29,6 +29,7 @@ struct service {
   bool (*start)(void);          /* after the options; false: it has said what is wrong */
   void (*reset)(void);          /* back to the start */
   void (*end)(void);
+  void (*seen)(struct request *request); /* on its paths, also when a fault answers it */
   bool (*allow)(struct request *request, struct reply *reply); /* false: answered */
   bool (*unknown)(struct request *request, struct reply *reply); /* a path of nobody; true: mine */
   void (*headers)(struct reply *reply, long number); /* that all its answers carry */

@@ -13,7 +13,9 @@ void world_unlock(void);
 /* Waits without the lock held; false when the simulator is being stopped meanwhile. */
 bool world_pause(double seconds);
 void world_stop(void);    /* may be called from anywhere, signals too */
-double world_now(void);   /* seconds since the start, never goes back */
+double world_now(void);   /* seconds since the start; goes back at a reset only */
+void world_advance(double seconds);
+void world_reset(void);
 double world_epoch(void); /* the same instant as seconds since 1970 */
 
 #endif

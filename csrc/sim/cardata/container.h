@@ -1,0 +1,17 @@
+/* Containers: lists of descriptors, of the account and not of a car. */
+#ifndef BMWI_SIM_CARDATA_CONTAINER_H
+#define BMWI_SIM_CARDATA_CONTAINER_H
+
+#include "../http.h"
+
+void container_list(struct request *request, struct reply *reply);
+void container_create(struct request *request, struct reply *reply);
+void container_show(struct request *request, struct reply *reply);
+void container_delete(struct request *request, struct reply *reply);
+
+/* The descriptors of one that can be read; otherwise NULL, and the error is in the reply. */
+const json_t *container_descriptors(const char *id, struct reply *reply);
+json_t *container_report(void);
+void container_reset(void);
+
+#endif

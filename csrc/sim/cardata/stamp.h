@@ -1,0 +1,11 @@
+/* Times as the REST service writes and takes them. */
+#ifndef BMWI_SIM_CARDATA_STAMP_H
+#define BMWI_SIM_CARDATA_STAMP_H
+
+#include "../json.h"
+
+json_t *stamp(double epoch); /* 2026-09-07T20:35:44.995Z */
+/* Seconds since 1970; negative: it is no such time. */
+double read_stamp(const char *text);
+
+#endif

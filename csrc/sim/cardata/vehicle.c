@@ -1,0 +1,131 @@
+#include "vehicle.h"
+
+#include "../world.h"
+#include "data.h"
+#include "stamp.h"
+
+#include <string.h>
+
+static json_t *vehicles; /* by VIN */
+
+/* An "age" in seconds becomes a time, which then stands still: reading wakes no car. */
+static void fix_times(json_t *values) {
+  const char *name;
+  json_t *entry;
+  json_object_foreach(values, name, entry) {
+    const json_t *age = json_object_get(entry, "age");
+    if (json_is_number(age)) {
+      json_object_set_new(entry, "timestamp", stamp(world_epoch() - json_number_value(age)));
+      json_object_del(entry, "age");
+    }
+  }
+}
+
+void vehicles_reset(void) {
+  const char *vin;
+  json_t *vehicle;
+  vehicles_end();
+  vehicles = cardata_vehicles(world_epoch());
+  json_object_foreach(vehicles, vin, vehicle) {
+    fix_times(json_object_get(vehicle, "telematicData"));
+  }
+}
+
+void vehicles_end(void) {
+  json_decref(vehicles);
+  vehicles = NULL;
+}
+
+json_t *vehicle_find(const char *vin) {
+  return json_object_get(vehicles, vin);
+}
+
+json_t *vehicle_mappings(void) {
+  const char *vin;
+  json_t *vehicle;
+  json_t *list = json_array();
+  json_object_foreach(vehicles, vin, vehicle) {
+    json_array_append_new(list, json_pack("{s:s, s:s, s:O?}", "vin", vin, "mappedSince",
+                                          "2024-03-11T09:15:00Z", "mappingType",
+                                          json_object_get(vehicle, "mappingType")));
+  }
+  return list;
+}
+
+json_t *vehicle_value(const json_t *vehicle, const char *descriptor) {
+  /* They have an end point of their own or stand in the basic data. */
+  static const char *const elsewhere[] = {
+      "vehicle.drivetrain.batteryManagement.batterySizeMax",
+      "vehicle.drivetrain.electricEngine.hvsMaxEnergyAbsolute",
+      "vehicle.extras.optionalEquipment.code", "vehicle.look.image", "vehicle.sim.status",
+      "vehicle.vehicleIdentification.basicVehicleData"};
+  json_t *entry = json_object_get(json_object_get(vehicle, "telematicData"), descriptor);
+  for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
+    if (strcmp(elsewhere[i], descriptor) == 0) {
+      return NULL;
+    }
+  }
+  if (entry == NULL) {
+    return json_pack("{s:n, s:n, s:n}", "timestamp", "unit", "value");
+  }
+  if (json_is_null(entry)) {
+    return NULL;
+  }
+  bool now = json_flag(entry, "now", false);
+  json_t *out = json_copy(entry);
+  json_object_del(out, "now");
+  if (now) { /* some carry the time of the request, not that of the measurement */
+    json_object_set_new(out, "timestamp", stamp(world_epoch()));
+  }
+  return out;
+}
+
+void vehicle_report(struct request *request, struct reply *reply) {
+  json_t *vehicle = vehicle_find(request->argument);
+  if (vehicle != NULL) {
+    reply_json(reply, 200, vehicle);
+  } else {
+    reply_done(reply, "no car has this VIN");
+    reply->status = 404;
+  }
+}
+
+static const char *change(const char *vin, json_t *changes) {
+  static const char *const names[] = {"mappingType", "basicData", "telematicData",
+                                      "chargingHistory", "locationBasedChargingSettings",
+                                      "smartMaintenanceTyreDiagnosis", "image", NULL};
+  const char *problem = unknown_member(changes, names);
+  if (problem != NULL) {
+    return problem;
+  }
+  json_t *vehicle = vehicle_find(vin);
+  if (vehicle == NULL) {
+    vehicle = json_pack("{s:s, s:{}, s:{}}", "mappingType", "PRIMARY", "basicData",
+                        "telematicData");
+    json_object_set_new(vehicles, vin, vehicle);
+  }
+  if (json_is_null(json_object_get(changes, "mappingType"))) {
+    json_object_del(vehicles, vin); /* no longer the user's */
+    return NULL;
+  }
+  const char *name;
+  json_t *value;
+  json_object_foreach(changes, name, value) {
+    json_t *before = json_object_get(vehicle, name);
+    if (strcmp(name, "telematicData") == 0) {
+      fix_times(value);
+    }
+    if (json_is_object(value) && json_is_object(before) && strstr(name, "Data") != NULL) {
+      json_object_update(before, value);
+    } else {
+      json_object_set(vehicle, name, value);
+    }
+  }
+  return NULL;
+}
+
+void vehicle_change(struct request *request, struct reply *reply) {
+  json_t *body = request_json(request);
+  reply_done(reply, body != NULL ? change(request->argument, body) : "the body is not JSON");
+  json_decref(body);
+}

@@ -1,0 +1,18 @@
+/* The account's cars and what is known of each. */
+#ifndef BMWI_SIM_CARDATA_VEHICLE_H
+#define BMWI_SIM_CARDATA_VEHICLE_H
+
+#include "../http.h"
+
+void vehicles_reset(void);
+void vehicles_end(void);
+json_t *vehicle_find(const char *vin); /* NULL: none has this VIN */
+json_t *vehicle_mappings(void);
+
+/* The value of a descriptor as it is sent; NULL: it is left out. */
+json_t *vehicle_value(const json_t *vehicle, const char *descriptor);
+
+void vehicle_report(struct request *request, struct reply *reply); /* /_sim/cardata/car */
+void vehicle_change(struct request *request, struct reply *reply);
+
+#endif
