@@ -19,10 +19,10 @@ LUAS := lua5.4 lua5.3 lua5.2 lua5.1 luajit
 # csrc/ without the simulator; the same list stands in the rockspec.
 SRC := csrc/binding/bmwi.c csrc/binding/car.c csrc/binding/client.c csrc/binding/fail.c \
   csrc/binding/fields.c csrc/binding/json.c csrc/binding/loop.c csrc/binding/schema.c \
-  csrc/binding/sys.c \
-  csrc/core/base64.c csrc/core/buffer.c csrc/core/engine.c csrc/core/guard.c csrc/core/oauth.c \
-  csrc/core/op.c csrc/core/poll.c csrc/core/timers.c csrc/core/transfer.c \
-  csrc/core/transport.c csrc/core/url.c csrc/service/classic.c \
+  csrc/binding/sys.c csrc/binding/values.c csrc/binding/values_status.c csrc/core/base64.c \
+  csrc/core/buffer.c csrc/core/engine.c csrc/core/guard.c csrc/core/oauth.c csrc/core/op.c \
+  csrc/core/poll.c csrc/core/timers.c csrc/core/transfer.c csrc/core/transport.c csrc/core/url.c \
+  csrc/service/cardata_fields.c csrc/service/cardata_values.c csrc/service/classic.c \
   csrc/service/endpoint.c
 SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.c \
   csrc/sim/route.c csrc/sim/fault.c csrc/sim/log.c csrc/sim/service.c csrc/sim/http.c \
@@ -240,7 +240,7 @@ run-memory: $(OBJ) $(CERTS)/complete
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/memory spec/native/memory.c $(OBJ) \
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
 	@$(RUN_ENV) LOCPATH= .ci/with-sim http $(BUILD)/memory spec/native/memory.lua URL \
-	  log-in refresh reading 'command and wait' 'charging profile' send_poi image base64 \
+	  log-in refresh reading 'command and wait' 'charging profile' send_poi image base64 values \
 	  async.map store 'close in flight' 'state closed in flight'
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/wiped spec/native/wiped.c $(OBJ) \
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
@@ -301,7 +301,7 @@ run-gc: build-test
 # Bytes from outside through everything that reads them: each target for FUZZ_SECONDS, the corpus
 # in spec/fuzz/corpus first. What is found stays in build/fuzz-*; `make fuzz-corpus` runs the corpus
 # alone.
-FUZZ_TARGETS := base64 answer token text http
+FUZZ_TARGETS := base64 answer token text http values
 FUZZ_SECONDS ?= 60
 SANITIZE := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
 fuzz:

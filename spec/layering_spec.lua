@@ -10,12 +10,15 @@ local LAYERS = {
   { files = { "bmwi" }, face = true, libraries = { lua = true, curl = true } }, -- curl: its version
   { files = { "client", "car", "loop" }, face = true, libraries = { lua = true } },
   { files = { "schema", "fields" }, face = true, libraries = { lua = true } },
+  { files = { "values", "values_status" }, face = true, libraries = { lua = true } },
   { files = { "json", "fail", "sys" }, face = true, libraries = { lua = true } },
   { files = { "op" }, libraries = { curl = true } },
   { files = { "engine", "transfer", "transport" }, libraries = { curl = true } },
   { files = { "oauth" }, libraries = {} },
   { files = { "classic", "service" }, libraries = {} },
   { files = { "endpoint" }, libraries = {} },
+  { files = { "cardata_fields" }, libraries = {} },
+  { files = { "cardata_values" }, libraries = {} },
   { files = { "guard", "poll", "queue", "timers" }, libraries = {} },
   { files = { "base64", "buffer", "clock", "url" }, libraries = {} },
 }

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "binding/values_status.h"
 #include "core/base64.h"
 
 /* Lua's strings end well below this; keeps the sums from overflowing. */
@@ -70,6 +71,8 @@ int luaopen_bmwi(lua_State *L) {
   lua_newtable(L);
   luaL_setfuncs(L, base64_functions, 0);
   lua_setfield(L, -2, "base64");
+  bmwi_values_open(L); /* not public: for the specs */
+  lua_setfield(L, -2, "_values");
   lua_newtable(L);
   for (int i = 0; i < BMWI_REGIONS; i++) {
     lua_pushstring(L, bmwi_regions[i].url);

@@ -10,6 +10,8 @@
 **         status ('0' is 200)
 ** token   the answer to a log-in ('0') or to a renewal ('1'), then as above
 ** text    dates, numbers and navigation curves, in Lua
+** values  CarData's values as JSON, one burst or an array of them, through merging into a
+**         status; the first byte chooses the drive train ('0' is none)
 ** http    whole HTTP answers, through libcurl and a real socket: one after the
 **         other, parted by "=====" and a line feed, the last one again and again
 */
@@ -41,6 +43,7 @@ static void fail(const char *what) {
 #define TARGET_token 3
 #define TARGET_text 4
 #define TARGET_http 5
+#define TARGET_values 6
 
 #if TARGET == TARGET_base64
 
@@ -193,10 +196,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 #endif
 
-#elif TARGET == TARGET_text
+#elif TARGET == TARGET_text || TARGET == TARGET_values
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  lua_State *L = state("http://127.0.0.1:9", "text");
+  lua_State *L = state("http://127.0.0.1:9", TARGET == TARGET_text ? "text" : "values");
   lua_pushlstring(L, (const char *)data, size);
   call(L, 1);
   return 0;

@@ -9,6 +9,7 @@ local render = require("bmwi.cli.render")
 local time = require("bmwi.time")
 local units = require("bmwi.units")
 local views = require("bmwi.cli.views")
+local values = bmwi._values
 
 local VIN = "WAB1C23456V123456"
 -- Those that every client has come first; then what only one with a token knows, of which a refused
@@ -126,6 +127,53 @@ function fuzz.text(text)
   assert(cjson.decode(json.encode({ text })), "not JSON")
   local bytes, message, code = bmwi.base64.decode(text)
   judge(bytes, message, code)
+end
+
+local NOW = 1772359200
+local DRIVE_TRAINS = { "BEV", "PHEV", "CONV", "MHEV", "FCEV" }
+local WORDS = { rest = true, stream = true, cache = true }
+
+local function judge_status(state, drive_train)
+  local with = { now = NOW, drive_train = drive_train }
+  local status, details = values.status(state, with)
+  for member, detail in pairs(details) do
+    if status[member] == nil then
+      assert(type(detail.reason) == "string" and detail.message, member .. " has no reason")
+    else
+      assert(type(detail.descriptor) == "string" and WORDS[detail.source], member)
+      assert(detail.age == nil or detail.age >= 0, "a value from the future")
+    end
+  end
+  for member in pairs(status) do assert(details[member], member .. " has no details") end
+  assert(next(values.changed(status, (values.status(state, with)))) == nil, "not the same")
+  cjson.decode(json.encode(status))
+  cjson.decode(json.encode(details))
+  cells(render.status(status, "us"))
+  drawn(status)
+end
+
+--- Target `values`: what a car says, through all that is made of it.
+function fuzz.values(text)
+  local ok, list = pcall(cjson.decode, text:sub(2))
+  if not ok or type(list) ~= "table" then return end
+  if #list == 0 then list = { list } end
+  local state
+  for i, burst in ipairs(list) do
+    if type(burst) == "table" then
+      local given = { source = i % 2 == 0 and "stream" or "rest", now = NOW }
+      state = values.merge(state, burst, given)
+      local again, changed, taken = values.merge(state, burst, given)
+      assert(taken == 0 and next(changed) == nil, "the same again is news")
+      cjson.encode(again)
+    end
+  end
+  if not state then return end
+  local drive_train = DRIVE_TRAINS[text:byte() - 48]
+  judge_status(state, drive_train)
+  for _, entry in pairs(values.telematics(state, { now = NOW })) do
+    assert(entry.value ~= nil or entry.empty, "nothing is said of a value")
+  end
+  judge_status(values.restore(cjson.decode(cjson.encode(state))), drive_train)
 end
 
 --- Target `http`: a log-in and a call; every answer is the same bytes.

@@ -121,6 +121,22 @@ operations.base64 = function()
   assert(bytes == nil or bytes == ("x"):rep(1000))
 end
 
+operations.values = function()
+  local values, prefix = bmwi._values, "vehicle.cabin.infotainment.navigation.currentLocation."
+  local options = { source = "rest", now = 1772359200 }
+  local list = {}
+  for name, value in pairs({ ["vehicle.vehicle.travelledDistance"] = "10489",
+    ["vehicle.drivetrain.batteryManagement.header"] = "66", [prefix .. "latitude"] = 48.1,
+    [prefix .. "longitude"] = 11.5,
+    ["vehicle.status.conditionBasedServices"] = '[{"id":1,"status":"OK","title":"Oil"}]' }) do
+    list[name] = { value = value, timestamp = options.now }
+  end
+  local state = try(values.merge, nil, list, options)
+  local status = state and try(values.status, state, options)
+  assert(status == nil or status.mileage == 10489 and status.cbsData[1].cbsType == "OIL")
+  if state then try(values.restore, try(values.telematics, state, options) or {}) end
+end
+
 operations["async.map"] = function()
   local async = try(require, "bmwi.async")
   with_car(nil, function(car)

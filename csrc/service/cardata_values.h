@@ -1,0 +1,77 @@
+/*
+** CarData's values: one reader for what REST sends (texts) and what the stream
+** sends (numbers, booleans, texts), for units and for time stamps. Plain C, no
+** memory of its own: a text that is read stays the caller's.
+*/
+#ifndef BMWI_CARDATA_VALUES_H
+#define BMWI_CARDATA_VALUES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#pragma GCC visibility push(hidden)
+
+typedef enum bmwi_value_kind {
+  BMWI_VALUE_NONE,
+  BMWI_VALUE_NUMBER,
+  BMWI_VALUE_BOOLEAN,
+  BMWI_VALUE_TEXT
+} bmwi_value_kind;
+
+/* Why there is no value. Each has a word for programs and a sentence for people. */
+typedef enum bmwi_reason {
+  BMWI_REASON_NONE,
+  BMWI_REASON_ABSENT,
+  BMWI_REASON_NULL,
+  BMWI_REASON_NOT_AVAILABLE,
+  BMWI_REASON_INVALID,
+  BMWI_REASON_UNKNOWN,
+  BMWI_REASON_UNREADABLE,
+  BMWI_REASON_UNIT,
+  BMWI_REASON_ZERO,
+  BMWI_REASON_NOT_FITTED,
+  BMWI_REASON_COMBINED,
+  BMWI_REASON_UNPAIRED,
+  BMWI_REASONS
+} bmwi_reason;
+
+typedef struct bmwi_value {
+  bmwi_value_kind kind;
+  bmwi_reason reason; /* where there is no value */
+  double number;
+  bool boolean;
+  const char *text;
+  size_t len;
+} bmwi_value;
+
+const char *bmwi_reason_word(bmwi_reason reason);
+const char *bmwi_reason_sentence(bmwi_reason reason);
+bmwi_reason bmwi_reason_named(const char *word); /* BMWI_REASON_NONE: no such word */
+
+/* Reads a text value of a descriptor: a number, a boolean, no value, or the text as it is. */
+void bmwi_value_read(bmwi_value *value, const char *descriptor, const char *text, size_t len);
+/* The same for a number: what is not finite is no value. */
+void bmwi_value_number(bmwi_value *value, double number);
+
+/* The one spelling used here of a unit ("km", "%", "l", "min", ...); NULL for an unknown one. */
+const char *bmwi_unit(const char *text, size_t len);
+
+/* A decimal number, whatever the locale; no hexadecimal, no "inf". */
+bool bmwi_number(double *number, const char *text, size_t len);
+
+/* A time stamp in seconds since 1970: ISO 8601 (UTC where no zone is given), or the number of
+** seconds or milliseconds. */
+bool bmwi_time(double *epoch, const char *text, size_t len);
+bool bmwi_time_number(double *epoch, double number);
+
+/* "2015-10-30T17:45:04+0000", the form of the classic service; false outside of the years 1970
+** to 9999. */
+#define BMWI_TIME_SIZE 25
+bool bmwi_time_text(char out[BMWI_TIME_SIZE], double epoch);
+
+/* Whether two words are the same for BMW: without regard to case, and '-' is '_'. */
+bool bmwi_same_word(const char *word, const char *text, size_t len);
+
+#pragma GCC visibility pop
+
+#endif
