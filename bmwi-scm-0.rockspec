@@ -30,9 +30,10 @@ build = {
         "csrc/binding/loop.c", "csrc/binding/schema.c", "csrc/binding/sys.c",
         "csrc/binding/values.c", "csrc/binding/values_status.c", "csrc/core/base64.c",
         "csrc/core/buffer.c", "csrc/core/engine.c", "csrc/core/guard.c", "csrc/core/oauth.c",
-        "csrc/core/op.c", "csrc/core/poll.c", "csrc/core/timers.c", "csrc/core/transfer.c",
-        "csrc/core/transport.c", "csrc/core/url.c", "csrc/service/cardata_fields.c",
-        "csrc/service/cardata_values.c", "csrc/service/classic.c", "csrc/service/endpoint.c",
+        "csrc/core/op.c", "csrc/core/poll.c", "csrc/core/sha256.c", "csrc/core/timers.c",
+        "csrc/core/transfer.c", "csrc/core/transport.c", "csrc/core/url.c",
+        "csrc/service/cardata_fields.c", "csrc/service/cardata_values.c",
+        "csrc/service/classic.c", "csrc/service/endpoint.c",
       },
       defines = { "_POSIX_C_SOURCE=200809L", "_DEFAULT_SOURCE", "_DARWIN_C_SOURCE" },
       -- The last two are beside the C library before glibc 2.34 (C_LIBS of the Makefile).

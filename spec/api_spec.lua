@@ -7,7 +7,7 @@ local read, names = helper.read, helper.names
 
 local MODULE = { "_VERSION", "base64", "curl_version", "json", "loop", "new", "regions", "sleep",
   "sys" }
-local PRIVATE = { "_values" } -- for the specs alone
+local PRIVATE = { "_hash", "_values" } -- for the specs alone
 local BASE64 = { "decode", "encode" }
 local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }

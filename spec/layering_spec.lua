@@ -20,7 +20,7 @@ local LAYERS = {
   { files = { "cardata_fields" }, libraries = {} },
   { files = { "cardata_values" }, libraries = {} },
   { files = { "guard", "poll", "queue", "timers" }, libraries = {} },
-  { files = { "base64", "buffer", "clock", "url" }, libraries = {} },
+  { files = { "base64", "buffer", "clock", "sha256", "url" }, libraries = {} },
 }
 local FACE_HEADERS = { ["bmwi.h"] = true, ["compat.h"] = true }
 

@@ -8,6 +8,7 @@
 
 #include "binding/values_status.h"
 #include "core/base64.h"
+#include "core/sha256.h"
 
 /* Lua's strings end well below this; keeps the sums from overflowing. */
 #define MAX_BASE64 (SIZE_MAX / 4)
@@ -43,6 +44,32 @@ static const luaL_Reg base64_functions[] = {
   {NULL, NULL},
 };
 
+/* sha256(bytes) -> 32 bytes */
+static int sha256(lua_State *L) {
+  size_t len;
+  unsigned char digest[BMWI_SHA256_SIZE];
+  const char *data = luaL_checklstring(L, 1, &len);
+  bmwi_sha256(digest, data, len);
+  lua_pushlstring(L, (const char *)digest, sizeof digest);
+  return 1;
+}
+
+/* base64url(bytes) -> text without padding */
+static int base64url(lua_State *L) {
+  size_t len;
+  const char *data = luaL_checklstring(L, 1, &len);
+  if (len > MAX_BASE64) return luaL_error(L, "too long");
+  char *out = lua_newuserdata(L, BMWI_BASE64_ENCODED(len) + 1);
+  lua_pushlstring(L, out, bmwi_base64url_encode(out, data, len));
+  return 1;
+}
+
+static const luaL_Reg hash_functions[] = {
+  {"sha256", sha256},
+  {"base64url", base64url},
+  {NULL, NULL},
+};
+
 static const luaL_Reg functions[] = {
   {"new", bmwi_client_new},
   {"sleep", bmwi_loop_sleep},
@@ -71,7 +98,10 @@ int luaopen_bmwi(lua_State *L) {
   lua_newtable(L);
   luaL_setfuncs(L, base64_functions, 0);
   lua_setfield(L, -2, "base64");
-  bmwi_values_open(L); /* not public: for the specs */
+  lua_newtable(L); /* not public, as the next: for the specs */
+  luaL_setfuncs(L, hash_functions, 0);
+  lua_setfield(L, -2, "_hash");
+  bmwi_values_open(L);
   lua_setfield(L, -2, "_values");
   lua_newtable(L);
   for (int i = 0; i < BMWI_REGIONS; i++) {

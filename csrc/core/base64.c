@@ -26,6 +26,17 @@ void bmwi_base64_encode(char *out, const void *data, size_t len) {
   *out = '=';
 }
 
+size_t bmwi_base64url_encode(char *out, const void *data, size_t len) {
+  size_t size = BMWI_BASE64_ENCODED(len);
+  bmwi_base64_encode(out, data, len);
+  while (size > 0 && out[size - 1] == '=') size--;
+  for (size_t i = 0; i < size; i++) {
+    if (out[i] == '+') out[i] = '-';
+    if (out[i] == '/') out[i] = '_';
+  }
+  return size;
+}
+
 /* 64 + the value of each character of the alphabet, 0 for all others. */
 static const unsigned char values[256] = {
   ['A'] = 64, ['B'] = 65, ['C'] = 66, ['D'] = 67, ['E'] = 68, ['F'] = 69, ['G'] = 70,

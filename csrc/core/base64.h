@@ -16,6 +16,10 @@
 /* Writes BMWI_BASE64_ENCODED(len) characters, no NUL. */
 void bmwi_base64_encode(char *out, const void *data, size_t len);
 
+/* RFC 4648 section 5 without padding, as PKCE (RFC 7636) wants it. Needs as much room; returns how
+** many characters it wrote, no NUL. */
+size_t bmwi_base64url_encode(char *out, const void *data, size_t len);
+
 /* Strict: false for a foreign character, bad padding or set trailing bits.
 ** `*written` is how many bytes stand at `out`. */
 bool bmwi_base64_decode(unsigned char *out, size_t *written, const char *text, size_t len);
