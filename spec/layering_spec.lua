@@ -251,7 +251,7 @@ describe("the simulator", function()
         end
         if line == "}" or line == "};" then
           assert(not start or lines - start < 60, ("%s: %s lines from line %s on")
-            :format(path, start and lines - start + 1, start))
+            :format(path, start and lines - start + 1 or 0, start or 0))
           start = nil
         elseif line:match("^%S.*;%s*$") then
           start = nil
