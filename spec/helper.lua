@@ -287,6 +287,12 @@ function helper.program(script, environment, wrap)
   end))
 end
 
+--- Whether the libcurl that is loaded is at least of this version.
+function helper.libcurl(major, minor)
+  local has_major, has_minor = require("bmwi").curl_version:match("^libcurl/(%d+)%.(%d+)")
+  return has_major * 1000 + has_minor >= major * 1000 + minor
+end
+
 local weather
 
 --- The environment that preloads spec/native/weather.c (built on the first call), or nil where

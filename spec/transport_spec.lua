@@ -96,7 +96,9 @@ describe("the transport", function()
       { "a body without end", "too_large", OK .. "\\r\\n", " " },
       { "NUL bytes without end", "too_large", OK .. "\\r\\n", "\\0" },
       { "NUL bytes for headers", "network", "\\0\\0", "\\0" },
-      { "a NUL byte in a header", "network", OK .. "X: \\0\\r\\n\\r\\n{}", "" },
+      -- Older ones take it, and then miss what should be in the answer.
+      { "a NUL byte in a header", helper.libcurl(7, 88) and "network" or "json",
+        OK .. "X: \\0\\r\\n\\r\\n{}", "" },
       { "no HTTP at all", "network", "SSH-2.0-OpenSSH_9.2\\r\\n", "" },
       { "a length below nothing", "network", OK .. "Content-Length: -5\\r\\n\\r\\n{}", "" },
       { "a length beyond measure", "network", OK .. "Content-Length: 99999999999999\\r\\n\\r\\n{",
