@@ -459,7 +459,7 @@ int bmwi_values_telematics(lua_State *L) {
 int bmwi_values_descriptors(lua_State *L) {
   int count = 0;
   lua_newtable(L);
-  for (const bmwi_field *field = bmwi_fields; field->member != NULL; field++)
+  for (const bmwi_field *field = bmwi_status_fields; field->member != NULL; field++)
     for (const bmwi_source *link = field->links; link->descriptor != NULL; link++)
       if (bmwi_field_of(link->descriptor) == field) { /* some are of two fields */
         lua_pushstring(L, link->descriptor);

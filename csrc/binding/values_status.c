@@ -271,7 +271,7 @@ int bmwi_values_status(lua_State *L) {
   b.km = all_km(L, 1);
   lua_newtable(L);
   lua_newtable(L);
-  for (const bmwi_field *field = bmwi_fields; field->member != NULL; field++) {
+  for (const bmwi_field *field = bmwi_status_fields; field->member != NULL; field++) {
     if (field->measure == BMWI_MEASURE_POSITION) position(L, &b, field);
     else one_field(L, &b, field);
   }

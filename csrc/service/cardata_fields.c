@@ -70,7 +70,7 @@ static const bmwi_word activity[] = {
 #define OPENING(member, descriptor) \
   {member, BMWI_MEASURE_WORD, BMWI_DEVICE_ANY, 0, {{descriptor, openings, 0}}}
 
-const bmwi_field bmwi_fields[] = {
+const bmwi_field bmwi_status_fields[] = {
   {"mileage", BMWI_MEASURE_DISTANCE, BMWI_DEVICE_ANY, BMWI_GROWS,
    {{"vehicle.vehicle.travelledDistance", NULL, 0},
     {"vehicle.trip.segment.end.travelledDistance", NULL, 0}}},
@@ -151,7 +151,7 @@ const bmwi_field bmwi_fields[] = {
 };
 
 const bmwi_field *bmwi_field_of(const char *descriptor) {
-  for (const bmwi_field *field = bmwi_fields; field->member != NULL; field++)
+  for (const bmwi_field *field = bmwi_status_fields; field->member != NULL; field++)
     for (const bmwi_source *link = field->links; link->descriptor != NULL; link++)
       if (strcmp(link->descriptor, descriptor) == 0) return field;
   return NULL;

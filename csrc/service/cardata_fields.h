@@ -58,7 +58,7 @@ typedef struct bmwi_field {
   bmwi_source links[BMWI_SOURCES]; /* the first usable one wins */
 } bmwi_field;
 
-extern const bmwi_field bmwi_fields[]; /* ends with a member NULL */
+extern const bmwi_field bmwi_status_fields[]; /* ends with a member NULL */
 
 #define BMWI_LOCATION "vehicle.cabin.infotainment.navigation.currentLocation."
 #define BMWI_LATITUDE BMWI_LOCATION "latitude"
