@@ -12,11 +12,12 @@ local DAY = 86400
 local DAYS_BEFORE = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 }
 local DAYS_IN = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
--- Each form: a pattern, and where its captures go. The last two captures are always the fraction
--- of the second and the zone.
+local LONGEST = 64 -- bytes of a text that can be a date
+
+-- The forms of a date, and where its captures go; the last capture is the time of day.
 local FORMS = {
-  { "^(%d%d%d%d)%-(%d%d)%-(%d%d)[T ](%d%d):(%d%d):(%d%d)(%.?%d*)(.*)$", "year", "month", "day" },
-  { "^(%d%d)%.(%d%d)%.(%d%d%d%d) (%d%d):(%d%d):(%d%d)(%.?%d*)(.*)$", "day", "month", "year" },
+  { "^(%d%d%d%d)%-(%d%d)%-(%d%d) ?[Tt ](.*)$", "year", "month", "day" },
+  { "^(%d%d)%.(%d%d)%.(%d%d%d%d) (.*)$", "day", "month", "year" },
 }
 
 -- An absent member (nil) is no misuse: most members of an answer are optional.
@@ -43,7 +44,8 @@ end
 -- nil: not a zone. false: no zone given.
 local function zone_offset(zone)
   if zone == "" then return false end
-  if zone == "Z" or zone == " UTC" then return 0 end
+  zone = zone:gsub("^ ", "")
+  if zone == "Z" or zone == "z" or zone == "UTC" then return 0 end
   local sign, hours, minutes = zone:match("^([+-])(%d%d):?(%d%d)$")
   if not sign then
     sign, hours = zone:match("^([+-])(%d%d)$")
@@ -60,30 +62,74 @@ local function problem(text)
   return nil, ("not a date and time: '%s'"):format(shown), "time"
 end
 
--- Returns the fields and the offset in seconds (false: none given).
+-- Reads "HH:MM[:SS[.fraction]][zone]" -> seconds since midnight, offset (false: none given); nil
+-- for what is no time of day. The fraction is cut off.
+local function time_of_day(text)
+  local hour, min, rest = text:match("^(%d%d):(%d%d)(.*)$")
+  if not hour then return nil end
+  local digits
+  local sec, after = rest:match("^:(%d%d)(.*)$")
+  if sec then
+    digits, rest = after:match("^[.,](%d+)(.*)$")
+    rest = rest or after
+  end
+  local offset = zone_offset(rest)
+  hour, min, sec = tonumber(hour), tonumber(min), tonumber(sec or 0)
+  if offset == nil or min > 59 or sec > 60 then return nil end
+  local seconds = hour * 3600 + min * 60 + sec
+  -- ISO 8601 writes the end of a day as 24:00.
+  local ends_day = seconds == DAY and hour == 24 and not (digits or ""):find("[^0]")
+  if hour > 23 and not ends_day then return nil end
+  -- A leap second comes at the end of a day of UTC.
+  if sec == 60 and (seconds - (offset or 0)) % DAY ~= 0 then return nil end
+  return seconds, offset
+end
+
+-- Returns the seconds from 1970 to what the clock showed, and its offset in seconds (false: none
+-- given).
 local function read(text)
   if text == nil then return nil, "no date and time given", "time" end
+  if #text > LONGEST then return problem(text) end
+  local bare = text:match("^[ \t]*(.-)[ \t]*$")
   for _, form in ipairs(FORMS) do
-    local a, b, c, hour, min, sec, fraction, zone = text:match(form[1])
+    local a, b, c, rest = bare:match(form[1])
     if a then
-      local clock = { hour = tonumber(hour), min = tonumber(min), sec = tonumber(sec) }
-      clock[form[2]], clock[form[3]], clock[form[4]] = tonumber(a), tonumber(b), tonumber(c)
-      local offset = zone_offset(zone)
-      if offset == nil or (fraction ~= "" and not fraction:find("^%.%d+$"))
-        or clock.month < 1 or clock.month > 12
-        or clock.day < 1 or clock.day > days_in_month(clock.year, clock.month)
-        or clock.hour > 23 or clock.min > 59 or clock.sec > 59 then
+      local date = { [form[2]] = tonumber(a), [form[3]] = tonumber(b), [form[4]] = tonumber(c) }
+      local seconds, offset = time_of_day(rest)
+      if not seconds or date.month < 1 or date.month > 12
+        or date.day < 1 or date.day > days_in_month(date.year, date.month) then
         return problem(text)
       end
-      return clock, offset
+      local days = days_before_year(date.year) + DAYS_BEFORE[date.month] + date.day - 1
+      if date.month > 2 and is_leap(date.year) then days = days + 1 end
+      return days * DAY + seconds, offset
     end
   end
   return problem(text)
 end
 
+-- The other way round, for whole seconds.
+local function fields_of(epoch)
+  local days = math.floor(epoch / DAY)
+  local rest = epoch - days * DAY
+  local year = 1970 + math.floor(days / 365.2425)
+  while days < days_before_year(year) do year = year - 1 end
+  while days >= days_before_year(year + 1) do year = year + 1 end
+  local day, month = days - days_before_year(year) + 1, 1
+  while day > days_in_month(year, month) do
+    day = day - days_in_month(year, month)
+    month = month + 1
+  end
+  return { year = year, month = month, day = day, hour = math.floor(rest / 3600),
+    min = math.floor(rest / 60) % 60, sec = rest % 60 }
+end
+
 --- Reads a date and time in any form that BMW's servers have been seen to send:
 -- `2015-10-30T18:45:04+0100`, the same with `+01:00`, `+01` or `Z`, with a fraction of a second,
--- without a zone (then it is UTC: `internalDataTimeUTC`), and `26.02.2018 07:19:59 UTC`.
+-- without a zone (then it is UTC: `internalDataTimeUTC`), and `26.02.2018 07:19:59 UTC`; and the
+-- other spellings of ISO 8601 and RFC 3339: without seconds, with a decimal comma, in lower case,
+-- 24:00 for the end of a day, a leap second (it is the second after it). Blanks around it, or two
+-- between date and time, do not matter.
 -- Checked strictly: there is no 31 February and no 25 o'clock.
 ---@param text string|nil nil (an absent member) is answered like an unreadable text
 ---@return integer|nil epoch seconds since 1970-01-01T00:00:00Z; a fraction is cut off
@@ -94,10 +140,7 @@ function time.parse(text)
   check(text, "parse")
   local clock, offset, code = read(text)
   if not clock then return nil, offset, code end
-  local days = days_before_year(clock.year) + DAYS_BEFORE[clock.month] + clock.day - 1
-  if clock.month > 2 and is_leap(clock.year) then days = days + 1 end
-  local epoch = days * DAY + clock.hour * 3600 + clock.min * 60 + clock.sec
-  return epoch - (offset or 0), offset or nil
+  return clock - (offset or 0), offset or nil
 end
 
 --- Writes epoch seconds as UTC: "2015-10-30T17:45:04Z".
@@ -112,18 +155,8 @@ function time.format(epoch)
   if not (epoch >= days_before_year(0) * DAY and epoch < days_before_year(10000) * DAY) then
     return nil, "the time is outside of the years 0 to 9999", "time"
   end
-  local days = math.floor(epoch / DAY)
-  local rest = math.floor(epoch) - days * DAY
-  local year = 1970 + math.floor(days / 365.2425)
-  while days < days_before_year(year) do year = year - 1 end
-  while days >= days_before_year(year + 1) do year = year + 1 end
-  local day, month = days - days_before_year(year) + 1, 1
-  while day > days_in_month(year, month) do
-    day = day - days_in_month(year, month)
-    month = month + 1
-  end
-  return ("%04d-%02d-%02dT%02d:%02d:%02dZ"):format(year, month, day,
-    math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60)
+  local t = fields_of(math.floor(epoch))
+  return ("%04d-%02d-%02dT%02d:%02d:%02dZ"):format(t.year, t.month, t.day, t.hour, t.min, t.sec)
 end
 
 --- How old a date is. `updateTime` tells when the car last spoke, which can be weeks ago.
@@ -155,7 +188,7 @@ function time.local_clock(text)
   check(text, "local_clock")
   local clock, message, code = read(text)
   if not clock then return nil, message, code end
-  return clock
+  return fields_of(clock)
 end
 
 --- Does this date mean "never"? The server writes 1970-01-01T01:00:00+0100 as `resetDate` when
