@@ -63,6 +63,37 @@ local function run(script, options, execution, seconds_per_poll)
   return world, result[1], result[2], result[3], result[4]
 end
 
+describe("misuse of bmwi.wait", function()
+  local car = { execution = function() return nil, "unused", "closed" end }
+  local function inherits(options) return setmetatable({}, { __index = options }) end
+
+  it("raises in the line of the caller", function()
+    for part, call in pairs({
+      ["an execution or a service name expected"] = function()
+        local execution = wait.for_execution(car, {})
+        return execution
+      end,
+      ["unknown option 'tmieout'"] = function()
+        local execution = wait.for_execution(car, "DOOR_LOCK", { tmieout = 3 })
+        return execution
+      end,
+      ["'timeout' of 'until_true' must be a number"] = function()
+        local value = wait.until_true(print, { timeout = "3" })
+        return value
+      end,
+      ["inherits members"] = function()
+        local execution = wait.for_execution(car, "DOOR_LOCK", inherits({ tmieout = 3 }))
+        return execution
+      end,
+    }) do
+      local ok, message = pcall(call)
+      assert.is_false(ok)
+      assert.truthy(message:find(part, 1, true), message)
+      assert.matches("^[^:]*wait_spec%.lua:%d+: ", message)
+    end
+  end)
+end)
+
 describe("bmwi.wait", function()
   it("loads without the C module", function()
     local loaded, preload = package.loaded["bmwi.wait"], package.preload.bmwi
