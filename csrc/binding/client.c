@@ -744,7 +744,7 @@ static int free_call(lua_State *L, bmwi_endpoint_id id, bmwi_add_field *add) {
   lua_settop(L, 3);
   bmwi_op *op = bmwi_client_op(L, client, id, NULL);
   need(L, bmwi_buffer_text(&op->url, path));
-  bmwi_fields(L, op, 3, add);
+  bmwi_add_fields(L, op, 3, add);
   return bmwi_loop_await(L, 1);
 }
 

@@ -43,7 +43,7 @@ static int list_length(lua_State *L, int argument) {
   return length;
 }
 
-void bmwi_fields(lua_State *L, bmwi_op *op, int argument, bmwi_add_field *add) {
+void bmwi_add_fields(lua_State *L, bmwi_op *op, int argument, bmwi_add_field *add) {
   if (lua_isnoneornil(L, argument)) return;
   luaL_checktype(L, argument, LUA_TTABLE);
   bmwi_check_plain(L, argument);
