@@ -88,8 +88,8 @@ describe("bmwi.new", function()
   end)
 
   it("refuses a proxy that is wrong, and shows nothing of it", function()
-    for _, proxy in ipairs({ "socks6://user:geheim@127.0.0.1:9", "geheim://127.0.0.1:9", "://geheim",
-      "http://user:p#geheim@127.0.0.1:9", "http://user:p/geheim@127.0.0.1:9",
+    for _, proxy in ipairs({ "socks6://user:geheim@127.0.0.1:9", "geheim://127.0.0.1:9",
+      "://geheim", "http://user:p#geheim@127.0.0.1:9", "http://user:p/geheim@127.0.0.1:9",
       "http://user:p?geheim@127.0.0.1:9", "http://user:p@geheim@127.0.0.1:9",
       "http://user:p%geheim@127.0.0.1:9", "http://user:p%00geheim@127.0.0.1:9",
       "http://user:p geheim@127.0.0.1:9", "http://user:geheim@127.0.0.1:99999",
@@ -102,7 +102,8 @@ describe("bmwi.new", function()
       assert.is_nil(message:find("geheim", 1, true), message)
       assert.is_nil(message:find("user:", 1, true), message)
     end
-    for _, proxy in ipairs({ "127.0.0.1", "127.0.0.1:3128", "http://proxy.example.com/", "[::1]:1080",
+    for _, proxy in ipairs({ "127.0.0.1", "127.0.0.1:3128", "http://proxy.example.com/",
+      "[::1]:1080",
       "SOCKS5H://user:geheim@proxy:1080", "https://user@proxy", "http://user:p%23geheim@[::1]:3128",
       "socks4a://proxy", "socks://proxy", "user:pass:word@proxy:3128" }) do
       takes({ proxy = proxy })

@@ -330,7 +330,8 @@ describe("endpoints", function()
 
     it("is told by the refusal, in one line", function()
       mine()
-      for text, shown in pairs({ WBA123 = "'WBA123'", [VIN .. "\27[31m\n8"] = "'" .. VIN .. " [31m 8'",
+      for text, shown in pairs({ WBA123 = "'WBA123'",
+        [VIN .. "\27[31m\n8"] = "'" .. VIN .. " [31m 8'",
         [""] = "''", [("\195\188"):rep(300)] = "'" .. ("\195\188"):rep(20) .. "'",
         [("x") .. ("\195\188"):rep(300)] = "'x" .. ("\195\188"):rep(19) .. "'" }) do
         local ok, message = pcall(client.vehicle, client, text)

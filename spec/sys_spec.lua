@@ -183,8 +183,8 @@ describe("bmwi.sys", function()
     end)
 
     it("leaves a link one and replaces what it leads to, there or not yet, in one step", function()
-      shell(("mkdir '%s/real'; ln -s real/token '%s/one'; ln -s '%s/one' '%s'"):format(folder, folder,
-        folder, path))
+      shell(("cd '%s'; mkdir real; ln -s real/token one; ln -s '%s/one' '%s'")
+        :format(folder, folder, path))
       for _, text in ipairs({ "first", "second" }) do
         assert.is_true(sys.write_private(path, text))
         assert.equal(text, read(folder .. "/real/token"))
