@@ -53,7 +53,6 @@ build = {
     ["bmwi.cli.doctor"] = "lua/bmwi/cli/doctor.lua",
     ["bmwi.cli.fail"] = "lua/bmwi/cli/fail.lua",
     ["bmwi.cli.help"] = "lua/bmwi/cli/help.lua",
-    ["bmwi.cli.json"] = "lua/bmwi/cli/json.lua",
     ["bmwi.cli.output"] = "lua/bmwi/cli/output.lua",
     ["bmwi.cli.read"] = "lua/bmwi/cli/read.lua",
     ["bmwi.cli.render"] = "lua/bmwi/cli/render.lua",

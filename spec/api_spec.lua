@@ -11,8 +11,8 @@ local PRIVATE = { "_hash", "_values" } -- for the specs alone
 local BASE64 = { "decode", "encode" }
 local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }
-local SYS = { "isatty", "monotonic", "no_core", "read_private", "read_secret", "remove_private",
-  "try_lock", "write_private" }
+local SYS = { "isatty", "json", "monotonic", "no_core", "read_private", "read_secret",
+  "remove_private", "try_lock", "write_private" }
 local LOOP = { "events", "pollfd", "step", "timeout" }
 local LOOP_INNER = { "attach", "begin", "detach", "limit", "wait" } -- for bmwi.async alone
 local CLIENT = { "close", "get", "login", "post", "token", "vehicle", "vehicles" }

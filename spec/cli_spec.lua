@@ -986,26 +986,4 @@ describe("bmwi", function()
       for name, answer in pairs(answers) do spoil(name, answer, answer) end
     end)
   end)
-
-  describe("the JSON writer", function()
-    local encode = require("bmwi.cli.json").encode
-
-    it("keeps lists, whole numbers and all digits", function()
-      assert.equal('{"a":1234,"b":0.1,"c":-7,"d":51.53053283691406}',
-        encode({ a = 1234.0, b = 0.1, c = -7, d = 51.53053283691406 }))
-      assert.equal('[[],{"weekdays":[],"x":{}}]',
-        encode({ require("bmwi.cli.json").list(), { weekdays = {}, x = {} } }))
-      assert.equal("null", encode(1 / 0))
-      assert.equal("[]", encode({}, false, "vehicles"))
-    end)
-
-    it("writes texts that are valid, whatever came in", function()
-      assert.equal('"a\\"\\\\\\n\\u0001\\u007f"', encode('a"\\\n\1\127'))
-      assert.equal('"\195\188 \240\159\154\151"', encode("\195\188 \240\159\154\151"))
-      for _, broken in ipairs { "\255", "\195", "\237\160\128", "\192\175", "\240\130\130\172" } do
-        local text = encode("<" .. broken .. ">")
-        assert.is_truthy(text:find('^"<[\239\191\189]+>"$'), text)
-      end
-    end)
-  end)
 end)

@@ -240,26 +240,6 @@ describe("the simulator", function()
       end
     end
   end)
-
-  it("has no file over 600 lines and no function over 60", function()
-    for path, file in pairs(sim) do
-      local lines, start = 0, nil
-      for line in file.text:gmatch("([^\n]*)\n") do
-        lines = lines + 1
-        if line:match("^%a.*[%(,][^;]*$") and not line:match("^typedef") then
-          start = start or lines
-        end
-        if line == "}" or line == "};" then
-          assert(not start or lines - start < 60, ("%s: %s lines from line %s on")
-            :format(path, start and lines - start + 1 or 0, start or 0))
-          start = nil
-        elseif line:match("^%S.*;%s*$") then
-          start = nil
-        end
-      end
-      assert(lines <= 600, path .. " has " .. lines .. " lines")
-    end
-  end)
 end)
 
 -- Circles are found over the files' own text: who includes whose header, and who names a function

@@ -37,6 +37,7 @@ void bmwi_json_push(lua_State *L); /* pushes bmwi.json */
 bool bmwi_json_decode(lua_State *L, const char *data, size_t len);
 /* Pushes the JSON text of the value at `index`. Raises what cannot be encoded. */
 void bmwi_json_encode(lua_State *L, int index);
+int bmwi_json_print(lua_State *L); /* the function sys.json */
 /* Pushes the number at `index` as text, the same in every locale. */
 void bmwi_push_decimal(lua_State *L, int index);
 /* Raises for a table that has members which are not in itself: they would not be seen. */

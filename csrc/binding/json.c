@@ -5,6 +5,7 @@
 */
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #if defined(__APPLE__)
 #include <xlocale.h>
@@ -12,11 +13,10 @@
 
 #include "bmwi.h"
 
-#define MAX_DEPTH 100    /* of an answer and of what is sent */
-#define MAX_MEMBERS 200  /* of one object that is sent */
+#define MAX_DEPTH 100 /* of an answer and of what is sent */
 
 /* Their addresses name registry slots. */
-static const char decode_key, encode_key, numerals_key, arrays_key;
+static const char decode_key, numerals_key, arrays_key;
 
 /* The locales that lua-cjson may read numbers in: it keeps to the decimal point
 ** that it found when it was loaded. */
@@ -106,8 +106,6 @@ void bmwi_json_open(lua_State *L) {
   setting(L, "decode_invalid_numbers", 0, true);
   lua_getfield(L, -1, "decode");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &decode_key);
-  lua_getfield(L, -1, "encode");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &encode_key);
   lua_pop(L, 2);
 }
 
@@ -275,16 +273,69 @@ void bmwi_push_decimal(lua_State *L, int index) {
   lua_pushstring(L, text);
 }
 
-static void encode_number(lua_State *L, int index) {
-  if (!isfinite(lua_tonumber(L, index))) luaL_error(L, "a number that is not finite cannot be sent");
-  bmwi_push_decimal(L, index);
+/* A document is written as parts in a table, and joined at the end. */
+typedef struct writer {
+  int parts, count; /* the table's place on the stack, and how many it holds */
+  bool print;       /* for people and other programs, whatever the value: always valid JSON */
+  bool lines;       /* a line for each member */
+} writer;
+
+/* Adds the text on top of the stack. */
+static void add(lua_State *L, writer *w) {
+  lua_rawseti(L, w->parts, ++w->count);
 }
 
-static void encode_string(lua_State *L, int index) {
-  lua_pushvalue(L, index);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &encode_key);
-  lua_insert(L, -2);
-  lua_call(L, 1, 1);
+static void add_text(lua_State *L, writer *w, const char *text) {
+  lua_pushstring(L, text);
+  add(L, w);
+}
+
+static void add_number(lua_State *L, writer *w, int index) {
+  if (isfinite(lua_tonumber(L, index))) bmwi_push_decimal(L, index);
+  else if (w->print) lua_pushliteral(L, "null");
+  else luaL_error(L, "a number that is not finite cannot be sent");
+  add(L, w);
+}
+
+/* The length of the UTF-8 sequence at `p`; 0 for what is none (RFC 3629). */
+static size_t sequence(const unsigned char *p, const unsigned char *end) {
+  size_t len = *p < 0x80 ? 1 : *p < 0xC2 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF5 ? 4 : 0;
+  if (len == 0 || len > (size_t)(end - p)) return 0;
+  for (size_t i = 1; i < len; i++)
+    if ((p[i] & 0xC0) != 0x80) return 0;
+  bool bad = (*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F) ||
+             (*p == 0xF0 && p[1] < 0x90) || (*p == 0xF4 && p[1] > 0x8F);
+  return bad ? 0 : len;
+}
+
+static void add_escaped(luaL_Buffer *b, unsigned char c) {
+  static const char plain[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+  const char *at = c != '\0' ? strchr(plain, c) : NULL;
+  char text[8];
+  if (at != NULL) snprintf(text, sizeof text, "\\%c", letters[at - plain]);
+  else snprintf(text, sizeof text, "\\u%04x", c);
+  luaL_addstring(b, text);
+}
+
+/* Bytes that are not UTF-8 are sent as they are, and printed as U+FFFD. A slash is sent
+** as the service has always got it. */
+static void add_string(lua_State *L, writer *w, int index) {
+  luaL_Buffer b;
+  size_t len;
+  const unsigned char *p = (const unsigned char *)lua_tolstring(L, index, &len), *end = p + len;
+  luaL_buffinit(L, &b);
+  luaL_addchar(&b, '"');
+  while (p < end) {
+    size_t step = w->print ? sequence(p, end) : 1;
+    if (step == 0) luaL_addstring(&b, "\xEF\xBF\xBD");
+    else if (*p == '/' && !w->print) luaL_addstring(&b, "\\/");
+    else if (*p < 32 || *p == '"' || *p == '\\' || *p == 127) add_escaped(&b, *p);
+    else luaL_addlstring(&b, (const char *)p, step);
+    p += step > 0 ? step : 1;
+  }
+  luaL_addchar(&b, '"');
+  luaL_pushresult(&b);
+  add(L, w);
 }
 
 void bmwi_check_plain(lua_State *L, int index) {
@@ -292,9 +343,17 @@ void bmwi_check_plain(lua_State *L, int index) {
     luaL_error(L, "a table that inherits members (__index) is not taken; copy them into it");
 }
 
-static void encode(lua_State *L, int index, bool array, int depth);
+static void encode(lua_State *L, writer *w, int index, bool array, int depth);
 
-static void encode_array(lua_State *L, int index, int depth) {
+/* What stands before a member, or before the end of a list that has some. */
+static void add_break(lua_State *L, writer *w, bool comma, int depth) {
+  if (comma) add_text(L, w, ",");
+  if (!w->lines) return;
+  add_text(L, w, "\n");
+  for (int i = 0; i < depth; i++) add_text(L, w, "  ");
+}
+
+static void encode_array(lua_State *L, writer *w, int index, int depth) {
   int length = (int)lua_rawlen(L, index), members = 0;
   lua_pushnil(L);
   while (lua_next(L, index)) {
@@ -302,16 +361,15 @@ static void encode_array(lua_State *L, int index, int depth) {
     if (lua_type(L, -1) != LUA_TNUMBER || ++members > length)
       luaL_error(L, "a table with mixed keys cannot be sent");
   }
-  lua_pushliteral(L, "[");
+  add_text(L, w, "[");
   for (int i = 1; i <= length; i++) {
+    add_break(L, w, i > 1, depth);
     lua_rawgeti(L, index, i);
-    encode(L, lua_gettop(L), false, depth);
-    lua_remove(L, -2);
-    lua_pushstring(L, i < length ? "," : "");
-    lua_concat(L, 3);
+    encode(L, w, lua_gettop(L), false, depth);
+    lua_pop(L, 1);
   }
-  lua_pushliteral(L, "]");
-  lua_concat(L, 2);
+  if (length > 0) add_break(L, w, false, depth - 1);
+  add_text(L, w, "]");
 }
 
 static bool names_array(const char *name) {
@@ -320,40 +378,57 @@ static bool names_array(const char *name) {
   return false;
 }
 
-/* Members go out in the order of their names, so equal tables give equal texts. */
-static void encode_object(lua_State *L, int index, int depth) {
-  int first = lua_gettop(L) + 1, count = 0;
+typedef struct member {
+  const char *name;
+  size_t len;
+} member;
+
+static int by_name(const void *a, const void *b) {
+  const member *one = a, *other = b;
+  size_t shorter = one->len < other->len ? one->len : other->len;
+  int order = memcmp(one->name, other->name, shorter);
+  return order != 0 ? order : (one->len > other->len) - (one->len < other->len);
+}
+
+/* Pushes two values: a table that keeps the names of an object's members, and the names, sorted. */
+static const member *push_members(lua_State *L, int index, int *count) {
+  lua_newtable(L);
+  int kept = lua_gettop(L), most = 0;
   lua_pushnil(L);
   while (lua_next(L, index)) {
     lua_pop(L, 1);
     if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "a table with mixed keys cannot be sent");
-    if (++count > MAX_MEMBERS) luaL_error(L, "a table with too many members cannot be sent");
-    luaL_checkstack(L, 8, NULL);
     lua_pushvalue(L, -1); /* the copy goes on as lua_next's key */
-    int at = lua_gettop(L) - 1;
-    while (at > first && strcmp(lua_tostring(L, at), lua_tostring(L, at - 1)) < 0) {
-      lua_pushvalue(L, at - 1);
-      lua_pushvalue(L, at);
-      lua_replace(L, at - 1);
-      lua_replace(L, at);
-      at--;
-    }
+    lua_rawseti(L, kept, ++most);
   }
-  lua_pushliteral(L, "{");
+  member *list = lua_newuserdata(L, ((size_t)most + 1) * sizeof *list);
+  for (int i = 0; i < most; i++) {
+    lua_rawgeti(L, kept, i + 1);
+    list[i].name = lua_tolstring(L, -1, &list[i].len);
+    lua_pop(L, 1);
+  }
+  qsort(list, (size_t)most, sizeof *list, by_name);
+  *count = most;
+  return list;
+}
+
+/* Members go out in the order of their names, so equal tables give equal texts. */
+static void encode_object(lua_State *L, writer *w, int index, int depth) {
+  int count;
+  const member *list = push_members(L, index, &count);
+  add_text(L, w, "{");
   for (int i = 0; i < count; i++) {
-    encode_string(L, first + i);
-    lua_pushliteral(L, ":");
-    lua_pushvalue(L, first + i);
+    add_break(L, w, i > 0, depth);
+    lua_pushlstring(L, list[i].name, list[i].len);
+    add_string(L, w, lua_gettop(L));
+    add_text(L, w, w->lines ? ": " : ":");
     lua_rawget(L, index);
-    encode(L, lua_gettop(L), names_array(lua_tostring(L, first + i)), depth);
-    lua_remove(L, -2);
-    lua_pushstring(L, i + 1 < count ? "," : "");
-    lua_concat(L, 5);
+    encode(L, w, lua_gettop(L), names_array(list[i].name), depth);
+    lua_pop(L, 1);
   }
-  lua_pushliteral(L, "}");
-  lua_concat(L, 2);
-  if (count > 0) lua_replace(L, first); /* the names go, the text stays */
-  lua_settop(L, first);
+  if (count > 0) add_break(L, w, false, depth - 1);
+  add_text(L, w, "}");
+  lua_pop(L, 2);
 }
 
 /* Whether the table is empty and was an array when it was decoded, or was said to be one. */
@@ -371,25 +446,47 @@ static bool is_empty_array(lua_State *L, int index) {
   return array;
 }
 
-static void encode(lua_State *L, int index, bool array, int depth) {
-  luaL_checkstack(L, 8, NULL);
+static void encode(lua_State *L, writer *w, int index, bool array, int depth) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (depth > MAX_DEPTH) luaL_error(L, "a table nested too deeply cannot be sent");
   switch (lua_type(L, index)) {
-    case LUA_TNUMBER: encode_number(L, index); break;
-    case LUA_TSTRING: encode_string(L, index); break;
-    case LUA_TBOOLEAN: lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false"); break;
+    case LUA_TNUMBER: add_number(L, w, index); break;
+    case LUA_TSTRING: add_string(L, w, index); break;
+    case LUA_TBOOLEAN: add_text(L, w, lua_toboolean(L, index) ? "true" : "false"); break;
     case LUA_TTABLE:
       bmwi_check_plain(L, index);
       if (lua_rawlen(L, index) > 0 || array || is_empty_array(L, index))
-        encode_array(L, index, depth + 1);
-      else encode_object(L, index, depth + 1);
+        encode_array(L, w, index, depth + 1);
+      else encode_object(L, w, index, depth + 1);
       break;
     default: luaL_error(L, "a %s cannot be sent", luaL_typename(L, index));
   }
 }
 
+static void push_document(lua_State *L, int index, bool print, bool lines) {
+  luaL_Buffer b;
+  index = lua_absindex(L, index);
+  lua_newtable(L);
+  writer w = {.parts = lua_gettop(L), .print = print, .lines = lines};
+  encode(L, &w, index, false, 0);
+  luaL_buffinit(L, &b);
+  for (int i = 1; i <= w.count; i++) {
+    lua_rawgeti(L, w.parts, i);
+    luaL_addvalue(&b);
+  }
+  luaL_pushresult(&b);
+  lua_remove(L, w.parts);
+}
+
 void bmwi_json_encode(lua_State *L, int index) {
-  encode(L, lua_absindex(L, index), false, 0);
+  push_document(L, index, false, false);
+}
+
+/* sys.json(value[, lines]) -> text: as bmwi.json.encode, for people and other programs */
+int bmwi_json_print(lua_State *L) {
+  luaL_checkany(L, 1);
+  push_document(L, 1, true, lua_toboolean(L, 2));
+  return 1;
 }
 
 /* ---- bmwi.json ---------------------------------------------------------------- */

@@ -358,7 +358,7 @@ static const luaL_Reg functions[] = {
   {"write_private", sys_write_private}, {"read_private", sys_read_private},
   {"try_lock", sys_try_lock},           {"read_secret", sys_read_secret},
   {"no_core", sys_no_core},             {"remove_private", sys_remove_private},
-  {NULL, NULL},
+  {"json", bmwi_json_print},            {NULL, NULL},
 };
 
 void bmwi_sys_open(lua_State *L) {

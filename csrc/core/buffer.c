@@ -145,8 +145,10 @@ void bmwi_decimal(char out[BMWI_DECIMAL], double value) {
     snprintf(out, BMWI_DECIMAL, "%.0f", value);
     return;
   }
-  for (int digits = 15; digits <= 17; digits++) {
-    snprintf(out, BMWI_DECIMAL, "%.*g", digits, value);
+  double size = value < 0 ? -value : value;
+  bool tiny = size >= 1e-9 && size < 1e-4; /* "%g" would write an exponent */
+  for (int digits = tiny ? 5 : 15; digits <= (tiny ? 26 : 17); digits++) {
+    snprintf(out, BMWI_DECIMAL, tiny ? "%.*f" : "%.*g", digits, value);
     if (strtod(out, NULL) == value) break;
   }
   put_point(out);

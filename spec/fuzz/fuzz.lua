@@ -3,7 +3,7 @@
 local bmwi = require("bmwi")
 local cjson = require("cjson").new()
 local geo = require("bmwi.geo")
-local json = require("bmwi.cli.json")
+local print_json = bmwi.sys.json
 local navigation = require("bmwi.navigation")
 local render = require("bmwi.cli.render")
 local time = require("bmwi.time")
@@ -102,7 +102,7 @@ local uses = {
 function fuzz.answer(name, answer, ...)
   judge(answer, ...)
   if type(answer) ~= "table" then return end
-  cjson.decode(json.encode(answer))
+  cjson.decode(print_json(answer))
   units.imperial(answer, "us")
   if uses[name] then uses[name](answer) end
 end
@@ -124,7 +124,7 @@ function fuzz.text(text)
   render.words(text)
   local number = units.number(text)
   assert(number == nil or number - number == 0, "not a finite number")
-  assert(cjson.decode(json.encode({ text })), "not JSON")
+  assert(cjson.decode(print_json({ text })), "not JSON")
   local bytes, message, code = bmwi.base64.decode(text)
   judge(bytes, message, code)
 end

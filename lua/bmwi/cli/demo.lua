@@ -5,7 +5,6 @@ local bmwi = require "bmwi"
 local geo = require "bmwi.geo"
 local wait = require "bmwi.wait"
 local fail = require "bmwi.cli.fail"
-local json = require "bmwi.cli.json"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
 local views = require "bmwi.cli.views"
@@ -220,7 +219,7 @@ local TOUR = {
 
 -- Returns what each station found.
 local function tour(ctx, url, ca_file)
-  local out, steps = ctx.out, json.list()
+  local out, steps = ctx.out, bmwi.json.array()
   out:line(("The simulator runs at %s%s."):format(url,
     ca_file and ", with a certificate that bmwi checks" or ""))
   local options = { base_url = url, ca_file = ca_file }

@@ -3,7 +3,6 @@
 
 local bmwi = require "bmwi"
 local fail = require "bmwi.cli.fail"
-local json = require "bmwi.cli.json"
 local clean = require("bmwi.cli.output").clean
 local config = require "bmwi.cli.config"
 local render = require "bmwi.cli.render"
@@ -171,7 +170,7 @@ end
 
 -- Runs the steps and tells about each one at once: a slow server should show where it is slow.
 local function examine(ctx)
-  local out, steps, first = ctx.out, json.list(), nil
+  local out, steps, first = ctx.out, bmwi.json.array(), nil
   for _, step in ipairs(STEPS) do
     out:progress("Checking " .. step[1])
     local line, failure = run_step(ctx, step)

@@ -3,7 +3,6 @@
 -- person, so that no answer can steer the terminal.
 
 local bmwi = require "bmwi"
-local json = require "bmwi.cli.json"
 local fail = require "bmwi.cli.fail"
 
 local output = {}
@@ -92,9 +91,8 @@ end
 
 --- The result as JSON.
 ---@param value any
----@param name? string the member this value was
-function Output:document(value, name)
-  self:line(json.encode(value, self.tty_out or self.file ~= nil, name))
+function Output:document(value)
+  self:line(bmwi.sys.json(value, self.tty_out or self.file ~= nil))
 end
 
 --- A heading.
@@ -188,7 +186,7 @@ function Output:failure(failure, exit, hint)
   io.stdout:flush()
   if self.json then
     local info = failure.info or {}
-    io.stderr:write(json.encode({ error = {
+    io.stderr:write(bmwi.sys.json({ error = {
       message = failure.message, code = failure.code, exit = exit, hint = hint,
       status = info.status, api_code = info.api_code, description = info.description,
       retry_after = info.retry_after,

@@ -24,7 +24,7 @@ end
 --- bmwi vehicles
 function read.vehicles(ctx)
   local list = fail.check(session.open(ctx):vehicles())
-  if ctx.out.json then return ctx.out:document(list, "vehicles") end
+  if ctx.out.json then return ctx.out:document(list) end
   if #list == 0 then return ctx.out:line("This account has no car.") end
   ctx.out:columns(views.VEHICLE_HEADS, views.vehicles(list))
   for _, vehicle in ipairs(render.tables(list)) do
@@ -128,7 +128,7 @@ end
 function read.destinations(ctx)
   local list = fail.check(session.car(ctx):destinations())
   if drawn(ctx, list, "Destinations") then return end
-  if ctx.out.json then return ctx.out:document(list, "destinations") end
+  if ctx.out.json then return ctx.out:document(list) end
   title(ctx, "Destinations sent to the car")
   if #list == 0 then return ctx.out:line("None.") end
   ctx.out:columns(views.DESTINATION_HEADS, views.destinations(list))

@@ -5,6 +5,10 @@ local reading = require "bmwi.geo.reading"
 local shapes = require "bmwi.geo.shapes"
 local xml = require("bmwi.geo.xml").escape
 
+local function coordinates(point)
+  return ("%s,%s,0"):format(text.decimal(point.lon, 7), text.decimal(point.lat, 7))
+end
+
 -- KML writes colours as alpha, blue, green, red.
 local function kml_colour(colour, alpha)
   local red, green, blue = colour:match("^#(%x%x)(%x%x)(%x%x)$")
@@ -28,6 +32,16 @@ local function kml_placemark(name, style, shape, geometry)
     xml(name), style, kml_data(shape.properties), geometry)
 end
 
+local function kml_ring(ring)
+  local points = {}
+  for i, point in ipairs(shapes.closed(ring)) do points[i] = coordinates(point) end
+  return "<Polygon><outerBoundaryIs><LinearRing><coordinates>" .. table.concat(points, " ")
+    .. "</coordinates></LinearRing></outerBoundaryIs></Polygon>"
+end
+
+---@param list table[] shapes
+---@param options {title:string}
+---@return string
 local function write(list, options)
   local rings = shapes.rings_by_area(list)
   local colours = shapes.colours_of(rings)
@@ -44,11 +58,7 @@ local function write(list, options)
   end
   for i, shape in ipairs(rings) do
     local polygons = {}
-    for j, part in ipairs(shapes.cut(shape.ring)) do
-      polygons[j] = "<Polygon><outerBoundaryIs><LinearRing><coordinates>"
-        .. shapes.coordinates(part, "%s,%s,0", " ")
-        .. "</coordinates></LinearRing></outerBoundaryIs></Polygon>"
-    end
+    for j, part in ipairs(shapes.cut(shape.ring)) do polygons[j] = kml_ring(part) end
     local geometry = table.concat(polygons)
     if #polygons > 1 then geometry = "<MultiGeometry>" .. geometry .. "</MultiGeometry>" end
     add(kml_placemark(shapes.ring_name(shape), ("<styleUrl>#range%d</styleUrl>"):format(i), shape,
@@ -57,8 +67,7 @@ local function write(list, options)
   for _, shape in ipairs(list) do
     if shape.point then
       add(kml_placemark(shapes.point_name(shape), "", shape,
-        ("<Point><coordinates>%s,%s,0</coordinates></Point>"):format(
-          text.decimal(shape.point.lon, 7), text.decimal(shape.point.lat, 7))))
+        "<Point><coordinates>" .. coordinates(shape.point) .. "</coordinates></Point>"))
     end
   end
   add("</Document></kml>")

@@ -13,12 +13,12 @@ local function bad(what)
   error(setmetatable({ what = what }, BadPosition), 0)
 end
 
--- Seven decimals are a centimetre. Rounded here, so that what is compared is what is written.
+-- Rounded here, so that what is compared is what is written.
 local function coordinate(value, limit, what)
   local number = units.number(value)
   -- The comparison is false for NaN.
   if not (number and number >= -limit and number <= limit) then bad(what) end
-  return math.floor(number * 1e7 + 0.5) / 1e7
+  return sphere.rounded(number)
 end
 
 -- {lat=, lon=} checked, or nil when the table has neither.

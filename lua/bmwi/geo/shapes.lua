@@ -1,6 +1,5 @@
 --- What the formats share: the order, colours and names of shapes, and the points of rings.
 
-local text = require "bmwi._text"
 local sphere = require "bmwi.geo.sphere"
 
 local shapes = {}
@@ -46,14 +45,11 @@ function shapes.cut(ring)
   return parts
 end
 
---- Closed: the first point again at the end.
-function shapes.coordinates(ring, format, separator)
+--- The points of a ring, the first one again at the end.
+function shapes.closed(ring)
   local list = {}
-  for i = 1, #ring + 1 do
-    local point = ring[(i - 1) % #ring + 1]
-    list[i] = format:format(text.decimal(point.lon, 7), text.decimal(point.lat, 7))
-  end
-  return table.concat(list, separator)
+  for i = 1, #ring + 1 do list[i] = ring[(i - 1) % #ring + 1] end
+  return list
 end
 
 -- Colours by drive mode; the first free one for a mode not known here.

@@ -5,6 +5,11 @@ local sphere = {}
 local EARTH_RADIUS_KM = 6371.0088
 sphere.KM_PER_DEGREE = EARTH_RADIUS_KM * math.pi / 180
 
+--- Degrees as they are written: seven decimals are a centimetre.
+function sphere.rounded(degrees)
+  return math.floor(degrees * 1e7 + 0.5) / 1e7
+end
+
 --- A longitude that goes on past 180 instead of jumping to -180, so that a ring stays in one
 -- piece.
 function sphere.unwrap(lon, reference)
