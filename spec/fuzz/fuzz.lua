@@ -146,8 +146,8 @@ local function judge_status(state, drive_train)
   end
   for member in pairs(status) do assert(details[member], member .. " has no details") end
   assert(next(values.changed(status, (values.status(state, with)))) == nil, "not the same")
-  cjson.decode(json.encode(status))
-  cjson.decode(json.encode(details))
+  cjson.decode(print_json(status))
+  cjson.decode(print_json(details))
   cells(render.status(status, "us"))
   drawn(status)
 end
