@@ -276,7 +276,9 @@ run-bench: $(MODULE) $(CERTS)/complete
 COVERAGE := build/coverage-lua5.4
 coverage:
 	$(DEPS) build test lua5.4
-	@rm -rf $(COVERAGE)/*.gcda $(COVERAGE)/lua build/coverage-sim/*.gcda && mkdir -p $(COVERAGE)/lua
+	@mkdir -p $(COVERAGE) build/coverage-sim
+	@find $(COVERAGE) build/coverage-sim -name '*.gcda' -exec rm -f {} +
+	@rm -rf $(COVERAGE)/lua && mkdir -p $(COVERAGE)/lua
 	$(AGAIN) run-coverage LUA=lua5.4 SPEC_ARGS=--exclude-tags=slow BUILD=$(COVERAGE) CFLAGS='-O0 -g' INSTRUMENT=--coverage \
 	  SIM_BUILD=build/coverage-sim SIM=build/coverage-sim/bmwi-sim
 
@@ -285,8 +287,8 @@ run-coverage: build-test
 	LUA_INIT_5_4=@$(CURDIR)/.ci/cover.lua BMWI_COVER=$(CURDIR)/$(COVERAGE)/lua \
 	  $(MAKE) --no-print-directory run-test || code=1; \
 	$(MAKE) --no-print-directory run-memory || code=1; \
-	cp build/coverage-sim/*.gc?? $(COVERAGE); \
-	$(LUA) .ci/coverage.lua $(COVERAGE)/lua luac5.4 $(COVERAGE) $(SRC) $(SIM_SRC) || code=1; \
+	$(LUA) .ci/coverage.lua $(COVERAGE)/lua luac5.4 $(COVERAGE) build/coverage-sim \
+	  $(SRC) $(SIM_SRC) || code=1; \
 	exit $$code
 
 # The collector at work all the time, in the specs and in the programs they start.

@@ -1,6 +1,7 @@
 -- Prints how much of each file the specs have run, and then the lines they have not.
--- usage: coverage.lua FOLDER-OF-COVER.LUA LUAC GCOV-FOLDER C-FILE...    (LUAC lists a file's lines)
-local folder, luac, objects = arg[1], arg[2], arg[3]
+-- usage: coverage.lua FOLDER-OF-COVER.LUA LUAC OBJECTS SIMULATOR-OBJECTS C-FILE...
+-- (LUAC lists a file's lines; the object folders are laid out as csrc and csrc/sim are.)
+local folder, luac, objects, sim_objects = arg[1], arg[2], arg[3], arg[4]
 local files, order = {}, {} -- name -> {line -> whether it was run}
 
 local function lines_of(command)
@@ -19,15 +20,20 @@ local function note(name, line, run)
 end
 
 -- C: "  #####:  12:" is a line that was not run, "  -:  12:" one without code.
-local file
-for text in lines_of(("gcov -t -o %s %s"):format(objects, table.concat(arg, " ", 4))) do
-  local count, line, rest = text:match("^%s*(%S+):%s*(%d+):(.*)")
-  if line == "0" then
-    file = rest:match("^Source:(csrc/.*)") or rest:find("^Source:") and "" or file
-  elseif count and count ~= "-" and file ~= "" then
-    note(file, tonumber(line), not count:find("^[#=]"))
+local function read_gcov(source)
+  local below = source:match("^csrc/sim/(.*)%.c$")
+  local object = below and sim_objects .. "/" .. below or objects .. source:match("^csrc(/.*)%.c$")
+  local file
+  for text in lines_of(("gcov -t -o %s.o %s"):format(object, source)) do
+    local count, line, rest = text:match("^%s*(%S+):%s*(%d+):(.*)")
+    if line == "0" then
+      file = rest:match("^Source:(csrc/.*)") or rest:find("^Source:") and "" or file
+    elseif count and count ~= "-" and file ~= "" then
+      note(file, tonumber(line), not count:find("^[#=]"))
+    end
   end
 end
+for i = 5, #arg do read_gcov(arg[i]) end
 
 -- Lua: the lines that have an instruction, but for those that hold only the end of something.
 for name in lines_of("find lua -name '*.lua' | sort") do
