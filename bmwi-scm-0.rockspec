@@ -42,6 +42,7 @@ build = {
       libdirs = { "$(CURL_LIBDIR)" },
     },
     ["bmwi._check"] = "lua/bmwi/_check.lua",
+    ["bmwi._names"] = "lua/bmwi/_names.lua",
     ["bmwi._text"] = "lua/bmwi/_text.lua",
     ["bmwi.async"] = "lua/bmwi/async.lua",
     ["bmwi.cli"] = "lua/bmwi/cli.lua",

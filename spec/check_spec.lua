@@ -1,5 +1,7 @@
 -- Misuse of the Lua layer: one form of message, in the line of whoever made the call.
+local async = require "bmwi.async"
 local geo = require "bmwi.geo"
+local host = require "bmwi.host"
 local navigation = require "bmwi.navigation"
 local time = require "bmwi.time"
 local units = require "bmwi.units"
@@ -9,6 +11,28 @@ local nothing = function() end
 local car = { execution = nothing }
 
 local CASES = {
+  { "bad argument #1 to 'spawn' (function expected, got nil)",
+    function() local _ = async.spawn() end },
+  { "bad argument #2 to 'spawn' (function expected, got number)",
+    function() local _ = async.spawn(nothing, 5) end },
+  { "bad argument #2 to 'run' (function expected, got table)",
+    function() local _ = async.run(nothing, {}) end },
+  { "bad argument #1 to 'map' (table expected, got nil)",
+    function() local _ = async.map() end },
+  { "bad argument #2 to 'map' (function expected, got nil)",
+    function() local _ = async.map({}) end },
+  { "bad argument #3 to 'map' (table expected, got number)",
+    function() local _ = async.map({}, nothing, 5) end },
+  { "unknown option 'concurency' of 'map'; known: concurrency",
+    function() local _ = async.map({}, nothing, { concurency = 5 }) end },
+  { "option 'concurrency' of 'map' must be a number from 1",
+    function() local _ = async.map({}, nothing, { concurrency = 0 }) end },
+  { "bad argument #1 to 'luv' (table expected, got nil)",
+    function() local _ = host.luv() end },
+  { "bad argument #1 to 'cqueues' (userdata expected, got table)",
+    function() local _ = host.cqueues({}) end },
+  { "bad argument #1 to 'drive' (function expected, got nil)",
+    function() local _ = host.drive() end },
   { "bad argument #1 to 'geojson' (table expected, got nil)",
     function() local _ = geo.geojson() end },
   { "bad argument #2 to 'kml' (table expected, got number)",

@@ -6,6 +6,7 @@
 --- On Lua 5.1 (not LuaJIT) a coroutine cannot yield across `pcall`, a metamethod or an iterator:
 --- keep those away from calls inside a task there.
 local bmwi = require("bmwi")
+local check = require("bmwi._check")
 
 local async = {}
 
@@ -138,13 +139,6 @@ function task_methods:cancel()
   end
 end
 
-local function check_function(value, position, name)
-  if type(value) ~= "function" then
-    error(("bad argument #%d to '%s' (function expected, got %s)"):format(
-      position, name, type(value)), 3)
-  end
-end
-
 --- Starts a function as a task, at once; the host's loop carries it on (see bmwi.loop).
 ---@param fn fun() what to do
 ---@param on_done? fun(ok: boolean, ...) called at the end with what pcall would have returned.
@@ -152,8 +146,8 @@ end
 --- the next one that is no command; where none comes, it is written to standard error at the end.
 ---@return bmwi.task
 function async.spawn(fn, on_done)
-  check_function(fn, 1, "spawn")
-  if on_done ~= nil then check_function(on_done, 2, "spawn") end
+  check.argument(fn, "function", 1, "spawn")
+  check.optional(on_done, "function", 2, "spawn")
   local task
   task = start(fn, function()
     local results = task.results
@@ -260,7 +254,7 @@ end
 function async.run(...)
   local count, functions = select("#", ...), { ... }
   for i = 1, count do
-    check_function(functions[i], i, "run")
+    check.argument(functions[i], "function", i, "run")
   end
   local group, list = new_group(), {}
   for i = 1, count do
@@ -282,24 +276,7 @@ function async.run(...)
   return unpack(results, 1, count)
 end
 
-local function concurrency_of(options)
-  if options == nil then
-    return 64
-  end
-  if type(options) ~= "table" then
-    error(("bad argument #3 to 'map' (table expected, got %s)"):format(type(options)), 3)
-  end
-  for name in pairs(options) do
-    if name ~= "concurrency" then
-      error(("unknown option '%s' of 'map'; the only one is concurrency"):format(tostring(name)), 3)
-    end
-  end
-  local concurrency = options.concurrency or 64
-  if type(concurrency) ~= "number" or concurrency < 1 or concurrency ~= concurrency then
-    error("option 'concurrency' of 'map' must be a number from 1", 3)
-  end
-  return concurrency
-end
+local MAP_OPTIONS = { { "concurrency", "number" } }
 
 --- Calls fn(item, i) for every item of a list, so many at once.
 ---@param list any[]
@@ -309,11 +286,10 @@ end
 ---@return table<integer, {message: string, code: string?, info: table?}> errors where it returned
 --- nil or raised (the error itself, where that is a table; else its message has the traceback)
 function async.map(list, fn, options)
-  if type(list) ~= "table" then
-    error(("bad argument #1 to 'map' (table expected, got %s)"):format(type(list)), 2)
-  end
-  check_function(fn, 2, "map")
-  local concurrency, count = concurrency_of(options), #list
+  check.argument(list, "table", 1, "map")
+  check.argument(fn, "function", 2, "map")
+  local concurrency, count = check.options(options, MAP_OPTIONS, 3, "map").concurrency or 64, #list
+  check.option(concurrency >= 1, "concurrency", "be a number from 1", "map")
   local results, errors, running, following = {}, {}, 0, 1
   local group, pumping = new_group(), false
 

@@ -3,6 +3,7 @@
 -- when they are needed.
 
 local bmwi = require "bmwi"
+local names = require "bmwi._names"
 local args = require "bmwi.cli.args"
 local commands = require "bmwi.cli.commands"
 local fail = require "bmwi.cli.fail"
@@ -22,10 +23,7 @@ local SYNONYMS = {
 }
 
 local function unknown_command(name)
-  local names = {}
-  for known in pairs(commands) do names[#names + 1] = known end
-  table.sort(names)
-  local close = SYNONYMS[name:lower()] or args.closest(name, names)
+  local close = SYNONYMS[name:lower()] or args.closest(name, names(commands))
   fail.usage("unknown command " .. name,
     close and ("Did you mean: bmwi %s?"):format(close) or "All commands: bmwi help")
 end

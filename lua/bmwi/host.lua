@@ -13,6 +13,7 @@
 --- `core.msleep`, `vim.api`, ...). Call those with the results, afterwards.
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
+local check = require("bmwi._check").argument
 
 local loop = bmwi.loop
 local unpack = table.unpack or unpack -- luacheck: ignore (Lua 5.1 has the global only)
@@ -39,13 +40,6 @@ function host.step()
   local ok, message = pcall(loop.step, loop)
   if not ok then
     host.on_error(tostring(message))
-  end
-end
-
-local function check(value, wanted, position, name)
-  if type(value) ~= wanted then
-    error(("bad argument #%d to '%s' (%s expected, got %s)"):format(
-      position, name, wanted, type(value)), 3)
   end
 end
 

@@ -6,6 +6,8 @@
 -- the car. And `lastTrip.date` is the clock in the car with the server's zone stuck on it: for
 -- that member use time.local_clock, never time.parse.
 
+local check = require "bmwi._check"
+
 local time = {}
 
 local DAY = 86400
@@ -19,13 +21,6 @@ local FORMS = {
   { "^(%d%d%d%d)%-(%d%d)%-(%d%d) ?[Tt ](.*)$", "year", "month", "day" },
   { "^(%d%d)%.(%d%d)%.(%d%d%d%d) (.*)$", "day", "month", "year" },
 }
-
--- An absent member (nil) is no misuse: most members of an answer are optional.
-local function check(text, name)
-  if text ~= nil and type(text) ~= "string" then
-    error(("bad argument #1 to '%s' (string expected, got %s)"):format(name, type(text)), 3)
-  end
-end
 
 local function is_leap(year)
   return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
@@ -137,7 +132,7 @@ end
 --- given. After a failure: the message
 ---@return "time"|nil code
 function time.parse(text)
-  check(text, "parse")
+  check.optional(text, "string", 1, "parse")
   local clock, offset, code = read(text)
   if not clock then return nil, offset, code end
   return clock - (offset or 0), offset or nil
@@ -149,9 +144,7 @@ end
 ---@return string|nil message
 ---@return "time"|nil code
 function time.format(epoch)
-  if type(epoch) ~= "number" then
-    error(("bad argument #1 to 'format' (number expected, got %s)"):format(type(epoch)), 2)
-  end
+  check.argument(epoch, "number", 1, "format")
   if not (epoch >= days_before_year(0) * DAY and epoch < days_before_year(10000) * DAY) then
     return nil, "the time is outside of the years 0 to 9999", "time"
   end
@@ -168,10 +161,8 @@ end
 ---@return string|nil message
 ---@return "time"|nil code
 function time.age(text, now)
-  if now ~= nil and type(now) ~= "number" then
-    error(("bad argument #2 to 'age' (number expected, got %s)"):format(type(now)), 2)
-  end
-  check(text, "age")
+  check.optional(now, "number", 2, "age")
+  check.optional(text, "string", 1, "age")
   local epoch, message, code = time.parse(text)
   if not epoch then return nil, message, code end
   return (now or os.time()) - epoch
@@ -185,7 +176,7 @@ end
 ---@return string|nil message
 ---@return "time"|nil code
 function time.local_clock(text)
-  check(text, "local_clock")
+  check.optional(text, "string", 1, "local_clock")
   local clock, message, code = read(text)
   if not clock then return nil, message, code end
   return fields_of(clock)
@@ -198,7 +189,7 @@ end
 ---@return string|nil message
 ---@return "time"|nil code
 function time.is_never(text)
-  check(text, "is_never")
+  check.optional(text, "string", 1, "is_never")
   local epoch, message, code = time.parse(text)
   if not epoch then return nil, message, code end
   return epoch < 365 * DAY

@@ -3,6 +3,7 @@
 -- last one is kept beside the token (0600), so that `bmwi wait` can go on where a run stopped.
 
 local bmwi = require "bmwi"
+local names = require "bmwi._names"
 local wait = require "bmwi.wait"
 local fail = require "bmwi.cli.fail"
 local session = require "bmwi.cli.session"
@@ -251,11 +252,8 @@ function act.wait(ctx)
     end
   end
   if not action then
-    local names = {}
-    for command in pairs(ACTIONS) do names[#names + 1] = command end
-    table.sort(names)
     fail.usage(("there is no command %s to wait for"):format(tostring(name)),
-      "One of: " .. table.concat(names, ", "))
+      "One of: " .. table.concat(names(ACTIONS), ", "))
   end
   session.car(ctx)
   local execution = recall(ctx, action.service)

@@ -1,6 +1,8 @@
 -- bmwi.cli.args: the options, and the reading of the command's arguments.
 -- Secrets have no options on purpose: every user of a machine can read a process's arguments.
 
+local names = require "bmwi._names"
+
 local args = {}
 
 -- `value` names the option's value in the help; `kind` says how it is checked.
@@ -107,10 +109,7 @@ local function unknown_option(name, allowed)
   for _, pattern in ipairs(SECRET) do
     if name:lower():find(pattern) then return nil, "unknown option --" .. name, SECRET_HINT end
   end
-  local names = {}
-  for known in pairs(allowed) do names[#names + 1] = known end
-  table.sort(names)
-  local close = args.closest(name, names)
+  local close = args.closest(name, names(allowed))
   return nil, "unknown option --" .. name, close and ("Did you mean --%s?"):format(close)
 end
 

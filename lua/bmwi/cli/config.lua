@@ -43,9 +43,7 @@ local KEYS = {
 config.PASSED = {}
 for name, key in pairs(KEYS) do config.PASSED[name] = key.new end
 
-local NAMES = {}
-for name in pairs(KEYS) do NAMES[#NAMES + 1] = name end
-table.sort(NAMES)
+local NAMES = require "bmwi._names"(KEYS)
 config.NAMES = NAMES
 
 local function trim(text)

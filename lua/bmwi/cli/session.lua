@@ -1,6 +1,7 @@
 -- bmwi.cli.session: from settings to a client and a car: the saved log-in, the prompts, the VIN.
 
 local bmwi = require "bmwi"
+local sorted_names = require "bmwi._names"
 local store = require "bmwi.store"
 local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
@@ -84,10 +85,8 @@ local function teller(ctx)
       return out:remark("The log-in could not be saved: " .. tostring(fields.error))
     end
     if not ctx.options.verbose then return end
-    local names, words = {}, {}
-    for name in pairs(fields) do names[#names + 1] = name end
-    table.sort(names)
-    for _, name in ipairs(names) do
+    local words = {}
+    for _, name in ipairs(sorted_names(fields)) do
       local value = fields[name]
       if type(value) == "number" and value % 1 ~= 0 then value = ("%.3f"):format(value) end
       words[#words + 1] = ("%s=%s"):format(name, output.clean(value))

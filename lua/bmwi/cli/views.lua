@@ -1,5 +1,6 @@
 -- bmwi.cli.views: the lists for people: cars, charging schedule, destinations, range map.
 
+local sorted_names = require "bmwi._names"
 local distance_km = require("bmwi.geo.sphere").distance_km
 local units = require "bmwi.units"
 local render = require "bmwi.cli.render"
@@ -127,13 +128,8 @@ end
 --- What differs between two charging profiles.
 ---@return table[] changes each {name, before, after}, sorted by name
 function views.changes(before, after)
-  local old, new, names, rows = flatten(before, "", {}), flatten(after, "", {}), {}, {}
-  for name in pairs(old) do names[#names + 1] = name end
-  for name in pairs(new) do
-    if old[name] == nil then names[#names + 1] = name end
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  local old, new, rows = flatten(before, "", {}), flatten(after, "", {}), {}
+  for _, name in ipairs(sorted_names(flatten(after, "", flatten(before, "", {})))) do
     if old[name] ~= new[name] then
       rows[#rows + 1] = { name, old[name] or "-", new[name] or "-" }
     end
