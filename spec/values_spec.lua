@@ -468,6 +468,19 @@ describe("merging", function()
       source = "rest" } }, values.telematics(state))
   end)
 
+  it("makes a state that can be written as JSON, whatever came", function()
+    local state = values.merge(nil, { a = { value = 1 / 0 }, b = { value = 0 / 0 },
+      c = { value = { 1 / 0, [9] = print } }, d = { value = print, unit = print },
+      e = { value = 1, timestamp = 1 / 0, unit = {} }, f = { value = cjson.null } },
+      { source = "rest", now = NOW })
+    local back = values.restore(cjson.decode(cjson.encode(state)))
+    assert.same({ value = 1, raw = 1, source = "cache" }, back.e)
+    for _, name in ipairs({ "a", "b", "c", "d" }) do
+      assert.same({ empty = "unreadable", source = "cache" }, back[name], name)
+    end
+    assert.equal("null", back.f.empty)
+  end)
+
   it("takes a value without a time only where there is no other", function()
     local state = after({ { "rest", { [LEVEL] = { "50" }, [TARGET] = { "80", nil, -9 } } },
       { "rest", { [LEVEL] = { "51" }, [TARGET] = { "90" } } } })

@@ -269,17 +269,27 @@ static void take(lua_State *L, merging *g, const meeting *m) {
   }
 }
 
+/* What can be written as JSON and read again. */
+static bool is_plain(lua_State *L, int index) {
+  switch (lua_type(L, index)) {
+    case LUA_TNUMBER: return isfinite(lua_tonumber(L, index));
+    case LUA_TSTRING:
+    case LUA_TBOOLEAN: return true;
+    default: return false;
+  }
+}
+
 /* Takes the entry at `entry` in, where it is news. */
 static void merge_one(lua_State *L, merging *g, const char *descriptor, int entry) {
   meeting m = {.descriptor = descriptor, .time_before = (double)NAN, .last = (double)NAN,
                .last_time = (double)NAN};
   bmwi_get(L, entry, "value");
   m.raw = lua_gettop(L);
-  if (lua_type(L, m.raw) == LUA_TLIGHTUSERDATA) {
+  bmwi_read_value(L, m.raw, descriptor, &m.value);
+  if (!is_plain(L, m.raw)) {
     lua_pushnil(L);
     lua_replace(L, m.raw);
   }
-  bmwi_read_value(L, m.raw, descriptor, &m.value);
   const char *unit = bmwi_text_of(L, entry, "unit");
   if (unit != NULL) m.unit = bmwi_unit(unit, strlen(unit));
   if (m.unit == NULL && unit != NULL && *unit != '\0') m.unit = unit;
@@ -401,15 +411,6 @@ static const struct {
   {"last", LUA_TNUMBER},      {"last_time", LUA_TNUMBER},  {"latitude", LUA_TNUMBER},
   {"longitude", LUA_TNUMBER}, {"heading", LUA_TNUMBER},
 };
-
-static bool is_plain(lua_State *L, int index) {
-  switch (lua_type(L, index)) {
-    case LUA_TNUMBER: return isfinite(lua_tonumber(L, index));
-    case LUA_TSTRING:
-    case LUA_TBOOLEAN: return true;
-    default: return false;
-  }
-}
 
 int bmwi_values_restore(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
