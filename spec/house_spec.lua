@@ -5,7 +5,7 @@ local MAX_FILE, MAX_FUNCTION = 600, 60
 
 -- What is still longer, with its length today: these lists may only shrink. Both go by the name,
 -- wherever it moves.
-local LONGER_FILES = { ["client.c"] = 866 }
+local LONGER_FILES = {}
 local LONGER_FUNCTIONS = {}
 
 local function lines_of(path)

@@ -9,13 +9,13 @@ local read = helper.read
 local LAYERS = {
   { files = { "bmwi" }, face = true, libraries = { lua = true, curl = true } }, -- curl: its version
   { files = { "client", "car", "loop" }, face = true, libraries = { lua = true } },
-  { files = { "schema", "fields" }, face = true, libraries = { lua = true } },
   { files = { "values", "values_status" }, face = true, libraries = { lua = true } },
-  { files = { "json", "fail", "sys" }, face = true, libraries = { lua = true } },
+  { files = { "fail", "fields", "json", "options", "schema", "sys" }, face = true,
+    libraries = { lua = true } },
+  { files = { "classic", "service" }, libraries = {} },
   { files = { "op" }, libraries = { curl = true } },
   { files = { "engine", "transfer", "transport" }, libraries = { curl = true } },
   { files = { "oauth" }, libraries = {} },
-  { files = { "classic", "service" }, libraries = {} },
   { files = { "endpoint" }, libraries = {} },
   { files = { "cardata_fields" }, libraries = {} },
   { files = { "cardata_values" }, libraries = {} },

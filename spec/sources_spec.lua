@@ -39,7 +39,7 @@ local function rockspec()
 end
 
 local function version()
-  return assert(read("csrc/binding/bmwi.h"):match('#define%s+BMWI_VERSION%s+"([^"]+)"'))
+  return assert(read("csrc/service/service.h"):match('#define%s+BMWI_VERSION%s+"([^"]+)"'))
 end
 
 describe("the lists of source files", function()
@@ -152,7 +152,7 @@ describe("the version", function()
     for _, folder in ipairs({ "lua", "csrc/binding", "csrc/service", "csrc/core" }) do
       for _, path in ipairs(files(folder, "")) do
         local _, times = read(path):gsub('"' .. version():gsub("%.", "%%.") .. '"', "")
-        assert.same(path == "csrc/binding/bmwi.h" and 1 or 0, times, path)
+        assert.same(path == "csrc/service/service.h" and 1 or 0, times, path)
       end
     end
   end)

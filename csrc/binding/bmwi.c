@@ -104,9 +104,9 @@ int luaopen_bmwi(lua_State *L) {
   bmwi_values_open(L);
   lua_setfield(L, -2, "_values");
   lua_newtable(L);
-  for (int i = 0; i < BMWI_REGIONS; i++) {
-    lua_pushstring(L, bmwi_regions[i].url);
-    lua_setfield(L, -2, bmwi_regions[i].name);
+  for (const bmwi_region *region = bmwi_classic.regions; region->name != NULL; region++) {
+    lua_pushstring(L, region->url);
+    lua_setfield(L, -2, region->name);
   }
   lua_setfield(L, -2, "regions");
   return 1;

@@ -8,8 +8,7 @@
 
 #include "binding/compat.h"
 #include "core/op.h"
-
-#define BMWI_VERSION "0.1.0"
+#include "service/service.h"
 
 #if defined(_WIN32)
 #define BMWI_EXPORT __declspec(dllexport)
@@ -79,8 +78,8 @@ bmwi_client *bmwi_client_check(lua_State *L, int index);
 bmwi_op *bmwi_client_op(lua_State *L, bmwi_client *client, bmwi_endpoint_id id, const char *vin);
 /* Appends the client's position as a query, if it has one. */
 void bmwi_client_position(lua_State *L, const bmwi_client *client, bmwi_op *op);
-/* The form field a point of interest travels in. */
-const char *bmwi_client_poi_field(const bmwi_client *client);
+/* The form field of a document whose method names none. */
+const char *bmwi_client_document_field(const bmwi_client *client);
 /* Adds one pair to the operation's query or form. Raises beyond the maximum. */
 void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
 void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);

@@ -124,7 +124,7 @@ static int call_method(lua_State *L) {
   if (table && method->carrier == BMWI_AS_PAIRS) add_pairs(L, op, method, argument);
   if (table && method->carrier == BMWI_AS_DOCUMENT) {
     const char *json = lua_tolstring(L, document, &len);
-    add_pair(L, op, method->field != NULL ? method->field : bmwi_client_poi_field(client), json, len);
+    add_pair(L, op, method->field != NULL ? method->field : bmwi_client_document_field(client), json, len);
   }
   lua_settop(L, at);
   return bmwi_loop_await(L, index);

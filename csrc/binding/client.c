@@ -8,281 +8,25 @@
 #include <stdlib.h>
 
 #include "binding/bmwi.h"
+#include "binding/options.h"
 #include "core/clock.h"
 
 #define CLIENT "bmwi.client"
-#define MAX_TEXT 4096            /* of an option */
-#define DEFAULT_MAX_RESPONSE (16.0 * 1024 * 1024)
-
-typedef struct hub {
+#define MAX_TOKEN (16 * 1024) /* of a text in it */
+/* Which session serves a car. */
+typedef struct bmwi_route {
   char vin[BMWI_VIN_LENGTH + 1];
   int session;
-} hub;
+} bmwi_route;
 
 struct bmwi_client {
   bmwi_account account; /* first: found by its address */
-  bool has_position, poi_body;
-  double lat, lon;
-  hub *hubs; /* which server serves which car, as the vehicle list told */
-  size_t hub_count;
 };
-
-/* ---- options ----------------------------------------------------------------------- */
-
-typedef enum { TEXT, NUMBER, TABLE, FUNCTION } option_type;
-
-/* The text options that are kept as they are, by their place in the account. */
-#define KEPT(member) ((long)offsetof(bmwi_account, member))
-#define NOT_KEPT (-1)
-
-static const struct option {
-  const char *name;
-  option_type type;
-  long place;
-  const char *default_text;
-} options[] = {
-  {"api_key", TEXT, KEPT(api_key), NULL},
-  {"api_secret", TEXT, KEPT(api_secret), NULL},
-  {"base_url", TEXT, NOT_KEPT, NULL},
-  {"basic", TEXT, KEPT(basic), NULL},
-  {"ca_file", TEXT, KEPT(transport.ca_file), NULL},
-  {"connect_timeout", NUMBER, NOT_KEPT, NULL},
-  {"connect_to", TABLE, NOT_KEPT, NULL},
-  {"log", FUNCTION, NOT_KEPT, NULL},
-  {"max_response_bytes", NUMBER, NOT_KEPT, NULL},
-  {"navigation_url", TEXT, KEPT(navigation_url), NULL},
-  {"on_token", FUNCTION, NOT_KEPT, NULL},
-  {"password", TEXT, KEPT(password), NULL},
-  {"poi_field", TEXT, NOT_KEPT, NULL},
-  {"position", TABLE, NOT_KEPT, NULL},
-  {"proxy", TEXT, KEPT(transport.proxy), NULL},
-  {"region", TEXT, NOT_KEPT, NULL},
-  {"retries", NUMBER, NOT_KEPT, NULL},
-  {"scope", TEXT, KEPT(scope), BMWI_SCOPE},
-  {"store", TABLE, NOT_KEPT, NULL},
-  {"timeout", NUMBER, NOT_KEPT, NULL},
-  {"token", TABLE, NOT_KEPT, NULL},
-  {"token_path", TEXT, NOT_KEPT, NULL},
-  {"token_url", TEXT, NOT_KEPT, NULL},
-  {"user_agent", TEXT, KEPT(transport.user_agent), "bmwi/" BMWI_VERSION},
-  {"username", TEXT, KEPT(username), NULL},
-};
-#define OPTION_COUNT (sizeof options / sizeof options[0])
-
-static const struct option *find_option(const char *name) {
-  for (size_t i = 0; i < OPTION_COUNT; i++)
-    if (strcmp(options[i].name, name) == 0) return &options[i];
-  return NULL;
-}
-
-static int unknown_option(lua_State *L, const char *name) {
-  luaL_Buffer names;
-  luaL_buffinit(L, &names);
-  for (size_t i = 0; i < OPTION_COUNT; i++) {
-    luaL_addstring(&names, i > 0 ? ", " : "");
-    luaL_addstring(&names, options[i].name);
-  }
-  luaL_pushresult(&names);
-  return luaL_error(L, "unknown option '%s'; the options are: %s", name, lua_tostring(L, -1));
-}
-
-/* Every key is a known option, every value of its type. */
-static void check_options(lua_State *L) {
-  static const int lua_types[] = {LUA_TSTRING, LUA_TNUMBER, LUA_TTABLE, LUA_TFUNCTION};
-  bmwi_check_plain(L, 1);
-  lua_pushnil(L);
-  while (lua_next(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING)
-      luaL_error(L, "options are a table with names, such as {username = ...}");
-    const char *name = lua_tostring(L, -2);
-    const struct option *option = find_option(name);
-    if (option == NULL) {
-      unknown_option(L, name); /* raises */
-      return;
-    }
-    int wanted = lua_types[option->type];
-    if (lua_type(L, -1) != wanted)
-      luaL_error(L, "option '%s': a %s expected, got a %s", name, lua_typename(L, wanted),
-                 luaL_typename(L, -1));
-    if (wanted == LUA_TTABLE && strcmp(name, "store") != 0) bmwi_check_plain(L, lua_gettop(L));
-    lua_pop(L, 1);
-  }
-}
-
-/* The text of an option, or NULL; it stays on the stack. Control characters are
-** let through in a password only: elsewhere they could end a header line. */
-static const char *text_option(lua_State *L, const char *name) {
-  size_t len;
-  lua_getfield(L, 1, name);
-  const char *text = lua_tolstring(L, -1, &len);
-  if (text == NULL) return NULL;
-  if (len == 0) luaL_error(L, "option '%s': empty", name);
-  if (len > MAX_TEXT) luaL_error(L, "option '%s': longer than %d bytes", name, MAX_TEXT);
-  bool password = strcmp(name, "password") == 0;
-  for (size_t i = 0; i < len; i++)
-    if (text[i] == '\0' || (!password && ((unsigned char)text[i] < 32 || text[i] == 127)))
-      luaL_error(L, "option '%s': a control character", name);
-  return text;
-}
-
-static double number_option(lua_State *L, const char *name, double standard, double least,
-                            double most) {
-  lua_getfield(L, 1, name);
-  double value = lua_isnil(L, -1) ? standard : lua_tonumber(L, -1);
-  lua_pop(L, 1);
-  if (!(value >= least && value <= most))
-    luaL_error(L, "option '%s': a number from %f to %f expected", name, least, most);
-  return value;
-}
-
-static double whole_option(lua_State *L, const char *name, double standard, double least,
-                           double most) {
-  double value = number_option(L, name, standard, least, most);
-  if (value != floor(value)) luaL_error(L, "option '%s': a whole number expected", name);
-  return value;
-}
 
 static char *keep(lua_State *L, const char *text) {
   char *copy = bmwi_copy(text);
   if (copy == NULL && text != NULL) luaL_error(L, "not enough memory");
   return copy;
-}
-
-/* An URL option without the slashes at its end. */
-static char *keep_url(lua_State *L, const char *name, const char *url, bool path) {
-  char *copy = keep(L, url);
-  if (copy == NULL) return NULL;
-  size_t len = strlen(copy);
-  while (!path && len > 0 && copy[len - 1] == '/') copy[--len] = '\0';
-  const char *fault = bmwi_url_fault(copy, path);
-  if (fault != NULL) {
-    bmwi_drop(&copy);
-    luaL_error(L, "option '%s': %s", name, fault);
-  }
-  for (char *p = copy; *p != ':'; p++) *p = (char)tolower((unsigned char)*p); /* the scheme */
-  return copy;
-}
-
-static void read_kept(lua_State *L, bmwi_account *account) {
-  for (size_t i = 0; i < OPTION_COUNT; i++) {
-    if (options[i].place == NOT_KEPT) continue;
-    const char *text = text_option(L, options[i].name);
-    if (text == NULL) text = options[i].default_text;
-    *(char **)((char *)account + options[i].place) = keep(L, text);
-    lua_pop(L, 1);
-  }
-}
-
-/* The servers: one session for base_url, or one for each region. */
-static void read_servers(lua_State *L, bmwi_account *account) {
-  const char *base = text_option(L, "base_url"), *region = text_option(L, "region");
-  const char *path = text_option(L, "token_path"), *url = text_option(L, "token_url");
-  if (base != NULL && region != NULL) luaL_error(L, "options 'region' and 'base_url' exclude each other");
-  if (path != NULL && url != NULL)
-    luaL_error(L, "options 'token_path' and 'token_url' exclude each other");
-  if (path == NULL) path = BMWI_TOKEN_PATH;
-  if (!bmwi_path(path, strlen(path))) luaL_error(L, "option 'token_path': not a plain path");
-  if (region == NULL && base == NULL)
-    luaL_error(L, "option 'base_url': the server's address is missing (BMW has switched its own "
-                  "servers off; region = 'rest_of_world', 'usa' or 'china' still names them)");
-  account->home = base != NULL ? 0 : bmwi_region_named(region);
-  if (account->home < 0)
-    luaL_error(L, "option 'region': 'rest_of_world', 'usa' or 'china' expected, got '%s'", region);
-  int count = base != NULL ? 1 : BMWI_REGIONS;
-  for (int i = 0; i < count; i++) {
-    bmwi_session *session = &account->sessions[i];
-    bmwi_session_init(session, account);
-    account->session_count = i + 1;
-    session->base_url =
-      base != NULL ? keep_url(L, "base_url", base, false) : keep(L, bmwi_regions[i].url);
-    if (url == NULL) {
-      lua_pushfstring(L, "%s%s", session->base_url, path);
-      session->token_url = keep(L, lua_tostring(L, -1));
-      lua_pop(L, 1);
-    } else {
-      session->token_url = keep_url(L, "token_url", url, true);
-    }
-  }
-  char *navigation = account->navigation_url;
-  /* A server of one's own answers for navigation too: its token is not for BMW. */
-  const char *standard = base != NULL ? account->sessions[0].base_url : BMWI_NAVIGATION_URL;
-  account->navigation_url = NULL;
-  if (navigation != NULL) lua_pushstring(L, navigation);
-  else lua_pushstring(L, standard);
-  bmwi_drop(&navigation);
-  account->navigation_url = keep_url(L, "navigation_url", lua_tostring(L, -1), false);
-  lua_pop(L, 5);
-}
-
-static void read_credentials(lua_State *L, bmwi_account *account) {
-  if ((account->username == NULL) != (account->password == NULL))
-    luaL_error(L, "options 'username' and 'password' belong together");
-  if ((account->api_key == NULL) != (account->api_secret == NULL))
-    luaL_error(L, "options 'api_key' and 'api_secret' belong together");
-  if (account->api_key != NULL) {
-    if (account->basic != NULL)
-      luaL_error(L, "options 'basic' and 'api_key' exclude each other");
-    if (strchr(account->api_key, ':') != NULL)
-      luaL_error(L, "option 'api_key': a ':' cannot be part of it");
-    bmwi_buffer basic;
-    bmwi_buffer_init(&basic, 3 * MAX_TEXT, true);
-    if (bmwi_oauth_basic(&basic, account->api_key, account->api_secret))
-      account->basic = bmwi_copy(basic.data);
-    bmwi_buffer_free(&basic);
-    if (account->basic == NULL) luaL_error(L, "not enough memory");
-  } else if (account->basic != NULL && !bmwi_token_text(account->basic, strlen(account->basic))) {
-    luaL_error(L, "option 'basic': the base64 text of key:secret expected");
-  }
-  bool token = account->sessions[account->home].token.access != NULL;
-  if (account->username == NULL && !token)
-    luaL_error(L, "a log-in needs the options 'username' and 'password' (or a saved 'token', or a "
-                  "'store' that holds one)");
-  if (account->basic == NULL && !token)
-    luaL_error(L, "a log-in needs the options 'api_key' and 'api_secret' (or 'basic')");
-}
-
-static void read_position(lua_State *L, bmwi_client *client) {
-  lua_getfield(L, 1, "position");
-  if (lua_istable(L, -1)) {
-    lua_getfield(L, -1, "lat");
-    lua_getfield(L, -2, "lon");
-    if (lua_type(L, -1) != LUA_TNUMBER || lua_type(L, -2) != LUA_TNUMBER)
-      luaL_error(L, "option 'position': {lat = degrees, lon = degrees} expected");
-    client->lat = lua_tonumber(L, -2);
-    client->lon = lua_tonumber(L, -1);
-    if (!(fabs(client->lat) <= 90 && fabs(client->lon) <= 180))
-      luaL_error(L, "option 'position': lat is from -90 to 90, lon from -180 to 180");
-    client->has_position = true;
-    lua_pop(L, 2);
-  }
-  lua_pop(L, 1);
-}
-
-/* {"HOST:PORT:CONNECT-TO-HOST:CONNECT-TO-PORT", ...}, as libcurl's CONNECT_TO */
-static void read_connect_to(lua_State *L, bmwi_transport *transport) {
-  lua_getfield(L, 1, "connect_to");
-  for (int i = 1; lua_istable(L, -1); i++) {
-    lua_rawgeti(L, -1, i);
-    if (lua_isnil(L, -1)) {
-      lua_pop(L, 1);
-      break;
-    }
-    size_t len = 0;
-    const char *rule = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : "";
-    if (!bmwi_token_text(rule, len)) /* it goes into the request to a proxy */
-      luaL_error(L, "option 'connect_to': an array of \"HOST:PORT:HOST:PORT\" expected");
-    if (!bmwi_transport_connect_to(transport, rule))
-      luaL_error(L, "not enough memory");
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-}
-
-/* The whole text may be a secret: no message holds a part of it. */
-static void read_proxy(lua_State *L, bmwi_transport *transport) {
-  const char *fault = transport->proxy != NULL ? bmwi_proxy_fault(transport->proxy) : NULL;
-  if (fault != NULL) luaL_error(L, "option 'proxy': %s", fault);
-  if (!bmwi_transport_find_proxy(transport)) luaL_error(L, "not enough memory");
 }
 
 /* ---- tokens -------------------------------------------------------------------------- */
@@ -293,7 +37,7 @@ static bool token_member(lua_State *L, int index, const char *name, bool header,
   lua_getfield(L, index, name);
   bool absent = lua_isnil(L, -1);
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
-  bool good = absent || (text != NULL && strlen(text) == len && len <= MAX_TEXT * 4 &&
+  bool good = absent || (text != NULL && strlen(text) == len && len <= MAX_TOKEN &&
                          (!header || bmwi_token_text(text, len)));
   if (good && text != NULL) *out = keep(L, text);
   lua_pop(L, 1);
@@ -531,29 +275,29 @@ static int not_promised(lua_State *L, const bmwi_op *op, const char *text) {
 }
 
 /* Which car belongs to which server, from the vehicle list on top of the stack. */
-static void note_hubs(lua_State *L, bmwi_client *client) {
-  if (client->account.session_count == 1) return;
+static void note_routes(lua_State *L, bmwi_account *account) {
+  if (account->session_count == 1) return;
   size_t count = lua_rawlen(L, -1);
-  hub *hubs = calloc(count + 1, sizeof *hubs);
-  if (hubs == NULL) {
+  bmwi_route *routes = calloc(count + 1, sizeof *routes);
+  if (routes == NULL) {
     luaL_error(L, "not enough memory"); /* raises */
     return;
   }
-  free(client->hubs);
-  client->hubs = hubs; /* owned before Lua is called again */
-  client->hub_count = 0;
+  free(account->routes);
+  account->routes = routes; /* owned before Lua is called again */
+  account->route_count = 0;
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, -1, (int)i);
     if (lua_istable(L, -1)) {
       size_t len = 0;
       lua_getfield(L, -1, "vin");
-      lua_getfield(L, -2, "hub");
+      lua_getfield(L, -2, account->service->region_member);
       const char *vin = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
-      const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-      hub *entry = &client->hubs[client->hub_count];
-      entry->session = bmwi_region_of_hub(name);
+      const char *mark = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+      bmwi_route *entry = &account->routes[account->route_count];
+      entry->session = bmwi_service_region_of(account->service, mark);
       if (vin != NULL && entry->session >= 0 && bmwi_vin(entry->vin, vin, len))
-        client->hub_count++;
+        account->route_count++;
       lua_pop(L, 2);
     }
     lua_pop(L, 1);
@@ -604,7 +348,7 @@ static int deliver_json(lua_State *L, bmwi_op *op) {
     lua_pop(L, 1);
   }
   if (endpoint == &bmwi_endpoints[BMWI_VEHICLES] && op->account != NULL)
-    note_hubs(L, (bmwi_client *)op->account);
+    note_routes(L, op->account);
   bool event = endpoint == &bmwi_endpoints[BMWI_EXECUTE] || endpoint == &bmwi_endpoints[BMWI_EXECUTION];
   if (event && op->account != NULL) note_event(L, op->account);
   return 1;
@@ -645,21 +389,21 @@ static void need(lua_State *L, bool ok) {
   if (!ok) luaL_error(L, "the request is too large");
 }
 
-static bmwi_session *session_of(bmwi_client *client, const char *vin) {
-  for (size_t i = 0; vin != NULL && i < client->hub_count; i++)
-    if (strcmp(client->hubs[i].vin, vin) == 0)
-      return &client->account.sessions[client->hubs[i].session];
-  return &client->account.sessions[client->account.home];
+static bmwi_session *session_of(bmwi_account *account, const char *vin) {
+  for (size_t i = 0; vin != NULL && i < account->route_count; i++)
+    if (strcmp(account->routes[i].vin, vin) == 0)
+      return &account->sessions[account->routes[i].session];
+  return &account->sessions[account->home];
 }
 
 bmwi_op *bmwi_client_op(lua_State *L, bmwi_client *client, bmwi_endpoint_id id, const char *vin) {
   const bmwi_endpoint *endpoint = &bmwi_endpoints[id];
   bmwi_account *account = &client->account;
-  bmwi_session *session = session_of(client, vin);
+  bmwi_session *session = session_of(account, vin);
   bmwi_op *op = bmwi_loop_op(L, BMWI_CALL);
   bmwi_op_join(op, account, session, endpoint);
   const char *server =
-    endpoint->host == BMWI_HOST_NAVIGATION ? account->navigation_url : session->base_url;
+    endpoint->host == BMWI_HOST_NAVIGATION ? account->second_url : session->base_url;
   need(L, bmwi_buffer_text(&op->url, server));
   if (endpoint->path != NULL) need(L, bmwi_endpoint_path(&op->url, endpoint, vin));
   return op;
@@ -684,13 +428,14 @@ static void degrees(lua_State *L, bmwi_op *op, const char *name, double value) {
 }
 
 void bmwi_client_position(lua_State *L, const bmwi_client *client, bmwi_op *op) {
-  if (!client->has_position) return;
-  degrees(L, op, "dlat", client->lat);
-  degrees(L, op, "dlon", client->lon);
+  const bmwi_account *account = &client->account;
+  if (!account->has_position) return;
+  degrees(L, op, "dlat", account->lat);
+  degrees(L, op, "dlon", account->lon);
 }
 
-const char *bmwi_client_poi_field(const bmwi_client *client) {
-  return client->poi_body ? "body" : "data";
+const char *bmwi_client_document_field(const bmwi_client *client) {
+  return client->account.document_field;
 }
 
 /* ---- the log hook -------------------------------------------------------------------------- */
@@ -780,9 +525,10 @@ static int client_close(lua_State *L) {
   bmwi_account_close(&client->account);
   bmwi_engine *engine = client->account.engine; /* NULL where bmwi.new broke off */
   if (engine != NULL && bmwi_engine_mine(engine)) bmwi_engine_arm(engine); /* its calls come back now */
-  free(client->hubs);
-  client->hubs = NULL;
-  client->hub_count = 0;
+  bmwi_options_wipe(&client->account);
+  free(client->account.routes);
+  client->account.routes = NULL;
+  client->account.route_count = 0;
   if (renewing) { /* its store holds a lock for it, which others wait for */
     lua_pushcfunction(L, finish_store);
     lua_pushvalue(L, 1);
@@ -803,29 +549,15 @@ static int client_tostring(lua_State *L) {
 int bmwi_client_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  check_options(L);
   bmwi_engine *engine = bmwi_loop_engine(L); /* raises in a forked child */
   bmwi_client *client = lua_newuserdata(L, sizeof *client);
   memset(client, 0, sizeof *client);
   luaL_setmetatable(L, CLIENT);
   bmwi_account *account = &client->account;
   account->engine = engine;
-  account->timeout = number_option(L, "timeout", 30, 0.001, 86400);
-  account->transport.connect_timeout = number_option(L, "connect_timeout", 10, 0.001, 86400);
-  account->retries = (int)whole_option(L, "retries", 2, 0, 10);
-  account->transport.max_response_bytes =
-    (size_t)whole_option(L, "max_response_bytes", DEFAULT_MAX_RESPONSE, 1, 2147483647.0);
-  read_kept(L, account);
-  read_servers(L, account);
+  bmwi_options_read(L, &bmwi_classic, account);
   read_saved_token(L, account);
-  read_credentials(L, account);
-  read_position(L, client);
-  read_connect_to(L, &account->transport);
-  read_proxy(L, &account->transport);
-  const char *field = text_option(L, "poi_field");
-  if (field != NULL && strcmp(field, "data") != 0 && strcmp(field, "body") != 0)
-    luaL_error(L, "option 'poi_field': 'data' or 'body' expected");
-  client->poi_body = field != NULL && strcmp(field, "body") == 0;
+  bmwi_options_check_login(L, account);
   lua_settop(L, 2);
   lua_createtable(L, 0, 2); /* the hooks; a table of its own for each client */
   lua_getfield(L, 1, "log");

@@ -10,6 +10,7 @@
 
 #include "core/base64.h"
 #include "binding/bmwi.h"
+#include "binding/options.h"
 
 #define MAX_ERROR_BODY (64 * 1024)
 
@@ -163,12 +164,13 @@ static void redact(char *text, const char *secret, size_t least) {
   redact_base64(text, secret, len);
 }
 
+static void redact_option(void *text, const char *secret, size_t least) {
+  redact(text, secret, least);
+}
+
 static void redact_account(const bmwi_account *account, char *text) {
   if (account == NULL) return;
-  redact(text, account->password, 4);
-  redact(text, account->basic, 4);
-  redact(text, account->api_secret, 8);
-  redact(text, account->api_key, 8);
+  bmwi_options_secrets(account, redact_option, text);
   redact(text, account->transport.proxy_password, 4);
   redact(text, account->event, 8); /* it holds a part of the VIN */
   for (int i = 0; i < account->session_count; i++) {
@@ -177,9 +179,10 @@ static void redact_account(const bmwi_account *account, char *text) {
   }
 }
 
-/* The security answer is in no account, only in the form it was sent with. */
-static void redact_answer(const bmwi_op *op, char *text) {
-  const char *field = "bmwSkAnswer=", *p = op->form.data != NULL ? strstr(op->form.data, field) : NULL;
+/* The secret field is in no account, only in the form it was sent with. */
+static void redact_field(const bmwi_op *op, char *text) {
+  const char *field = op->account != NULL ? op->account->service->secret_field : NULL;
+  const char *p = field != NULL && op->form.data != NULL ? strstr(op->form.data, field) : NULL;
   char answer[256];
   size_t len = 0;
   if (p == NULL) return;
@@ -197,7 +200,7 @@ static void redact_answer(const bmwi_op *op, char *text) {
 void bmwi_failure_hide(const bmwi_op *op, char *text) {
   bmwi_tame(text);
   redact_account(op->account, text);
-  redact_answer(op, text);
+  redact_field(op, text);
 }
 
 /* ---- the service's error bodies -------------------------------------------------- */

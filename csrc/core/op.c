@@ -508,12 +508,5 @@ void bmwi_account_close(bmwi_account *account) {
     bmwi_drop(&session->token_url);
   }
   bmwi_transport_clear(&account->transport);
-  bmwi_drop(&account->username);
-  bmwi_drop(&account->password);
-  bmwi_drop(&account->api_key);
-  bmwi_drop(&account->api_secret);
-  bmwi_drop(&account->basic);
-  bmwi_drop(&account->scope);
-  bmwi_drop(&account->navigation_url);
   bmwi_drop(&account->event);
 }

@@ -72,6 +72,8 @@ typedef struct bmwi_op {
   bmwi_failure failure; /* its code is BMWI_OK unless it finished without an answer */
 } bmwi_op;
 
+#define BMWI_SESSIONS 3 /* of one account, at most */
+
 /* One server with its token. */
 struct bmwi_session {
   char *base_url, *token_url;
@@ -91,13 +93,19 @@ struct bmwi_session {
 struct bmwi_account {
   bmwi_engine *engine;
   bmwi_transport transport;
-  char *username, *password, *api_key, *api_secret, *basic, *scope, *navigation_url;
+  const struct bmwi_service *service;
+  char *base_url, *region, *token_path, *token_url, *second_url;
+  char *username, *password, *api_key, *api_secret, *basic, *scope, *document_field;
+  bool has_position;
+  double lat, lon; /* degrees */
   char *event; /* the id of the last one that the server told of */
   double timeout;
-  int retries;
+  long retries;
   bool closed;
-  bmwi_session sessions[BMWI_REGIONS]; /* one per region, or only the first */
+  bmwi_session sessions[BMWI_SESSIONS]; /* one per region, or only the first */
   int session_count, home;
+  struct bmwi_route *routes; /* which session serves which car, as far as it is known */
+  size_t route_count;
   bmwi_op *ops;
 };
 

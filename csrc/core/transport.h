@@ -13,7 +13,7 @@
 
 typedef struct bmwi_transport {
   double connect_timeout; /* seconds */
-  size_t max_response_bytes;
+  long max_response_bytes;
   char *user_agent, *ca_file;
   char *proxy;                /* a secret: it may hold a password */
   char *proxy_password;       /* as it is sent, to know it when it is said back */

@@ -172,8 +172,42 @@ static const bmwi_method methods[] = {
   {.name = NULL},
 };
 
+/* ---- options and regions ------------------------------------------------------------------ */
+
+#define KEPT(member) .place = BMWI_KEPT(member)
+
+static const bmwi_option options[] = {
+  {.name = "api_key", .type = BMWI_OPTION_TEXT, KEPT(api_key), .secret = 8},
+  {.name = "api_secret", .type = BMWI_OPTION_TEXT, KEPT(api_secret), .secret = 8},
+  {.name = "basic", .type = BMWI_OPTION_TEXT, KEPT(basic), .secret = 4},
+  {.name = "navigation_url", .type = BMWI_OPTION_ORIGIN, KEPT(second_url)},
+  {.name = "password", .type = BMWI_OPTION_TEXT, KEPT(password), .secret = 4, .any_bytes = true},
+  /* The real service took `data`; `body` is what the document writes. */
+  {.name = "poi_field", .type = BMWI_OPTION_CHOICE, KEPT(document_field), .text = "data", .words = "'data' or 'body'"},
+  {.name = "position", .type = BMWI_OPTION_TABLE},
+  {.name = "region", .type = BMWI_OPTION_CHOICE, KEPT(region), .words = "'rest_of_world', 'usa' or 'china'"},
+  {.name = "scope", .type = BMWI_OPTION_TEXT, KEPT(scope), .text = "remote_services vehicle_data"},
+  {.name = "token_path", .type = BMWI_OPTION_PATH, KEPT(token_path)},
+  {.name = "token_url", .type = BMWI_OPTION_URL, KEPT(token_url)},
+  {.name = "username", .type = BMWI_OPTION_TEXT, KEPT(username)},
+  {.name = NULL},
+};
+
+static const bmwi_region regions[] = {
+  {"rest_of_world", "HUB_ECE", "https://b2vapi.bmwgroup.com"},
+  {"usa", "HUB_US", "https://b2vapi.bmwgroup.us"},
+  {"china", "HUB_CN", "https://b2vapi.bmwgroup.cn:8592"},
+  {.name = NULL},
+};
+
 const bmwi_service bmwi_classic = {
   .name = "classic",
+  .options = options,
+  .regions = regions,
+  .region_member = "hub",
+  .token_path = "/webapi/oauth/token/",
+  .second_host = "https://www.bmw-connecteddrive.de",
+  .secret_field = "bmwSkAnswer=",
   .type_field = "serviceType",
   .methods = methods,
 };

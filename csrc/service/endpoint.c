@@ -35,24 +35,6 @@ const bmwi_endpoint bmwi_endpoints[] = {
   [BMWI_POST] = {"post", true, BMWI_HOST_API, NULL, NULL, BMWI_ANSWER_ANY},
 };
 
-const bmwi_region bmwi_regions[BMWI_REGIONS] = {
-  {"rest_of_world", "HUB_ECE", "https://b2vapi.bmwgroup.com"},
-  {"usa", "HUB_US", "https://b2vapi.bmwgroup.us"},
-  {"china", "HUB_CN", "https://b2vapi.bmwgroup.cn:8592"},
-};
-
-int bmwi_region_named(const char *name) {
-  for (int i = 0; i < BMWI_REGIONS; i++)
-    if (strcmp(bmwi_regions[i].name, name) == 0) return i;
-  return -1;
-}
-
-int bmwi_region_of_hub(const char *hub) {
-  for (int i = 0; i < BMWI_REGIONS; i++)
-    if (strcmp(bmwi_regions[i].hub, hub) == 0) return i;
-  return -1;
-}
-
 bool bmwi_vin(char *out, const char *text, size_t len) {
   if (len != BMWI_VIN_LENGTH) return false;
   for (size_t i = 0; i < len; i++) {

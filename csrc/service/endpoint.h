@@ -60,21 +60,9 @@ extern const bmwi_endpoint bmwi_endpoints[];
 
 typedef struct bmwi_region {
   const char *name; /* as in the option `region` and in bmwi.regions */
-  const char *hub;  /* as in a vehicle's member `hub` */
+  const char *mark; /* as in the list of cars */
   const char *url;
 } bmwi_region;
-
-#define BMWI_REGIONS 3
-extern const bmwi_region bmwi_regions[BMWI_REGIONS];
-
-/* The service's own paths and hosts that are options with these defaults. */
-#define BMWI_TOKEN_PATH "/webapi/oauth/token/"
-#define BMWI_SCOPE "remote_services vehicle_data"
-#define BMWI_NAVIGATION_URL "https://www.bmw-connecteddrive.de"
-
-/* Index of a region by name or by hub; -1 if there is none. */
-int bmwi_region_named(const char *name);
-int bmwi_region_of_hub(const char *hub);
 
 /* Checks a VIN (17 letters and digits; I, O and Q, which ISO 3779 leaves out, are in those of
 ** test cars) and writes it upper-cased with a NUL to `out` (18 bytes). */

@@ -6,7 +6,10 @@
 #ifndef BMWI_SERVICE_H
 #define BMWI_SERVICE_H
 
+#include "core/op.h"
 #include "service/endpoint.h"
+
+#define BMWI_VERSION "0.1.0"
 
 #pragma GCC visibility push(hidden)
 
@@ -81,11 +84,51 @@ typedef struct bmwi_method {
   bool position;       /* takes the client's position, if it has one */
 } bmwi_method;
 
+/* ---- options of bmwi.new --------------------------------------------------------------------- */
+
+typedef enum bmwi_option_type {
+  BMWI_OPTION_TEXT,
+  BMWI_OPTION_CHOICE,   /* one of the words in `words` */
+  BMWI_OPTION_ORIGIN,   /* an URL without a path */
+  BMWI_OPTION_URL,      /* with one */
+  BMWI_OPTION_PATH,
+  BMWI_OPTION_NUMBER,   /* kept as a double */
+  BMWI_OPTION_WHOLE,    /* kept as a long */
+  BMWI_OPTION_TABLE,    /* read by a function of its own, as all below */
+  BMWI_OPTION_OBJECT,   /* a table that may inherit its methods */
+  BMWI_OPTION_FUNCTION
+} bmwi_option_type;
+
+typedef struct bmwi_option {
+  const char *name;
+  bmwi_option_type type;
+  size_t place;     /* in the account */
+  double standard, least, most; /* of a number */
+  const char *text; /* what a text is where it was not given; NULL: absent */
+  const char *words; /* of a choice: 'a', 'b' or 'c' */
+  size_t secret;    /* a text that is blotted out of messages where it has so many bytes; 0: none */
+  bool any_bytes;   /* control characters may be part of the text: it goes into a form only */
+} bmwi_option;
+
+#define BMWI_KEPT(member) offsetof(bmwi_account, member)
+
 typedef struct bmwi_service {
   const char *name;
+  const bmwi_option *options;  /* beside the common ones; ended by a row without a name */
+  const bmwi_region *regions;  /* at most BMWI_SESSIONS; ended by a row without a name */
+  const char *region_member;   /* of a car in the list: the mark of its region */
+  const char *token_path;      /* on the server of the region */
+  const char *second_host;     /* of endpoints that are not served by the region */
+  const char *secret_field;    /* of a form, with its '=': what must not come out again */
   const char *type_field;      /* the pair that holds the type of a request */
   const bmwi_method *methods;  /* ended by a row without a name */
 } bmwi_service;
+
+/* The rows of all its options: the common ones, then its own; the last one has no name. */
+const bmwi_option *bmwi_service_option(const bmwi_service *service, size_t i);
+/* The index of a region by its name, or by the mark that a car of it has; -1 if there is none. */
+int bmwi_service_region(const bmwi_service *service, const char *name);
+int bmwi_service_region_of(const bmwi_service *service, const char *mark);
 
 extern const bmwi_service bmwi_classic;
 

@@ -1,0 +1,30 @@
+/*
+** Options: what bmwi.new was given, read by the rows of service.h and kept in the account.
+*/
+#ifndef BMWI_OPTIONS_H
+#define BMWI_OPTIONS_H
+
+#include <lua.h>
+
+#include "core/op.h"
+#include "service/service.h"
+
+#pragma GCC visibility push(hidden)
+
+/* Reads the options, the table at 1, into a zeroed account. Raises for what is unknown or wrong;
+** what is kept by then is given back by bmwi_options_wipe. */
+void bmwi_options_read(lua_State *L, const bmwi_service *service, bmwi_account *account);
+/* Checks that what there is will do for a log-in, once a saved token has been looked for. */
+void bmwi_options_check_login(lua_State *L, bmwi_account *account);
+/* Wipes and gives back every text that an option has left in the account. */
+void bmwi_options_wipe(bmwi_account *account);
+/* Calls `visit` with each text in the account that is a secret, and the least length at which it
+** is to be looked for in what a server says. */
+void bmwi_options_secrets(const bmwi_account *account,
+                          void (*visit)(void *user, const char *secret, size_t least), void *user);
+/* Pushes an array of {name, type, least, most, standard, secret}: every option of the service. */
+void bmwi_options_push(lua_State *L, const bmwi_service *service);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,43 @@
+/*
+** What all services have in common: the options that any client takes.
+*/
+#include "service/service.h"
+
+#include <string.h>
+
+#define KEPT(member) .place = BMWI_KEPT(member)
+
+static const bmwi_option common[] = {
+  {.name = "base_url", .type = BMWI_OPTION_ORIGIN, KEPT(base_url)},
+  {.name = "ca_file", .type = BMWI_OPTION_TEXT, KEPT(transport.ca_file)},
+  {.name = "connect_timeout", .type = BMWI_OPTION_NUMBER, KEPT(transport.connect_timeout), .standard = 10,
+   .least = 0.001, .most = 86400},
+  {.name = "connect_to", .type = BMWI_OPTION_TABLE},
+  {.name = "log", .type = BMWI_OPTION_FUNCTION},
+  {.name = "max_response_bytes", .type = BMWI_OPTION_WHOLE, KEPT(transport.max_response_bytes),
+   .standard = 16.0 * 1024 * 1024, .least = 1, .most = 2147483647.0},
+  {.name = "on_token", .type = BMWI_OPTION_FUNCTION},
+  {.name = "proxy", .type = BMWI_OPTION_TEXT, KEPT(transport.proxy), .secret = 4},
+  {.name = "retries", .type = BMWI_OPTION_WHOLE, KEPT(retries), .standard = 2, .least = 0, .most = 10},
+  {.name = "store", .type = BMWI_OPTION_OBJECT},
+  {.name = "timeout", .type = BMWI_OPTION_NUMBER, KEPT(timeout), .standard = 30, .least = 0.001, .most = 86400},
+  {.name = "token", .type = BMWI_OPTION_TABLE},
+  {.name = "user_agent", .type = BMWI_OPTION_TEXT, KEPT(transport.user_agent), .text = "bmwi/" BMWI_VERSION},
+};
+#define COMMON (sizeof common / sizeof common[0])
+
+const bmwi_option *bmwi_service_option(const bmwi_service *service, size_t i) {
+  return i < COMMON ? &common[i] : &service->options[i - COMMON];
+}
+
+int bmwi_service_region(const bmwi_service *service, const char *name) {
+  for (int i = 0; service->regions[i].name != NULL; i++)
+    if (strcmp(service->regions[i].name, name) == 0) return i;
+  return -1;
+}
+
+int bmwi_service_region_of(const bmwi_service *service, const char *mark) {
+  for (int i = 0; service->regions[i].name != NULL; i++)
+    if (strcmp(service->regions[i].mark, mark) == 0) return i;
+  return -1;
+}
