@@ -281,8 +281,8 @@ describe("a failure", function()
     assert.equal("GET", t.method)
     assert.equal(404, t.status)
     for name in pairs(t) do
-      assert(name == "call" or name == "method" or name == "attempt" or name == "seconds" or name == "date"
-        or name == "status" or name == "bytes", name)
+      assert(name == "call" or name == "method" or name == "attempt" or name == "seconds"
+        or name == "date" or name == "status" or name == "bytes", name)
     end
   end)
 
