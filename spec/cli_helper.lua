@@ -88,12 +88,6 @@ function cli.ok(arguments, environment, input)
   return result
 end
 
---- Why no program can be given a terminal here; nil where it can.
-function cli.no_terminal()
-  local said = cli.shell("script -qec 'test -t 1 && echo terminal' /dev/null </dev/null 2>&1")
-  if not said:find("terminal", 1, true) then return "no pseudo-terminal: " .. said end
-end
-
 --- Runs it on a terminal of its own; answers = {{what it shows, what is typed then}, ...}
 function cli.on_terminal(arguments, answers, environment)
   local home, typed = cli.home, { "exec 2>/dev/null" }

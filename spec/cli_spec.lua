@@ -803,7 +803,7 @@ describe("bmwi", function()
   end)
 
   describe("on a terminal", function()
-    local missing = cli.no_terminal()
+    local missing = helper.no_terminal()
     local function on_terminal(...)
       if missing then pending(missing) end
       return cli.on_terminal(...)

@@ -35,6 +35,7 @@ describe("bmwi doctor", function()
     result = run("doctor", { BMWI_BASE_URL = false })
     assert.equal(2, result.code)
     assert.is_truthy(result.out:find("FAIL  settings", 1, true))
+    assert.is_truthy(result.out:find("--base-url", 1, true) and result.out:find("bmwi demo", 1, true))
     write(home .. "/open", "units = metric\n", "644")
     result = run({ "doctor", "--config", home .. "/open" })
     assert.equal(2, result.code)
@@ -94,6 +95,12 @@ describe("bmwi doctor", function()
     cli.assert_no_secret(result.out)
     return result
   end
+
+  it("tells of no file that is not there", function()
+    local result = run("doctor", { BMWI_VIN = "WBA" })
+    assert.is_truthy(result.out:find("configuration      no file", 1, true), result.out)
+    assert.is_truthy(result.out:find("FAIL  settings", 1, true), result.out)
+  end)
 
   it("tells at the settings that a log-in lacks what nobody can be asked for", function()
     fails("settings", { "password", "BMWI_PASSWORD" }, {}, { BMWI_PASSWORD = false })

@@ -363,6 +363,21 @@ describe("endpoints", function()
       check_headers(request, JSON, "Bearer " .. client:token().access_token)
     end)
 
+    it("take a name more than once", function()
+      mine()
+      client:get("/webapi/v1/user/vehicles", { b = { 2, "x&y", true }, a = 1 })
+      assert.equal("a=1&b=2&b=x%26y&b=true", last().query)
+      client:post(LIST .. VIN .. "/executeService", { serviceType = { "LIGHT_FLASH" } })
+      assert.equal("serviceType=LIGHT_FLASH", last().body)
+      local before = #sim:log()
+      for _, value in ipairs({ {}, { x = 1 }, { 1, x = 2 }, { [2] = 1 }, { {} }, { print }, { 1 / 0 },
+        setmetatable({ 1 }, { __index = {} }) }) do
+        assert.has_error(function() client:get("/a", { b = value }) end)
+        assert.has_error(function() client:post("/a", { b = value }) end)
+      end
+      assert.equal(before, #sim:log())
+    end)
+
     it("are posted to with a form, or with none", function()
       mine()
       local answer = client:post(LIST .. VIN .. "/executeService",

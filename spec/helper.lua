@@ -74,6 +74,12 @@ function helper.decimal_comma()
   return false
 end
 
+--- Why no program can be given a terminal here; nil where one can.
+function helper.no_terminal()
+  local said = helper.shell("script -qec 'test -t 1 && echo it is one' /dev/null </dev/null 2>&1")
+  if not said:find("it is one", 1, true) then return "no terminal for a program: " .. said end
+end
+
 --- A temporary file for the time of one call: fn gets its path.
 local function with_file(text, fn)
   local path = os.tmpname()

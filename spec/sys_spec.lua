@@ -11,8 +11,7 @@ local function mode_of(path)
 end
 
 local is_root = shell("id -u") == "0"
-local has_script = shell("command -v script >/dev/null && script --version 2>&1")
-  :find("util-linux", 1, true)
+local no_terminal = helper.no_terminal()
 
 describe("bmwi.sys", function()
   local folder, path
@@ -64,14 +63,14 @@ describe("bmwi.sys", function()
       assert.has_error(function() sys.isatty() end)
     end)
 
-    if has_script then
+    if not no_terminal then
       it("knows a terminal", function()
         local text = shell("script -qec " .. '"' .. program("print(sys.isatty(0), sys.isatty(1))")
           .. '" /dev/null </dev/null')
         assert(text:find("true\ttrue"), text)
       end)
     else
-      pending("on a terminal: there is no script of util-linux")
+      pending("on a terminal: " .. no_terminal)
     end
   end)
 
@@ -458,7 +457,7 @@ describe("bmwi.sys", function()
       assert.equal("file", text)
     end)
 
-    if has_script then
+    if not no_terminal then
       -- Runs it on a terminal and types once it asks. Returns what the program got (as it was
       -- printed to a file), and all that stood on the terminal.
       local function ask(typed)
@@ -517,7 +516,7 @@ describe("bmwi.sys", function()
         end
       end)
     else
-      pending("on a terminal: there is no script of util-linux")
+      pending("on a terminal: " .. no_terminal)
     end
   end)
 end)

@@ -63,24 +63,20 @@ local function settings_line(ctx)
   if bad then return nil, bad.message, bad.code, bad.info end
   local lacking = {}
   for i, row in ipairs(session.lacking(ctx.settings)) do lacking[i] = row.name end
-  local server = session.server(ctx.settings)
-  if not server then
-    return nil, "no server is set", "config",
-      { hint = "Set base_url or region in the configuration file, or give --base-url." }
-  end
+  session.need_server(ctx.settings)
   if not session.usable((session.store(ctx.settings):load())) then session.check_account(ctx) end
-  return server .. (#lacking > 0 and "; not set, so asked for: " .. table.concat(lacking, ", ")
+  return session.server(ctx.settings) .. (#lacking > 0 and "; not set, so asked for: " .. table.concat(lacking, ", ")
     or "; all that a log-in needs is set")
 end
 
 -- The clocks of this machine and of the server, whose answers have a date.
 local function clock_line(ctx)
   ask(ctx)
-  local error = ctx.clock_error
-  if not error then return "the server does not tell its time" end
-  if math.abs(error) <= CLOCK_TOLERANCE then return "as the server's" end
-  return nil, ("this machine's clock is %s %s the server's"):format(render.span(math.abs(error)),
-    error > 0 and "ahead of" or "behind"), "clock",
+  local off = ctx.clock_error
+  if not off then return "the server does not tell its time" end
+  if math.abs(off) <= CLOCK_TOLERANCE then return "as the server's" end
+  return nil, ("this machine's clock is %s %s the server's"):format(render.span(math.abs(off)),
+    off > 0 and "ahead of" or "behind"), "clock",
     { hint = ("Check this machine's clock: it says %s."):format(render.clock(os.time())) }
 end
 
@@ -98,7 +94,7 @@ local STEPS = {
     local bad = ctx.config_failure
     if bad and not bad.info.setting then return nil, bad.message, bad.code, bad.info end
     local path = config.path(ctx.options)
-    if bad or ctx.settings.state == "read" then return path .. ", readable by you only" end
+    if path and bmwi.sys.read_private(path) then return path .. ", readable by you only" end
     return ("no file %s; that is fine with the environment or prompts"):format(
       path or "(no home folder)")
   end },

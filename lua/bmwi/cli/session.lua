@@ -35,7 +35,8 @@ function session.server(settings)
   return settings.base_url or bmwi.regions[settings.region]
 end
 
-local function need_server(settings)
+--- Raises if the settings name no server.
+function session.need_server(settings)
   if not session.server(settings) then
     fail.raise("no server is set", "config", { hint = "Give --base-url URL or --region "
       .. "rest_of_world|usa|china, or set one in the configuration file. Without any server: "
@@ -190,7 +191,7 @@ end
 function session.open(ctx, again)
   if ctx.client then return ctx.client end
   local settings = ctx.settings
-  need_server(settings)
+  session.need_server(settings)
   local kept = session.store(settings)
   local token = not again and kept_token(kept) or nil
   local typed = not session.usable(token) and #session.lacking(settings) > 0
