@@ -370,8 +370,8 @@ describe("endpoints", function()
       client:post(LIST .. VIN .. "/executeService", { serviceType = { "LIGHT_FLASH" } })
       assert.equal("serviceType=LIGHT_FLASH", last().body)
       local before = #sim:log()
-      for _, value in ipairs({ {}, { x = 1 }, { 1, x = 2 }, { [2] = 1 }, { {} }, { print }, { 1 / 0 },
-        setmetatable({ 1 }, { __index = {} }) }) do
+      for _, value in ipairs({ {}, { x = 1 }, { 1, x = 2 }, { [2] = 1 }, { {} }, { print },
+        { 1 / 0 }, setmetatable({ 1 }, { __index = {} }) }) do
         assert.has_error(function() client:get("/a", { b = value }) end)
         assert.has_error(function() client:post("/a", { b = value }) end)
       end
