@@ -65,8 +65,9 @@ local function settings_line(ctx)
   for i, row in ipairs(session.lacking(ctx.settings)) do lacking[i] = row.name end
   session.need_server(ctx.settings)
   if not session.usable((session.store(ctx.settings):load())) then session.check_account(ctx) end
-  return session.server(ctx.settings) .. (#lacking > 0 and "; not set, so asked for: " .. table.concat(lacking, ", ")
-    or "; all that a log-in needs is set")
+  return session.server(ctx.settings) .. "; "
+    .. (#lacking > 0 and "not set, so asked for: " .. table.concat(lacking, ", ")
+    or "all that a log-in needs is set")
 end
 
 -- The clocks of this machine and of the server, whose answers have a date.
