@@ -1,0 +1,282 @@
+-- The parts of the command line that need no server: options, commands, help, settings, failures.
+-- How it behaves as a process is in cli_spec, settings_spec and doctor_spec.
+local args = require "bmwi.cli.args"
+local commands = require "bmwi.cli.commands"
+local config = require "bmwi.cli.config"
+local fail = require "bmwi.cli.fail"
+local help = require "bmwi.cli.help"
+local names = require "bmwi._names"
+
+local function words(line)
+  local list = {}
+  for word in line:gmatch("%S+") do list[#list + 1] = word end
+  return list
+end
+
+-- What a function raises, which must be a failure of the command line.
+local function failure_of(fn, ...)
+  local ok, raised = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.is_true(fail.is(raised), tostring(raised))
+  return raised
+end
+
+describe("args.parse", function()
+  for line, expected in pairs({
+    [""] = { options = {}, positional = {} },
+    ["status"] = { command = "status", options = {}, positional = {} },
+    ["--json status"] = { command = "status", options = { json = true }, positional = {} },
+    ["status -j -q"] = { command = "status", options = { json = true, quiet = true },
+      positional = {} },
+    ["status --units us"] = { command = "status", options = { units = "us" }, positional = {} },
+    ["status --units=us"] = { command = "status", options = { units = "us" }, positional = {} },
+    ["status -o FILE"] = { command = "status", options = { output = "FILE" }, positional = {} },
+    ["status -oFILE"] = { command = "status", options = { output = "FILE" }, positional = {} },
+    ["status --no_color"] = { command = "status", options = { ["no-color"] = true },
+      positional = {} },
+    ["flash --count 2 --wait-timeout=1.5"] = { command = "flash",
+      options = { count = 2, ["wait-timeout"] = 1.5 }, positional = {} },
+    ["poi -33.8,151.2 --lat -33.8"] = { command = "poi", options = { lat = -33.8 },
+      positional = { "-33.8,151.2" } },
+    ["get -- --json"] = { command = "get", options = {}, positional = { "--json" } },
+    ["nonsense x y"] = { command = "nonsense", options = {}, positional = { "x", "y" } },
+  }) do
+    it("reads: " .. line, function()
+      assert.same(expected, args.parse(words(line), commands))
+    end)
+  end
+
+  for line, case in pairs({
+    ["status --jsn"] = { "unknown option --jsn", "Did you mean --json?" },
+    ["status -x"] = { "unknown option -x" },
+    ["status --vin"] = { "--vin needs a value: VIN" },
+    ["status --vin="] = { "--vin must not be empty" },
+    ["status --json=yes"] = { "--json takes no value" },
+    ["status --units miles"] = { "--units must be one of: metric, imperial, us" },
+    ["flash --count 0"] = { "--count must be a whole number above 0" },
+    ["flash --count 1.5"] = { "--count must be a whole number above 0" },
+    ["flash --count 0x10"] = { "--count must be a whole number above 0" },
+    ["lock --interval nan"] = { "--interval must be a number above 0" },
+    ["lock --interval 0"] = { "--interval must be a number above 0" },
+    ["lock --interval -1"] = { "--interval must be a number above 0" },
+    ["poi --lat north"] = { "--lat must be a number" },
+    ["status --count 1"] = { "--count does not go with `bmwi status`", "bmwi status --help" },
+    ["lock --yes"] = { "--yes does not go with `bmwi lock`", "bmwi lock --help" },
+    ["lock --timeout 5"] = { "unknown option --timeout", "--wait-timeout" },
+    ["login --password x"] = { "unknown option --password", "Secrets are never given" },
+    ["login --api-key=x"] = { "unknown option --api-key", "Secrets are never given" },
+  }) do
+    it("refuses: " .. line, function()
+      local parsed, message, hint = args.parse(words(line), commands)
+      assert.is_nil(parsed)
+      assert.equal(case[1], message)
+      if case[2] then assert.truthy(hint:find(case[2], 1, true), hint)
+      else assert.is_nil(hint)
+      end
+    end)
+  end
+end)
+
+describe("args.closest", function()
+  for word, expected in pairs({
+    statsu = "status", Status = "status", stat = "status", lok = "lock",
+    ["range-mpa"] = "range-map", xyzzy = false, l = false,
+  }) do
+    it("of " .. word .. " is " .. tostring(expected), function()
+      assert.equal(expected or nil, args.closest(word, names(commands)))
+    end)
+  end
+end)
+
+describe("a command", function()
+  for name, command in pairs(commands) do
+    it("is whole: " .. name, function()
+      assert.is_string(command.summary)
+      assert.is_true(command.most >= (command.least or 0))
+      assert.is_true(name == "help" or type(command.run) == "function")
+      for _, option in ipairs(command.options or {}) do
+        assert(args.OPTIONS[option], option)
+      end
+    end)
+
+    it("has examples that can be read: " .. name, function()
+      assert.is_true(#command.examples > 0)
+      for _, example in ipairs(command.examples) do
+        -- The first run of the line; one that is quoted is one word.
+        local line = example[1]:gsub("%s*[|&].*", ""):gsub('"([^"]*)"', function(text)
+          return (text:gsub(" ", "_"))
+        end)
+        local list = words(line)
+        assert.equal("bmwi", table.remove(list, 1))
+        local parsed, message = args.parse(list, commands)
+        assert(parsed, message)
+        assert.equal(name, parsed.command)
+        assert.is_true(#parsed.positional <= command.most, line)
+        assert.is_true(#parsed.positional >= (command.least or 0), line)
+      end
+    end)
+  end
+end)
+
+describe("the help", function()
+  local out = { paint = function(_, _, text) return text end }
+
+  it("names every command, every common option and every setting", function()
+    local text = help.main(commands, out)
+    for name, command in pairs(commands) do
+      assert(text:find(("\n  %-18s%s\n"):format(name, command.summary), 1, true), name)
+    end
+    for _, name in ipairs(args.COMMON) do
+      assert(text:find(" --" .. name:gsub("%-", "%%-") .. "%f[^%w-]"), name)
+    end
+    for _, name in ipairs(config.NAMES) do
+      assert(text:find("%f[%w_]" .. name .. "%f[^%w_]"), name)
+    end
+  end)
+
+  for name, command in pairs(commands) do
+    it("of " .. name .. " has its usage, examples and options, on lines that fit", function()
+      local text = help.command(commands, name, out)
+      assert(text:find("Usage: bmwi " .. (command.usage or name) .. " [OPTIONS]", 1, true))
+      for _, example in ipairs(command.examples) do assert(text:find(example[1], 1, true)) end
+      for _, option in ipairs(command.options or {}) do
+        local value = args.OPTIONS[option].value
+        local shown = " --" .. option .. (value and " " .. value or "") .. "  "
+        assert(text:find(shown, 1, true), shown)
+      end
+      for line in (text .. help.main(commands, out)):gmatch("[^\n]+") do
+        assert(#line <= 100, line)
+      end
+    end)
+  end
+end)
+
+describe("config.parse", function()
+  local function values_of(text)
+    local values = {}
+    for name, value in pairs(config.parse(text, "FILE")) do values[name] = value[1] end
+    return values
+  end
+
+  for text, expected in pairs({
+    [""] = {},
+    ["# a comment\n\n  username = you@example.com  \n"] = { username = "you@example.com" },
+    ["\239\187\191username=a\r\nscope = b\rvin=C"] = { username = "a", scope = "b", vin = "C" },
+    ['password = " two words "'] = { password = " two words " },
+    ['password = "with " inside"'] = { password = 'with " inside' },
+    ['password = "a # b"'] = { password = "a # b" },
+    ["password = a#b"] = { password = "a#b" },
+    ["API-Key = x"] = { api_key = "x" },
+    ["scope ="] = { scope = "" },
+  }) do
+    it(("reads %q"):format(text), function() assert.same(expected, values_of(text)) end)
+  end
+
+  it("tells where each value stands", function()
+    assert.same({ "x", "FILE line 3" }, config.parse("\n# y\nscope = x", "FILE").scope)
+  end)
+
+  for text, expected in pairs({
+    ["username"] = "FILE line 1 is not of the form: key = value",
+    ["\nusrname = x"] = "FILE line 2: unknown key usrname",
+    ["vin = a\nvin = b"] = "FILE line 2: vin is given twice",
+    ["timeout = 5"] = "FILE line 1: unknown key timeout",
+    ["username = 'x'"] = "username = 'x' (FILE line 1): it begins with a quote",
+    ["username = x # me"] = "username = x # me (FILE line 1): a comment must have a line",
+  }) do
+    it(("refuses %q"):format(text), function()
+      local failure = failure_of(config.parse, text, "FILE")
+      assert.equal("config", failure.code)
+      assert.equal(expected, failure.message:sub(1, #expected))
+    end)
+  end
+
+  it("shows no secret of a line that is wrong", function()
+    for _, name in ipairs({ "password", "api_key", "api_secret", "basic", "security_answer",
+      "proxy" }) do
+      local failure = failure_of(config.parse, name .. " = 'hunter2", "FILE")
+      assert.is_nil((failure.message .. failure.info.hint):find("hunter2", 1, true), name)
+    end
+  end)
+
+  it("says which key was probably meant", function()
+    assert.truthy(failure_of(config.parse, "pasword = x", "FILE").info.hint
+      :find("Did you mean password?", 1, true))
+    assert.truthy(failure_of(config.parse, "timeout = x", "FILE").info.hint
+      :find("wait_timeout", 1, true))
+  end)
+end)
+
+describe("config.private_hint", function()
+  it("says what to do with a file that is not private", function()
+    assert.equal("Run: chmod 600 F", config.private_hint("F", "others can read it"))
+    assert.truthy(config.private_hint("F", "it is somebody else's: somebody else"):find("chown"))
+    assert.truthy(config.private_hint("F", "F: Permission denied"):find("chown"))
+    assert.is_nil(config.private_hint("F", "Is a directory"))
+  end)
+end)
+
+describe("fail", function()
+  it("passes a result on, or raises what came instead of it", function()
+    assert.equal(5, fail.check(5, "not told"))
+    local info = { status = 401 }
+    local failure = failure_of(fail.check, nil, "no", "auth", info)
+    assert.same({ "no", "auth", info }, { failure.message, failure.code, failure.info })
+    failure = failure_of(fail.check, false)
+    assert.same({ "failed", "error", {} }, { failure.message, failure.code, failure.info })
+  end)
+
+  it("makes a usage error of input that the module refuses", function()
+    assert.equal("got x", (fail.input(function(x) return "got " .. x end, "x")))
+    local failure = failure_of(fail.input, function()
+      error("bad argument #2 to 'vehicle' (no VIN)", 2)
+    end)
+    assert.same({ "no VIN", "usage" }, { failure.message, failure.code })
+    failure = failure_of(fail.input, function() error("mine") end)
+    assert.equal("mine", failure.message)
+  end)
+
+  it("lets Ctrl-C and errors that are no text through", function()
+    for _, reason in ipairs({ "x.lua:1: interrupted!", {} }) do
+      local ok, raised = pcall(fail.input, function() error(reason, 0) end)
+      assert.is_false(ok)
+      assert.equal(reason, raised)
+    end
+  end)
+
+  it("takes advice for Lua programs off a message", function()
+    assert.equal("status failed: HTTP 504",
+      fail.new("status failed: HTTP 504; try again later, or raise the option `timeout`",
+        "timeout").message)
+    assert.equal("a; b", fail.new("a; b", "error").message)
+  end)
+
+  for code, exit in pairs({ usage = 2, config = 2, unknown = 3, auth = 4, login = 4,
+    rate_limited = 5, timed_out = 6, not_executed = 7, refused = 7, interrupted = 130,
+    cancelled = 130 }) do
+    it(("ends with %d for %s"):format(exit, code), function()
+      assert.equal(exit, fail.EXIT[code])
+    end)
+  end
+
+  it("gives the hint of the failure, else of its words, else of its code", function()
+    assert.equal("so", fail.hint(fail.new("dlat and dlon", "auth", { hint = "so" })))
+    assert.truthy(fail.hint(fail.new("dlat and dlon are required", "http"))
+      :find("position = LAT,LON", 1, true))
+    assert.truthy(fail.hint(fail.new("no", "auth")):find("bmwi login", 1, true))
+    assert.is_nil(fail.hint(fail.new("no", "http")))
+  end)
+
+  it("does not send the doctor's patient to the doctor", function()
+    assert.truthy(fail.hint(fail.new("no", "network")):find("bmwi doctor", 1, true))
+    assert.is_nil(fail.hint(fail.new("no", "network"), true))
+    assert.is_nil(fail.hint(fail.new("no", "tls"), true):find("doctor", 1, true))
+  end)
+
+  it("knows its own failures from other errors", function()
+    assert.is_true(fail.is(fail.new("x", "error")))
+    for _, other in ipairs({ "x", { message = "x" }, 5, false }) do
+      assert.is_false(fail.is(other))
+    end
+  end)
+end)
