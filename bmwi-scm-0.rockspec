@@ -25,7 +25,8 @@ build = {
     bmwi = {
       -- The list of the Makefile (SRC).
       sources = {
-        "csrc/binding/bmwi.c", "csrc/binding/car.c", "csrc/binding/client.c",
+        "csrc/binding/await.c", "csrc/binding/bmwi.c", "csrc/binding/car.c",
+        "csrc/binding/client.c", "csrc/binding/kept.c",
         "csrc/binding/fail.c", "csrc/binding/fields.c", "csrc/binding/json.c",
         "csrc/binding/loop.c", "csrc/binding/options.c", "csrc/binding/schema.c",
         "csrc/binding/sys.c", "csrc/binding/values.c", "csrc/binding/values_status.c",

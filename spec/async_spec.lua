@@ -862,6 +862,120 @@ describe("bmwi.async", function()
     pending("a coroutine that is closed: this Lua cannot do that")
   end
 
+  describe("what nobody takes", function()
+    local function raised()
+      local ok, message = pcall(loop.step, loop)
+      return not ok and message or nil
+    end
+
+    it("of a task that fails at once comes out of the next step, not of spawn", function()
+      local task = async.spawn(function() error("at once", 0) end)
+      assert.is_true(task:done())
+      assert.equal(0, loop:timeout()) -- so that a host makes that step
+      has(raised(), "at once")
+      assert.is_nil(raised())
+      assert.is_nil(loop:timeout())
+    end)
+
+    it("of on_done at once comes out of the next step, not of spawn", function()
+      assert.is_true(async.spawn(function() end, function() error("done broke", 0) end):done())
+      assert.equal("done broke", raised())
+    end)
+
+    it("never takes the place of a result: of a reading, a log-in, a sleep, a wait", function()
+      local client = new()
+      local car = client:vehicle(VIN)
+      sim:fault({ path = "/webapi", times = 0, latency = 0.05 })
+      local function fail()
+        async.spawn(function()
+          bmwi.sleep(0)
+          error("task broke", 0)
+        end)
+      end
+      local calls = { function() return client:login() end, function() return car:status() end,
+        function() bmwi.sleep(0.02) return true end, function() return client:vehicles() end,
+        function() return wait.for_execution(car, assert(car:lock_doors()), { interval = 0.02 }) end }
+      for _, call in ipairs(calls) do
+        fail()
+        assert.truthy(call())
+        has(raised(), "task broke")
+      end
+    end)
+  end)
+
+  describe("a task that is lost", function()
+    -- What a task waits for is taken away from it, as running out of memory could.
+    local function lose(thread)
+      loop:detach(thread)
+    end
+
+    it("ends with its run, instead of being waited for", function()
+      local text = helper.program([[
+        local bmwi, async = require("bmwi"), require("bmwi.async")
+        local first
+        print(pcall(async.run, function()
+          first = coroutine.running()
+          bmwi.sleep(0.02)
+        end, function()
+          bmwi.loop:detach(first)
+        end))]], nil, "timeout 20 COMMAND 2>&1; echo $?")
+      has(text, "nothing is under way")
+      has(text, "\n0\n")
+    end)
+
+    it("ends with the error that was kept", function()
+      local first, message
+      async.spawn(function()
+        bmwi.sleep(0.01)
+        error("this was it", 0)
+      end)
+      message = select(2, pcall(async.run, function()
+        first = coroutine.running()
+        bmwi.sleep(0.02)
+      end, function()
+        lose(first)
+        bmwi.sleep(0.03)
+      end))
+      has(message, "this was it")
+      assert.is_true(loop:step())
+    end)
+
+    it("ends as a part of others, too", function()
+      local inner
+      local results, errors = async.map({ 1, 2 }, function(i)
+        if i == 1 then
+          return (async.run(function()
+            inner = coroutine.running()
+            bmwi.sleep(0.02)
+          end))
+        end
+        lose(inner)
+        return "fine"
+      end)
+      assert.equal("fine", results[2])
+      has(errors[1].message, "nothing is under way")
+    end)
+  end)
+
+  it("says what to do where Lua cannot wait under a C function", function()
+    local car = logged_in()
+    local function sorted()
+      table.sort({ 3, 1, 2 }, function(a, b)
+        assert(car:status())
+        return a < b
+      end)
+      return "sorted"
+    end
+    local ok, result = pcall(async.run, sorted)
+    if ok then
+      assert.equal("sorted", result) -- Lua 5.3 and 5.4 wait
+    else
+      local first = result:match("^[^\n]*")
+      has(first, "a task cannot wait inside of table.sort")
+      has(first, "make the call before that")
+    end
+  end)
+
   describe("a client that is closed", function()
     it("ends its calls in flight with closed", function()
       sim:fault({ path = "/status", times = 0, latency = 60 })

@@ -10,6 +10,9 @@
 #include "core/op.h"
 #include "service/service.h"
 
+/* What a finalizer is told that comes after ours. */
+#define BMWI_AT_ITS_END "bmwi is at its end: the Lua state is being closed"
+
 #if defined(_WIN32)
 #define BMWI_EXPORT __declspec(dllexport)
 #else
@@ -44,9 +47,15 @@ void bmwi_check_plain(lua_State *L, int index);
 /* Whether the table at `index` can be an array: empty, or with a first element. */
 bool bmwi_is_array(lua_State *L, int index);
 
-/* From loop.c: this Lua state's engine and what waits for it. */
-void bmwi_loop_open(lua_State *L); /* pushes the loop object */
+/* From kept.c: this Lua state's engine. */
 bmwi_engine *bmwi_loop_engine(lua_State *L);
+
+/* From loop.c: it as an object. */
+void bmwi_loop_open(lua_State *L); /* pushes the loop object */
+/* Remembers which userdata an account lives in, for its callbacks. */
+void bmwi_loop_adopt(lua_State *L, int client, const bmwi_account *account);
+
+/* From await.c: what waits for the engine. */
 /* Pushes a fresh operation that the collector owns. */
 bmwi_op *bmwi_loop_op(lua_State *L, bmwi_kind kind);
 /* Starts the operation on top of the stack and returns its results: waits here,
@@ -54,8 +63,6 @@ bmwi_op *bmwi_loop_op(lua_State *L, bmwi_kind kind);
 ** `client` is the index of what must stay alive meanwhile, or 0. */
 int bmwi_loop_await(lua_State *L, int client);
 int bmwi_loop_sleep(lua_State *L); /* bmwi.sleep */
-/* Remembers which userdata an account lives in, for its callbacks. */
-void bmwi_loop_adopt(lua_State *L, int client, const bmwi_account *account);
 
 /* From fields.c: tables of names and values. */
 typedef void bmwi_add_field(lua_State *L, bmwi_op *op, const char *name, const char *value,
@@ -72,6 +79,8 @@ void bmwi_push_field(lua_State *L, int argument);
 void bmwi_client_open(lua_State *L);
 int bmwi_client_new(lua_State *L); /* bmwi.new */
 typedef struct bmwi_client bmwi_client;
+/* Ends its calls and gives back what it holds; calls no Lua. */
+void bmwi_client_end(bmwi_client *client);
 /* The open client at `index`; raises for a closed one. */
 bmwi_client *bmwi_client_check(lua_State *L, int index);
 /* Pushes a new operation on an endpoint with its URL filled in (no query yet). */

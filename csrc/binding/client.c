@@ -21,6 +21,7 @@ typedef struct bmwi_route {
 
 struct bmwi_client {
   bmwi_account account; /* first: found by its address */
+  bool logs;
 };
 
 static char *keep(lua_State *L, const char *text) {
@@ -440,12 +441,9 @@ const char *bmwi_client_document_field(const bmwi_client *client) {
 
 /* ---- the log hook -------------------------------------------------------------------------- */
 
+/* Asks no table: it is called where nothing may raise. */
 bool bmwi_client_logs(lua_State *L, int client) {
-  lua_getuservalue(L, client);
-  lua_getfield(L, -1, "log");
-  bool logs = lua_isfunction(L, -1);
-  lua_pop(L, 2);
-  return logs;
+  return ((const bmwi_client *)lua_touserdata(L, client))->logs;
 }
 
 void bmwi_client_log(lua_State *L, int client, const char *event) {
@@ -517,18 +515,23 @@ static int finish_store(lua_State *L) {
   return 0;
 }
 
+void bmwi_client_end(bmwi_client *client) {
+  bmwi_account *account = &client->account;
+  bmwi_account_close(account);
+  bmwi_options_wipe(account);
+  free(account->routes);
+  account->routes = NULL;
+  account->route_count = 0;
+}
+
 /* client:close(): wipes the secrets; calls that are under way end with `closed` */
 static int client_close(lua_State *L) {
   bmwi_client *client = luaL_checkudata(L, 1, CLIENT);
   if (client->account.closed) return 0;
   bool renewing = is_renewing(&client->account);
-  bmwi_account_close(&client->account);
+  bmwi_client_end(client);
   bmwi_engine *engine = client->account.engine; /* NULL where bmwi.new broke off */
   if (engine != NULL && bmwi_engine_mine(engine)) bmwi_engine_arm(engine); /* its calls come back now */
-  bmwi_options_wipe(&client->account);
-  free(client->account.routes);
-  client->account.routes = NULL;
-  client->account.route_count = 0;
   if (renewing) { /* its store holds a lock for it, which others wait for */
     lua_pushcfunction(L, finish_store);
     lua_pushvalue(L, 1);
@@ -561,6 +564,7 @@ int bmwi_client_new(lua_State *L) {
   lua_settop(L, 2);
   lua_createtable(L, 0, 2); /* the hooks; a table of its own for each client */
   lua_getfield(L, 1, "log");
+  client->logs = !lua_isnil(L, -1);
   lua_setfield(L, -2, "log");
   lua_getfield(L, 1, "on_token");
   lua_setfield(L, -2, "on_token");

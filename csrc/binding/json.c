@@ -23,6 +23,7 @@ static const char decode_key, numerals_key, arrays_key;
 typedef struct numerals {
   locale_t plain;  /* "C": for all that was loaded by us, or before a host set its locale */
   locale_t loaded; /* the one that we were loaded under */
+  bool gone;       /* the state is being closed, and lua-cjson's instance was collected before */
 } numerals;
 
 /* Members that are arrays even when empty: Lua cannot tell {} from []. */
@@ -45,12 +46,14 @@ static int numerals_gc(lua_State *L) {
   if (kept->plain != (locale_t)0) freelocale(kept->plain);
   if (kept->loaded != (locale_t)0) freelocale(kept->loaded);
   kept->plain = kept->loaded = (locale_t)0;
+  kept->gone = true;
   return 0;
 }
 
 static const numerals *keep_numerals(lua_State *L) {
   numerals *kept = lua_newuserdata(L, sizeof *kept);
   kept->plain = kept->loaded = (locale_t)0;
+  kept->gone = false;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, numerals_gc);
   lua_setfield(L, -2, "__gc");
@@ -58,6 +61,14 @@ static const numerals *keep_numerals(lua_State *L) {
   kept->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
   kept->loaded = duplocale(uselocale((locale_t)0));
   lua_rawsetp(L, LUA_REGISTRYINDEX, &numerals_key);
+  return kept;
+}
+
+static const numerals *get_numerals(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &numerals_key);
+  const numerals *kept = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (kept->gone) luaL_error(L, BMWI_AT_ITS_END);
   return kept;
 }
 
@@ -238,8 +249,7 @@ bool bmwi_json_decode(lua_State *L, const char *data, size_t len) {
   }
   if (has_empty_array(data, len)) push_with_nulls(L, data, len);
   else lua_pushlstring(L, data, len);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &numerals_key);
-  const numerals *kept = lua_touserdata(L, -1);
+  const numerals *kept = get_numerals(L);
   int status = decode(L, top + 1, kept->plain);
   if (status != 0 && status != LUA_ERRMEM) /* if it was loaded under another decimal point */
     status = decode(L, top + 1, kept->loaded);

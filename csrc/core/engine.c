@@ -284,6 +284,11 @@ void bmwi_engine_end(bmwi_engine *engine, bmwi_transfer *t) {
   ended(engine, t);
 }
 
+void bmwi_engine_end_all(bmwi_engine *engine) {
+  bmwi_engine_unhold(engine);
+  while (engine->timers.count > 0) bmwi_engine_end(engine, transfer_of(engine->timers.heap[0]));
+}
+
 void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t) {
   if (engine != NULL) bmwi_engine_stop(engine, t);
   bmwi_buffer_free(&t->body);

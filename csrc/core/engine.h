@@ -80,6 +80,8 @@ bool bmwi_engine_pause(bmwi_engine *engine, bmwi_transfer *t, double wake);
 void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t);
 /* Stops it and hands it back at once, as ended. */
 void bmwi_engine_end(bmwi_engine *engine, bmwi_transfer *t);
+/* The same for all of them. */
+void bmwi_engine_end_all(bmwi_engine *engine);
 
 /* One descriptor that is readable when step has something to do, timers included
 ** (from the first call on, and if arm is called after each change). */

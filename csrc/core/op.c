@@ -271,6 +271,11 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
   session->request.state = BMWI_NEW;
   bmwi_buffer_clear(&session->request.form);
   bmwi_buffer_clear(&session->request.transfer.body);
+  session->granted = true;
+}
+
+/* Those that have waited for the token go on. */
+static void go_on(bmwi_session *session) {
   bmwi_op *first = NULL; /* the list is last come first: turned round */
   while (session->waiting != NULL) {
     bmwi_op *op = session->waiting;
@@ -335,6 +340,8 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure) {
 void bmwi_session_settle(bmwi_session *session) {
   const bmwi_op *op = &session->request;
   bmwi_failure failure;
+  if (session->granted) go_on(session);
+  session->granted = false;
   if (op->account == NULL || op->state == BMWI_NEW || op->transfer.phase != BMWI_IDLE) return;
   bmwi_failure_set(&failure, BMWI_NO_MEMORY, "not enough memory");
   bmwi_session_refuse(session, &failure);
@@ -456,7 +463,7 @@ static void leave(bmwi_op *op) {
 void bmwi_op_start(bmwi_op *op) {
   if (op->kind != BMWI_SLEEP) {
     hand_back(op, go(op));
-  } else if (bmwi_engine_pause(op->engine, &op->transfer, op->deadline)) {
+  } else if (op->deadline < 0 || bmwi_engine_pause(op->engine, &op->transfer, op->deadline)) {
     op->state = BMWI_RUNNING;
   } else {
     hand_back(op, fail(op, BMWI_NO_MEMORY, "not enough memory"));

@@ -51,7 +51,8 @@ typedef enum bmwi_kind {
   BMWI_CALL,  /* an exchange with the service */
   BMWI_LOGIN, /* only sees to a good token */
   BMWI_TOKEN, /* the token request itself; a session owns it */
-  BMWI_SLEEP
+  BMWI_SLEEP, /* without an account, until its deadline; below 0: until it is ended */
+  BMWI_LOST   /* finished, but its outcome could not be handed over */
 } bmwi_kind;
 
 typedef struct bmwi_op {
@@ -81,6 +82,7 @@ struct bmwi_session {
   unsigned generation; /* counts the tokens */
   unsigned refused;    /* the generation that the server refused though new */
   bool kept;           /* somebody keeps tokens for several processes: asked first */
+  bool granted;        /* there is a new token: those that wait go on when the hooks are done */
   bool refreshing;     /* the running token request is a refresh grant */
   bmwi_op request;     /* the token request */
   bmwi_op *waiting;    /* operations that wait for it */
@@ -137,7 +139,7 @@ void bmwi_op_cancel(bmwi_op *op, bmwi_code code, const char *text);
 /* Gives back all it holds, whatever it is doing. */
 void bmwi_op_release(bmwi_op *op);
 
-/* Takes a decoded token (its texts are moved) and lets the waiting go on. */
+/* Takes a decoded token (its texts are moved); settle lets the waiting go on. */
 void bmwi_session_accept(bmwi_session *session, bmwi_token *token);
 /* The keeper's answers: a token to take over if it is another than ours (true: it
 ** is good, and the waiting go on), ask again later, or go on and request one. */
@@ -147,7 +149,8 @@ void bmwi_session_request(bmwi_session *session);
 /* The token request failed for good, or its answer was no token. A refused
 ** refresh falls back to the password: then true, and nobody is told yet. */
 bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure);
-/* After the answer was read: if that broke off without either, fails the waiting. */
+/* After the answer was read, and the hooks have been told: lets the waiting go on with a new token;
+** if that broke off without either, fails them. */
 void bmwi_session_settle(bmwi_session *session);
 
 /* What the answer, or the missing answer, of its last exchange means: fills

@@ -3,8 +3,9 @@
 --- A task is a coroutine. Inside it `car:status()`, `bmwi.sleep()` and all that builds on them
 --- yield instead of waiting; the engine behind `bmwi.loop` wakes them. Owns the tasks, no more.
 ---
---- On Lua 5.1 (not LuaJIT) a coroutine cannot yield across `pcall`, a metamethod or an iterator:
---- keep those away from calls inside a task there.
+--- On Lua 5.1, 5.2 and LuaJIT a coroutine cannot yield inside of a C function (table.sort, gsub,
+--- require), on Lua 5.1 not inside of pcall, a metamethod or an iterator either: keep those away from
+--- calls inside a task there.
 local bmwi = require("bmwi")
 local check = require("bmwi._check")
 
@@ -34,11 +35,16 @@ end
 
 local unpack = table.unpack or unpack -- luacheck: ignore (Lua 5.1 has the global only)
 
-local function finish(task, ok, ...)
-  task.results = pack(ok, ...)
+-- What needs no memory when it is needed.
+local CANCELLED = pack(false, "cancelled")
+local CLOSED = pack(false, "the coroutine was closed")
+local NOT_STARTED = pack(false, "the task could not be started")
+
+local function finish(task, results)
+  task.results = results
   tasks[task.thread] = nil
   loop:detach(task.thread)
-  task.on_end(...)
+  task.on_end()
 end
 
 -- Below Lua 5.3 nobody can tell beforehand that a yield will fail (across pcall, say): a group is
@@ -47,21 +53,35 @@ local function enter(task, group)
   local failed = task.entering
   task.entering = group
   if failed then
-    failed:cancel()
+    failed:cancel(CANCELLED)
   end
 end
 
--- A task has yielded what it waits for: an operation (and its client), or a group.
-local function wait(task, what, client)
-  if what == task.entering then
-    what.waiter, task.group, task.entering = task, what, nil
-    return
+-- A task has yielded the operation that it waits for (and its client), which may be a group's gate.
+local function wait(task, operation, client)
+  local group = task.entering
+  if group and group.gate == operation then
+    task.group, task.entering = group, nil
+  else
+    enter(task, nil)
   end
-  enter(task, nil)
-  local ok, message = pcall(loop.begin, loop, task.thread, what, client)
+  local ok, message = pcall(loop.begin, loop, task.thread, operation, client)
   if not ok then
-    finish(task, false, message)
+    task:stop(pack(false, message))
   end
+end
+
+local NO_YIELD = "attempt to yield across"
+local ADVICE = "; a task cannot wait inside of table.sort, string.gsub, require or another "
+  .. "C function on Lua 5.1, 5.2 and LuaJIT, on Lua 5.1 not inside of pcall, an iterator or a "
+  .. "metamethod either: make the call before that, and use its result there"
+
+-- The error of a task with its traceback, and with what to do where Lua cannot yield.
+local function explain(task, message)
+  if type(message) == "string" and message:find(NO_YIELD, 1, true) then
+    message = message .. ADVICE
+  end
+  return debug.traceback(task.thread, message)
 end
 
 local function settle(task, ok, ...)
@@ -71,20 +91,21 @@ local function settle(task, ok, ...)
   end
   enter(task, nil)
   if not ok then
-    finish(task, false, debug.traceback(task.thread, (...)))
+    finish(task, pack(false, explain(task, (...))))
   elseif status(task.thread) == "dead" then
-    finish(task, true, ...)
+    finish(task, pack(true, ...))
   elseif task.cancelled then
     task:cancel()
   else
-    finish(task, false,
-      "a task of bmwi.async may wait through bmwi only, but it called coroutine.yield")
+    finish(task, pack(false,
+      "a task of bmwi.async may wait through bmwi only, but it called coroutine.yield"))
   end
 end
 
 local function advance(task, ...)
+  task.group = nil
   if status(task.thread) == "dead" then -- by coroutine.close, from outside
-    return finish(task, false, "the coroutine was closed")
+    return finish(task, CLOSED)
   end
   return settle(task, resume(task.thread, ...))
 end
@@ -97,10 +118,24 @@ local function start(fn, on_end)
     if ok then
       advance(task, ...)
     else
-      finish(task, false, (...))
+      task:stop(pack(false, (...)))
     end
   end)
   return task
+end
+
+-- Runs a new task until it waits. What its end raises is for the loop's next step, as at any later
+-- time; a task that cannot even be run, for lack of memory, is not left behind.
+local function launch(task)
+  local ok, message = pcall(advance, task)
+  if ok then
+    return
+  elseif task.results then
+    loop:fail(message)
+  else
+    pcall(task.stop, task, NOT_STARTED)
+    error(message, 0)
+  end
 end
 
 --- Whether the task has come to its end: returned, failed or cancelled.
@@ -119,6 +154,26 @@ function task_methods:result()
   end
 end
 
+-- Ends a task that waits, or would if something had not failed.
+function task_methods:stop(results)
+  local group = self.group
+  self.group = nil
+  if self.results then
+    return
+  end
+  self.stopped = true
+  loop:detach(self.thread)
+  if close and status(self.thread) == "suspended" then
+    close(self.thread)
+  end
+  if not self.results then
+    finish(self, results)
+  end
+  if group then
+    group:cancel(results)
+  end
+end
+
 --- Ends the task where it waits; what it waits for is given up, nested runs and maps included. A
 --- command that was sent may still be carried out by the car. Does nothing to a task that is done.
 function task_methods:cancel()
@@ -127,23 +182,15 @@ function task_methods:cancel()
   end
   self.cancelled = true
   if status(self.thread) == "suspended" then
-    loop:detach(self.thread)
-    local group = self.group
-    if close then
-      close(self.thread)
-    end
-    finish(self, false, "cancelled")
-    if group then
-      group:cancel()
-    end
+    self:stop(CANCELLED)
   end
 end
 
 --- Starts a function as a task, at once; the host's loop carries it on (see bmwi.loop).
 ---@param fn fun() what to do
 ---@param on_done? fun(ok: boolean, ...) called at the end with what pcall would have returned.
---- Without it an error is raised by the loop's next step or, in a program that only makes calls, by
---- the next one that is no command; where none comes, it is written to standard error at the end.
+--- Without it an error is raised by the loop's next step (`bmwi.loop:step()`, so `host.on_error`
+--- in a host); where none comes, it is written to standard error at the end of the program.
 ---@return bmwi.task
 function async.spawn(fn, on_done)
   check.argument(fn, "function", 1, "spawn")
@@ -157,62 +204,66 @@ function async.spawn(fn, on_done)
       error(results[2], 0)
     end
   end)
-  advance(task)
+  launch(task)
   return task
 end
 
 -- Tasks that are waited for together: `left` counts those that have not ended, `members` holds
--- them, `waiter` is the task that waits, if one does.
+-- them; a task that waits for them waits for `gate`.
 local group_methods = {}
 local group_meta = { __index = group_methods }
 
 local function new_group()
-  return setmetatable({ left = 0, members = {} }, group_meta)
+  return setmetatable({ left = 0, members = {}, failure = false }, group_meta)
 end
 
 function group_methods:start(fn, on_end)
   local task
-  self.left = self.left + 1
   task = start(fn, function()
     self.members[task] = nil
-    on_end(task.results)
     self.left = self.left - 1
-    local waiter = self.waiter
-    if self.left == 0 and waiter then
-      self.waiter, waiter.group = nil, nil
-      if not waiter.results then
-        advance(waiter)
-      end
+    local ok, message = pcall(on_end, task.results)
+    if not ok then
+      self.failure = message
+    end
+    if self.left == 0 and self.gate then
+      loop:open(self.gate)
     end
   end)
   self.members[task] = true
+  self.left = self.left + 1
   return task
 end
 
-function group_methods:cancel()
-  self.waiter, self.stopped = nil, true
-  local list = {}
-  for task in pairs(self.members) do
-    list[#list + 1] = task
-  end
-  for _, task in ipairs(list) do
-    task:cancel()
+-- Ends those that have not ended.
+function group_methods:cancel(results)
+  self.waiter, self.gate, self.stopped = nil, nil, true
+  local task = next(self.members)
+  while task do
+    self.members[task] = nil
+    if results == CANCELLED then
+      task:cancel()
+    else
+      task:stop(results)
+    end
+    task = next(self.members)
   end
 end
 
 local function hold(task, group)
+  group.waiter, group.gate = task, loop:gate()
   enter(task, group)
-  yield(loop, group)
+  yield(loop, group.gate)
 end
 
 -- On Lua 5.4 a coroutine that is closed while it waits for others takes them along.
 if close then
   function group_meta.__close(group)
-    local waiter = group.waiter
+    local waiter = group.left > 0 and group.waiter
     if waiter then
-      group:cancel()
-      if not waiter.cancelled then
-        finish(waiter, false, "the coroutine was closed")
+      group:cancel(CANCELLED)
+      if not waiter.stopped then
+        waiter:stop(CLOSED)
       end
     end
   end
@@ -225,22 +276,44 @@ if close then
     end]], "=bmwi.async")(hold)
 end
 
+-- Drives the loop until all have ended. Ctrl-C cancels them.
+function group_methods:drive()
+  while self.left > 0 do
+    local ok, more, message = pcall(loop.wait, loop)
+    if not ok then
+      self:cancel(CANCELLED)
+      error(more, 0)
+    elseif not more then -- what should have woken one of them has failed
+      self:cancel(pack(false, message or "nothing is under way that could wake this task"))
+      return
+    end
+  end
+end
+
 -- Waits for all: in a task by yielding (not through pcall, for Lua 5.1), elsewhere by driving the
--- loop. Ctrl-C cancels them.
+-- loop.
 function group_methods:wait()
   local thread = coroutine.running()
   local task = thread and tasks[thread]
-  if task then
-    if self.left > 0 then
-      hold(task, self)
-    end
-    return
+  if not task then
+    self:drive()
+  elseif self.left > 0 then
+    hold(task, self)
   end
-  while self.left > 0 do
-    local ok, message = pcall(loop.wait, loop)
-    if not ok then
-      self:cancel()
-      error(message, 0)
+  if self.failure then
+    error(self.failure, 0)
+  end
+end
+
+-- Runs the new ones until they wait.
+function group_methods:launch(list)
+  for _, task in ipairs(list) do
+    if not task.results then
+      local ok, message = pcall(launch, task)
+      if not ok then
+        self:cancel(CANCELLED)
+        error(message, 0)
+      end
     end
   end
 end
@@ -260,11 +333,7 @@ function async.run(...)
   for i = 1, count do
     list[i] = group:start(functions[i], function() end)
   end
-  for _, task in ipairs(list) do
-    if not task.results then
-      advance(task)
-    end
-  end
+  group:launch(list)
   group:wait()
   local results = {}
   for i, task in ipairs(list) do
@@ -308,20 +377,25 @@ function async.map(list, fn, options)
     end
     pumping = true
     while running < concurrency and following <= count do
-      local i
-      running = running + 1
-      advance(group:start(function()
-        while following <= count and not group.stopped do
-          i, following = following, following + 1
+      local i = following
+      running, following = running + 1, following + 1
+      local ok, message = pcall(launch, group:start(function()
+        repeat
           keep(i, fn(list[i], i))
-        end
+          if following > count or group.stopped then return end
+          i, following = following, following + 1
+        until false
       end, function(r)
+        running = running - 1
         if not r[1] then
           errors[i] = type(r[2]) == "table" and r[2] or { message = r[2] }
         end
-        running = running - 1
         pump()
       end))
+      if not ok then
+        group.failure = message
+        break
+      end
     end
     pumping = false
   end

@@ -15,10 +15,14 @@
 #include <locale.h>
 #include <lua.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define LIMIT 30 /* seconds of one run: a wait that nothing ends is a failure, not a long night */
 
 int luaopen_bmwi(lua_State *L);
 /* What lua-cjson loses when an error of memory ends it; for the sanitizer's leak finder. */
@@ -120,6 +124,17 @@ static int prepare(lua_State *L) {
   return 1;
 }
 
+static const char *running[2]; /* the operation, and whose allocation fails */
+static long running_number;
+
+static void stuck(int number) {
+  char text[200];
+  int len = snprintf(text, sizeof text, "%s: %s: allocation %ld failed, and then nothing went on\n",
+                     running[0], running[1], running_number);
+  (void)number;
+  _exit(write(STDERR_FILENO, text, (size_t)len) == len ? 1 : 2);
+}
+
 /* Runs the script {path, address, operation} once; true if it succeeded without an allocation failing. */
 static bool run(const char **argv, int which, long granted) {
   lua_State *L = lua_newstate(lua_memory, NULL);
@@ -129,6 +144,10 @@ static bool run(const char **argv, int which, long granted) {
     fprintf(stderr, "%s\n", lua_tostring(L, -1));
     exit(1);
   }
+  running[0] = argv[2];
+  running[1] = names[which];
+  running_number = granted;
+  alarm(LIMIT);
   allocator[which].granted = granted;
   bool good = lua_pcall(L, 0, 1, 0) == 0 && lua_toboolean(L, -1);
   bool all = allocator[which].granted >= 0;
@@ -142,6 +161,7 @@ static bool run(const char **argv, int which, long granted) {
     exit(1);
   }
   lua_close(L);
+  alarm(0);
   return good && all;
 }
 
@@ -163,6 +183,7 @@ static bool fail_each(const char **argv, int which) {
 int main(int argc, char **argv) {
   int passed = 0, failed = 0;
   if (argc < 4) return 2;
+  signal(SIGALRM, stuck);
   for (int i = 0; i < ALLOCATORS; i++) allocator[i].granted = -1;
   curl_global_init_mem(CURL_GLOBAL_DEFAULT, curl_make, curl_drop, curl_change, curl_copy,
                        curl_zeroed);

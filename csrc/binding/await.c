@@ -1,0 +1,382 @@
+/*
+** Waiting: what becomes of an operation between a call and its results, here or in a coroutine of
+** bmwi.async. An operation of a coroutine is anchored in the registry until it was delivered; one
+** that is waited for here is anchored by the stack of the call.
+*/
+#include "binding/await.h"
+
+#include "core/clock.h"
+
+#define MAX_NESTED 12 /* Lua allows some 200 C calls inside each other; one level takes six */
+#define RESERVE 120   /* places on the stack, for a coroutine's function and what it calls, too */
+
+/* ---- operations --------------------------------------------------------------- */
+
+bmwi_op *bmwi_loop_op(lua_State *L, bmwi_kind kind) {
+  bmwi_engine *engine = bmwi_loop_engine(L);
+  bmwi_op *op = lua_newuserdata(L, sizeof *op);
+  bmwi_op_init(op, engine, kind);
+  luaL_setmetatable(L, BMWI_OP);
+  return op;
+}
+
+static int op_gc(lua_State *L) {
+  bmwi_op_release(luaL_checkudata(L, 1, BMWI_OP));
+  return 0;
+}
+
+#if LUA_VERSION_NUM >= 504
+static int op_close(lua_State *L) {
+  bmwi_op_cancel(luaL_checkudata(L, 1, BMWI_OP), BMWI_CANCELLED, "the coroutine was closed");
+  return 0;
+}
+#endif
+
+/* Whether this thread is a coroutine of bmwi.async that can yield now. */
+static bool is_task(lua_State *L) {
+  bmwi_push_kept(L, BMWI_KEPT_WAKES);
+  lua_pushthread(L);
+  lua_rawget(L, -2);
+  bool task = !lua_isnil(L, -1) && bmwi_yieldable(L);
+  lua_pop(L, 2);
+  return task;
+}
+
+/* Functions that are called where nothing may raise, and Lua 5.1 needs memory to push one. */
+enum { DELIVER, READ_TOKEN, ASK_KEEPER, TELL, TURN, ANCHOR, FUNCTIONS };
+static const lua_CFunction functions[FUNCTIONS];
+
+static void push_function(lua_State *L, int which) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &functions[which]);
+}
+
+/* ---- moving on ------------------------------------------------------------------ */
+
+/* Keeps the error on top for the next step, which is due now, and pops it. */
+void bmwi_keep_fault(lua_State *L) {
+  bmwi_push_kept(L, BMWI_KEPT_FAULT);
+  bool later = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  if (!lua_toboolean(L, -1)) { /* error(nil) is one, too */
+    lua_pop(L, 1);
+    lua_pushliteral(L, "an error without a message");
+  }
+  if (later) lua_pop(L, 1);
+  else bmwi_keep(L, BMWI_KEPT_FAULT);
+  bmwi_push_kept(L, BMWI_KEPT_SELF);
+  bmwi_engine_ask(((const bmwi_loop *)lua_touserdata(L, -1))->engine, true);
+  lua_pop(L, 1);
+}
+
+/* Pushes the error that was kept, which is nobody's any more, or false. */
+bool bmwi_take_fault(lua_State *L, bmwi_engine *engine) {
+  bmwi_push_kept(L, BMWI_KEPT_FAULT);
+  lua_pushboolean(L, 0);
+  bmwi_keep(L, BMWI_KEPT_FAULT);
+  bmwi_engine_ask(engine, false);
+  return lua_toboolean(L, -1);
+}
+
+/* Whether a reading that waits here takes the error on top, which stays, or has one. */
+static bool takes(lua_State *L, const bmwi_op *op) {
+  bmwi_push_entry(L, BMWI_KEPT_RAISED, op);
+  bool waits = !lua_isnil(L, -1), free = lua_isboolean(L, -1);
+  lua_pop(L, 1);
+  lua_pushvalue(L, -1);
+  if (free) bmwi_set_entry(L, BMWI_KEPT_RAISED, op);
+  else lua_pop(L, 1);
+  return waits;
+}
+
+/* The error on top, which is popped, was raised by a hook on behalf of this operation: it comes out
+** of the readings that wait for it here, else of the next step. */
+static void blame(lua_State *L, const bmwi_op *op) {
+  bool taken = takes(L, op);
+  if (op->kind == BMWI_TOKEN && op->session != NULL)
+    for (const bmwi_op *p = op->session->waiting; p != NULL; p = p->next_waiting)
+      taken = takes(L, p) || taken;
+  if (taken) lua_pop(L, 1);
+  else bmwi_keep_fault(L);
+}
+
+/* (operation) -> its results, for a coroutine; protected. */
+static int deliver(lua_State *L) {
+  bmwi_op *op = lua_touserdata(L, 1);
+  if (op->kind == BMWI_LOST) return luaL_error(L, "%s", op->failure.text);
+  int results = bmwi_client_deliver(L, op);
+  bmwi_op_release(op);
+  return results;
+}
+
+/* The coroutine at `thread` could not be told, for the reason on top, which is popped: the next
+** step tells it so. */
+static void tell_again(lua_State *L, bmwi_op *op) {
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "not enough memory";
+  op->kind = BMWI_LOST;
+  bmwi_failure_set(&op->failure, BMWI_NO_MEMORY, text);
+  bmwi_engine_end(op->engine, &op->transfer);
+  lua_pop(L, 1);
+}
+
+static void push_wake(lua_State *L, int thread) {
+  bmwi_push_kept(L, BMWI_KEPT_WAKES);
+  lua_pushvalue(L, thread);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+}
+
+/* Wakes the coroutine with true and the results, or with false and an error. The operation is
+** forgotten once the coroutine was told, and not before: there may be no memory for that now. */
+static void wake(lua_State *L, bmwi_op *op) {
+  int top = lua_gettop(L), thread = top + 2, function = top + 3;
+  bmwi_push_entry(L, BMWI_KEPT_OPS, op);
+  bmwi_push_entry(L, BMWI_KEPT_THREADS, op);
+  push_wake(L, thread);
+  if (lua_isnil(L, function)) { /* somebody waits for it here, or nobody any more */
+    if (!lua_isnil(L, top + 1)) bmwi_drop_entries(L, op);
+    lua_settop(L, top);
+    return;
+  }
+  lua_pushvalue(L, thread);
+  bmwi_clear_value(L, BMWI_KEPT_WAITS);
+  lua_pushboolean(L, 1);
+  push_function(L, DELIVER);
+  lua_pushvalue(L, top + 1);
+  if (lua_pcall(L, 1, LUA_MULTRET, 0) != 0) {
+    lua_pushboolean(L, 0);
+    lua_replace(L, function + 1);
+  }
+  if (lua_pcall(L, lua_gettop(L) - function, 0, 0) != 0) {
+    push_wake(L, thread);
+    bool told = lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (!told) {
+      tell_again(L, op);
+      lua_settop(L, top);
+      return;
+    }
+    bmwi_keep_fault(L);
+  }
+  bmwi_drop_entries(L, op);
+  lua_settop(L, top);
+}
+
+/* (operation, client) -> reads the token answer; protected. */
+static int read_token(lua_State *L) {
+  bmwi_client_token(L, lua_touserdata(L, 1), 2);
+  return 0;
+}
+
+/* (operation, client) -> asks the keeper of saved tokens; protected. */
+static int ask_keeper(lua_State *L) {
+  bmwi_client_ask(L, lua_touserdata(L, 1), 2);
+  return 0;
+}
+
+/* (operation, client, state before) -> tells the log hook; protected. */
+static int tell(lua_State *L) {
+  const bmwi_op *op = lua_touserdata(L, 1);
+  const bmwi_transfer *t = &op->transfer;
+  bool exchanged = lua_toboolean(L, 3);
+  lua_settop(L, 2);
+  lua_createtable(L, 0, 8);
+  lua_pushstring(L, op->kind == BMWI_TOKEN ? "token" : op->endpoint->name);
+  lua_setfield(L, -2, "call");
+  lua_pushstring(L, op->kind == BMWI_TOKEN || op->endpoint->post ? "POST" : "GET");
+  lua_setfield(L, -2, "method");
+  lua_pushinteger(L, op->attempt + 1);
+  lua_setfield(L, -2, "attempt");
+  if (!exchanged) { /* the repeat was planned just now */
+    lua_pushnumber(L, t->timer.wake - bmwi_now());
+    lua_setfield(L, -2, "wait");
+    bmwi_client_log(L, 2, "repeat");
+    return 0;
+  }
+  lua_pushnumber(L, t->seconds);
+  lua_setfield(L, -2, "seconds");
+  if (t->result == CURLE_OK) {
+    lua_pushinteger(L, t->status);
+    lua_setfield(L, -2, "status");
+    lua_pushinteger(L, (lua_Integer)t->body.len);
+    lua_setfield(L, -2, "bytes");
+    if (t->date >= 0) {
+      lua_pushnumber(L, t->date);
+      lua_setfield(L, -2, "date");
+    }
+  } else {
+    bmwi_failure failure;
+    bmwi_op_explain(op, &failure);
+    lua_pushstring(L, failure.text);
+    lua_setfield(L, -2, "error");
+    lua_pushstring(L, bmwi_code_name(failure.code));
+    lua_setfield(L, -2, "code");
+  }
+  bmwi_client_log(L, 2, "answer");
+  return 0;
+}
+
+/* Calls one of the functions above with the operation, the client that is on
+** top of the stack, and a flag. */
+static void call_back(lua_State *L, int function, bmwi_op *op, bool flag) {
+  push_function(L, function);
+  lua_pushlightuserdata(L, op);
+  lua_pushvalue(L, -3);
+  lua_pushboolean(L, flag);
+  if (lua_pcall(L, 3, 0, 0) != 0) blame(L, op);
+}
+
+/* Hands out what has ended, for some 5 ms: a host has its turn however many end at once
+** or ask again and are refused at once. What is left makes the next step due. `hold`: no
+** coroutine is woken, those that could be are held back. The operation and its client stay on the
+** stack meanwhile: a hook may cancel the one, a token request lives in the other. */
+static void dispatch(lua_State *L, bmwi_engine *engine, bool hold) {
+  bmwi_transfer *t;
+  double until = bmwi_now() + BMWI_BUDGET;
+  luaL_checkstack(L, RESERVE, NULL); /* from here on nothing raises */
+  while ((t = bmwi_engine_next(engine)) != NULL) {
+    bmwi_op *op = (bmwi_op *)t; /* its first member */
+    bmwi_push_entry(L, BMWI_KEPT_OPS, op);
+    if (op->account != NULL) bmwi_push_entry(L, BMWI_KEPT_CLIENTS, op->account);
+    else lua_pushnil(L);
+    if (op->kind == BMWI_TOKEN && lua_isnil(L, -1)) { /* its client is being collected */
+      lua_pop(L, 2);
+      continue;
+    }
+    bool logs = op->state == BMWI_RUNNING && !lua_isnil(L, -1) &&
+                bmwi_client_logs(L, lua_gettop(L));
+    if (logs) call_back(L, TELL, op, true);
+    bmwi_next next = bmwi_op_advance(op);
+    if (logs && op->state == BMWI_BACKOFF) call_back(L, TELL, op, false);
+    if (next == BMWI_DELIVER && hold && !lua_isnil(L, -2)) bmwi_engine_hold(engine, t);
+    else if (next == BMWI_DELIVER) wake(L, op);
+    if (next == BMWI_READ_TOKEN || next == BMWI_ASK_KEEPER) {
+      call_back(L, next == BMWI_READ_TOKEN ? READ_TOKEN : ASK_KEEPER, op, false);
+      bmwi_session_settle(op->session);
+    }
+    lua_pop(L, 2);
+    if (bmwi_now() >= until) break;
+  }
+}
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Calling anything lets a pending hook run: that is how the stand-alone
+** interpreter turns Ctrl-C into an error. A host is told of what is left to do even then. */
+static void let_hooks_run(lua_State *L, bmwi_engine *engine) {
+  if (lua_gethook(L) == NULL) return;
+  bmwi_engine_arm(engine);
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+}
+
+/* Moves everything on. A Ctrl-C of the wait must not be taken for the fault of a coroutine that
+** is woken. */
+void bmwi_move(lua_State *L, bmwi_engine *engine, double seconds, bool hold) {
+  bmwi_engine_step(engine, seconds);
+  let_hooks_run(L, engine);
+  dispatch(L, engine, hold);
+  let_hooks_run(L, engine);
+}
+
+/* One round of a call that waits here; protected. */
+static int turn(lua_State *L) {
+  const bmwi_loop *self = bmwi_get_loop(L);
+  bmwi_move(L, self->engine, -1, self->nested > MAX_NESTED);
+  return 0;
+}
+
+int bmwi_loop_await(lua_State *L, int client) {
+  bmwi_op *op = luaL_checkudata(L, -1, BMWI_OP);
+  bmwi_engine *engine = op->engine;
+  if (is_task(L)) {
+    int at = lua_gettop(L);
+#if LUA_VERSION_NUM >= 504
+    lua_toclose(L, at); /* coroutine.close gives the call up */
+#endif
+    /* Started by loop:begin, when the yield has worked: below Lua 5.3 it can fail
+    ** (across pcall, say), and then nothing must have been sent. */
+    bmwi_push_kept(L, BMWI_KEPT_SELF);
+    lua_pushvalue(L, at);
+    if (client != 0) lua_pushvalue(L, client);
+    else lua_pushnil(L);
+    return lua_yield(L, 3);
+  }
+  bmwi_loop *self = bmwi_get_loop(L);
+  bool reading = op->endpoint == NULL || !op->endpoint->post;
+  if (reading) { /* a command's outcome is not taken by what a hook did wrong */
+    lua_pushboolean(L, 0);
+    bmwi_set_entry(L, BMWI_KEPT_RAISED, op);
+  }
+  luaL_checkstack(L, RESERVE, NULL);
+  int nested = self->nested++, status = 0;
+  bmwi_op_start(op);
+  while (status == 0 && op->state != BMWI_FINISHED) {
+    push_function(L, TURN);
+    status = lua_pcall(L, 0, 0, 0);
+  }
+  self->nested = nested;
+  if (nested <= MAX_NESTED) bmwi_engine_unhold(engine);
+  /* Ctrl-C gives the call up: it must not be sent later, beside the same call made again. */
+  if (status != 0) bmwi_op_release(op);
+  bmwi_engine_arm(engine);
+  if (status == 0) bmwi_push_entry(L, BMWI_KEPT_RAISED, op);
+  bmwi_clear_entry(L, BMWI_KEPT_RAISED, op);
+  if (status != 0 || lua_toboolean(L, -1)) {
+    bmwi_op_release(op);
+    return lua_error(L);
+  }
+  int results = bmwi_client_deliver(L, op);
+  bmwi_op_release(op);
+  return results;
+}
+
+/* (thread, operation, client) -> enters them into the tables; protected. */
+static int anchor(lua_State *L) {
+  bmwi_op *op = lua_touserdata(L, 2);
+  bmwi_set_entry(L, BMWI_KEPT_ANCHORS, op);
+  bmwi_set_entry(L, BMWI_KEPT_OPS, op);
+  lua_pushvalue(L, 1);
+  bmwi_set_entry(L, BMWI_KEPT_THREADS, op);
+  bmwi_push_kept(L, BMWI_KEPT_WAITS);
+  lua_insert(L, 1);
+  lua_pushlightuserdata(L, op);
+  lua_rawset(L, 1);
+  return 0;
+}
+
+int bmwi_loop_sleep(lua_State *L) {
+  double seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 1, "0 to 1e9 seconds expected");
+  bmwi_op *op = bmwi_loop_op(L, BMWI_SLEEP);
+  op->deadline = bmwi_now() + seconds;
+  return bmwi_loop_await(L, 0);
+}
+
+bool bmwi_await_begin(lua_State *L) {
+  push_function(L, ANCHOR);
+  for (int i = 2; i <= 4; i++) lua_pushvalue(L, i);
+  return lua_pcall(L, 3, 0, 0) == 0;
+}
+
+static const lua_CFunction functions[FUNCTIONS] = {
+  [DELIVER] = deliver, [READ_TOKEN] = read_token, [ASK_KEEPER] = ask_keeper,
+  [TELL] = tell,       [TURN] = turn,             [ANCHOR] = anchor,
+};
+
+void bmwi_await_open(lua_State *L) {
+  luaL_newmetatable(L, BMWI_OP);
+  lua_pushcfunction(L, op_gc);
+  lua_setfield(L, -2, "__gc");
+#if LUA_VERSION_NUM >= 504
+  lua_pushcfunction(L, op_close);
+  lua_setfield(L, -2, "__close");
+#endif
+  lua_pop(L, 1);
+  for (int i = 0; i < FUNCTIONS; i++) {
+    lua_pushcfunction(L, functions[i]);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &functions[i]);
+  }
+}

@@ -1,0 +1,84 @@
+/*
+** Kept: see kept.h.
+*/
+#include "binding/kept.h"
+
+static const char keys[BMWI_KEPT_COUNT];
+
+void bmwi_push_kept(lua_State *L, int which) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &keys[which]);
+}
+
+void bmwi_keep(lua_State *L, int which) { lua_rawsetp(L, LUA_REGISTRYINDEX, &keys[which]); }
+
+bmwi_loop *bmwi_get_loop(lua_State *L) {
+  bmwi_push_kept(L, BMWI_KEPT_SELF);
+  bmwi_loop *self = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (self == NULL || self->engine == NULL)
+    luaL_error(L, BMWI_AT_ITS_END);
+  else if (!bmwi_engine_mine(self->engine))
+    luaL_error(L, "bmwi was loaded before this process was forked; load it in the child instead");
+  return self;
+}
+
+void bmwi_set_entry(lua_State *L, int which, const void *p) {
+  bmwi_push_kept(L, which);
+  lua_insert(L, -2);
+  lua_rawsetp(L, -2, p);
+  lua_pop(L, 1);
+}
+
+void bmwi_push_entry(lua_State *L, int which, const void *p) {
+  bmwi_push_kept(L, which);
+  lua_rawgetp(L, -1, p);
+  lua_remove(L, -2);
+}
+
+/* (Before Lua 5.4 even setting nil may need memory, where nothing was before.) */
+void bmwi_clear_value(lua_State *L, int which) {
+  bmwi_push_kept(L, which);
+  lua_insert(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawget(L, -3);
+  bool present = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  if (present) lua_rawset(L, -3);
+  lua_settop(L, present ? -2 : -4);
+}
+
+void bmwi_clear_entry(lua_State *L, int which, const void *p) {
+  lua_pushlightuserdata(L, (void *)p);
+  bmwi_clear_value(L, which);
+}
+
+void bmwi_drop_entries(lua_State *L, const bmwi_op *op) {
+  static const int tables[] = {BMWI_KEPT_OPS, BMWI_KEPT_THREADS, BMWI_KEPT_ANCHORS};
+  for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) bmwi_clear_entry(L, tables[i], op);
+}
+
+static void weak_table(lua_State *L, int which, const char *mode) {
+  lua_newtable(L);
+  if (mode != NULL) {
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  bmwi_keep(L, which);
+}
+
+void bmwi_kept_open(lua_State *L) {
+  weak_table(L, BMWI_KEPT_WAKES, "k");
+  weak_table(L, BMWI_KEPT_WAITS, "k");
+  weak_table(L, BMWI_KEPT_OPS, NULL);
+  weak_table(L, BMWI_KEPT_THREADS, NULL);
+  weak_table(L, BMWI_KEPT_ANCHORS, NULL);
+  weak_table(L, BMWI_KEPT_CLIENTS, "v");
+  weak_table(L, BMWI_KEPT_RAISED, NULL);
+  lua_pushboolean(L, 0);
+  bmwi_keep(L, BMWI_KEPT_FAULT);
+}
+
+bmwi_engine *bmwi_loop_engine(lua_State *L) { return bmwi_get_loop(L)->engine; }
