@@ -23,7 +23,7 @@ local FULL = { chargingLevelHv = 100, chargingStatus = "FINISHED_FULLY_CHARGED" 
 local HELPERS = { "async", "geo", "host", "navigation", "store", "time", "units", "wait" }
 -- Public for other files of this module only, as the README says of bmwi.sys.
 local INTERNAL = { sys = true, _hash = true, _values = true, attach = true, begin = true,
-  detach = true, wait = true }
+  detach = true, fail = true, gate = true, open = true, wait = true }
 
 local readme = read("README.md")
 
