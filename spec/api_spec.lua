@@ -14,7 +14,8 @@ local REGIONS = { "china", "rest_of_world", "usa" }
 local SYS = { "isatty", "json", "monotonic", "no_core", "read_private", "read_secret",
   "remove_private", "try_lock", "write_private" }
 local LOOP = { "events", "pollfd", "step", "timeout" }
-local LOOP_INNER = { "attach", "begin", "detach", "fail", "gate", "limit", "open", "wait" } -- for bmwi.async alone
+-- For bmwi.async alone.
+local LOOP_INNER = { "attach", "begin", "detach", "fail", "gate", "limit", "open", "wait" }
 local CLIENT = { "close", "get", "login", "post", "token", "vehicle", "vehicles" }
 local CAR = { "all_trips", "blow_horn", "charge_now", "charging_profile", "climate_now",
   "destinations", "execute", "execution", "find", "flash_lights", "image", "last_trip",

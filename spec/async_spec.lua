@@ -894,7 +894,9 @@ describe("bmwi.async", function()
       end
       local calls = { function() return client:login() end, function() return car:status() end,
         function() bmwi.sleep(0.02) return true end, function() return client:vehicles() end,
-        function() return wait.for_execution(car, assert(car:lock_doors()), { interval = 0.02 }) end }
+        function()
+          return wait.for_execution(car, assert(car:lock_doors()), { interval = 0.02 })
+        end }
       for _, call in ipairs(calls) do
         fail()
         assert.truthy(call())

@@ -1,5 +1,5 @@
---- The end of things: what calls bmwi when the Lua state, the client or the task is already gone, or
---- goes in the middle of a call.
+--- The end of things: what calls bmwi when the Lua state, the client or the task is already gone,
+--- or goes in the middle of a call.
 local helper = require("spec.helper")
 
 local VIN = helper.vin
@@ -10,7 +10,7 @@ describe("a finalizer", function()
   setup(function() sim = helper.start() end)
   teardown(function() sim:stop() end)
 
-  -- An object whose finalizer does `use`, made before `require "bmwi"` or after it. What a program says.
+  -- What a program says that has an object whose finalizer does `use`; older or younger than bmwi.
   local function finalized(use, older)
     local guard = [[
       local guard = newproxy and newproxy(true) or setmetatable({}, {})
@@ -30,8 +30,8 @@ describe("a finalizer", function()
       car = client:vehicle(VIN)
       profile = assert(car:charging_profile())
       thread = coroutine.create(function() end)]]
-    return helper.program(("URL, VIN = %q, %q\n"):format(sim.url, VIN) .. "local function use() " .. use
-      .. " end\n" .. (older and guard .. "\n" .. load or load .. "\n" .. guard), nil,
+    return helper.program(("URL, VIN = %q, %q\n"):format(sim.url, VIN)
+      .. "local function use() " .. use .. " end\n" .. (older and guard .. "\n" .. load or load .. "\n" .. guard), nil,
       "COMMAND 2>&1; echo exit $?")
   end
 

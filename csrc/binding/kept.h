@@ -23,8 +23,8 @@ enum {
   BMWI_KEPT_THREADS, /* operation -> the coroutine that waits for it */
   BMWI_KEPT_ANCHORS, /* operation -> what must stay alive meanwhile */
   BMWI_KEPT_CLIENTS, /* account -> client userdata (weak values) */
-  BMWI_KEPT_RAISED,  /* operation that a reading waits for here -> the error of its hook, or false */
-  BMWI_KEPT_FAULT,   /* the first error of a callback that is nobody's, for the next step, or false */
+  BMWI_KEPT_RAISED,  /* operation that a reading waits for here -> its hook's error, or false */
+  BMWI_KEPT_FAULT,   /* the first error that is nobody's, for the next step to raise, or false */
   BMWI_KEPT_COUNT
 };
 

@@ -169,8 +169,10 @@ static int loop_gc(lua_State *L) {
   bool served = lua_touserdata(L, -1) == self; /* not one that could not be opened */
   bmwi_push_kept(L, BMWI_KEPT_FAULT); /* nobody came to be told */
   if (lua_isstring(L, -1)) fprintf(stderr, "bmwi: %s\n", lua_tostring(L, -1));
-  else if (lua_toboolean(L, -1)) fprintf(stderr, "bmwi: error that is a %s\n", luaL_typename(L, -1));
-  if (served && self->engine != NULL && bmwi_engine_mine(self->engine)) release_all(L, self->engine);
+  else if (lua_toboolean(L, -1))
+    fprintf(stderr, "bmwi: error that is a %s\n", luaL_typename(L, -1));
+  if (served && self->engine != NULL && bmwi_engine_mine(self->engine))
+    release_all(L, self->engine);
   if (self->engine != NULL) bmwi_engine_free(self->engine);
   self->engine = NULL;
   return 0;

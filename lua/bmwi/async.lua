@@ -4,8 +4,8 @@
 --- yield instead of waiting; the engine behind `bmwi.loop` wakes them. Owns the tasks, no more.
 ---
 --- On Lua 5.1, 5.2 and LuaJIT a coroutine cannot yield inside of a C function (table.sort, gsub,
---- require), on Lua 5.1 not inside of pcall, a metamethod or an iterator either: keep those away from
---- calls inside a task there.
+--- require), on Lua 5.1 not inside of pcall, a metamethod or an iterator either: keep those away
+--- from calls inside a task there.
 local bmwi = require("bmwi")
 local check = require("bmwi._check")
 
@@ -47,6 +47,26 @@ local function finish(task, results)
   task.on_end()
 end
 
+-- Ends a task that waits, or would if something had not failed.
+local function stop(task, results)
+  local group = task.group
+  task.group = nil
+  if task.results then
+    return
+  end
+  task.stopped = true
+  loop:detach(task.thread)
+  if close and status(task.thread) == "suspended" then
+    close(task.thread)
+  end
+  if not task.results then
+    finish(task, results)
+  end
+  if group then
+    group:cancel(results)
+  end
+end
+
 -- Below Lua 5.3 nobody can tell beforehand that a yield will fail (across pcall, say): a group is
 -- waited for once its task has yielded; if that failed, the group is given up as the task goes on.
 local function enter(task, group)
@@ -67,7 +87,7 @@ local function wait(task, operation, client)
   end
   local ok, message = pcall(loop.begin, loop, task.thread, operation, client)
   if not ok then
-    task:stop(pack(false, message))
+    stop(task, pack(false, message))
   end
 end
 
@@ -118,7 +138,7 @@ local function start(fn, on_end)
     if ok then
       advance(task, ...)
     else
-      task:stop(pack(false, (...)))
+      stop(task, pack(false, (...)))
     end
   end)
   return task
@@ -133,7 +153,7 @@ local function launch(task)
   elseif task.results then
     loop:fail(message)
   else
-    pcall(task.stop, task, NOT_STARTED)
+    pcall(stop, task, NOT_STARTED)
     error(message, 0)
   end
 end
@@ -154,26 +174,6 @@ function task_methods:result()
   end
 end
 
--- Ends a task that waits, or would if something had not failed.
-function task_methods:stop(results)
-  local group = self.group
-  self.group = nil
-  if self.results then
-    return
-  end
-  self.stopped = true
-  loop:detach(self.thread)
-  if close and status(self.thread) == "suspended" then
-    close(self.thread)
-  end
-  if not self.results then
-    finish(self, results)
-  end
-  if group then
-    group:cancel(results)
-  end
-end
-
 --- Ends the task where it waits; what it waits for is given up, nested runs and maps included. A
 --- command that was sent may still be carried out by the car. Does nothing to a task that is done.
 function task_methods:cancel()
@@ -182,7 +182,7 @@ function task_methods:cancel()
   end
   self.cancelled = true
   if status(self.thread) == "suspended" then
-    self:stop(CANCELLED)
+    stop(self, CANCELLED)
   end
 end
 
@@ -244,7 +244,7 @@ function group_methods:cancel(results)
     if results == CANCELLED then
       task:cancel()
     else
-      task:stop(results)
+      stop(task, results)
     end
     task = next(self.members)
   end
@@ -263,7 +263,7 @@ if close then
     if waiter then
       group:cancel(CANCELLED)
       if not waiter.stopped then
-        waiter:stop(CLOSED)
+        stop(waiter, CLOSED)
       end
     end
   end
