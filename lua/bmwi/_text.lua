@@ -2,14 +2,14 @@
 
 local text = {}
 
---- A number with a decimal point whatever the locale, and without zeros at the end.
+--- A number with a decimal point whatever the locale, and without idle zeros.
 ---@param value number
 ---@param places integer at most so many decimals
 ---@return string
 function text.decimal(value, places)
   local digits = ("%%.%df"):format(places):format(value):gsub("[^%d%-]+", ".")
   if digits:find(".", 1, true) then digits = digits:gsub("0+$", ""):gsub("%.$", "") end
-  return digits
+  return digits == "-0" and "0" or digits
 end
 
 -- The second byte of a UTF-8 sequence has a narrower range after these first bytes.

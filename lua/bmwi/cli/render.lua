@@ -1,6 +1,7 @@
 -- bmwi.cli.render: answers as tables for people. Pure functions from an answer to rows of
 -- {label, value[, colour]}. Every member may be absent: then it is "not reported", never 0.
 
+local digits = require("bmwi._text").decimal
 local units = require "bmwi.units"
 local time = require "bmwi.time"
 
@@ -28,12 +29,7 @@ local SYSTEMS = {
   },
 }
 
--- A number with at most `decimals` digits after the point and no idle zeros.
-local function digits(value, decimals)
-  local text = ("%." .. decimals .. "f"):format(value)
-  if text:find(".", 1, true) then text = text:gsub("0+$", ""):gsub("%.$", "") end
-  return text == "-0" and "0" or text
-end
+--- A number with at most so many decimals and no idle zeros.
 render.digits = digits
 
 -- A plain number with its unit.
