@@ -140,7 +140,7 @@ describe("the password of a proxy", function()
   before_each(function() sim:reset() end)
 
   for _, name in ipairs({ "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }) do
-    it("is not told when that of " .. name .. " is wrong, which is", function()
+    it("is not told when " .. name .. " is wrong", function()
       for _, proxy in ipairs({ "http://user:p#geheim@127.0.0.1:9", "user:1234/geheim@127.0.0.1",
         "socks6://user:geheim@127.0.0.1:9", "http://user:geheim@127.0.0.1:99999",
         "http://geheim@geheim@127.0.0.1:9" }) do
