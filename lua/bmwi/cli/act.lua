@@ -106,7 +106,7 @@ local function follow(ctx, name, execution, doing, service)
     timeout = ctx.settings.wait_timeout or WAIT_SECONDS,
     interval = ctx.settings.interval,
     on_update = function(update, text)
-      local news = update and update.status or "no news (" .. tostring(text) .. ")"
+      local news = update and update.status or "no update (" .. tostring(text) .. ")"
       out:progress(("%s: %s"):format(doing, tostring(news)), bmwi.sys.monotonic() - started)
     end,
   })
@@ -155,7 +155,7 @@ end
 local function is_asked(ctx, action)
   if not action.danger or ctx.options.yes then return false end
   if not (ctx.out.tty_in and ctx.out.tty_err) then
-    fail.usage("a dangerous command needs --yes where nobody can be asked")
+    fail.usage("refusing to unlock without confirmation: not a terminal; pass --yes")
   end
   return true
 end
@@ -258,7 +258,7 @@ function act.wait(ctx)
   session.car(ctx)
   local execution = recall(ctx, action.service)
   if not execution then
-    ctx.out:remark(("No %s sent from here is open: this follows the last one of the car.")
+    ctx.out:remark(("No pending %s from this computer; following the car's most recent one.")
       :format(name))
     execution = fail.check(ctx.car:execution(action.service))
     execution.serviceType = action.service

@@ -15,7 +15,7 @@ local GROUPS = {
 local HEAD = [[
 Examples:
   bmwi demo                        a tour with the simulator; needs no car
-  bmwi status                      how the car is
+  bmwi status                      show the car's status
   bmwi status --units imperial     the same in miles
   bmwi lock                        lock the doors and wait until it is done
   bmwi range-map --format svg -o range.svg
@@ -26,7 +26,7 @@ Examples:
 local TAIL = [[
 Configuration: $XDG_CONFIG_HOME/bmwi/config or ~/.config/bmwi/config, mode 0600, with lines such as
   username = you@example.com       the environment has the same as BMWI_USERNAME, ...
-Flags go before the environment, and the environment before the file. Secrets are never arguments.
+Options override the environment, which overrides the file. Secrets are never arguments.
 The keys:
 %s
 Exit codes: 0 done, 1 error, 2 usage, 3 outcome unknown, 4 log-in needed, 5 rate limited,

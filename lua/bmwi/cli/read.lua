@@ -187,7 +187,7 @@ end
 --- bmwi image
 function read.image(ctx)
   if not ctx.options.output and not ctx.out.json and ctx.out.tty_out then
-    fail.usage("a picture is no text: give --output FILE")
+    fail.usage("refusing to write PNG to a terminal; use --output FILE")
   end
   local car, options = session.car(ctx), ctx.options
   local png = fail.check(fail.input(car.image, car,
