@@ -50,7 +50,7 @@ end
 -- Ends a task that waits, or would if something had not failed.
 local function stop(task, results)
   local group = task.group
-  task.group = nil
+  task.group = false
   if task.results then
     return
   end
@@ -71,7 +71,7 @@ end
 -- waited for once its task has yielded; if that failed, the group is given up as the task goes on.
 local function enter(task, group)
   local failed = task.entering
-  task.entering = group
+  task.entering = group or false
   if failed then
     failed:cancel(CANCELLED)
   end
@@ -81,7 +81,7 @@ end
 local function wait(task, operation, client)
   local group = task.entering
   if group and group.gate == operation then
-    task.group, task.entering = group, nil
+    task.group, task.entering = group, false
   else
     enter(task, nil)
   end
@@ -123,7 +123,7 @@ local function settle(task, ok, ...)
 end
 
 local function advance(task, ...)
-  task.group = nil
+  task.group = false
   if status(task.thread) == "dead" then -- by coroutine.close, from outside
     return finish(task, CLOSED)
   end
@@ -131,8 +131,9 @@ local function advance(task, ...)
 end
 
 local function start(fn, on_end)
-  local task = setmetatable({ on_end = on_end }, task_meta)
-  task.thread = create(fn)
+  -- With all its members: a task that ends for lack of memory can be given no new ones.
+  local task = setmetatable({ thread = create(fn), on_end = on_end, results = false, group = false,
+    entering = false, stopped = false, cancelled = false }, task_meta)
   tasks[task.thread] = task
   loop:attach(task.thread, function(ok, ...)
     if ok then
@@ -161,7 +162,7 @@ end
 --- Whether the task has come to its end: returned, failed or cancelled.
 ---@return boolean
 function task_methods:done()
-  return self.results ~= nil
+  return self.results ~= false
 end
 
 --- What pcall would have returned: true and the function's results, or false and the error with
@@ -214,7 +215,8 @@ local group_methods = {}
 local group_meta = { __index = group_methods }
 
 local function new_group()
-  return setmetatable({ left = 0, members = {}, failure = false }, group_meta)
+  return setmetatable({ left = 0, members = {}, failure = false, waiter = false, gate = false,
+    stopped = false }, group_meta)
 end
 
 function group_methods:start(fn, on_end)
@@ -237,7 +239,7 @@ end
 
 -- Ends those that have not ended.
 function group_methods:cancel(results)
-  self.waiter, self.gate, self.stopped = nil, nil, true
+  self.waiter, self.gate, self.stopped = false, false, true
   local task = next(self.members)
   while task do
     self.members[task] = nil
