@@ -6,13 +6,21 @@ local bmwi = require("bmwi")
 local STORE = "build/memory-token.json"
 local all = true
 
+-- What must hold however much memory there is: an error would be taken for the lack of it.
+local function must(holds, what)
+  if not holds then
+    io.stderr:write(arg[2], ": ", what or "a wrong answer", "\n")
+    os.exit(1)
+  end
+end
+
 local function try(fn, ...)
   local ok, result, message = pcall(fn, ...)
   if not ok or result == nil then
     all = false
     -- An error about memory, or a failure of the network because libcurl had none; never a wrong
     -- answer. Running out while the message is made leaves no message.
-    assert(type(ok and message or result) ~= "table")
+    must(type(ok and message or result) ~= "table")
     return nil
   end
   return result
@@ -73,13 +81,13 @@ operations.reading = function()
   with_car({ log = function() end }, function(car, client)
     try(client.vehicles, client)
     local status = try(car.status, car)
-    assert(status == nil or status.mileage == 1234)
+    must(status == nil or status.mileage == 1234)
     local others = { "last_trip", "all_trips", "destinations", "range_map", "navigation" }
     for _, name in ipairs(others) do
       try(car[name], car)
     end
     local missing, _, code = car:image({ view = "NO_SUCH_VIEW" })
-    assert(missing == nil and code ~= "json")
+    must(missing == nil and code ~= "json")
   end)
 end
 
@@ -111,14 +119,14 @@ end
 operations.image = function()
   with_car(nil, function(car)
     local image = try(car.image, car, { view = "FRONT", width = 20, height = 10 })
-    assert(image == nil or image:sub(2, 4) == "PNG")
+    must(image == nil or image:sub(2, 4) == "PNG")
   end)
 end
 
 operations.base64 = function()
   local text = try(bmwi.base64.encode, ("x"):rep(1000))
   local bytes = text and try(bmwi.base64.decode, text)
-  assert(bytes == nil or bytes == ("x"):rep(1000))
+  must(bytes == nil or bytes == ("x"):rep(1000))
 end
 
 operations.values = function()
@@ -133,7 +141,7 @@ operations.values = function()
   end
   local state = try(values.merge, nil, list, options)
   local status = state and try(values.status, state, options)
-  assert(status == nil or status.mileage == 10489 and status.cbsData[1].cbsType == "OIL")
+  must(status == nil or status.mileage == 10489 and status.cbsData[1].cbsType == "OIL")
   if state then try(values.restore, try(values.telematics, state, options) or {}) end
 end
 
@@ -147,9 +155,24 @@ operations["async.map"] = function()
       return { results = results, errors = errors }
     end)
     for i = 1, ended and 3 or 0 do
-      assert(ended.results[i] or ended.errors[i], "neither a result nor an error")
+      must(ended.results[i] or ended.errors[i], "neither a result nor an error")
       all = all and ended.results[i] ~= nil
     end
+  end)
+end
+
+-- Memory that libcurl lacks for the one is nothing to the other.
+operations["sleep beside a call"] = function()
+  local async = try(require, "bmwi.async")
+  with_car(nil, function(car)
+    try(async and async.run or error, function()
+      try(car.last_trip, car)
+      return true
+    end, function()
+      local start = bmwi.sys.monotonic()
+      bmwi.sleep(0.01)
+      must(bmwi.sys.monotonic() - start >= 0.01, "the sleep was cut short")
+    end)
   end)
 end
 
@@ -172,7 +195,7 @@ operations["close in flight"] = function()
     local left = 0
     local function call()
       local result, message, code = car:status()
-      assert(result == nil and message and code == "closed")
+      must(result == nil and message and code == "closed")
     end
     for _ = 1, async and 3 or 0 do
       local task = try(async.spawn, call, function(ok)
