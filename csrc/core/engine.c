@@ -458,16 +458,20 @@ static void serve_libcurl(bmwi_engine *engine) {
 void bmwi_engine_step(bmwi_engine *engine, double seconds) {
   bmwi_guard guard;
   bmwi_event events[BMWI_POLL_MAX];
-  bmwi_guard_enter(&guard);
+  /* Changing the signal mask takes longer than a step in which libcurl has nothing to do. */
+  bool idle = engine->exchanges == 0 && engine->starting.first == NULL && engine->curl_wake < 0;
+  if (!idle) bmwi_guard_enter(&guard);
   start(engine); /* before the wait for answers */
   serve_libcurl(engine);
-  bmwi_guard_leave(&guard);
   double left = left_until(due(engine));
   if (seconds < 0 || (left >= 0 && left < seconds)) seconds = left;
   int count = bmwi_poll_wait(&engine->poll, seconds, events, &engine->rushed);
-  bmwi_guard_enter(&guard);
+  if (idle && count > 0) {
+    idle = false;
+    bmwi_guard_enter(&guard);
+  }
   serve_sockets(engine, events, count);
   serve_libcurl(engine);
   serve_due(engine);
-  bmwi_guard_leave(&guard);
+  if (!idle) bmwi_guard_leave(&guard);
 }
