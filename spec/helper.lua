@@ -293,6 +293,14 @@ function helper.program(script, environment, wrap)
   end))
 end
 
+--- Why no program here knows the name localhost; nil where they do.
+function helper.no_localhost()
+  local file = io.open("/etc/hosts")
+  local text = file and file:read("*a") or ""
+  if file then file:close() end
+  if not text:find("%slocalhost%s") then return "/etc/hosts does not know localhost" end
+end
+
 --- Whether the libcurl that is loaded is at least of this version.
 function helper.libcurl(major, minor)
   local has_major, has_minor = require("bmwi").curl_version:match("^libcurl/(%d+)%.(%d+)")

@@ -49,7 +49,8 @@ local function vehicles()
 end
 
 local sim = helper.start({ tls = true, args = { "--speed", "4" }, vehicles = vehicles() })
-local sim_pid = io.popen("pgrep -n -P $PPID -x bmwi-sim"):read("*l")
+local sim_pid = io.popen([[awk -v parent=$PPID '$2 == "(bmwi-sim)" && $4 == parent { print $1 }' \
+  /proc/[0-9]*/stat 2>/dev/null]]):read("*l")
 
 -- Where the log's clock stands on ours.
 local before = bmwi.sys.monotonic()
