@@ -177,9 +177,10 @@ function read.get(ctx)
   local before, question = path:match("^([^?]*)%??(.*)$")
   local query
   for name, value in question:gmatch("([^&=]+)=?([^&]*)") do
-    query, name = query or {}, decode(name)
-    query[name] = query[name] or {}
-    table.insert(query[name], decode(value))
+    local key = decode(name)
+    query = query or {}
+    query[key] = query[key] or {}
+    table.insert(query[key], decode(value))
   end
   ctx.out:document(fail.check(fail.input(client.get, client, before, query)))
 end
