@@ -33,6 +33,7 @@ build = {
         "csrc/core/base64.c", "csrc/core/buffer.c", "csrc/core/engine.c", "csrc/core/guard.c",
         "csrc/core/oauth.c", "csrc/core/op.c", "csrc/core/poll.c", "csrc/core/sha256.c",
         "csrc/core/timers.c", "csrc/core/transfer.c", "csrc/core/transport.c", "csrc/core/url.c",
+        "csrc/core/verdict.c", "csrc/binding/refusal.c",
         "csrc/service/cardata_fields.c", "csrc/service/cardata_values.c",
         "csrc/service/classic.c", "csrc/service/endpoint.c", "csrc/service/service.c",
       },

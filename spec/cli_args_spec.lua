@@ -244,11 +244,26 @@ describe("fail", function()
     end
   end)
 
-  it("takes advice for Lua programs off a message", function()
-    assert.equal("status failed: HTTP 504",
-      fail.new("status failed: HTTP 504; try again later, or raise the option `timeout`",
-        "timeout").message)
-    assert.equal("a; b", fail.new("a; b", "error").message)
+  it("puts its own advice behind the module's, or in its place", function()
+    local function hint(code, info) return fail.hint(fail.new("no", code, info)) end
+    assert.equal("Check it. Step by step: bmwi doctor",
+      hint("network", { retryable = true, hint = "check it" }))
+    assert.equal("request_timeout (--request-timeout SECONDS) gives each request more time.",
+      hint("timeout", { retryable = true, hint = "raise the option `timeout`" }))
+    assert.equal("Check scope", hint("auth", { retryable = false, hint = "check scope" }))
+    assert.is_nil(hint("forbidden", { retryable = false })) -- the server's words tell more
+    assert.equal("mine", hint("network", fail.advise({ retryable = true, hint = "x" }, "mine")))
+  end)
+
+  it("says when a log-in was refused that is not tried now, and how to try it", function()
+    local parts = { auth = "lock the account", rate_limited = "when the time is over" }
+    for code, part in pairs(parts) do
+      local info = { retryable = false, refused_at = 0, hint = "x" }
+      local hint = fail.hint(fail.new("no", code, info))
+      assert.truthy(hint:find(part, 1, true), hint)
+      assert.truthy(hint:find("bmwi login", 1, true), hint)
+      assert.truthy(hint:find("19[67]%d%-"), hint)
+    end
   end)
 
   for code, exit in pairs({ usage = 2, config = 2, unknown = 3, auth = 4, login = 4,
@@ -263,7 +278,7 @@ describe("fail", function()
     assert.equal("so", fail.hint(fail.new("dlat and dlon", "auth", { hint = "so" })))
     assert.truthy(fail.hint(fail.new("dlat and dlon are required", "http"))
       :find("position = LAT,LON", 1, true))
-    assert.truthy(fail.hint(fail.new("no", "auth")):find("bmwi login", 1, true))
+    assert.truthy(fail.hint(fail.new("no", "gone")):find("bmwi demo", 1, true))
     assert.is_nil(fail.hint(fail.new("no", "http")))
   end)
 

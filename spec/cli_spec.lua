@@ -444,7 +444,7 @@ describe("bmwi", function()
       local bare = { BMWI_PASSWORD = false }
       local refused = run("status", bare)
       assert.equal(4, refused.code)
-      assert.is_truthy(refused.err:find("wrong user name or password", 1, true), refused.err)
+      assert.is_truthy(refused.err:find("Wrong user name or password", 1, true), refused.err)
       local tried = sim:count("POST", "/oauth/token")
       for _, again in ipairs { "status", "lock", "vehicles --json", "doctor" } do
         local result = run(again, bare)
@@ -453,9 +453,10 @@ describe("bmwi", function()
         assert_no_secret(result.out .. result.err)
       end
       assert.equal(tried, sim:count("POST", "/oauth/token"))
-      -- What is remembered holds no secret and is private.
-      assert.is_nil(read(state() .. "token.json.refused"):find("wrong", 1, true))
-      assert.equal("600", shell("stat -c %a " .. state() .. "token.json.refused"))
+      -- What is remembered holds no secret and is private, in the file of the token.
+      assert.is_nil(read(state() .. "token.json"):find("password", 1, true))
+      assert.equal("600", shell("stat -c %a " .. state() .. "token.json"))
+      assert.is_nil(read(state() .. "token.json.refused"))
       -- Somebody asks for it by name: tried, and refused again.
       assert.equal(4, run("login", bare).code)
       assert.equal(tried + 1, sim:count("POST", "/oauth/token"))
@@ -467,7 +468,9 @@ describe("bmwi", function()
       assert.equal(tried + 2, sim:count("POST", "/oauth/token"))
       configure("password = p4ssw0rd\n")
       ok("status", bare)
-      assert.is_nil(read(state() .. "token.json.refused"))
+      local refusals = json.decode(read(state() .. "token.json")).refusals
+      assert.equal(1, #refusals)
+      assert.equal("me@example.com", refusals[1].owner.username)
       ok("status", bare)
     end)
 
@@ -479,22 +482,44 @@ describe("bmwi", function()
       assert.equal(1, sim:count("POST", "/oauth/token"))
     end)
 
-    it("is tried again by login when only the environment has changed", function()
+    it("is tried again when only the environment has changed", function()
       assert.equal(4, run("status", { BMWI_PASSWORD = "wrong" }).code)
-      sim:clear()
-      assert.equal(4, run("status").code)
-      assert.equal(0, #sim:log())
-      ok("login")
       ok("status")
+      assert.equal(2, sim:count("POST", "/oauth/token"))
+    end)
+
+    it("is refused for a script with the same store, too, and the other way round", function()
+      local script = ([[
+        local client = require("bmwi").new { base_url = %q, username = "whatever@example.com",
+          password = "wrong", api_key = "key", api_secret = "secret",
+          store = require("bmwi.store").new(%q) }
+        print((select(3, client:vehicles())))
+      ]]):format(sim.url, state() .. "token.json")
+      assert.equal(4, run("status", { BMWI_PASSWORD = "wrong" }).code)
+      assert.equal("auth\n", helper.program(script))
+      assert.equal(1, sim:count("POST", "/oauth/token"))
+      ok("logout")
+      assert.equal("auth\n", helper.program(script))
+      assert.equal(4, run("status", { BMWI_PASSWORD = "wrong" }).code)
+      assert.equal(2, sim:count("POST", "/oauth/token"))
     end)
 
     it("is not given up for trouble that passes", function()
-      for _, rule in ipairs { { status = 503 }, { recorded = "too_many" }, { reset = "after" } } do
+      for _, rule in ipairs { { status = 503 }, { status = 403 }, { reset = "after" } } do
         rule.path = "/oauth/token"
         sim:fault(rule)
-        assert.are_not.equal(0, run("status", { BMWI_RETRIES = "0" }).code)
-        assert.is_nil(read(state() .. "token.json.refused"))
+        assert.equal(1, run("status", { BMWI_RETRIES = "0" }).code)
+        assert.is_nil(read(state() .. "token.json"))
       end
+      ok("status")
+    end)
+
+    it("is not tried again before the time that the server names", function()
+      sim:fault({ path = "/oauth/token", status = 429, headers = { ["Retry-After"] = "3600" } })
+      assert.equal(5, run("status").code)
+      assert.equal(5, run("status").code)
+      assert.equal(1, sim:count("POST", "/oauth/token"))
+      ok("login")
       ok("status")
     end)
 
@@ -505,7 +530,7 @@ describe("bmwi", function()
       assert.equal(4, run("status").code)
       sim:clear()
       assert.equal(4, run("status").code)
-      assert.equal(0, #sim:log())
+      assert.equal(0, sim:count("POST", "/oauth/token"))
     end)
 
     it("tells what goes over the wire with --verbose, without secrets", function()

@@ -47,7 +47,7 @@ describe("bmwi doctor", function()
     local told = json.decode(run("doctor --json").out)
     assert.is_false(told.ok)
     assert.equal("gone", told.steps[#told.steps].code)
-    assert.is_truthy(told.steps[#told.steps].detail:find("2021-11-09", 1, true))
+    assert.is_truthy(told.steps[#told.steps].hint:find("2021-11-09", 1, true))
   end)
 
   it("tells how a kept log-in stands", function()
@@ -215,7 +215,8 @@ describe("bmwi doctor", function()
 
     it("tells a wrong port from a certificate that is not trusted", function()
       local plain = sim.url:gsub("^http", "https")
-      fails("TLS", { "no TLS is spoken", "right port" }, { "--ca-file" }, { BMWI_BASE_URL = plain })
+      fails("TLS", { "wrong version number", "right port" }, { "--ca-file" },
+        { BMWI_BASE_URL = plain })
       fails("TLS", { "--ca-file" }, {}, { BMWI_BASE_URL = secure.url })
       local open = secure.url:gsub("^https", "http")
       fails("server", { "https://" }, {}, { BMWI_BASE_URL = open, BMWI_RETRIES = "0" })

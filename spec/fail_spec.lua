@@ -41,7 +41,7 @@ local paths = {
 }
 
 -- What the service was seen to say, or the bare status where no body is known.
--- call, fault, code, status, retryable, api_code, part of the description, part of the advice
+-- call, fault, code, status, retryable, api_code, part of the description, part of the hint
 local answers = {
   { "status", { recorded = "dlat_missing" }, "http", 400, false, "A-101",
     "dlat and dlon are required", "position" },
@@ -60,13 +60,13 @@ local answers = {
   { "poi", { recorded = "poi_invalid" }, "http", 400, false, "A-102", "'data' is not valid" },
   { "status", { recorded = "invalid_token" }, "auth", 401, false, nil,
     "The access token provided is expired", "scope" },
-  { "status", { recorded = "empty_401" }, "auth", 401, false, nil, nil, "check username" },
+  { "status", { recorded = "empty_401" }, "auth", 401, false, nil, nil, "a new token was refused" },
   { "status", { recorded = "too_many" }, "rate_limited", 429, true, nil, nil, "wait" },
   { "climate", { recorded = "too_many" }, "rate_limited", 429, nil, nil, nil, "wait" },
   { "status", { recorded = "gone" }, "gone", 410, false, nil, nil, "switched off" },
   { "climate", { recorded = "gone" }, "gone", 410, false, nil, nil, "switched off" },
   { "status", { recorded = "shape_c" }, "not_found", 404, false },
-  { "status", { recorded = "plain_500" }, "server", 500, true, nil, nil, "try again later" },
+  { "status", { recorded = "plain_500" }, "server", 500, true, nil, "Error", "try again later" },
   { "status", { status = 400 }, "http", 400, false },
   { "navigation", { status = 403 }, "forbidden", 403, false },
   { "status", { status = 405, body = "\1\2" }, "http", 405, false },
@@ -90,10 +90,35 @@ local answers = {
   { "status", { status = 500, body = "null" }, "server", 500, true },
   { "status", { status = 500, body = '{"error":"' }, "server", 500, true },
   { "status", { status = 400, body = '{"error":"offline"}' }, "http", 400, false, nil, "offline" },
+  -- Words of gateways and of other servers, which tell more than general advice.
+  { "status", { status = 403, body = '{"statusCode":403,"message":"Out of call volume quota. '
+    .. 'Quota will be replenished in 00:28:11."}' }, "forbidden", 403, false, nil,
+    "Out of call volume quota. Quota will be replenished in 00:28:11.", false },
+  { "status", { status = 403, body = '{"logErrorId":"x","errorMessage":"Your account has been '
+    .. 'locked, please reset your password."}' }, "forbidden", 403, false, nil,
+    "Your account has been locked, please reset your password.", false },
+  { "status", { status = 400, body = '{"error":{"code":400,"message":"missing x"}}' }, "http", 400,
+    false, nil, "missing x" },
+  { "status", { status = 500, body = '{"fault":{"faultstring":"Invalid Access Token"}}' },
+    "server", 500, true, nil, "Invalid Access Token", "try again later" },
+  { "status", { status = 400, body = '{"exveErrorId":"CE-300","exveErrorMsg":"bad vehicle"}' },
+    "http", 400, false, nil, "bad vehicle" },
+  { "status", { status = 404, body = '{"error":"Not Found","message":"no route","x":1}' },
+    "not_found", 404, false, nil, "Not Found: no route", false },
+  { "status", { status = 400, body = '{"title":"Bad","detail":"no such unit","status":400}' },
+    "http", 400, false, nil, "no such unit" },
+  { "status", { status = 404, body = "Vehicle is not available" }, "not_found", 404, false, nil,
+    "Vehicle is not available", false },
+  { "status", { status = 503, body = "<html><head><title>Service\n Maintenance 22:00-23:00"
+    .. "</title></head></html>" }, "server", 503, true, nil, "Service Maintenance 22:00-23:00",
+    "try again later" },
+  { "status", { status = 403, body = "<html><title>403 Forbidden</title></html>" }, "forbidden",
+    403, false, nil, nil, "may not do this" },
+  { "status", { status = 400, body = '"too fast"' }, "http", 400, false, nil, "too fast" },
 }
 
 -- The answers of the token end point.
--- fault, code, status, retryable, part of the description, part of the message
+-- fault, code, status, retryable, part of the description, part of the message or the hint
 local refusals = {
   { { recorded = "authn_circuit" }, "auth", 400, false, "the authN circuit failed", "password" },
   { { recorded = "authentication_failed" }, "auth", 400, false, "authentication failed",
@@ -104,11 +129,22 @@ local refusals = {
   { { recorded = "client_disabled" }, "auth", 401, false, "provided clients are disabled",
     "switched off" },
   { { recorded = "invalid_request" }, "auth", 400, false, "missing a required parameter" },
-  { { status = 403 }, "auth", 403, false, nil, "check username" },
+  { { status = 403 }, "forbidden", 403, false, nil, "may not do this" },
+  { { status = 403, body = '{"error":"invalid_grant"}' }, "auth", 403, false, "invalid_grant",
+    "check username" },
+  { { status = 403, body = '{"error":"Forbidden","message":"Out of quota."}' }, "forbidden", 403,
+    false, "Forbidden: Out of quota." },
+  { { status = 423, body = '{"error":"account_locked","error_description":"Account is locked"}' },
+    "auth", 423, false, "account_locked: Account is locked", "unlock the account" },
+  { { raw = '{"error":"invalid_grant","error_description":"authentication failed"}' }, "auth", 200,
+    false, "invalid_grant: authentication failed", "wrong user name" },
+  { { status = 503, body = '{"error":"invalid_grant"}' }, "auth", 503, false, "invalid_grant" },
+  { { status = 503, body = '{"error":"temporarily_unavailable"}' }, "server", 503, true,
+    "temporarily_unavailable", "try again later" },
   { { raw = "" }, "auth", nil, false, nil, "api_key" },
   { { recorded = "too_many" }, "rate_limited", 429, true, nil, "wait" },
   { { recorded = "gone" }, "gone", 410, false, nil, "switched off" },
-  { { recorded = "plain_500" }, "server", 500, true },
+  { { recorded = "plain_500" }, "server", 500, true, "Error" },
   { { raw = "<html>Wartung</html>", content_type = "text/html" }, "json", nil, false },
   { { raw = "[]" }, "json", nil, false },
   { { raw = "null" }, "json", nil, false },
@@ -157,7 +193,9 @@ describe("a failure", function()
       assert.is_nil(info.retry_after)
       told(description or api_code, message, info)
       has(message, " failed: HTTP " .. status)
-      if advice then has(message, advice) end
+      if advice then has(info.hint, advice)
+      elseif advice == false then assert.is_nil(info.hint) end
+      assert.is_nil(message:find("; ", 1, true), message)
     end)
   end
 
@@ -175,8 +213,8 @@ describe("a failure", function()
         assert.equal(status, info.status)
         assert.equal(retryable, info.retryable)
         told(description, message, info)
-        has(message, call .. " failed: ")
-        if part then has(message, part) end
+        has(message, "log-in failed: ")
+        if part then has(message .. " " .. tostring(info.hint), part) end
         assert.is_nil(one:token())
       end
       assert.equal(0, sim:count("GET"))
@@ -185,12 +223,12 @@ describe("a failure", function()
 
   it("says that the service is gone, and since when", function()
     sim:fault({ path = "/status", recorded = "gone" })
-    local message, code, info = failed(client():vehicle(helper.vin):status())
+    local _, code, info = failed(client():vehicle(helper.vin):status())
     assert.equal("gone", code)
     assert.is_false(info.retryable)
-    has(message, "the service was switched off")
-    has(message, "2021-11-09")
-    has(message, "base_url")
+    has(info.hint, "the service was switched off")
+    has(info.hint, "2021-11-09")
+    has(info.hint, "base_url")
   end)
 
   it("names the call that failed", function()
@@ -235,7 +273,8 @@ describe("a failure", function()
     local message, code, info = failed(one:vehicles())
     assert.equal("network", code)
     assert.is_nil(info.status)
-    has(message, "check the connection")
+    has(message, "log-in failed: ")
+    has(info.hint, "check the connection")
   end)
 
   describe("with Retry-After", function()

@@ -209,10 +209,9 @@ describe("a token", function()
     end)
 
     it("by a token with percent signs and the like, as it came", function()
-      answer_token('{"access_token":"a","refresh_token":"r/+=&%41","expires_in":0}', 1)
-      new():login()
+      new({ token = { access_token = "a", refresh_token = "r/+=&%41", expires_at = 1 } })
       client:login()
-      assert.equal(REFRESH .. "r%2F%2B%3D%26%2541", sim:log()[2].body)
+      assert.equal(REFRESH .. "r%2F%2B%3D%26%2541", sim:log()[1].body)
       assert.equal(32, #client:token().access_token)
     end)
 
@@ -278,18 +277,23 @@ describe("a token", function()
       assert.equal(5, #sim:log())
     end)
 
-    it("for one call at least, however short: no loop", function()
-      answer_token('{"access_token":"abc","refresh_token":"r","expires_in":0}', 0)
-      new()
-      for i = 1, 3 do
-        assert.is_true(client:login())
-        assert.equal(i, #sim:log())
+    it("for a minute when it is said to end at once, so that no reading costs a log-in", function()
+      for _, seconds in ipairs({ "0", "-5", '"0"' }) do
+        answer_token('{"access_token":"abc","refresh_token":"r","expires_in":' .. seconds .. "}")
+        new()
+        for _ = 1, 3 do assert.is_true(client:login()) end
+        local left = client:token().expires_at - os.time()
+        assert.is_true(left > 50 and left <= 60, left)
       end
-      sim:no_faults()
-      sim:token({ expires_in = 0 }) -- of no use at all: refused when it comes
-      fails("auth", new():vehicles())
-      local token_requests = sim:count("POST", TOKEN) - 3
-      assert.is_true(token_requests <= 3, token_requests .. " token requests")
+      assert.equal(3, #sim:log())
+    end)
+
+    it("for a minute, too, when it has ended indeed: the next one would as well", function()
+      sim:token({ expires_in = 0 })
+      new()
+      for _ = 1, 5 do fails("auth", client:vehicles()) end
+      fails("auth", client:vehicle(VIN):status())
+      assert.equal(1, sim:count("POST", TOKEN))
     end)
 
     it("as a whole number of seconds since 1970, not for a number beyond all time", function()
@@ -306,9 +310,6 @@ describe("a token", function()
         assert.equal("abc", client:token().access_token)
       end
       assert.equal(4, #sim:log())
-      local seconds = life(',"expires_in":-1e300')
-      assert.is_true(seconds < 0)
-      assert.is_true(seconds > -1e10)
     end)
   end)
 
@@ -333,6 +334,110 @@ describe("a token", function()
       assert.equal("INITIATED", client:vehicle(VIN):lock_doors().status)
       assert.same({ "password 200", "POST 401", "refresh 200", "POST 200" }, story())
       assert.equal(1, sim:car().posts.DOOR_LOCK)
+    end)
+  end)
+
+  describe("that one resource refuses for ever", function()
+    local SECOND = "WAB1C23456V123457"
+
+    it("is renewed once for it, while the others are read", function()
+      sim:fault({ path = "/navigation/", recorded = "invalid_token", times = 0 })
+      local car = new():vehicle(VIN)
+      for _ = 1, 10 do
+        assert.is_table(car:status())
+        local _, info = fails("auth", car:navigation())
+        assert.is_nil(info.hint:lower():find("log.?in"), info.hint)
+        assert.is_nil(info.hint:find("password", 1, true), info.hint)
+      end
+      assert.same({ 2, 11 }, { sim:count("POST", TOKEN), sim:count("GET", "/navigation/") })
+    end)
+
+    it("is renewed once for each of several, not in turns", function()
+      sim:fault({ path = "/navigation/", recorded = "invalid_token", times = 0 })
+      sim:fault({ path = "/destinations", recorded = "empty_401", times = 0 })
+      local car = new():vehicle(VIN)
+      for _ = 1, 5 do
+        assert.is_table(car:status())
+        fails("auth", car:navigation())
+        fails("auth", car:destinations())
+      end
+      assert.equal(3, sim:count("POST", TOKEN))
+    end)
+
+    it("costs one log-in where there is no refresh token", function()
+      sim:token({ no_refresh_token = true })
+      sim:fault({ path = SECOND .. "/status", recorded = "empty_401", times = 0 })
+      local car, other = new():vehicle(VIN), client:vehicle(SECOND)
+      for _ = 1, 5 do
+        assert.is_table(car:status())
+        fails("auth", other:status())
+      end
+      assert.equal(2, sim:count("POST", TOKEN))
+    end)
+
+    it("is renewed for it again once it has changed for another reason", function()
+      sim:fault({ path = "/navigation/", recorded = "invalid_token", times = 0 })
+      local car = new():vehicle(VIN)
+      assert.is_table(car:status())
+      fails("auth", car:navigation())
+      sim:token({ expire = true }) -- a resource that works has it renewed
+      assert.is_table(car:status())
+      fails("auth", car:navigation())
+      assert.equal(3, sim:count("POST", TOKEN))
+      sim:no_faults()
+      assert.is_table(car:navigation()) -- and it is as good as any other from here on
+      sim:token({ expire = true })
+      assert.is_table(car:navigation())
+      assert.equal(4, sim:count("POST", TOKEN))
+    end)
+  end)
+
+  describe("whose renewal meets a gateway", function()
+    local QUOTA = '{"statusCode":403,"message":"Out of call volume quota."}'
+
+    -- fault of the token endpoint -> the code it ends with
+    local GATEWAYS = {
+      { "403", { status = 403, body = QUOTA }, "forbidden" },
+      { "403 with a page", { status = 403, body = "<html>" }, "forbidden" },
+      { "403 with the name of the status", { status = 403, body = '{"error":"Forbidden"}' },
+        "forbidden" },
+      { "429", { status = 429, body = QUOTA }, "rate_limited" },
+      { "503", { status = 503, body = "busy" }, "server" },
+      { "408", { status = 408 }, "http" },
+      { "302", { status = 302, headers = { Location = "/sorry" } }, "http" },
+      { "404", { status = 404, body = '{"message":"no route"}' }, "not_found" },
+    }
+    for _, row in ipairs(GATEWAYS) do
+      it("keeps its refresh token, and no password is sent: " .. row[1], function()
+        assert.is_true(new({ retries = 0 }):login())
+        local token = client:token()
+        token.expires_at = os.time() - 10
+        local rule = { path = TOKEN, times = 0 }
+        for name, value in pairs(row[2]) do rule[name] = value end
+        sim:fault(rule)
+        sim:clear()
+        new({ token = token, retries = 0 })
+        for _ = 1, 3 do
+          local message = fails(row[3], client:vehicles())
+          assert.equal("log-in failed: HTTP " .. row[2].status, message:match("^[^:]*: HTTP %d+"))
+        end
+        for _, request in ipairs(sim:log()) do
+          assert.equal(REFRESH .. token.refresh_token, request.body)
+        end
+        assert.equal(token.refresh_token, client:token().refresh_token)
+        sim:no_faults()
+        assert.is_true(client:login())
+        assert.is_table(client:vehicles())
+      end)
+    end
+
+    it("goes on by itself when a quota is back", function()
+      assert.is_true(new():login())
+      sim:token({ expire = true })
+      sim:fault({ path = TOKEN, status = 403, body = QUOTA })
+      fails("forbidden", client:vehicles())
+      assert.is_table(client:vehicles())
+      assert.same({ "password 200", "GET 401", "refresh 403", "refresh 200", "GET 200" }, story())
     end)
   end)
 
@@ -543,24 +648,92 @@ describe("a token", function()
         assert.equal(refusal[1], info.status)
         assert.equal(refusal[2], info.description:sub(1, #refusal[2]))
         assert.is_false(info.retryable)
-        assert.truthy(message:find(refusal[2], 1, true), message)
-        local advice = message:sub(select(2, message:find(refusal[2], 1, true)) + 1)
-        assert.truthy(advice:find(refusal[3], 1, true), message)
+        assert.equal(("log-in failed: HTTP %d: %s"):format(info.status, info.description), message)
+        assert.truthy(info.hint:find(refusal[3], 1, true), info.hint)
         assert.equal(1, #sim:log())
       end)
     end
 
     it("says so: the empty answer to a missing Basic value", function()
       answer_token("")
-      local message, info = fails("auth", new():login())
-      assert.truthy(message:find("api_key", 1, true), message)
+      local _, info = fails("auth", new():login())
+      assert.truthy(info.hint:find("api_key", 1, true), info.hint)
       assert.is_false(info.retryable)
     end)
 
-    it("says so: 403 without a body", function()
-      answer_token("", 1, 403)
-      local _, info = fails("auth", new():login())
-      assert.equal(403, info.status)
+
+    -- What a refusal may look like, and the code it ends with: the password is sent once.
+    local ONCE = {
+      { "an OAuth error with 423", { status = 423, body = '{"error":"account_locked",'
+        .. '"error_description":"Account is locked"}' }, "auth" },
+      { "an OAuth error with 200", { raw = '{"error":"invalid_grant","error_description":'
+        .. '"authentication failed"}' }, "auth" },
+      { "an OAuth error with 403", { status = 403, body = '{"error":"access_denied"}' }, "auth" },
+      { "an OAuth error with 429", { status = 429, body = '{"error":"too_many_attempts"}' },
+        "auth" },
+      { "an OAuth error with 503", { status = 503, body = '{"error":"invalid_grant"}' }, "auth" },
+      { "a redirect", { status = 302, headers = { Location = "https://login.example.com/" } },
+        "http" },
+      { "404", { status = 404 }, "not_found" },
+      { "405", { status = 405 }, "http" },
+      { "410", { recorded = "gone" }, "gone" },
+      { "429 with a time", { status = 429, headers = { ["Retry-After"] = "3600" } },
+        "rate_limited" },
+      { "429", { recorded = "too_many" }, "rate_limited" },
+      { "503 with a time", { status = 503, headers = { ["Retry-After"] = "3600" } }, "server" },
+      { "403", { status = 403 }, "forbidden" },
+      { "a page", { raw = "<html>Welcome</html>" }, "json" },
+    }
+    for _, row in ipairs(ONCE) do
+      it("costs one log-in, not one for each call: " .. row[1], function()
+        local rule = { path = TOKEN, times = 0 }
+        for name, value in pairs(row[2]) do rule[name] = value end
+        sim:fault(rule)
+        local car = new():vehicle(VIN)
+        local first, info = fails(row[3], car:status())
+        assert.is_nil(info.refused_at)
+        for _ = 1, 4 do
+          local again, told = fails(row[3], car:status())
+          assert.equal(first, again)
+          assert.is_true(math.abs(told.refused_at - os.time()) < 60)
+          assert.truthy(told.hint:find("client:login()", 1, true), told.hint)
+        end
+        fails(row[3], car:lock_doors())
+        assert.equal(1, #sim:log())
+        sim:no_faults()
+        assert.is_true(client:login())
+        assert.is_table(car:status())
+      end)
+    end
+
+    it("with a time to wait is tried again after it", function()
+      sim:fault({ path = TOKEN, status = 429, headers = { ["Retry-After"] = "1" } })
+      new({ retries = 0 })
+      fails("rate_limited", client:vehicles())
+      local _, info = fails("rate_limited", client:vehicles())
+      assert.is_true(info.retry_after > 0 and info.retry_after <= 1)
+      bmwi.sleep(info.retry_after)
+      assert.is_table(client:vehicles())
+      assert.same({ "password 429", "password 200", "GET 200" }, story())
+    end)
+
+    it("with no time to wait is not tried again for some minutes", function()
+      sim:fault({ path = TOKEN, recorded = "too_many" })
+      fails("rate_limited", new():vehicles())
+      local _, info = fails("rate_limited", client:vehicles())
+      assert.is_true(info.retry_after > 60 and info.retry_after <= 600)
+    end)
+
+    it("says where a redirect points to, without its secrets", function()
+      sim:fault({ path = TOKEN, status = 302, times = 0,
+        headers = { Location = "https://me:pw@login.example.com/a?ticket=s3cret#x" } })
+      local message, info = fails("http", new():vehicles())
+      assert.equal("https://login.example.com/a", info.location)
+      assert.truthy(message:find("https://login.example.com/a", 1, true), message)
+      for _, text in ipairs({ message, info.hint, info.location }) do
+        assert.is_nil(text:find("s3cret", 1, true), text)
+        assert.is_nil(text:find("me:pw", 1, true), text)
+      end
     end)
 
     it("says so: too many log-ins, which are not made more (traps 5 and 17)", function()
@@ -573,8 +746,8 @@ describe("a token", function()
 
     it("says so: the end of the service", function()
       sim:fault({ path = TOKEN, recorded = "gone" })
-      local message = fails("gone", new():login())
-      assert.truthy(message:find("2021-11-09", 1, true))
+      local _, info = fails("gone", new():login())
+      assert.truthy(info.hint:find("2021-11-09", 1, true))
     end)
 
     it("says so: a page under 200, no token, or one that no header can hold", function()

@@ -58,6 +58,12 @@ local rows = {
   { "the POST is answered with 503 and a time to come back",
     fault = { path = "/executeService", status = 503, headers = { ["Retry-After"] = "1" } },
     told = "unknown", done = 0, second = "unknown" },
+  { "a gateway before it answers the POST with 408", speed = 1.5,
+    fault = { path = "/executeService", status = 408, body = '{"message":"Request Timeout"}' },
+    told = "unknown", done = 0, second = "unknown" },
+  { "a gateway before it answers the POST with 524",
+    fault = { path = "/executeService", status = 524 }, told = "unknown", done = 0,
+    second = "unknown" },
   { "the POST is answered with HTML", speed = 1.5,
     fault = { path = "/executeService", raw = "<html>", content_type = "text/html" },
     told = "unknown", second = "executed" },
@@ -237,6 +243,22 @@ describe("the outcome of a command", function()
     local done, _, code = wait.for_execution(car, execution, { timeout = 60, interval = 0.2 })
     print(done and "executed" or code)
   ]]
+
+  it("of a destination is done where another server answers it with next to nothing", function()
+    sim = helper.start()
+    local car = bmwi.new(helper.client(sim)):vehicle(VIN)
+    local poi = { lat = 48.1769, lon = 11.5569, name = "BMW Welt" }
+    for _, body in ipairs({ "\n", " \r\n\t", "{}", " { }\n" }) do
+      sim:fault({ path = "/sendpoi", raw = body })
+      assert.is_true(car:send_poi(poi))
+    end
+    for _, body in ipairs({ "<html>", "{", '{"error":"x"}', "{}{" }) do
+      sim:fault({ path = "/sendpoi", raw = body })
+      local _, _, code = car:send_poi(poi)
+      assert.equal("unknown", code)
+    end
+    assert.equal(8, sim:count("POST", "/sendpoi"))
+  end)
 
   it("is told truly: the process is interrupted and started again", function()
     sim = helper.start({ args = { "--speed", "2" } })

@@ -246,13 +246,13 @@ static void dispatch(lua_State *L, bmwi_engine *engine, bool hold) {
                 bmwi_client_logs(L, lua_gettop(L));
     if (logs) call_back(L, TELL, op, true);
     bmwi_next next = bmwi_op_advance(op);
-    if (logs && op->state == BMWI_BACKOFF) call_back(L, TELL, op, false);
     if (next == BMWI_DELIVER && hold && !lua_isnil(L, -2)) bmwi_engine_hold(engine, t);
     else if (next == BMWI_DELIVER) wake(L, op);
     if (next == BMWI_READ_TOKEN || next == BMWI_ASK_KEEPER) {
       call_back(L, next == BMWI_READ_TOKEN ? READ_TOKEN : ASK_KEEPER, op, false);
       bmwi_session_settle(op->session);
     }
+    if (logs && op->state == BMWI_BACKOFF) call_back(L, TELL, op, false);
     lua_pop(L, 2);
     if (bmwi_now() >= until) break;
   }

@@ -31,6 +31,18 @@ int bmwi_fail(lua_State *L, const char *what, const bmwi_failure *failure);
 /* The same for a failure on this side of the network. */
 int bmwi_fail_plain(lua_State *L, const char *code, const char *format, ...);
 const char *bmwi_code_name(bmwi_code code);
+/* The code of that name, or BMWI_AUTH. */
+bmwi_code bmwi_code_named(const char *name);
+
+/* From refusal.c: what one process tells the next through a store. */
+/* Pushes the refusal of a log-in for a store to keep, or nil if there is none to tell others. */
+void bmwi_refusal_push(lua_State *L, const bmwi_session *session);
+/* Takes over the refusal on top of the stack, that bmwi_refusal_push made in another process
+** perhaps, if it is of a log-in such as ours and not over. */
+bool bmwi_refusal_recall(lua_State *L, bmwi_session *session);
+/* Writes the resources that refuse new tokens into the token table on top; reads them. */
+void bmwi_resources_push(lua_State *L, const bmwi_session *session);
+void bmwi_resources_read(lua_State *L, int token, bmwi_session *session);
 
 /* From json.c: the bridge to lua-cjson. */
 void bmwi_json_open(lua_State *L);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "binding/bmwi.h"
+#include "binding/kept.h"
 #include "binding/options.h"
 #include "core/clock.h"
 
@@ -119,6 +120,7 @@ static void read_saved_token(lua_State *L, bmwi_account *account) {
   if (lua_istable(L, -1)) {
     if (!read_kept_token(L, lua_gettop(L), &session->token))
       luaL_error(L, "option 'token': a table as client:token() returns it expected");
+    bmwi_resources_read(L, lua_gettop(L), session);
     session->generation = 1;
   }
   lua_settop(L, store - 1);
@@ -153,6 +155,13 @@ static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failur
   const char *asked = op->account->scope;
   int answer = lua_gettop(L);
   if (!lua_istable(L, answer) || !read_token(L, answer, token)) {
+    bmwi_failure_set(failure, BMWI_JSON, "");
+    failure->status = op->transfer.status; /* for its words; told only if they are an error's */
+    bmwi_failure_describe(L, op, failure);
+    if (failure->oauth) {
+      snprintf(failure->text, sizeof failure->text, "HTTP %ld", failure->status);
+      return false;
+    }
     bmwi_failure_set(failure, BMWI_JSON, "the answer holds no access_token");
     return false;
   }
@@ -160,7 +169,7 @@ static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failur
   if (token->scope != NULL) bmwi_failure_hide(op, token->scope); /* it is shown to people */
   lua_getfield(L, answer, "expires_in"); /* a number, or a string with one */
   if (lua_isnumber(L, -1))
-    bmwi_token_lives(token, lua_tonumber(L, -1), bmwi_wall(), bmwi_now());
+    bmwi_token_fresh(token, lua_tonumber(L, -1), bmwi_wall(), bmwi_now());
   lua_pop(L, 1);
   if (!op->session->refreshing && !bmwi_oauth_scope_granted(asked, token->scope)) {
     bmwi_failure_set(failure, BMWI_AUTH, "");
@@ -210,10 +219,13 @@ void bmwi_client_token(lua_State *L, bmwi_op *op, int client) {
   int store = lua_gettop(L);
   if (good) {
     push_token(L, &session->token);
+    bmwi_resources_push(L, session);
     push_owner(L, account);
     if (call_store(L, store, "save", 2, 2)) tell_unsaved(L, client);
   }
-  call_store(L, store, "finish", 0, 0);
+  bmwi_refusal_push(L, session);
+  push_owner(L, account);
+  call_store(L, store, "finish", 2, 0);
   if (!good) return;
   lua_getfield(L, store - 1, "on_token");
   if (lua_isfunction(L, -1)) {
@@ -223,7 +235,7 @@ void bmwi_client_token(lua_State *L, bmwi_op *op, int client) {
 }
 
 /* store:begin() returns a token, or seconds after which to ask again, or nil to
-** go on. Runs in a protected call. */
+** go on; and the refusal that store:finish() was told. Runs in a protected call. */
 void bmwi_client_ask(lua_State *L, bmwi_op *op, int client) {
   bmwi_session *session = op->session;
   lua_getuservalue(L, client);
@@ -233,16 +245,68 @@ void bmwi_client_ask(lua_State *L, bmwi_op *op, int client) {
   memset(token, 0, sizeof *token);
   luaL_setmetatable(L, "bmwi.token");
   push_owner(L, op->account);
-  call_store(L, store, "begin", 1, 1);
-  if (lua_type(L, -1) == LUA_TNUMBER) {
-    bmwi_session_ask_later(session, lua_tonumber(L, -1));
-  } else if (lua_istable(L, -1) && read_kept_token(L, lua_gettop(L), token) &&
+  call_store(L, store, "begin", 1, 2);
+  int found = lua_gettop(L) - 1;
+  if (lua_type(L, found) == LUA_TNUMBER) {
+    bmwi_session_ask_later(session, lua_tonumber(L, found));
+  } else if (lua_istable(L, found) && read_kept_token(L, found, token) &&
              bmwi_session_take(session, token)) {
+    bmwi_resources_read(L, found, session);
+    call_store(L, store, "finish", 0, 0);
+  } else if (bmwi_refusal_recall(L, session)) {
     call_store(L, store, "finish", 0, 0);
   } else {
     bmwi_session_request(session);
     if (session->request.state == BMWI_NEW) call_store(L, store, "finish", 0, 0); /* it cannot be */
   }
+}
+
+/* (client) -> tells its store that the renewal is over; protected. */
+static int finish_store(lua_State *L) {
+  lua_getuservalue(L, 1);
+  lua_getfield(L, -1, "store");
+  call_store(L, lua_gettop(L), "finish", 0, 0);
+  return 0;
+}
+
+/* (operation) -> saves the token anew, since one more resource was found to refuse it: unless
+** somebody has another token by now, or renews it. Protected. */
+static int save_resources(lua_State *L) {
+  const bmwi_op *op = lua_touserdata(L, 1);
+  bmwi_push_entry(L, BMWI_KEPT_CLIENTS, op->account);
+  if (lua_isnil(L, -1)) return 0;
+  lua_getuservalue(L, -1);
+  lua_getfield(L, -1, "store");
+  int store = lua_gettop(L);
+  push_owner(L, op->account);
+  call_store(L, store, "begin", 1, 1);
+  if (lua_type(L, -1) == LUA_TNUMBER) return 0;
+  if (lua_istable(L, -1) && op->account != NULL) {
+    lua_getfield(L, -1, "access_token");
+    push_token(L, &op->session->token);
+    if (lua_istable(L, -1)) lua_getfield(L, -1, "access_token");
+    if (lua_rawequal(L, -1, -3)) {
+      lua_pop(L, 1);
+      bmwi_resources_push(L, op->session);
+      push_owner(L, op->account);
+      call_store(L, store, "save", 2, 0);
+    }
+  }
+  call_store(L, store, "finish", 0, 0);
+  return 0;
+}
+
+static void tell_resource(lua_State *L, bmwi_op *op) {
+  if (!op->newly_own || op->account == NULL || !op->session->kept) return;
+  lua_pushcfunction(L, save_resources);
+  lua_pushlightuserdata(L, op);
+  if (lua_pcall(L, 1, 0, 0) == 0) return;
+  lua_pop(L, 1); /* the next process finds out by itself, then */
+  if (op->account == NULL) return;
+  lua_pushcfunction(L, finish_store);
+  bmwi_push_entry(L, BMWI_KEPT_CLIENTS, op->account);
+  if (lua_isnil(L, -1)) lua_pop(L, 2);
+  else if (lua_pcall(L, 1, 0, 0) != 0) lua_pop(L, 1);
 }
 
 static int token_gc(lua_State *L) {
@@ -355,13 +419,41 @@ static int deliver_json(lua_State *L, bmwi_op *op) {
   return 1;
 }
 
+static int deliver_protected(lua_State *L) {
+  return deliver_json(L, lua_touserdata(L, 1));
+}
+
+/* A command that was answered has been sent, be there memory to read the answer or not. */
+static int deliver_command(lua_State *L, bmwi_op *op) {
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, deliver_protected);
+  lua_pushlightuserdata(L, op);
+  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  if (status == LUA_ERRMEM) {
+    lua_settop(L, top);
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return not_promised(L, op, "there was not enough memory to read the answer");
+  }
+  return status == 0 ? lua_gettop(L) - top : lua_error(L);
+}
+
+/* Other servers than BMW's answer with a blank line or an empty object where it sends nothing. */
+static bool says_nothing(const bmwi_buffer *body) {
+  char left[3] = "";
+  size_t n = 0;
+  for (size_t i = 0; i < body->len && n < 3; i++)
+    if (memchr(" \t\r\n", body->data[i], 4) == NULL) left[n++] = body->data[i];
+  return n == 0 || (n == 2 && memcmp(left, "{}", 2) == 0);
+}
+
 int bmwi_client_deliver(lua_State *L, bmwi_op *op) {
   const bmwi_buffer *body = &op->transfer.body;
   if (op->failure.code == BMWI_NO_MEMORY) return luaL_error(L, "not enough memory");
   if (op->kind == BMWI_SLEEP) return 0;
   if (op->failure.code != BMWI_OK) {
-    if (op->kind == BMWI_CALL) bmwi_failure_describe(L, op, &op->failure);
-    return op->kind == BMWI_LOGIN ? bmwi_fail(L, "login", &op->failure)
+    if (op->kind == BMWI_CALL && !op->failure.login) bmwi_failure_describe(L, op, &op->failure);
+    tell_resource(L, op);
+    return op->kind == BMWI_LOGIN ? bmwi_fail(L, "log-in", &op->failure)
                                   : fail_call(L, op, &op->failure);
   }
   if (op->kind == BMWI_CALL && op->endpoint->answer == BMWI_ANSWER_PNG) {
@@ -371,8 +463,8 @@ int bmwi_client_deliver(lua_State *L, bmwi_op *op) {
     return 1;
   }
   if (op->kind == BMWI_CALL && op->endpoint->answer != BMWI_ANSWER_NOTHING)
-    return deliver_json(L, op);
-  if (op->kind == BMWI_CALL && body->len > 0)
+    return op->endpoint->post ? deliver_command(L, op) : deliver_json(L, op);
+  if (op->kind == BMWI_CALL && !says_nothing(body))
     return not_promised(L, op, "the answer is not empty");
   lua_pushboolean(L, 1);
   return 1;
@@ -505,14 +597,6 @@ static bool is_renewing(const bmwi_account *account) {
     if (session->kept && (state == BMWI_RUNNING || state == BMWI_BACKOFF)) return true;
   }
   return false;
-}
-
-/* (client) -> tells its store that the renewal is over; protected. */
-static int finish_store(lua_State *L) {
-  lua_getuservalue(L, 1);
-  lua_getfield(L, -1, "store");
-  call_store(L, lua_gettop(L), "finish", 0, 0);
-  return 0;
 }
 
 void bmwi_client_end(bmwi_client *client) {

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "core/base64.h"
 #include "binding/bmwi.h"
@@ -32,7 +33,7 @@ static const struct {
                          "to a server that still speaks it"},
   [BMWI_RATE_LIMITED] = {"rate_limited", "wait before the next call"},
   [BMWI_SERVER] = {"server", "the trouble is on the server's side; try again later"},
-  [BMWI_HTTP] = {"http", "see the status"},
+  [BMWI_HTTP] = {"http", NULL},
   [BMWI_UNKNOWN] = {"unknown", "it may have been carried out: look before you send it again"},
   [BMWI_CLOSED] = {"closed", NULL},
   [BMWI_CANCELLED] = {"cancelled", NULL},
@@ -42,25 +43,37 @@ static const struct {
 /* Known descriptions and texts of libcurl that deserve advice of their own. */
 static const struct {
   const char *part, *advice;
+  bmwi_code only; /* with this code, or BMWI_OK for any */
 } known[] = {
-  {"dlat and dlon", "set the option position = {lat =, lon =} to where the car roughly is"},
-  {"secretKnowledge", "pass secret = with the answer to the account's security question"},
-  {"No image available", "the car has no picture of this view"},
-  {"not allowed to use the service", "this car or account has not got this service"},
-  {"invalid_client", "check api_key and api_secret (or basic)"},
-  {"client disabled", "this api_key was switched off; another one is needed"},
-  {"invalid_scope", "set the option `scope` to what this api_key may ask for"},
-  {"authentication failed", "wrong user name or password, or the log-in has moved (`token_url`)"},
-  {"headers are too large", "is `base_url` the right server?"},
-  {"cannot use ca_file", "name a file with the certificate of the authority"},
-  {"the proxy of the environment", "correct that variable, or name a proxy by the option `proxy`"},
-  {"wrong version number", "no TLS is spoken at this address"},
-  {"not yet valid", "check this machine's clock"},
-  {"has expired", "check this machine's clock, else the server needs a new certificate"},
-  {"authN circuit failed", "wrong user name or password, or the log-in has moved (`token_url`)"},
+  {"dlat and dlon", "set the option position = {lat =, lon =} to where the car roughly is", BMWI_OK},
+  {"secretKnowledge", "pass secret = with the answer to the account's security question", BMWI_OK},
+  {"No image available", "the car has no picture of this view", BMWI_OK},
+  {"not allowed to use the service", "this car or account has not got this service", BMWI_OK},
+  {"invalid_client", "check api_key and api_secret (or basic)", BMWI_OK},
+  {"client disabled", "this api_key was switched off; another one is needed", BMWI_OK},
+  {"invalid_scope", "set the option `scope` to what this api_key may ask for", BMWI_OK},
+  {"locked", "unlock the account at the service's own web site or app first", BMWI_AUTH},
+  {"authentication failed", "wrong user name or password, or the log-in has moved (`token_url`)",
+   BMWI_OK},
+  {"authN circuit failed", "wrong user name or password, or the log-in has moved (`token_url`)",
+   BMWI_OK},
+  {"headers are too large", "is `base_url` the right server?", BMWI_OK},
+  {"cannot use ca_file", "name a file with the certificate of the authority", BMWI_OK},
+  {"the proxy of the environment", "correct that variable, or name a proxy by the option `proxy`",
+   BMWI_OK},
+  {"wrong version number", "no TLS is spoken at this address", BMWI_OK},
+  {"not yet valid", "check this machine's clock", BMWI_TLS},
+  {"expired", "check this machine's clock; if it is right, the server's certificate has expired",
+   BMWI_TLS},
 };
 
 const char *bmwi_code_name(bmwi_code code) { return codes[code].name; }
+
+bmwi_code bmwi_code_named(const char *name) {
+  for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+    if (strcmp(codes[i].name, name) == 0) return (bmwi_code)i;
+  return BMWI_AUTH;
+}
 
 /* ---- secrets ------------------------------------------------------------------ */
 
@@ -228,39 +241,96 @@ static void judge(bmwi_failure *failure) {
     failure->code = BMWI_HTTP;
 }
 
-/* Pushes what the decoded error body on top of the stack says, if it is of a shape
-** that is known. */
-static bool push_description(lua_State *L) {
-  if (!lua_istable(L, -1)) return false;
+/* Where a decoded error body may say what is wrong, in the order in which they are looked for. */
+static const struct {
+  const char *outer, *name;
+} places[] = {
+  {NULL, "error_description"}, {NULL, "message"},       {NULL, "errorMessage"},
+  {"error", "message"},        {"error", "description"}, {"fault", "faultstring"},
+  {NULL, "exveErrorMsg"},      {NULL, "Message"},       {NULL, "detail"},
+  {NULL, "title"},             {NULL, "description"},   {NULL, "errorDescription"},
+};
+
+/* Pushes the text at one of the places of the table at `root`, and true; else nothing. */
+static bool push_words(lua_State *L, int root) {
+  for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+    int top = lua_gettop(L), table = root;
+    if (places[i].outer != NULL) {
+      lua_getfield(L, root, places[i].outer);
+      table = lua_gettop(L);
+    }
+    if (lua_istable(L, table)) {
+      lua_getfield(L, table, places[i].name);
+      if (lua_type(L, -1) == LUA_TSTRING && lua_rawlen(L, -1) > 0) return true;
+    }
+    lua_settop(L, top);
+  }
+  return false;
+}
+
+/* Pushes what the decoded error body on top of the stack says: {"error": "...", "message": "..."}
+** becomes "error: message". Notes what OAuth 2.0 says. */
+static bool push_description(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
+  if (!lua_istable(L, -1)) return lua_type(L, -1) == LUA_TSTRING;
   int root = lua_gettop(L);
   lua_getfield(L, root, "error");
-  if (lua_istable(L, -1)) { /* {"error":{"code":500,"description":"..."}} */
-    lua_getfield(L, -1, "description");
-    return lua_type(L, -1) == LUA_TSTRING;
-  }
-  if (lua_type(L, -1) != LUA_TSTRING) return false;
-  lua_getfield(L, root, "error_description"); /* {"error":"...","error_description":"..."} */
-  if (lua_type(L, -1) == LUA_TSTRING) {
+  bool named = lua_type(L, -1) == LUA_TSTRING && lua_rawlen(L, -1) > 0;
+  if (named && op->kind == BMWI_TOKEN) failure->oauth = bmwi_oauth_refuses(lua_tostring(L, -1));
+  bool words = push_words(L, root);
+  if (named && words) {
     lua_pushliteral(L, ": ");
     lua_insert(L, -2);
     lua_concat(L, 3);
-  } else {
-    lua_pop(L, 1);
   }
+  return named || words;
+}
+
+/* Pushes the text of a body that is no JSON: the title of a page, unless it only repeats the
+** status or is that of all error pages of a Tomcat or Payara, else all of it. */
+static bool push_text(lua_State *L, const bmwi_buffer *body, long status) {
+  const char *text = body->data + strspn(body->data, " \t\r\n\xEF\xBB\xBF");
+  size_t len = strlen(text);
+  if (*text == '{' || *text == '[') return false; /* JSON that is broken */
+  if (*text == '<') {
+    const char *end, *title = NULL;
+    for (const char *p = text; title == NULL && (p = strchr(p, '<')) != NULL; p++)
+      if (strncasecmp(p, "<title", 6) == 0 && (p[6] == '>' || p[6] == ' ')) title = p;
+    title = title != NULL ? strchr(title, '>') : NULL;
+    end = title != NULL ? strchr(title, '<') : NULL;
+    if (end == NULL) return false;
+    text = title + 1 + strspn(title + 1, " \t\r\n");
+    if (text >= end || strtol(text, NULL, 10) == status) return false;
+    len = (size_t)(end - text);
+    const char *report = strstr(text, "Error report");
+    if (report != NULL && report < end) return false;
+  }
+  lua_pushlstring(L, text, len);
   return true;
+}
+
+/* Blanks at both ends go, and those in a row become one. */
+static void trim(char *text) {
+  char *out = text;
+  for (const char *p = text; *p != '\0'; p++)
+    if (*p != ' ' || (out > text && out[-1] != ' ')) *out++ = *p;
+  if (out > text && out[-1] == ' ') out--;
+  *out = '\0';
 }
 
 void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
   const bmwi_buffer *body = &op->transfer.body;
   int top = lua_gettop(L);
+  bmwi_failure_hide(op, failure->location);
   if (failure->status == 0 || body->len == 0 || body->len > MAX_ERROR_BODY) return;
-  if (!bmwi_json_decode(L, body->data, body->len)) return;
-  if (push_description(L)) {
+  bool said = bmwi_json_decode(L, body->data, body->len) ? push_description(L, op, failure)
+                                                          : push_text(L, body, failure->status);
+  if (said) {
     size_t len;
     const char *whole = lua_tolstring(L, -1, &len);
     char *text = lua_newuserdata(L, len + 1); /* redacted before it is cut to size */
     memcpy(text, whole, len + 1);
     bmwi_failure_hide(op, text);
+    trim(text);
     bmwi_cut(failure->description, sizeof failure->description, text);
     bmwi_wipe(text, len);
     find_api_code(failure->description, failure->api_code, sizeof failure->api_code);
@@ -271,22 +341,45 @@ void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failur
 
 /* ---- the results ------------------------------------------------------------------ */
 
+/* What the caller can do about it, or NULL. General advice does not go with words of the server
+** that are not the service's own: these tell more, and it might contradict them. */
 static const char *advice(const bmwi_failure *failure) {
-  for (size_t i = 0; failure->code != BMWI_UNKNOWN && i < sizeof known / sizeof known[0]; i++)
-    if (strstr(failure->description, known[i].part) != NULL ||
-        strstr(failure->text, known[i].part) != NULL)
+  bmwi_code code = failure->code;
+  if (failure->refused_at > 0)
+    return code == BMWI_AUTH ? "it is not tried again by itself, since that can lock the account: "
+                               "correct username, password, api_key or api_secret; client:login() "
+                               "always tries"
+                             : "it is not tried again by itself before the time is over; "
+                               "client:login() always tries";
+  if (failure->own)
+    return "a new token was refused here, too: are account, api_key and scope allowed to do this?";
+  if (failure->location[0] != '\0')
+    return "no redirection is followed: is the address (`base_url`, `token_url`) right?";
+  for (size_t i = 0; code != BMWI_UNKNOWN && i < sizeof known / sizeof known[0]; i++)
+    if ((known[i].only == BMWI_OK || known[i].only == code) &&
+        (strstr(failure->description, known[i].part) != NULL ||
+         strstr(failure->text, known[i].part) != NULL))
       return known[i].advice;
-  return codes[failure->code].advice;
+  bool foreign = failure->description[0] != '\0' && failure->api_code[0] == '\0';
+  if (foreign && (code == BMWI_FORBIDDEN || code == BMWI_NOT_FOUND)) return NULL;
+  return codes[code].advice;
+}
+
+/* Sets members of the table on top. */
+static void set_text(lua_State *L, const char *name, const char *text) {
+  if (text == NULL || *text == '\0') return;
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, name);
 }
 
 int bmwi_fail(lua_State *L, const char *what, const bmwi_failure *failure) {
-  const char *more = advice(failure);
-  bool described = failure->description[0] != '\0';
+  const char *location = failure->location, *words = failure->description;
   lua_pushnil(L);
-  lua_pushfstring(L, "%s failed: %s%s%s%s%s", what, failure->text, described ? ": " : "",
-                  failure->description, more != NULL ? "; " : "", more != NULL ? more : "");
+  lua_pushfstring(L, "%s failed: %s%s%s%s%s%s", failure->login ? "log-in" : what, failure->text,
+                  *location != '\0' ? " to " : "", location, *words != '\0' ? ": " : "", words,
+                  failure->budget ? " (not retried: the retry budget is used up)" : "");
   lua_pushstring(L, bmwi_code_name(failure->code));
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 8);
   lua_pushboolean(L, failure->retryable);
   lua_setfield(L, -2, "retryable");
   if (failure->status != 0) {
@@ -297,14 +390,14 @@ int bmwi_fail(lua_State *L, const char *what, const bmwi_failure *failure) {
     lua_pushnumber(L, failure->retry_after);
     lua_setfield(L, -2, "retry_after");
   }
-  if (failure->api_code[0] != '\0') {
-    lua_pushstring(L, failure->api_code);
-    lua_setfield(L, -2, "api_code");
+  if (failure->refused_at > 0) {
+    bmwi_push_whole(L, (double)(long long)failure->refused_at);
+    lua_setfield(L, -2, "refused_at");
   }
-  if (described) {
-    lua_pushstring(L, failure->description);
-    lua_setfield(L, -2, "description");
-  }
+  set_text(L, "api_code", failure->api_code);
+  set_text(L, "description", words);
+  set_text(L, "location", location);
+  set_text(L, "hint", advice(failure));
   return 4;
 }
 

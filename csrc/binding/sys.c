@@ -251,16 +251,12 @@ static int read_private(lua_State *L, handle *probe, const char *path) {
     if (n == 0) break;
     got += (size_t)n;
   }
-  char stamp[64];
-  snprintf(stamp, sizeof stamp, "%lld.%09ld", (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
   lua_pushlstring(L, h->bytes, got);
   end(h);
-  lua_pushstring(L, stamp);
-  return 2;
+  return 1;
 }
 
-/* sys.read_private(path) -> bytes, stamp | nil, message, "missing"|"insecure"|"file"
-** The stamp is a text that differs when the file was changed. */
+/* sys.read_private(path) -> bytes | nil, message, "missing"|"insecure"|"file" */
 static int sys_read_private(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   handle *probe = new_handle(L, LOCK, 0);

@@ -292,6 +292,7 @@ void bmwi_engine_end_all(bmwi_engine *engine) {
 void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t) {
   if (engine != NULL) bmwi_engine_stop(engine, t);
   bmwi_buffer_free(&t->body);
+  bmwi_drop(&t->location);
   free(t->error);
   t->error = NULL;
 }
@@ -334,6 +335,7 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   bmwi_transfer *t;
   long request_size = 0, os_errno = 0, connect_code = 0;
   curl_off_t pretransfer = 0, total = 0;
+  char *location = NULL;
   curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &t->status);
   curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_size);
@@ -352,6 +354,8 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   t->sent = (t->sent || request_size > 0 || pretransfer > 0) && !refused_by_proxy;
   t->reset = os_errno == ECONNRESET || os_errno == EPIPE;
   t->seconds = (double)total / 1e6;
+  curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &location);
+  t->location = bmwi_copy(location); /* without memory it is not told, no more */
   bmwi_timers_remove(&engine->timers, &t->timer);
   give_back(engine, t);
   ended(engine, t);

@@ -50,6 +50,7 @@ typedef struct bmwi_transfer {
   long status;
   double retry_after;         /* seconds; negative: not said */
   double date;                /* by the server's clock, since 1970; negative: not said */
+  char *location;             /* where a redirect points to; or NULL */
   double seconds;
   size_t header_bytes;
   bool in_headers;            /* the empty line behind them has not come */

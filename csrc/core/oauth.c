@@ -16,6 +16,7 @@ void bmwi_token_clear(bmwi_token *token) {
   memset(token, 0, sizeof *token);
 }
 
+#define BRIEF_LIFE 60.0           /* seconds */
 #define LONGEST_LIFE 3153600000.0 /* a hundred years; keeps times within whole numbers */
 
 /* Seconds before its end at which a token is renewed: a minute, or a tenth of
@@ -30,6 +31,17 @@ void bmwi_token_lives(bmwi_token *token, double expires_in, double wall, double 
   token->expires = true;
   token->expires_wall = wall + expires_in;
   token->expires_mono = mono + expires_in - margin(expires_in);
+}
+
+void bmwi_token_fresh(bmwi_token *token, double expires_in, double wall, double mono) {
+  token->brief = !(expires_in > 0);
+  if (!token->brief) {
+    bmwi_token_lives(token, expires_in, wall, mono);
+    return;
+  }
+  token->expires = true;
+  token->expires_wall = wall + BRIEF_LIFE;
+  token->expires_mono = mono + BRIEF_LIFE;
 }
 
 bool bmwi_token_good(const bmwi_token *token, double wall, double mono) {
@@ -75,6 +87,15 @@ bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh) {
   size_t start = b->len;
   return bmwi_buffer_pair(b, start, "grant_type", "refresh_token", 13, true) &&
          bmwi_buffer_pair(b, start, "refresh_token", refresh, strlen(refresh), true);
+}
+
+/* FNV-1a with the finish of MurmurHash3, so that each bit depends on all of the text. */
+uint64_t bmwi_hash(uint64_t before, const char *text, size_t len) {
+  uint64_t h = before ^ 0xcbf29ce484222325u;
+  for (size_t i = 0; i < len; i++) h = (h ^ (unsigned char)text[i]) * 0x100000001b3u;
+  h = (h ^ (h >> 33)) * 0xff51afd7ed558ccdu;
+  h = (h ^ (h >> 33)) * 0xc4ceb9fe1a85ec53u;
+  return h ^ (h >> 33);
 }
 
 static bool has_word(const char *words, const char *word, size_t len) {

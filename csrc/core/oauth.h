@@ -6,6 +6,7 @@
 #define BMWI_OAUTH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/buffer.h"
 
@@ -14,6 +15,7 @@
 typedef struct bmwi_token {
   char *access, *refresh, *type, *scope; /* refresh and scope may be NULL */
   bool expires;                          /* false: nobody said when */
+  bool brief;                            /* it was said to end at once */
   double expires_wall;                   /* seconds since 1970, for saving */
   double expires_mono;                   /* the same moment on the monotonic clock */
 } bmwi_token;
@@ -23,6 +25,10 @@ void bmwi_token_clear(bmwi_token *token);
 
 /* Notes the expiry from `expires_in` seconds (a margin is kept, see oauth.c). */
 void bmwi_token_lives(bmwi_token *token, double expires_in, double wall, double mono);
+
+/* The same for a token that has just come. One that ends at once is used for a minute, so that
+** it serves one call at least, and no server makes a log-in of each reading. */
+void bmwi_token_fresh(bmwi_token *token, double expires_in, double wall, double mono);
 
 /* Whether the token can still be used: neither clock says it has run out, so
 ** neither a clock set back nor a laptop that slept keeps a dead token alive. */
@@ -39,6 +45,9 @@ bool bmwi_oauth_basic(bmwi_buffer *b, const char *key, const char *secret);
 bool bmwi_oauth_password_form(bmwi_buffer *b, const char *user, const char *password,
                               const char *scope);
 bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh);
+
+/* A number for texts; the parts of one are hashed one after the other. */
+uint64_t bmwi_hash(uint64_t before, const char *text, size_t len);
 
 /* Whether every word of `asked` stands in `granted`; a NULL grant means "as
 ** asked" (RFC 6749 section 5.1). */

@@ -1,10 +1,9 @@
 /*
-** Operations: see op.h. Owns the rules of renewal and repetition, and the
-** meaning of each way an exchange can end.
+** Operations: see op.h. Owns the rules of renewal and repetition.
 */
 #include "core/op.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,102 +13,27 @@
 #define MAX_REQUEST (1024 * 1024) /* of an URL and of a form */
 #define BACKOFF 0.5               /* seconds; doubled each time, full jitter */
 #define MAX_BACKOFF 8.0
-#define MAX_RETRY_AFTER 86400.0
-/* Each call earns a fifth of a repeat: a server in trouble sees 1.2 times the calls. */
+/* The budget for repeats, for each server: so many at most, a fifth earned by each call, and one
+** that worked costs nothing. A server in trouble sees 1.2 times the calls in the long run. */
+#define BUDGET 20.0
 #define EARNED 0.2
-
-void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text) {
-  memset(failure, 0, sizeof *failure);
-  failure->code = code;
-  failure->retry_after = -1;
-  failure->retryable = code == BMWI_NETWORK || code == BMWI_TIMEOUT;
-  bmwi_cut(failure->text, sizeof failure->text, text);
-  bmwi_tame(failure->text); /* libcurl's texts hold words of the server's certificate */
-}
-
-void bmwi_tame(char *text) {
-  for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
-    if (*p < 32 || *p == 127) *p = ' ';
-    else if (p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0) p[0] = p[1] = ' '; /* C1 in UTF-8 */
-  }
-}
-
-/* ---- what an ended exchange means ----------------------------------------- */
-
-static bmwi_code transport_code(const bmwi_transfer *t) {
-  switch (t->result) {
-    case CURLE_OPERATION_TIMEDOUT: return BMWI_TIMEOUT;
-    case CURLE_OUT_OF_MEMORY: return BMWI_NO_MEMORY;
-    case CURLE_SSL_CONNECT_ERROR: return t->reset ? BMWI_NETWORK : BMWI_TLS;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_CRL_BADFILE:
-    case CURLE_SSL_INVALIDCERTSTATUS:
-    case CURLE_SSL_ENGINE_NOTFOUND:
-    case CURLE_SSL_ENGINE_SETFAILED:
-    case CURLE_SSL_ENGINE_INITFAILED: return BMWI_TLS;
-    default: return t->too_large ? BMWI_TOO_LARGE : BMWI_NETWORK;
-  }
-}
-
-static bmwi_code status_code(const bmwi_op *op, long status) {
-  if (op->kind == BMWI_TOKEN && (status == 400 || status == 401 || status == 403))
-    return BMWI_AUTH;
-  switch (status) {
-    case 401: return BMWI_AUTH;
-    case 403: return BMWI_FORBIDDEN;
-    case 404: return BMWI_NOT_FOUND;
-    case 410: return BMWI_GONE;
-    case 429: return BMWI_RATE_LIMITED;
-    default: return status >= 500 && status <= 599 ? BMWI_SERVER : BMWI_HTTP;
-  }
-}
-
-static bool passing_status(long status) {
-  return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 ||
-         status == 504;
-}
+#define MAX_RESOURCES 1024
 
 static bool is_command(const bmwi_op *op) {
   return op->kind == BMWI_CALL && op->endpoint->post;
 }
 
-/* The answer to a POST was lost, or a gateway or server broke down over it: the
-** car may have got the command all the same. */
-static void be_unknown(bmwi_failure *failure) {
-  failure->code = BMWI_UNKNOWN;
-  failure->retryable = false;
-}
-
 bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure) {
+  bmwi_asked asked = op->kind == BMWI_TOKEN ? BMWI_ASKED_TOKEN
+                     : is_command(op)       ? BMWI_ASKED_COMMAND
+                                            : BMWI_ASKED_READING;
   const bmwi_transfer *t = &op->transfer;
-  if (t->result != CURLE_OK) {
-    bmwi_code code = transport_code(t);
-    bmwi_failure_set(failure, code, t->error != NULL && t->error[0] != '\0'
-                                        ? t->error
-                                        : curl_easy_strerror(t->result));
-    if (code == BMWI_TOO_LARGE)
-      bmwi_failure_set(failure, code, t->body.full ? "the answer is larger than max_response_bytes"
-                                                   : "the answer's headers are too large");
-    if (t->error != NULL && op->account != NULL &&
-        bmwi_transport_explain(&op->account->transport, t->result, t->error, failure->text,
-                               sizeof failure->text))
-      failure->retryable = false;
-    if (is_command(op) && t->sent && code != BMWI_NO_MEMORY) be_unknown(failure);
-    return false;
-  }
-  if (t->status >= 200 && t->status <= 299) return true;
-  bmwi_failure_set(failure, status_code(op, t->status), "");
-  snprintf(failure->text, sizeof failure->text, "HTTP %ld", t->status);
-  failure->status = t->status;
-  failure->retryable = passing_status(t->status);
-  if (t->retry_after >= 0)
-    failure->retry_after = t->retry_after < MAX_RETRY_AFTER ? t->retry_after : MAX_RETRY_AFTER;
-  if (is_command(op) && failure->code == BMWI_SERVER) be_unknown(failure);
-  return false;
+  bool good = bmwi_explain(t, asked, failure);
+  if (t->result != CURLE_OK && t->error != NULL && op->account != NULL &&
+      bmwi_transport_explain(&op->account->transport, t->result, t->error, failure->text,
+                             sizeof failure->text))
+    failure->retryable = false;
+  return good;
 }
 
 /* ---- finishing ------------------------------------------------------------- */
@@ -146,6 +70,10 @@ void bmwi_op_cancel(bmwi_op *op, bmwi_code code, const char *text) {
 
 /* ---- sending ---------------------------------------------------------------- */
 
+static void earn(bmwi_session *session, double repeats) {
+  session->repeats = fmin(session->repeats + repeats, BUDGET);
+}
+
 static bmwi_next send_now(bmwi_op *op) {
   bmwi_account *account = op->account;
   bmwi_session *session = op->session;
@@ -162,14 +90,45 @@ static bmwi_next send_now(bmwi_op *op) {
     .credentials = token ? account->basic : session->token.access,
     .form = &op->form,
   };
-  if (op->attempt == 0 && ++session->calls > account->retries / EARNED &&
-      session->repeats < account->retries)
-    session->repeats += EARNED; /* the first ones were given in advance */
+  if (op->attempt == 0) earn(session, EARNED);
   op->generation = session->generation;
   op->state = BMWI_RUNNING;
   if (!bmwi_engine_send(op->engine, &op->transfer, &account->transport, &request, left))
     return fail(op, BMWI_NO_MEMORY, "not enough memory");
   return BMWI_GO_ON;
+}
+
+/* ---- repeating --------------------------------------------------------------- */
+
+/* Whether the exchange may be repeated without doing anything twice: a POST to
+** the car only if not a byte of it can have left; the token request unless the
+** refresh token may be used up already, or the server asked for silence. */
+static bool repeatable(const bmwi_op *op, const bmwi_failure *failure) {
+  const bmwi_transfer *t = &op->transfer;
+  if (!failure->retryable) return false;
+  if (op->kind == BMWI_TOKEN) {
+    if (op->session->refreshing && t->result != CURLE_OK) return !t->sent;
+    return failure->code != BMWI_RATE_LIMITED || failure->retry_after >= 0;
+  }
+  return !is_command(op) || (t->result != CURLE_OK && !t->sent);
+}
+
+static bool repeat(bmwi_op *op, bmwi_failure *failure) {
+  bmwi_session *session = op->session;
+  if (op->attempt >= op->account->retries) return false;
+  failure->budget = session->repeats < 1;
+  if (failure->budget) return false;
+  double longest = BACKOFF;
+  for (int i = 0; i < op->attempt && longest < MAX_BACKOFF; i++) longest *= 2;
+  double wait = failure->retry_after >= 0 ? failure->retry_after
+                                          : bmwi_engine_random(op->engine) * longest;
+  double wake = bmwi_now() + wait;
+  if (wake >= op->deadline) return false;
+  if (!bmwi_engine_pause(op->engine, &op->transfer, wake)) return false;
+  session->repeats -= 1;
+  op->attempt++;
+  op->state = BMWI_BACKOFF;
+  return true;
 }
 
 /* ---- tokens ----------------------------------------------------------------- */
@@ -222,15 +181,22 @@ static bool start_request(bmwi_session *session, bmwi_failure *failure) {
 
 static bmwi_next wait_for_token(bmwi_op *op) {
   bmwi_session *session = op->session;
-  if (op->kind == BMWI_LOGIN) session->refusal.code = BMWI_OK; /* somebody asks for it by name */
-  if (session->refusal.code != BMWI_OK) {
+  if (op->kind == BMWI_LOGIN) {
+    session->forced = true;
+    session->by_resource = false;
+    session->refusal.code = BMWI_OK;
+  }
+  double left = session->refusal_ends - bmwi_now();
+  if (session->refusal.code != BMWI_OK && left > 0) {
     op->failure = session->refusal;
+    if (isfinite(left)) op->failure.retry_after = left;
     return finish(op);
   }
   if (session->request.state == BMWI_NEW) {
     bmwi_failure failure;
     if (!start_request(session, &failure)) {
       op->failure = failure;
+      op->failure.login = true;
       return finish(op);
     }
   }
@@ -243,7 +209,8 @@ static bmwi_next wait_for_token(bmwi_op *op) {
 }
 
 /* Has the token renewed before it is used again. */
-static void expire(bmwi_session *session) {
+static void expire(bmwi_session *session, bool by_resource) {
+  session->by_resource = by_resource;
   session->token.expires = true;
   session->token.expires_wall = session->token.expires_mono = 0;
 }
@@ -251,7 +218,7 @@ static void expire(bmwi_session *session) {
 static bmwi_next go(bmwi_op *op) {
   if (op->account == NULL) return fail(op, BMWI_CLOSED, "the client is closed");
   if (op->kind == BMWI_LOGIN && op->session->refused == op->session->generation)
-    expire(op->session); /* it is of no use, so that asked for by name another one is got */
+    expire(op->session, false); /* it is of no use, so that asked for by name another is got */
   if (op->kind != BMWI_TOKEN && !bmwi_token_good(&op->session->token, bmwi_wall(), bmwi_now()))
     return wait_for_token(op);
   return send_now(op);
@@ -268,6 +235,11 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
   memset(token, 0, sizeof *token);
   session->generation++;
   session->refusal.code = BMWI_OK;
+  session->forced = false;
+  if (!session->by_resource) session->resource_count = 0;
+  session->by_resource = false;
+  if (session->request.attempt > 0) earn(session, 1);
+  session->request.attempt = 0;
   session->request.state = BMWI_NEW;
   bmwi_buffer_clear(&session->request.form);
   bmwi_buffer_clear(&session->request.transfer.body);
@@ -317,23 +289,67 @@ void bmwi_session_request(bmwi_session *session) {
   if (!request_token(session, &failure)) bmwi_session_refuse(session, &failure);
 }
 
-bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure) {
-  bmwi_account *account = session->request.account;
-  bmwi_failure also = {.code = BMWI_OK};
+unsigned bmwi_session_trace(const bmwi_session *session) {
+  const bmwi_account *account = session->request.account;
+  size_t server = strlen(session->base_url); /* is told apart by whoever keeps refusals */
+  bool there = strncmp(session->token_url, session->base_url, server) == 0;
+  const char *const made_with[] = {account->username, account->password, account->basic,
+                                   account->scope, session->token_url + (there ? server : 0)};
+  uint64_t h = 0;
+  for (size_t i = 0; i < sizeof made_with / sizeof made_with[0]; i++)
+    if (made_with[i] != NULL) h = bmwi_hash(h + i + 1, made_with[i], strlen(made_with[i]));
+  return (unsigned)(h & 0xFF);
+}
+
+void bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, double seconds) {
+  session->refusal = *failure;
+  session->refusal.login = true;
+  session->refusal_ends = bmwi_now() + seconds;
+  session->refusal_told = false;
   session->request.state = BMWI_NEW;
-  bmwi_buffer_clear(&session->request.form);
-  bmwi_buffer_clear(&session->request.transfer.body);
-  if (failure->code == BMWI_AUTH) {
-    if (session->refreshing) {
-      bmwi_drop(&session->token.refresh);
-      if (account->password != NULL) {
-        if (request_token(session, &also)) return true;
-        failure = &also;
-      }
+  bmwi_failure first = session->refusal;
+  if (isfinite(seconds)) first.retry_after = seconds;
+  fail_waiting(session, &first);
+}
+
+/* Keeps a refusal in mind: one of the log-in until it is asked for by name, one that asks for a
+** pause as long as that. */
+static void remember(bmwi_session *session, const bmwi_failure *failure, bmwi_verdict verdict) {
+  double pause = verdict != BMWI_NOTHING_REFUSED
+                   ? HUGE_VAL
+                   : bmwi_token_pause(failure, !session->refreshing);
+  if (!(pause > 0)) return;
+  session->refusal = *failure;
+  session->refusal.refused_at = bmwi_wall();
+  session->refusal_ends = bmwi_now() + pause;
+  session->refusal_told = verdict != BMWI_NOTHING_REFUSED || failure->retry_after >= 0 ||
+                          failure->code == BMWI_RATE_LIMITED;
+}
+
+bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
+  bmwi_op *op = &session->request;
+  bmwi_failure failure = *told, also;
+  bmwi_verdict verdict = bmwi_judge_token(&failure);
+  if (verdict == BMWI_NOTHING_REFUSED && repeatable(op, &failure) && repeat(op, &failure))
+    return true;
+  failure.login = true;
+  session->refusal_told = false;
+  op->state = BMWI_NEW;
+  bmwi_buffer_clear(&op->form);
+  bmwi_buffer_clear(&op->transfer.body);
+  if (verdict == BMWI_GRANT_REFUSED && session->refreshing) {
+    bmwi_drop(&session->token.refresh);
+    if (op->account->password != NULL) {
+      if (request_token(session, &also)) return true;
+      failure = also;
+      failure.login = true;
+      verdict = bmwi_judge_token(&failure);
     }
-    session->refusal = *failure;
   }
-  fail_waiting(session, failure);
+  session->forced = false;
+  op->attempt = 0;
+  remember(session, &failure, verdict);
+  fail_waiting(session, &failure);
   return false;
 }
 
@@ -347,62 +363,76 @@ void bmwi_session_settle(bmwi_session *session) {
   bmwi_session_refuse(session, &failure);
 }
 
-/* The server refused the token: one renewal and one repeat for each operation,
-** and no renewal at all once a brand-new token was refused. */
+/* ---- answers ------------------------------------------------------------------ */
+
+/* A resource is what an URL names, without its query. */
+static uint64_t resource_of(const bmwi_op *op) {
+  return bmwi_hash(0, op->url.data, strcspn(op->url.data, "?"));
+}
+
+static uint64_t *find_resource(const bmwi_session *session, uint64_t resource) {
+  for (size_t i = 0; i < session->resource_count; i++)
+    if (session->resources[i] == resource) return &session->resources[i];
+  return NULL;
+}
+
+bool bmwi_session_note(bmwi_session *session, uint64_t resource) {
+  size_t count = session->resource_count;
+  if (find_resource(session, resource) != NULL || count >= MAX_RESOURCES) return false;
+  uint64_t *more = realloc(session->resources, (count + 1) * sizeof *more);
+  if (more == NULL) return false; /* then it may cost one renewal more */
+  session->resources = more;
+  more[session->resource_count++] = resource;
+  return true;
+}
+
+/* Whether another token is of no use: this resource refused a new one as well, or the token
+** ends at once, as the next one would. */
+static bool is_own(const bmwi_op *op, uint64_t resource) {
+  const bmwi_session *session = op->session;
+  if (op->generation != session->generation) return false;
+  return session->token.brief || session->resource_count >= MAX_RESOURCES ||
+         find_resource(session, resource) != NULL;
+}
+
+/* The server refused the token: one renewal and one repeat for each resource, until the token
+** changes for another reason. */
 static bmwi_next token_refused(bmwi_op *op, const bmwi_failure *failure) {
   bmwi_session *session = op->session;
+  uint64_t resource = resource_of(op);
   bool current = op->generation == session->generation;
-  if (op->renewed && current) session->refused = op->generation;
-  if (op->renewed || (current && session->refused == op->generation)) {
+  if (op->renewed) {
+    op->newly_own = bmwi_session_note(session, resource);
+    if (current) session->refused = op->generation;
+  }
+  if (op->renewed || is_own(op, resource)) {
     op->failure = *failure;
+    op->failure.own = true;
     return finish(op);
   }
   op->renewed = true;
-  if (current) expire(session);
+  if (current) expire(session, true);
   return go(op);
 }
 
-/* ---- repeating --------------------------------------------------------------- */
-
-/* Whether the exchange may be repeated without doing anything twice: a POST to
-** the car only if not a byte of it can have left; the token request unless the
-** refresh token may be used up already, or the server asked for silence. */
-static bool repeatable(const bmwi_op *op, const bmwi_failure *failure) {
-  const bmwi_transfer *t = &op->transfer;
-  if (!failure->retryable) return false;
-  if (op->kind == BMWI_TOKEN) {
-    if (op->session->refreshing && t->result != CURLE_OK) return !t->sent;
-    return failure->code != BMWI_RATE_LIMITED || failure->retry_after >= 0;
-  }
-  return !is_command(op) || (t->result != CURLE_OK && !t->sent);
-}
-
-static bool repeat(bmwi_op *op, const bmwi_failure *failure) {
+/* The token works after all: once it has ended it is worth a renewal. */
+static void token_worked(bmwi_op *op) {
   bmwi_session *session = op->session;
-  if (op->attempt >= op->account->retries || session->repeats < 1) return false;
-  double longest = BACKOFF;
-  for (int i = 0; i < op->attempt && longest < MAX_BACKOFF; i++) longest *= 2;
-  double wait = failure->retry_after >= 0 ? failure->retry_after
-                                          : bmwi_engine_random(op->engine) * longest;
-  double wake = bmwi_now() + wait;
-  if (wake >= op->deadline) return false;
-  if (!bmwi_engine_pause(op->engine, &op->transfer, wake)) return false;
-  session->repeats -= 1;
-  op->attempt++;
-  op->state = BMWI_BACKOFF;
-  return true;
+  if (op->attempt > 0) earn(session, 1);
+  if (op->generation == session->refused) session->refused = 0;
+  if (session->resource_count == 0) return;
+  uint64_t *found = find_resource(session, resource_of(op));
+  if (found != NULL) *found = session->resources[--session->resource_count];
 }
 
 static bmwi_next answered(bmwi_op *op) {
   bmwi_failure failure;
-  bool good = bmwi_op_explain(op, &failure);
-  /* The token works after all: once it has ended it is worth a renewal. */
-  if (op->kind == BMWI_CALL && op->generation == op->session->refused && good)
-    op->session->refused = 0;
-  if (good)
-    return op->kind == BMWI_TOKEN ? BMWI_READ_TOKEN : finish(op);
+  if (op->kind == BMWI_TOKEN) return BMWI_READ_TOKEN; /* its body decides */
+  if (bmwi_op_explain(op, &failure)) {
+    token_worked(op);
+    return finish(op);
+  }
   if (repeatable(op, &failure) && repeat(op, &failure)) return BMWI_GO_ON;
-  if (op->kind == BMWI_TOKEN) return BMWI_READ_TOKEN;
   if (failure.status == 401) return token_refused(op, &failure);
   op->failure = failure;
   return finish(op);
@@ -486,7 +516,7 @@ void bmwi_session_init(bmwi_session *session, bmwi_account *account) {
   op->session = session;
   bmwi_transfer_init(&op->transfer, MAX_TOKEN_ANSWER, true);
   bmwi_buffer_init(&op->form, MAX_REQUEST, true);
-  session->repeats = account->retries;
+  session->repeats = BUDGET;
 }
 
 void bmwi_account_event(bmwi_account *account, const char *event) {
@@ -511,6 +541,9 @@ void bmwi_account_close(bmwi_account *account) {
     session->request.account = NULL;
     session->request.state = BMWI_FINISHED;
     bmwi_token_clear(&session->token);
+    free(session->resources);
+    session->resources = NULL;
+    session->resource_count = 0;
     bmwi_drop(&session->base_url);
     bmwi_drop(&session->token_url);
   }

@@ -10,39 +10,11 @@
 #include "service/endpoint.h"
 #include "core/engine.h"
 #include "core/oauth.h"
+#include "core/verdict.h"
+
+#include <stdint.h>
 
 #pragma GCC visibility push(hidden)
-
-/* The codes of a failure; their names are in fail.c. */
-typedef enum bmwi_code {
-  BMWI_OK,
-  BMWI_NETWORK,
-  BMWI_TIMEOUT,
-  BMWI_TLS,
-  BMWI_TOO_LARGE,
-  BMWI_JSON,
-  BMWI_AUTH,
-  BMWI_FORBIDDEN,
-  BMWI_NOT_FOUND,
-  BMWI_GONE,
-  BMWI_RATE_LIMITED,
-  BMWI_SERVER,
-  BMWI_HTTP,
-  BMWI_UNKNOWN, /* a POST whose answer was lost: nobody knows */
-  BMWI_CLOSED,
-  BMWI_CANCELLED,
-  BMWI_NO_MEMORY /* raised, never returned */
-} bmwi_code;
-
-typedef struct bmwi_failure {
-  bmwi_code code;
-  long status;         /* HTTP; 0 when there was no answer */
-  double retry_after;  /* seconds; negative when not said */
-  bool retryable;      /* the same call may well succeed later */
-  char text[256];      /* what happened, without secrets, without a full stop */
-  char description[320]; /* what the service says, redacted; or empty */
-  char api_code[16];     /* "A-2013"; or empty */
-} bmwi_failure;
 
 typedef struct bmwi_account bmwi_account;
 typedef struct bmwi_session bmwi_session;
@@ -69,6 +41,7 @@ typedef struct bmwi_op {
   double deadline; /* monotonic, for everything together */
   int attempt;
   bool renewed;         /* was sent again after a 401 already */
+  bool newly_own;       /* its resource was found to refuse new tokens, too */
   unsigned generation;  /* of the token it was sent with */
   bmwi_failure failure; /* its code is BMWI_OK unless it finished without an answer */
 } bmwi_op;
@@ -84,11 +57,16 @@ struct bmwi_session {
   bool kept;           /* somebody keeps tokens for several processes: asked first */
   bool granted;        /* there is a new token: those that wait go on when the hooks are done */
   bool refreshing;     /* the running token request is a refresh grant */
+  bool by_resource;    /* the token is renewed because a resource refused it */
+  bool forced;         /* a log-in is asked for by name: what was refused before does not count */
   bmwi_op request;     /* the token request */
   bmwi_op *waiting;    /* operations that wait for it */
-  bmwi_failure refusal; /* the log-in the server refused: not repeated by itself */
+  bmwi_failure refusal; /* of the log-in: not repeated by itself */
+  double refusal_ends; /* monotonic, or HUGE_VAL for one that lasts */
+  bool refusal_told;   /* the server said so: other processes should know */
+  uint64_t *resources; /* that refuse a new token as well: their 401 is their own */
+  size_t resource_count;
   double repeats;      /* what is left of the budget for repeats */
-  unsigned calls;
 };
 
 /* The plain C part of a client. */
@@ -144,11 +122,18 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token);
 /* The keeper's answers: a token to take over if it is another than ours (true: it
 ** is good, and the waiting go on), ask again later, or go on and request one. */
 bool bmwi_session_take(bmwi_session *session, bmwi_token *token);
+/* Notes a resource that refuses new tokens. False if it was, or cannot be. */
+bool bmwi_session_note(bmwi_session *session, uint64_t resource);
 void bmwi_session_ask_later(bmwi_session *session, double seconds);
 void bmwi_session_request(bmwi_session *session);
-/* The token request failed for good, or its answer was no token. A refused
-** refresh falls back to the password: then true, and nobody is told yet. */
+/* The token request failed, or its answer was no token. True if it goes on, since it is
+** retried, or with the password in place of a refused refresh token; nobody is told yet. */
 bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure);
+/* A number of eight bits that changes, nearly always, with what a log-in is made with. It tells a
+** changed password from the one that was refused, and far too little about either to guess it. */
+unsigned bmwi_session_trace(const bmwi_session *session);
+/* Another process's refusal of the same log-in, which `seconds` still lasts (HUGE_VAL: for good). */
+void bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, double seconds);
 /* After the answer was read, and the hooks have been told: lets the waiting go on with a new token;
 ** if that broke off without either, fails them. */
 void bmwi_session_settle(bmwi_session *session);
@@ -156,10 +141,6 @@ void bmwi_session_settle(bmwi_session *session);
 /* What the answer, or the missing answer, of its last exchange means: fills
 ** `failure` and returns false, or true if it is a success to be decoded. */
 bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure);
-/* Makes a text of strangers one line without control characters: it goes to terminals and logs. */
-void bmwi_tame(char *text);
-/* Fills a failure with no HTTP status. */
-void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text);
 
 #pragma GCC visibility pop
 

@@ -170,6 +170,7 @@ bool bmwi_transfer_ask(bmwi_transfer *t, const bmwi_transport *transport,
   t->status = 0;
   t->header_bytes = 0;
   t->retry_after = t->date = -1;
+  bmwi_drop(&t->location);
   t->error[0] = '\0';
   return set_headers(t, request) && set_options(t, transport, request, bundle);
 }

@@ -17,11 +17,12 @@ end
 -- What is kept of a token; all else is dropped, so that nothing unknown lands on the disk.
 local MEMBERS = {
   access_token = "string", refresh_token = "string", token_type = "string", scope = "string",
-  expires_at = "number",
+  expires_at = "number", refused_by = "table", -- marks of what refuses tokens, be they new
 }
 -- Who a token belongs to: a token of another server or user is never handed out.
 local OWNER = { server = "string", username = "string" }
 
+local MOST_REFUSALS = 8 -- kept at a time: one for each server and user
 local LOCK_STEP = 0.05 -- seconds between two tries for the lock
 
 local function only(members, from, where)
@@ -75,7 +76,33 @@ function store.new(path, owner)
   return setmetatable({ path = path, owner = only(OWNER, owner or {}, "store.new") }, Store)
 end
 
---- Saves a token in place of the one before.
+-- What the file holds, as a table, or nil, message, code.
+local function read_file(self)
+  local bytes, message, code = bmwi.sys.read_private(self.path)
+  if not bytes then return nil, message, code end
+  local kept = bmwi.json.decode(bytes)
+  if type(kept) == "table" then return kept end
+  return nil, self.path .. " does not hold a saved token", "json"
+end
+
+local function write_file(self, kept)
+  return bmwi.sys.write_private(self.path, bmwi.json.encode(kept) .. "\n")
+end
+
+-- The refusals in a file, of this owner or of all others, newest first.
+local function refusals(kept, owner, own)
+  local list = {}
+  for _, refusal in ipairs(kept and type(kept.refusals) == "table" and kept.refusals or {}) do
+    local of = type(refusal) == "table" and refusal.owner
+    local same = type(of) == "table"
+    for name in pairs(OWNER) do same = same and of[name] == owner[name] end
+    if type(of) == "table" and same == own then list[#list + 1] = refusal end
+  end
+  return list
+end
+
+--- Saves a token in place of the one before. That a log-in of the same owner was refused is
+--- forgotten.
 ---@param token table {access_token, refresh_token, token_type, scope, expires_at}
 ---@param owner? table as of store.new, for what that left out
 ---@return true|nil saved
@@ -88,7 +115,9 @@ function Store:save(token, owner)
   local kept = only(MEMBERS, token, "store:save")
   owner = owner_of(self, owner)
   if next(owner) then kept.owner = owner end
-  return bmwi.sys.write_private(self.path, bmwi.json.encode(kept) .. "\n")
+  local others = refusals(read_file(self), owner, false)
+  if #others > 0 then kept.refusals = others end
+  return write_file(self, kept)
 end
 
 --- Reads the token.
@@ -98,10 +127,11 @@ end
 ---@return "missing"|"insecure"|"json"|"file"|nil code "missing": no file, or the token of another
 --- server or user; "insecure": others can read or change the file; "json": not a saved token
 function Store:load(owner)
-  local bytes, message, code = bmwi.sys.read_private(self.path)
-  if not bytes then return nil, message, code end
-  local kept = bmwi.json.decode(bytes)
-  if type(kept) ~= "table" or type(kept.access_token) ~= "string" then
+  local kept, message, code = read_file(self)
+  if not kept then return nil, message, code end
+  if kept.access_token == nil and type(kept.refusals) == "table" then
+    return nil, self.path .. " holds no token, only that a log-in was refused", "missing"
+  elseif type(kept.access_token) ~= "string" then
     return nil, self.path .. " does not hold a saved token", "json"
   end
   local of = type(kept.owner) == "table" and kept.owner or {}
@@ -141,17 +171,36 @@ end
 --- several processes only one renews, and gives the token that another may have saved meanwhile.
 ---@param owner? table as of store.new, for what that left out
 ---@return table|number|nil token, or the seconds after which to ask again, while another renews
+---@return table|nil refusal what finish was told last of a log-in of this owner
 function Store:begin(owner)
   -- Held already means: by another client of this process that has the same store.
   if self.held then return LOCK_STEP end
   local lock, _, code = bmwi.sys.try_lock(self.path)
   if code == "locked" then return LOCK_STEP end
   self.held = lock
-  return (self:load(owner))
+  return (self:load(owner)), refusals(read_file(self), owner_of(self, owner), true)[1]
+end
+
+-- Keeps in the file that a log-in was refused. A file that is no store's is left alone.
+local function keep_refusal(self, refusal, owner)
+  owner = owner_of(self, owner)
+  local kept, _, code = read_file(self)
+  if not kept and code ~= "missing" then return end
+  kept = kept or {}
+  local list = refusals(kept, owner, false)
+  refusal.owner = owner
+  table.insert(list, 1, refusal)
+  list[MOST_REFUSALS + 1] = nil
+  kept.refusals = list
+  write_file(self, kept)
 end
 
 --- The other end of begin: the renewal is over, well or not.
-function Store:finish()
+---@param refusal? table how the log-in was refused, to be remembered for the next begin: by other
+--- processes, too, until one logs in. It holds no secret
+---@param owner? table as of store.new, for what that left out
+function Store:finish(refusal, owner)
+  if refusal then keep_refusal(self, refusal, owner) end
   if self.held then self.held:unlock() end
   self.held = nil
 end

@@ -79,8 +79,8 @@ local function unended(name, doing, message, code, info)
   elseif code == "timeout" then reason = "the last news was " .. tostring(info.last_status)
   end
   if not ending.over then
-    info.hint = ("It was sent, and the car may do it, or have done it. Do not send it again "
-      .. "before you know. Look: bmwi status. Go on waiting: bmwi wait %s"):format(name)
+    fail.advise(info, ("It was sent, and the car may do it, or have done it. Do not send it again "
+      .. "before you know. Look: bmwi status. Go on waiting: bmwi wait %s"):format(name))
   end
   fail.raise(("%s: %s (%s)"):format(doing, ending[2], reason), ending[1], info)
 end
@@ -139,10 +139,10 @@ local function unlock(ctx, action)
   local answer = ctx.settings.security_answer
   local execution, message, code, info = send(ctx, action, answer and { secret = answer } or nil)
   if execution or not wants_secret(code, info) then return execution, message, code, info end
-  info.hint = answer and "The server did not take the answer to the security question: "
+  fail.advise(info, answer and "The server did not take the answer to the security question: "
     .. "correct security_answer (BMWI_SECURITY_ANSWER)."
     or "This account must give the answer to its security question: set security_answer "
-    .. "in the configuration file or BMWI_SECURITY_ANSWER."
+    .. "in the configuration file or BMWI_SECURITY_ANSWER.")
   if answer or not (ctx.out.tty_in and ctx.out.tty_err) then return nil, message, code, info end
   -- The server refused the first one, so it was not carried out: this is no repetition.
   ctx.out:progress_end()
@@ -301,8 +301,8 @@ function act.poi(ctx)
     if code == "server" then code = "unknown" end
     if code ~= "unknown" and code ~= "cancelled" then ctx.sending = nil end
     if code == "unknown" then
-      info = info or {}
-      info.hint = "The car may have got it. Look with `bmwi destinations` before you send it again."
+      info = fail.advise(info or {},
+        "The car may have got it. Look with `bmwi destinations` before you send it again.")
     end
     fail.raise("Send the destination: " .. tostring(message),
       code == "forbidden" and "refused" or code, info)

@@ -151,7 +151,7 @@ local function read_file(options)
     fail.raise(message:gsub("; run:.*", ""), "config",
       { hint = config.private_hint(path, message) })
   end
-  return config.parse(text, path), path, nil, message -- which is the stamp here
+  return config.parse(text, path), path
 end
 
 -- By kind: a text -> its value, or nil and what is wrong with it.
@@ -228,10 +228,9 @@ local EITHER = { { "base_url", "region" }, { "basic", "api_key" } }
 
 --- Puts a run's settings together.
 ---@param options table the flags, by long name
----@return table settings the keys above, and `path`, `state` ("read", "missing") and `stamp` (when
---- it was changed) of the file
+---@return table settings the keys above, and `path` and `state` ("read", "missing") of the file
 function config.load(options)
-  local file, path, missing, stamp = read_file(options)
+  local file, path, missing = read_file(options)
   local settings, rank, texts = {}, {}, {}
   for old, hint in pairs(args.RENAMED) do
     local variable = "BMWI_" .. old:upper()
@@ -266,7 +265,7 @@ function config.load(options)
     end
     settings.token_file = default
   end
-  settings.path, settings.state, settings.stamp = path, missing or "read", stamp
+  settings.path, settings.state = path, missing or "read"
   return settings
 end
 

@@ -21,12 +21,10 @@ local function ask(ctx)
   local client = session.open(ctx)
   local token = client:token()
   local kept = session.fresh(token)
-  local done, message, code, info
-  if kept then done, message, code, info = client:vehicles()
-  else done, message, code, info = client:login()
-  end
-  if kept and done then ctx.cars = render.tables(done) end
-  ctx.probe = { ok = done, message = message, code = code, info = info, kept = kept }
+  local done, message, code, info = client:vehicles() -- login() would try a refused one again
+  if done then ctx.cars = render.tables(done) end
+  ctx.probe = { ok = done or code ~= "auth" and session.fresh(client:token()), message = message,
+    code = code, info = info, kept = kept }
   return ctx.probe
 end
 
@@ -49,7 +47,12 @@ local function kept_log_in(ctx)
     return nil, message, code, { hint = config.private_hint(kept.path, message) }
   end
   try_to_write(kept)
-  session.check_refused(ctx.settings)
+  if not session.fresh(token) and #session.lacking(ctx.settings) == 0 then
+    local probe = ask(ctx)
+    if probe.info and probe.info.refused_at then
+      return nil, probe.message, probe.code, probe.info
+    end
+  end
   if code == "json" then return message .. "; the next log-in replaces it" end
   if not token then return "none; a log-in is made when it is needed" end
   if session.fresh(token) then

@@ -19,12 +19,11 @@ fail.EXIT = {
 
 local DOCTOR = "Step by step: bmwi doctor"
 
--- Which command or option helps. The module's messages say already what is wrong.
+-- Which command or option helps, beside what the module itself advises.
 local ADVICE = {
   network = DOCTOR,
   timeout = "request_timeout (--request-timeout SECONDS) gives each request more time.",
   tls = "--ca-file FILE names an authority to trust. " .. DOCTOR,
-  auth = "Log in anew: bmwi login",
   forbidden = "What the car offers: bmwi vehicles",
   refused = "What the car offers: bmwi vehicles",
   not_found = "Each car's hub: bmwi vehicles. Another server: --region or --base-url.",
@@ -34,7 +33,12 @@ local ADVICE = {
   not_executed = "How the car is now: bmwi status",
 }
 
--- By a part of the message: what helps more than the advice for its code.
+-- Fits only where the module gives advice, too: not with words of other servers.
+local GENERAL = { forbidden = true, refused = true, not_found = true }
+-- Takes the place of the module's, which names what only a Lua program can do.
+local INSTEAD = { timeout = true, unknown = true }
+
+-- By a part of the message: what helps more than all other advice.
 local KNOWN = {
   { "not yet valid", "Check this machine's clock: it says %s." },
   { "has expired", "The certificate has ended, or this machine's clock is wrong: it says %s." },
@@ -45,24 +49,12 @@ local KNOWN = {
     .. "where the car is." },
 }
 
--- Advice of the module that names what only a Lua program can set.
-local LUA_ADVICE = {
-  "; try again later, or raise the option `timeout`",
-  "; raise `max_response_bytes` if it should be so large",
-  "; set the option position = {lat =, lon =} to where the car roughly is",
-  "; pass secret = with the answer to the account's security question",
-}
-
 --- A failure as it is raised.
 ---@param message string
 ---@param code string a code of the module, or usage, config, login, refused
 ---@param info? table as the module gives it; `hint` replaces the advice
 function fail.new(message, code, info)
-  message = tostring(message)
-  for _, advice in ipairs(LUA_ADVICE) do
-    if message:sub(-#advice) == advice then message = message:sub(1, -#advice - 1) end
-  end
-  return setmetatable({ message = message, code = code, info = info or {} }, Failure)
+  return setmetatable({ message = tostring(message), code = code, info = info or {} }, Failure)
 end
 
 --- Raises a failure, as of fail.new.
@@ -70,20 +62,48 @@ function fail.raise(message, code, info)
   error(fail.new(message, code, info), 0)
 end
 
+--- Replaces what the module advises.
+---@param info table
+---@param hint string
+---@return table info
+function fail.advise(info, hint)
+  info.hint, info.advised = hint, true
+  return info
+end
+
+-- A log-in that was refused before and was not tried now.
+local function refused(code, at)
+  return ("The server said so on %s. %s. To try now: bmwi login"):format(
+    os.date("%Y-%m-%d %H:%M", at), code == "auth"
+    and "Correct the settings: it is not tried again as it is, since that can lock the account"
+    or "It is tried again when the time is over")
+end
+
+-- For a failure of the module.
+local function module_hint(failure)
+  local info, advice = failure.info, ADVICE[failure.code]
+  if info.refused_at then return refused(failure.code, info.refused_at) end
+  local said = failure.message .. " " .. tostring(info.hint)
+  for _, row in ipairs(KNOWN) do
+    if said:find(row[1], 1, true) then
+      return (row[2]:format(os.date("%Y-%m-%d %H:%M")))
+    end
+  end
+  if not info.hint and info.retryable ~= nil and GENERAL[failure.code] then return nil end
+  if not info.hint or advice and INSTEAD[failure.code] then return advice end
+  return info.hint:gsub("^%l", string.upper) .. (advice and ". " .. advice or "")
+end
+
 --- What helps, if anything is known.
 ---@param failure table
 ---@param inside? boolean the doctor asks, who need not be recommended
 ---@return string|nil hint
 function fail.hint(failure, inside)
-  local hint = failure.info.hint
-  for _, row in ipairs(KNOWN) do
-    if not hint and failure.message:find(row[1], 1, true) then
-      hint = row[2]:format(os.date("%Y-%m-%d %H:%M"))
-    end
-  end
-  hint = hint or ADVICE[failure.code]
-  if hint and inside then hint = hint:gsub("%s*" .. DOCTOR, "") end
-  return hint ~= "" and hint or nil
+  local info = failure.info
+  local ours = info.hint and (info.advised or info.retryable == nil)
+  local hint = ours and info.hint or not ours and module_hint(failure)
+  if hint and inside then hint = hint:gsub("%.?%s*" .. DOCTOR, "") end
+  return hint and hint ~= "" and hint or nil
 end
 
 --- Raises a usage error (exit code 2).

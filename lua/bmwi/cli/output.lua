@@ -189,7 +189,7 @@ function Output:failure(failure, exit, hint)
     io.stderr:write(bmwi.sys.json({ error = {
       message = failure.message, code = failure.code, exit = exit, hint = hint,
       status = info.status, api_code = info.api_code, description = info.description,
-      retry_after = info.retry_after,
+      retry_after = info.retry_after, location = info.location,
     } }), "\n")
     return
   end

@@ -203,7 +203,9 @@ end
 function read.login(ctx)
   local client = session.open(ctx, true)
   local done, message, code, info = client:login()
-  if code == "auth" then info.hint = "Step by step: bmwi doctor" end
+  if code == "auth" then
+    fail.advise(info, (info.hint and info.hint .. ". " or "") .. "Step by step: bmwi doctor")
+  end
   fail.check(done, message, code, info)
   local token = client:token() or {}
   if ctx.out.json then
@@ -221,7 +223,6 @@ end
 --- bmwi logout
 function read.logout(ctx)
   fail.check(session.store(ctx.settings):clear())
-  session.forget_refusal(ctx.settings)
   if ctx.out.json then return ctx.out:document({ token_file = ctx.settings.token_file }) end
   ctx.out:line("The saved log-in is gone: " .. ctx.settings.token_file)
 end

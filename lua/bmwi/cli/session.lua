@@ -123,67 +123,6 @@ local function kept_token(kept)
   end
 end
 
--- A log-in that the server refused is not tried again by the next run, or a forgotten timer would
--- lock the account out. It is remembered beside the token, without any secret, for as long as the
--- server, the user and the configuration file stay the same; `bmwi login` always tries.
-local REFUSALS = { [400] = true, [401] = true, [403] = true }
-
-local function refusal_path(settings) return settings.token_file .. ".refused" end
-
-local function circumstances(settings)
-  return { server = session.server(settings), username = settings.username or "",
-    config = ("%s %s"):format(tostring(settings.path), settings.stamp or "") }
-end
-
---- When the log-in of these settings was refused, if it was the last time.
----@return number|nil seconds since 1970
-function session.refused(settings)
-  local kept = bmwi.json.decode(bmwi.sys.read_private(refusal_path(settings)) or "")
-  if type(kept) ~= "table" or type(kept.at) ~= "number" then return nil end
-  for name, value in pairs(circumstances(settings)) do
-    if kept[name] ~= value then return nil end
-  end
-  return kept.at
-end
-
---- Raises if the log-in was refused, and server, user and configuration file are the same since.
-function session.check_refused(settings)
-  local at = session.refused(settings)
-  if not at then return end
-  fail.raise(("the server refused the log-in on %s"):format(render.clock(at)), "auth",
-    { hint = "It is not tried again by itself, since that can lock the account. Correct the "
-    .. "settings; after a change outside of the configuration file: bmwi login" })
-end
-
---- Forgets that a log-in was refused.
-function session.forget_refusal(settings)
-  os.remove(refusal_path(settings))
-end
-
--- Several runs at once: the store's lock is held from begin to finish, so that the refusal of the
--- first is known to the others before they try. (What was typed is new each time.)
-local function watch_refusal(ctx, kept, again)
-  local begin, finish = kept.begin, kept.finish
-  function kept.begin(self)
-    local found = begin(self)
-    if not again and type(found) ~= "number" and session.refused(ctx.settings) then
-      finish(self)
-      session.check_refused(ctx.settings)
-    end
-    return found
-  end
-  function kept.finish(self)
-    if REFUSALS[ctx.login_status] then
-      local refusal = circumstances(ctx.settings)
-      refusal.at = os.time()
-      bmwi.sys.write_private(refusal_path(ctx.settings), bmwi.json.encode(refusal) .. "\n")
-    elseif ctx.login_status then
-      session.forget_refusal(ctx.settings)
-    end
-    finish(self)
-  end
-end
-
 --- Makes the client. The token is kept by its store: of several runs at once one renews it.
 ---@param ctx table settings, options, out; gets ctx.client
 ---@param again? boolean do not use the saved log-in
@@ -194,15 +133,12 @@ function session.open(ctx, again)
   session.need_server(settings)
   local kept = session.store(settings)
   local token = not again and kept_token(kept) or nil
-  local typed = not session.usable(token) and #session.lacking(settings) > 0
-  if not again and not typed then session.check_refused(settings) end
   if not session.usable(token) then
     complete(ctx)
     kept = session.store(settings) -- its owner is known now
   end
   if again then kept.load = function() return nil end end
   ctx.out:busy("Asking " .. session.server(settings))
-  if not typed then watch_refusal(ctx, kept, again) end
   local options = { store = kept, log = teller(ctx) }
   for name, option in pairs(config.PASSED) do options[option] = settings[name] end
   -- Half of a pair is of no use; with a kept log-in it is also no fault.
@@ -288,7 +224,8 @@ function session.explain(ctx, failure)
   if status and status == ctx.login_status and (NO_SERVICE[status] or status < 400) then
     return fail.new(("%s does not look like the car service (HTTP %d for the log-in)"):format(
       session.server(ctx.settings), status), failure.code,
-      { status = status, hint = "Check base_url (--base-url)." })
+      { status = status, location = failure.info.location, hint = "Check base_url (--base-url)."
+        .. (failure.info.location and " It points to " .. failure.info.location or "") })
   elseif failure.code == "not_found" and ctx.car and vin and not ctx.vehicle then
     local known, other = pcall(choose, ctx)
     if not known and fail.is(other) and other.code == "config" then return other end

@@ -1,0 +1,95 @@
+/*
+** What one process tells the next through a store, beside the token: a log-in that was refused,
+** and resources that refuse tokens however new.
+*/
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "binding/bmwi.h"
+#include "core/clock.h"
+
+#define MAX_PAUSE 90000.0 /* seconds */
+
+void bmwi_refusal_push(lua_State *L, const bmwi_session *session) {
+  const bmwi_failure *refusal = &session->refusal;
+  double left = session->refusal_ends - bmwi_now();
+  bool closed = session->request.account == NULL;
+  if (closed || refusal->code == BMWI_OK || !session->refusal_told) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 7);
+  lua_pushstring(L, bmwi_code_name(refusal->code));
+  lua_setfield(L, -2, "code");
+  lua_pushstring(L, refusal->text);
+  lua_setfield(L, -2, "text");
+  lua_pushstring(L, refusal->description);
+  lua_setfield(L, -2, "description");
+  lua_pushinteger(L, refusal->status);
+  lua_setfield(L, -2, "status");
+  lua_pushinteger(L, (lua_Integer)bmwi_session_trace(session));
+  lua_setfield(L, -2, "trace");
+  bmwi_push_whole(L, floor(refusal->refused_at));
+  lua_setfield(L, -2, "at");
+  if (!isfinite(left)) return;
+  bmwi_push_whole(L, ceil(bmwi_wall() + left));
+  lua_setfield(L, -2, "ends");
+}
+
+static double number_member(lua_State *L, const char *name, double absent) {
+  lua_getfield(L, -1, name);
+  double value = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : absent;
+  lua_pop(L, 1);
+  return value;
+}
+
+static void text_member(lua_State *L, const char *name, char *out, size_t room) {
+  lua_getfield(L, -1, name);
+  bmwi_cut(out, room, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "");
+  bmwi_tame(out);
+  lua_pop(L, 1);
+}
+
+bool bmwi_refusal_recall(lua_State *L, bmwi_session *session) {
+  if (!lua_istable(L, -1) || session->forced || session->request.account == NULL) return false;
+  double left = number_member(L, "ends", HUGE_VAL) - bmwi_wall();
+  bool far = isfinite(left) && left > MAX_PAUSE; /* a clock was wrong */
+  if (!(left > 0) || far || number_member(L, "trace", -1) != bmwi_session_trace(session))
+    return false;
+  bmwi_failure failure;
+  char code[32];
+  text_member(L, "code", code, sizeof code);
+  bmwi_failure_set(&failure, bmwi_code_named(code), "");
+  text_member(L, "text", failure.text, sizeof failure.text);
+  text_member(L, "description", failure.description, sizeof failure.description);
+  failure.retryable = isfinite(left);
+  failure.status = (long)fmin(fmax(number_member(L, "status", 0), 0), 999);
+  failure.refused_at = fmax(number_member(L, "at", 1), 1);
+  bmwi_session_recall(session, &failure, left);
+  return true;
+}
+
+void bmwi_resources_push(lua_State *L, const bmwi_session *session) {
+  if (session->resource_count == 0) return;
+  lua_createtable(L, (int)session->resource_count, 0);
+  for (size_t i = 0; i < session->resource_count; i++) {
+    char text[17];
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)session->resources[i]);
+    lua_pushstring(L, text);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  lua_setfield(L, -2, "refused_by");
+}
+
+void bmwi_resources_read(lua_State *L, int token, bmwi_session *session) {
+  lua_getfield(L, token, "refused_by");
+  size_t count = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
+  for (size_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, (int)i);
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    if (strlen(text) == 16) bmwi_session_note(session, strtoull(text, NULL, 16));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
