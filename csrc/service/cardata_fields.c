@@ -14,6 +14,8 @@
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
+/* Tables, laid out by hand. */
+/* clang-format off */
 static const bmwi_word openings[] = {
   {"true", "OPEN"}, {"false", "CLOSED"}, {"OPEN", "OPEN"}, {"CLOSED", "CLOSED"},
   {"INTERMEDIATE", "INTERMEDIATE"}, {"OPEN_TILT", "OPEN_TILT"},
@@ -149,6 +151,7 @@ const bmwi_field bmwi_status_fields[] = {
    {{"vehicle.status.checkControlMessages", NULL, 0}}},
   {NULL, BMWI_MEASURE_WORD, BMWI_DEVICE_ANY, 0, {{NULL, NULL, 0}}},
 };
+/* clang-format on */
 
 const bmwi_field *bmwi_field_of(const char *descriptor) {
   for (const bmwi_field *field = bmwi_status_fields; field->member != NULL; field++)
@@ -190,12 +193,12 @@ static const struct {
   const char *unit;
   double factor;
 } conversions[] = {
-  {BMWI_MEASURE_DISTANCE, "km", 1},  {BMWI_MEASURE_DISTANCE, "mi", 1 / MILES_PER_KM},
-  {BMWI_MEASURE_VOLUME, "l", 1},     {BMWI_MEASURE_VOLUME, "gal", LITRES_PER_GALLON},
-  {BMWI_MEASURE_PERCENT, "%", 1},    {BMWI_MEASURE_MINUTES, "min", 1},
-  {BMWI_MEASURE_MINUTES, "h", 60},   {BMWI_MEASURE_MINUTES, "s", 1.0 / 60},
-  {BMWI_MEASURE_WATT, "W", 1},       {BMWI_MEASURE_WATT, "kW", 1000},
-  {BMWI_MEASURE_KWH, "kWh", 1},      {BMWI_MEASURE_KWH, "Wh", 0.001},
+  {BMWI_MEASURE_DISTANCE, "km", 1}, {BMWI_MEASURE_DISTANCE, "mi", 1 / MILES_PER_KM},
+  {BMWI_MEASURE_VOLUME, "l", 1},    {BMWI_MEASURE_VOLUME, "gal", LITRES_PER_GALLON},
+  {BMWI_MEASURE_PERCENT, "%", 1},   {BMWI_MEASURE_MINUTES, "min", 1},
+  {BMWI_MEASURE_MINUTES, "h", 60},  {BMWI_MEASURE_MINUTES, "s", 1.0 / 60},
+  {BMWI_MEASURE_WATT, "W", 1},      {BMWI_MEASURE_WATT, "kW", 1000},
+  {BMWI_MEASURE_KWH, "kWh", 1},     {BMWI_MEASURE_KWH, "Wh", 0.001},
 };
 #define CONVERSIONS (sizeof conversions / sizeof *conversions)
 

@@ -82,8 +82,8 @@ bmwi_reason bmwi_field_convert(const bmwi_field *field, const bmwi_source *link,
 
 /* What was known of the field before. Times: NAN where not known. */
 typedef struct bmwi_past {
-  bool known;       /* there is a value whose unit is sure */
-  double value;     /* in km or l */
+  bool known;   /* there is a value whose unit is sure */
+  double value; /* in km or l */
   double time;
   const char *unit; /* the last one that the same source said, or NULL */
 } bmwi_past;

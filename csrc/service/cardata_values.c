@@ -59,9 +59,9 @@ static const struct {
   const char *word;
   bmwi_reason reason;
 } empty_words[] = {
-  {"-NA-", BMWI_REASON_NOT_AVAILABLE}, {"", BMWI_REASON_NOT_AVAILABLE},
-  {"INVALID", BMWI_REASON_INVALID},    {"SIGNAL_INVALID", BMWI_REASON_INVALID},
-  {"UNKNOWN", BMWI_REASON_UNKNOWN},    {"ASN_isUnknown", BMWI_REASON_UNKNOWN},
+  {"-NA-", BMWI_REASON_NOT_AVAILABLE},  {"", BMWI_REASON_NOT_AVAILABLE},
+  {"INVALID", BMWI_REASON_INVALID},     {"SIGNAL_INVALID", BMWI_REASON_INVALID},
+  {"UNKNOWN", BMWI_REASON_UNKNOWN},     {"ASN_isUnknown", BMWI_REASON_UNKNOWN},
   {"ASN_unknown", BMWI_REASON_UNKNOWN}, {"NULL", BMWI_REASON_NULL},
 };
 
@@ -70,8 +70,8 @@ static const struct {
   bool value;
   bool opening; /* a boolean only where the descriptor asks whether something is open */
 } boolean_words[] = {
-  {"true", true, false}, {"false", false, false}, {"ASN_isTrue", true, false},
-  {"ASN_isFalse", false, false}, {"OPEN", true, true}, {"CLOSED", false, true},
+  {"true", true, false},         {"false", false, false}, {"ASN_isTrue", true, false},
+  {"ASN_isFalse", false, false}, {"OPEN", true, true},    {"CLOSED", false, true},
 };
 
 static bool asks_open(const char *descriptor) {
@@ -163,6 +163,8 @@ void bmwi_value_read(bmwi_value *value, const char *descriptor, const char *text
 #define DEGREE_TWICE "\xc3\x82\xc2\xb0"
 #define DEGREE_LATIN "\xb0"
 
+/* Laid out by hand. */
+/* clang-format off */
 static const struct {
   const char *unit, *spelling;
 } units[] = {
@@ -187,6 +189,7 @@ static const struct {
   {DEGREE, "degrees"}, {"kPa", "kPa"}, {"bar", "bar"}, {"m", "m"}, {"m", "meter"},
   {"ft", "ft"}, {"km/h", "km/h"}, {"km/h", "kmh"}, {"mph", "mph"}, {"kg", "kg"},
 };
+/* clang-format on */
 
 const char *bmwi_unit(const char *text, size_t len) {
   while (len > 0 && text[0] == ' ') text++, len--;
@@ -297,6 +300,6 @@ bool bmwi_time_text(char out[BMWI_TIME_SIZE], double epoch) {
   while (month < 12 && days >= days_of(year, month + 1, 1)) month++;
   int day = (int)(days - days_of(year, month, 1)) + 1;
   return snprintf(out, BMWI_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d+0000", year, month, day,
-                  (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60)) ==
-         BMWI_TIME_SIZE - 1;
+                  (int)(rest / 3600), (int)(rest / 60 % 60),
+                  (int)(rest % 60)) == BMWI_TIME_SIZE - 1;
 }

@@ -87,23 +87,22 @@ static void clear_all(void) {
 }
 
 static const struct route routes[] = {
-    {"GET", "/_sim", list_paths, .help = "this list"},
-    {"GET", "/_sim/log", show_log,
-     .help = "the requests received; ?after=N: those since number N"},
-    {"DELETE", "/_sim/log", clear_log, .help = "forgets them; ?until=N: up to number N"},
-    {"POST", "/_sim/fault", add_fault, .help = "makes answers go wrong"},
-    {"DELETE", "/_sim/fault", clear_faults, .help = "answers as usual again"},
-    {"POST", "/_sim/clock", change_clock,
-     .help = "advance: the simulator's clock goes on by so many seconds"},
-    {"POST", "/_sim/reset", reset, .help = "everything as at the start"},
-    {"POST", "/_sim/stop", stop, .help = "ends the simulator"},
-    {0},
+  {"GET", "/_sim", list_paths, .help = "this list"},
+  {"GET", "/_sim/log", show_log, .help = "the requests received; ?after=N: those since number N"},
+  {"DELETE", "/_sim/log", clear_log, .help = "forgets them; ?until=N: up to number N"},
+  {"POST", "/_sim/fault", add_fault, .help = "makes answers go wrong"},
+  {"DELETE", "/_sim/fault", clear_faults, .help = "answers as usual again"},
+  {"POST", "/_sim/clock", change_clock,
+   .help = "advance: the simulator's clock goes on by so many seconds"},
+  {"POST", "/_sim/reset", reset, .help = "everything as at the start"},
+  {"POST", "/_sim/stop", stop, .help = "ends the simulator"},
+  {0},
 };
 
 const struct service control_service = {
-    .name = "control",
-    .routes = routes,
-    .reset = clear_all,
-    .end = clear_all,
-    .unknown = unknown,
+  .name = "control",
+  .routes = routes,
+  .reset = clear_all,
+  .end = clear_all,
+  .unknown = unknown,
 };

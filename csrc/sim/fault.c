@@ -52,16 +52,17 @@ static char *text_member(const json_t *options, const char *name, size_t *length
 
 static const char *check(const json_t *options) {
   static const char *const names[] = {
-      "path", "method", "skip", "times", "latency", "status", "body", "recorded", "headers",
-      "reset", "close", "truncate", "drip", "pad", "gzip", "raw", "content_type", NULL};
-  static const char *const texts[] = {"path", "method", "body", "recorded", "reset", "close",
-                                      "raw", "content_type", NULL};
+    "path",  "method", "skip",     "times", "latency", "status", "body", "recorded",     "headers",
+    "reset", "close",  "truncate", "drip",  "pad",     "gzip",   "raw",  "content_type", NULL};
+  static const char *const texts[] = {"path",  "method", "body",         "recorded", "reset",
+                                      "close", "raw",    "content_type", NULL};
   static const struct {
     const char *name;
     double least;
     double most;
-  } numbers[] = {{"skip", 0, 1e9},   {"times", 0, 1e9},  {"latency", 0, 600}, {"status", 200, 599},
-                 {"truncate", 0, 1e12}, {"drip", 0.1, 1e9}, {"pad", 0, 1e12}};
+  } numbers[] = {{"skip", 0, 1e9},     {"times", 0, 1e9},     {"latency", 0, 600},
+                 {"status", 200, 599}, {"truncate", 0, 1e12}, {"drip", 0.1, 1e9},
+                 {"pad", 0, 1e12}};
   const char *problem = unknown_member(options, names);
   for (size_t i = 0; problem == NULL && texts[i] != NULL; i++) {
     const json_t *value = json_object_get(options, texts[i]);
@@ -70,8 +71,8 @@ static const char *check(const json_t *options) {
   for (size_t i = 0; problem == NULL && i < sizeof numbers / sizeof *numbers; i++) {
     const json_t *value = json_object_get(options, numbers[i].name);
     double number = json_number_value(value);
-    if (value != NULL && (!json_is_number(value) || number < numbers[i].least ||
-                          number > numbers[i].most)) {
+    if (value != NULL &&
+        (!json_is_number(value) || number < numbers[i].least || number > numbers[i].most)) {
       problem = "a number is missing or out of range";
     }
   }
@@ -133,10 +134,11 @@ const char *fault_add(const json_t *options) {
   const char *ending = json_string_value(json_object_get(options, "close"));
   fault->orderly = ending != NULL;
   reset = ending != NULL ? ending : reset;
-  fault->reset = reset == NULL ? RESET_NONE
-               : strcmp(reset, "reading") == 0 ? RESET_READING
-               : strcmp(reset, "before") == 0 ? RESET_BEFORE
-               : strcmp(reset, "after") == 0 ? RESET_AFTER : RESET_DURING;
+  fault->reset = reset == NULL                   ? RESET_NONE
+                 : strcmp(reset, "reading") == 0 ? RESET_READING
+                 : strcmp(reset, "before") == 0  ? RESET_BEFORE
+                 : strcmp(reset, "after") == 0   ? RESET_AFTER
+                                                 : RESET_DURING;
   json_t *headers = json_object_get(options, "headers");
   fault->headers.list = must_alloc((json_object_size(headers) + 1) * sizeof(struct field));
   const char *name;
@@ -151,16 +153,17 @@ const char *fault_add(const json_t *options) {
 }
 
 const char *fault_word(const struct fault *fault) {
-  return fault->reset == RESET_BEFORE ? "before"
-       : fault->reset == RESET_AFTER  ? "after"
-       : fault->reset == RESET_DURING ? "during"
-       : fault->truncate >= 0         ? "truncate"
-       : fault->drip > 0              ? "drip"
-       : fault->pad >= 0              ? "pad"
-       : fault->raw != NULL           ? "raw"
-       : fault->latency > 0           ? "latency"
-       : fault->recorded != NULL      ? fault->recorded
-       : fault->status != 0           ? "status" : NULL;
+  return fault->reset == RESET_BEFORE   ? "before"
+         : fault->reset == RESET_AFTER  ? "after"
+         : fault->reset == RESET_DURING ? "during"
+         : fault->truncate >= 0         ? "truncate"
+         : fault->drip > 0              ? "drip"
+         : fault->pad >= 0              ? "pad"
+         : fault->raw != NULL           ? "raw"
+         : fault->latency > 0           ? "latency"
+         : fault->recorded != NULL      ? fault->recorded
+         : fault->status != 0           ? "status"
+                                        : NULL;
 }
 
 static char *copy(const char *text, size_t length) {

@@ -6,8 +6,12 @@
 
 /* The length of the UTF-8 character that starts here, 0 when it is not one. */
 static size_t utf8_length(const unsigned char *at, size_t left) {
-  size_t length = at[0] < 0x80 ? 1 : at[0] < 0xC2 ? 0 : at[0] < 0xE0 ? 2 : at[0] < 0xF0 ? 3
-                : at[0] < 0xF5 ? 4 : 0;
+  size_t length = at[0] < 0x80   ? 1
+                  : at[0] < 0xC2 ? 0
+                  : at[0] < 0xE0 ? 2
+                  : at[0] < 0xF0 ? 3
+                  : at[0] < 0xF5 ? 4
+                                 : 0;
   if (length > left) {
     return 0;
   }
@@ -121,8 +125,7 @@ static bool setting_good(const struct json_setting *row, const json_t *value) {
                             : json_is_number(value) && number >= row->least && number <= row->most);
 }
 
-static const struct json_setting *find_setting(const struct json_setting rows[],
-                                               const char *name) {
+static const struct json_setting *find_setting(const struct json_setting rows[], const char *name) {
   for (; rows->name != NULL; rows++) {
     if (strcmp(rows->name, name) == 0) {
       return rows;

@@ -17,9 +17,7 @@ static long first_number = 1; /* number of the oldest entry kept */
 static long next_number = 1;
 static size_t bytes_kept;
 
-static struct entry *entry_at(long number) {
-  return &ring[number % ENTRIES];
-}
+static struct entry *entry_at(long number) { return &ring[number % ENTRIES]; }
 
 static void drop_oldest(void) {
   struct entry *entry = entry_at(first_number++);
@@ -56,13 +54,11 @@ long log_add(const struct request *request, unsigned connection) {
   json_t *headers = json_object();
   MHD_get_connection_values(request->connection, MHD_HEADER_KIND, collect, headers);
   json_t *all = json_pack(
-      "{s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:I, s:i}", "n", (json_int_t)next_number, "method",
-      json_text(request->method, strlen(request->method)), "path",
-      json_text(request->target, path), "query",
-      json_text(request->query, strlen(request->query)), "headers", headers, "body",
-      json_text(request->body.at, request->body.length), "scheme",
-      request->tls ? "https" : "http", "time", world_epoch(), "connection",
-      (json_int_t)connection, "status", 0);
+    "{s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:f, s:I, s:i}", "n", (json_int_t)next_number, "method",
+    json_text(request->method, strlen(request->method)), "path", json_text(request->target, path),
+    "query", json_text(request->query, strlen(request->query)), "headers", headers, "body",
+    json_text(request->body.at, request->body.length), "scheme", request->tls ? "https" : "http",
+    "time", world_epoch(), "connection", (json_int_t)connection, "status", 0);
   size_t cost = ENTRY_COST + strlen(request->target) + request->body.length;
   while (next_number - first_number >= ENTRIES ||
          (next_number > first_number && bytes_kept + cost > byte_limit)) {
@@ -73,9 +69,7 @@ long log_add(const struct request *request, unsigned connection) {
   return next_number++;
 }
 
-static bool kept(long number) {
-  return number >= first_number && number < next_number;
-}
+static bool kept(long number) { return number >= first_number && number < next_number; }
 
 void log_status(long number, int status) {
   if (kept(number)) {

@@ -21,7 +21,7 @@
 #define SIM_VERSION "0.1.0"
 
 static const struct service *const services[] = {&control_service, &cardata_service,
-                                                  &classic_service, NULL};
+                                                 &classic_service, NULL};
 
 static struct options {
   char host[256];
@@ -62,17 +62,16 @@ static const char *set_tied(const char *value) {
 }
 
 static const struct option own_options[] = {
-    {"--listen", "HOST:PORT", "where to listen (default 127.0.0.1:0; port 0: a free one)",
-     set_listen},
-    {"--tied", NULL, "end when the reader of standard output has gone", set_tied},
-    {0},
+  {"--listen", "HOST:PORT", "where to listen (default 127.0.0.1:0; port 0: a free one)",
+   set_listen},
+  {"--tied", NULL, "end when the reader of standard output has gone", set_tied},
+  {0},
 };
 
 static void print_options(FILE *out, const struct option *option) {
   for (; option != NULL && option->word != NULL; option++) {
     char left[64];
-    snprintf(left, sizeof left, "%s %s", option->word,
-             option->value != NULL ? option->value : "");
+    snprintf(left, sizeof left, "%s %s", option->word, option->value != NULL ? option->value : "");
     fprintf(out, "  %-20s %s\n", left, option->help);
   }
 }
@@ -82,7 +81,8 @@ static void print_usage(FILE *out) {
         "\n"
         "  bmwi-sim        listens on a free port of 127.0.0.1 and prints its URL\n"
         "  bmwi-sim --listen 127.0.0.1:8080 --tls server.pem server.key\n"
-        "\n", out);
+        "\n",
+        out);
   print_options(out, own_options);
   fputs("  --tls CERT KEY       serve HTTPS with this certificate (chain) and key, PEM files\n",
         out);
@@ -91,7 +91,8 @@ static void print_usage(FILE *out) {
   }
   fputs("  --help               this text\n"
         "  --version            the version\n"
-        "\n", out);
+        "\n",
+        out);
   for (int i = 0; services[i] != NULL; i++) {
     fputs(services[i]->about != NULL ? services[i]->about : "", out);
   }
@@ -194,8 +195,7 @@ static int open_listener(void) {
   int listener = socket(found->ai_family, SOCK_STREAM, 0);
   bool good = listener >= 0 && fcntl(listener, F_SETFD, FD_CLOEXEC) == 0 &&
               setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
-              bind(listener, found->ai_addr, found->ai_addrlen) == 0 &&
-              listen(listener, 1024) == 0;
+              bind(listener, found->ai_addr, found->ai_addrlen) == 0 && listen(listener, 1024) == 0;
   if (!good) {
     fprintf(stderr, "bmwi-sim: cannot listen on %s:%s: %s\n", options.host, options.port,
             strerror(errno));
@@ -204,8 +204,10 @@ static int open_listener(void) {
     }
     listener = -1;
   } else if (!is_loopback(found->ai_addr)) {
-    fprintf(stderr, "bmwi-sim: warning: %s can be reached from other machines; the log-in is "
-                    "public and there is no protection\n", options.host);
+    fprintf(stderr,
+            "bmwi-sim: warning: %s can be reached from other machines; the log-in is "
+            "public and there is no protection\n",
+            options.host);
   }
   freeaddrinfo(found);
   return listener;

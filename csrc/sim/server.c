@@ -18,8 +18,9 @@ static bool tls;
 /* ---- one request ---- */
 
 static const char *type_of_body(const char *body) {
-  return body[0] == '<' ? "text/html" : body[0] == '{' || body[0] == '['
-             ? "application/json;charset=UTF-8" : "text/plain";
+  return body[0] == '<'                     ? "text/html"
+         : body[0] == '{' || body[0] == '[' ? "application/json;charset=UTF-8"
+                                            : "text/plain";
 }
 
 /* The fault's own answer, given instead of the service's. */
@@ -91,7 +92,7 @@ static enum MHD_Result send_reply(struct request *request, struct reply *reply,
   log_status(request->number, reply->status);
   world_unlock();
   enum MHD_Result result =
-      MHD_queue_response(request->connection, (unsigned)reply->status, response);
+    MHD_queue_response(request->connection, (unsigned)reply->status, response);
   MHD_destroy_response(response);
   return result;
 }
@@ -99,7 +100,7 @@ static enum MHD_Result send_reply(struct request *request, struct reply *reply,
 static enum MHD_Result answer(struct request *request) {
   struct MHD_Connection *connection = request->connection;
   const union MHD_ConnectionInfo *info =
-      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
   const unsigned *connection_number = info != NULL ? info->socket_context : NULL;
   bool control = route_control(request);
   struct fault fault = {.truncate = -1, .pad = -1};
@@ -255,11 +256,11 @@ struct MHD_Daemon *server_start(int listener, const char *key, const char *cert)
     flags |= MHD_USE_TLS;
   }
   return MHD_start_daemon(
-      flags, 0, NULL, NULL, on_request, NULL, MHD_OPTION_LISTEN_SOCKET, listener,
-      MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-      NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_THREAD_STACK_SIZE,
-      (size_t)512 * 1024, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)1024 * 1024 /* headers */,
-      MHD_OPTION_ARRAY, pair, MHD_OPTION_END);
+    flags, 0, NULL, NULL, on_request, NULL, MHD_OPTION_LISTEN_SOCKET, listener,
+    MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+    MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_THREAD_STACK_SIZE,
+    (size_t)512 * 1024, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)1024 * 1024 /* headers */,
+    MHD_OPTION_ARRAY, pair, MHD_OPTION_END);
 }
 
 void server_stop(struct MHD_Daemon *daemon) {

@@ -2,13 +2,9 @@
 
 static const struct service *const *services;
 
-void services_use(const struct service *const list[]) {
-  services = list;
-}
+void services_use(const struct service *const list[]) { services = list; }
 
-const struct service *service_at(int i) {
-  return services[i];
-}
+const struct service *service_at(int i) { return services[i]; }
 
 bool services_start(void) {
   for (int i = 0; services[i] != NULL; i++) {

@@ -9,16 +9,16 @@ struct route {
   const char *method;
   const char *path; /* one "*" at most; a path may have several rows, one for each method */
   void (*handle)(struct request *request, struct reply *reply);
-  int access;       /* for the service's `allow` */
-  const char *help; /* of a path under /_sim: one line */
+  int access;                                  /* for the service's `allow` */
+  const char *help;                            /* of a path under /_sim: one line */
   bool (*fits)(const struct request *request); /* where services share a path; NULL: always */
 };
 
 struct option {
   const char *word;
-  const char *value;                       /* its name in the help; NULL: none is taken */
-  const char *help;                        /* several lines are allowed */
-  const char *(*set)(const char *value);   /* NULL or what it wants */
+  const char *value;                     /* its name in the help; NULL: none is taken */
+  const char *help;                      /* several lines are allowed */
+  const char *(*set)(const char *value); /* NULL or what it wants */
 };
 
 struct service {
@@ -30,9 +30,9 @@ struct service {
   void (*reset)(void);          /* back to the start */
   void (*end)(void);
   void (*seen)(struct request *request); /* on its paths, also when a fault answers it */
-  bool (*allow)(struct request *request, struct reply *reply); /* false: answered */
+  bool (*allow)(struct request *request, struct reply *reply);   /* false: answered */
   bool (*unknown)(struct request *request, struct reply *reply); /* a path of nobody; true: mine */
-  void (*headers)(struct reply *reply, long number); /* that all its answers carry */
+  void (*headers)(struct reply *reply, long number);             /* that all its answers carry */
   /* A recorded error by its name, with the detail that its text speaks of (NULL: it has one of its
      own); without a reply: is there such a name? */
   bool (*recorded)(struct reply *reply, const char *name, const char *detail);

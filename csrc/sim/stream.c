@@ -33,7 +33,7 @@ struct stream {
    HTTP library that closes it. */
 void stream_reset(struct MHD_Connection *connection) {
   const union MHD_ConnectionInfo *info =
-      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
   struct linger off = {.l_onoff = 1, .l_linger = 0};
   int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (info != NULL && nothing >= 0) {
@@ -48,7 +48,7 @@ void stream_reset(struct MHD_Connection *connection) {
 /* What was given to the socket so far goes out now. */
 static void push(struct MHD_Connection *connection) {
   const union MHD_ConnectionInfo *info =
-      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
   int one = 1;
   if (info != NULL) {
     setsockopt(info->connect_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -140,13 +140,12 @@ static struct MHD_Response *make_stream(struct request *request, struct reply *r
     announced = stream->stop_at < stream->size ? stream->size : MHD_SIZE_UNKNOWN;
     if (fault->gzip) {
       stream->packer = must_alloc(sizeof *stream->packer);
-      deflateInit2(stream->packer, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 8,
-                   Z_DEFAULT_STRATEGY);
+      deflateInit2(stream->packer, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
       announced = MHD_SIZE_UNKNOWN;
     }
   }
   struct MHD_Response *response =
-      MHD_create_response_from_callback(announced, 16384, read_stream, stream, free_stream);
+    MHD_create_response_from_callback(announced, 16384, read_stream, stream, free_stream);
   if (response == NULL) {
     free_stream(stream);
   } else if (stream->packer != NULL) {
@@ -164,8 +163,8 @@ struct MHD_Response *stream_response(struct request *request, struct reply *repl
   if (reply->body.length == 0) {
     return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
   }
-  struct MHD_Response *response = MHD_create_response_from_buffer(
-      reply->body.length, reply->body.at, MHD_RESPMEM_MUST_FREE);
+  struct MHD_Response *response =
+    MHD_create_response_from_buffer(reply->body.length, reply->body.at, MHD_RESPMEM_MUST_FREE);
   if (response != NULL) {
     memset(&reply->body, 0, sizeof reply->body);
   }

@@ -51,9 +51,7 @@ void bytes_add(struct bytes *out, const void *data, size_t length) {
   out->at[out->length] = '\0';
 }
 
-void bytes_text(struct bytes *out, const char *text) {
-  bytes_add(out, text, strlen(text));
-}
+void bytes_text(struct bytes *out, const char *text) { bytes_add(out, text, strlen(text)); }
 
 void bytes_format(struct bytes *out, const char *format, ...) {
   va_list arguments;

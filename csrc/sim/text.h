@@ -16,7 +16,7 @@ char *must_copy(const char *text, size_t length);
 void bytes_add(struct bytes *out, const void *data, size_t length);
 void bytes_text(struct bytes *out, const char *text);
 void bytes_format(struct bytes *out, const char *format, ...)
-    __attribute__((format(printf, 2, 3), nonnull(2)));
+  __attribute__((format(printf, 2, 3), nonnull(2)));
 void bytes_free(struct bytes *out);
 
 void random_text(char *out, size_t length); /* letters and digits, and a zero byte after them */

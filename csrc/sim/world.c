@@ -29,13 +29,9 @@ static const clockid_t pause_clock = CLOCK_REALTIME;
 static const clockid_t pause_clock = CLOCK_MONOTONIC;
 #endif
 
-void world_lock(void) {
-  pthread_mutex_lock(&world);
-}
+void world_lock(void) { pthread_mutex_lock(&world); }
 
-void world_unlock(void) {
-  pthread_mutex_unlock(&world);
-}
+void world_unlock(void) { pthread_mutex_unlock(&world); }
 
 double world_now(void) {
   struct timespec now;
@@ -45,17 +41,11 @@ double world_now(void) {
 }
 
 /* Called with the lock held, as is all that asks for the time. */
-void world_advance(double seconds) {
-  advanced += seconds;
-}
+void world_advance(double seconds) { advanced += seconds; }
 
-void world_reset(void) {
-  advanced = 0;
-}
+void world_reset(void) { advanced = 0; }
 
-double world_epoch(void) {
-  return started_epoch + world_now();
-}
+double world_epoch(void) { return started_epoch + world_now(); }
 
 bool world_pause(double seconds) {
   struct timespec until;

@@ -12,8 +12,8 @@ void world_lock(void);
 void world_unlock(void);
 /* Waits without the lock held; false when the simulator is being stopped meanwhile. */
 bool world_pause(double seconds);
-void world_stop(void);    /* may be called from anywhere, signals too */
-double world_now(void);   /* seconds since the start; goes back at a reset only */
+void world_stop(void);  /* may be called from anywhere, signals too */
+double world_now(void); /* seconds since the start; goes back at a reset only */
 void world_advance(double seconds);
 void world_reset(void);
 double world_epoch(void); /* the same instant as seconds since 1970 */

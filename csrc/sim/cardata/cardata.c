@@ -40,48 +40,49 @@ static void spend_calls(struct request *request, struct reply *reply) {
 
 static void show_state(struct request *request, struct reply *reply) {
   (void)request;
-  reply_new(reply, 200, json_pack("{s:o, s:o, s:o, s:s, s:s}", "quota", quota_report(), "logins",
-                                  login_report(), "containers", container_report(), "client_id",
-                                  client_id, "gcid", gcid));
+  reply_new(reply, 200,
+            json_pack("{s:o, s:o, s:o, s:s, s:s}", "quota", quota_report(), "logins",
+                      login_report(), "containers", container_report(), "client_id", client_id,
+                      "gcid", gcid));
 }
 
 #define CAR "/customers/vehicles/*"
 
 static const struct route routes[] = {
-    {"POST", "/gcdm/oauth/device/code", login_code, .access = OPEN},
-    {"POST", "/gcdm/oauth/token", login_token, .access = OPEN, .fits = login_mine},
-    {"GET", "/oneid/link", login_page, .access = OPEN},
-    {"POST", "/oneid/link", login_click, .access = OPEN},
-    {"GET", "/customers/vehicles/mappings", rest_mappings, .access = REST},
-    {"GET", "/customers/containers", container_list, .access = REST},
-    {"POST", "/customers/containers", container_create, .access = REST},
-    {"GET", "/customers/containers/*", container_show, .access = REST},
-    {"DELETE", "/customers/containers/*", container_delete, .access = REST},
-    {"GET", CAR "/basicData", rest_basic_data, .access = REST},
-    {"GET", CAR "/telematicData", rest_telematic_data, .access = REST},
-    {"GET", CAR "/chargingHistory", rest_charging_history, .access = REST},
-    {"GET", CAR "/locationBasedChargingSettings", rest_charging_settings, .access = REST},
-    {"GET", CAR "/smartMaintenanceTyreDiagnosis", rest_tyres, .access = REST},
-    {"GET", CAR "/image", rest_image, .access = REST},
-    {"GET", "/_sim/cardata", show_state, .help = "log-ins, quota, containers"},
-    {"POST", "/_sim/cardata/login", change_login,
-     .help = "allow: true or false, clicks; allow_after (polls), interval, expires_in, complete, "
-             "answers (of the next polls)"},
-    {"POST", "/_sim/cardata/token", change_token,
-     .help = "expire, expire_refresh, reuse_kills, no_api, no_streaming; of tokens to come: "
-             "expires_in, scope, scope_turned, no_gcid, no_refresh_token, no_dynamic_scopes, "
-             "same_id_token"},
-    {"POST", "/_sim/cardata/config", change_settings,
-     .help = "quota, quota_rolling, quota_status_429, quota_retry_after, x_version_optional, "
-             "container_limit, container_status, deleted_uncounted, refused (descriptors), "
-             "history_broken_page, history_endless, page_token_life"},
-    {"POST", "/_sim/cardata/spend", spend_calls, .help = "calls: another program makes so many"},
-    {"GET", "/_sim/cardata/car/*", vehicle_report, .help = "all that is known of a car"},
-    {"POST", "/_sim/cardata/car/*", vehicle_change,
-     .help = "changes it or adds one: mappingType (null: it is gone), basicData, telematicData (null: left out; age "
-             "in seconds; now: stamped at each request), chargingHistory, "
-             "locationBasedChargingSettings, smartMaintenanceTyreDiagnosis, image"},
-    {0},
+  {"POST", "/gcdm/oauth/device/code", login_code, .access = OPEN},
+  {"POST", "/gcdm/oauth/token", login_token, .access = OPEN, .fits = login_mine},
+  {"GET", "/oneid/link", login_page, .access = OPEN},
+  {"POST", "/oneid/link", login_click, .access = OPEN},
+  {"GET", "/customers/vehicles/mappings", rest_mappings, .access = REST},
+  {"GET", "/customers/containers", container_list, .access = REST},
+  {"POST", "/customers/containers", container_create, .access = REST},
+  {"GET", "/customers/containers/*", container_show, .access = REST},
+  {"DELETE", "/customers/containers/*", container_delete, .access = REST},
+  {"GET", CAR "/basicData", rest_basic_data, .access = REST},
+  {"GET", CAR "/telematicData", rest_telematic_data, .access = REST},
+  {"GET", CAR "/chargingHistory", rest_charging_history, .access = REST},
+  {"GET", CAR "/locationBasedChargingSettings", rest_charging_settings, .access = REST},
+  {"GET", CAR "/smartMaintenanceTyreDiagnosis", rest_tyres, .access = REST},
+  {"GET", CAR "/image", rest_image, .access = REST},
+  {"GET", "/_sim/cardata", show_state, .help = "log-ins, quota, containers"},
+  {"POST", "/_sim/cardata/login", change_login,
+   .help = "allow: true or false, clicks; allow_after (polls), interval, expires_in, complete, "
+           "answers (of the next polls)"},
+  {"POST", "/_sim/cardata/token", change_token,
+   .help = "expire, expire_refresh, reuse_kills, no_api, no_streaming; of tokens to come: "
+           "expires_in, scope, scope_turned, no_gcid, no_refresh_token, no_dynamic_scopes, "
+           "same_id_token"},
+  {"POST", "/_sim/cardata/config", change_settings,
+   .help = "quota, quota_rolling, quota_status_429, quota_retry_after, x_version_optional, "
+           "container_limit, container_status, deleted_uncounted, refused (descriptors), "
+           "history_broken_page, history_endless, page_token_life"},
+  {"POST", "/_sim/cardata/spend", spend_calls, .help = "calls: another program makes so many"},
+  {"GET", "/_sim/cardata/car/*", vehicle_report, .help = "all that is known of a car"},
+  {"POST", "/_sim/cardata/car/*", vehicle_change,
+   .help = "changes it or adds one: mappingType (null: it is gone), basicData, telematicData "
+           "(null: left out; age in seconds; now: stamped at each request), chargingHistory, "
+           "locationBasedChargingSettings, smartMaintenanceTyreDiagnosis, image"},
+  {0},
 };
 
 static void reset(void) {
@@ -158,13 +159,13 @@ static bool unknown(struct request *request, struct reply *reply) {
 }
 
 const struct service cardata_service = {
-    .name = "cardata",
-    .routes = routes,
-    .about = "CarData: log in with the client id 6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a.\n",
-    .reset = reset,
-    .end = end,
-    .seen = seen,
-    .allow = allow,
-    .unknown = unknown,
-    .recorded = error_reply,
+  .name = "cardata",
+  .routes = routes,
+  .about = "CarData: log in with the client id 6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a.\n",
+  .reset = reset,
+  .end = end,
+  .seen = seen,
+  .allow = allow,
+  .unknown = unknown,
+  .recorded = error_reply,
 };

@@ -100,11 +100,10 @@ void container_create(struct request *request, struct reply *reply) {
     }
     struct container *container = &containers[count++];
     container->deleted = 0;
-    container->all = json_pack("{s:s, s:s, s:s, s:s, s:o, s:O}", "containerId", id, "name",
-                               json_word(body, "name"), "purpose", json_word(body, "purpose"),
-                               "state", "ACTIVE", "created", stamp(world_epoch()),
-                               "technicalDescriptors",
-                               json_object_get(body, "technicalDescriptors"));
+    container->all = json_pack(
+      "{s:s, s:s, s:s, s:s, s:o, s:O}", "containerId", id, "name", json_word(body, "name"),
+      "purpose", json_word(body, "purpose"), "state", "ACTIVE", "created", stamp(world_epoch()),
+      "technicalDescriptors", json_object_get(body, "technicalDescriptors"));
     reply_json(reply, (int)cardata.container_status, container->all);
   }
   json_decref(body);

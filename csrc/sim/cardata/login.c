@@ -32,7 +32,7 @@ static struct {
   double allow_after; /* polls; negative: only by hand */
   double interval;
   double expires_in;
-  bool complete; /* the address with the code in it is sent too */
+  bool complete;   /* the address with the code in it is sent too */
   json_t *answers; /* names of errors, or "ok": what the next polls get; NULL: none */
 } settings;
 
@@ -154,7 +154,8 @@ static const char *poll_problem(struct flow *flow) {
     flow->state = ALLOWED;
   }
   return flow->state == PENDING  ? "authorization_pending"
-         : flow->state == DENIED ? "access_denied" : NULL;
+         : flow->state == DENIED ? "access_denied"
+                                 : NULL;
 }
 
 static void poll_flow(const struct request *request, struct reply *reply) {
@@ -167,7 +168,8 @@ static void poll_flow(const struct request *request, struct reply *reply) {
   json_t *answer = take_answer();
   const char *wanted = json_string_value(answer);
   const char *problem = wanted == NULL              ? poll_problem(flow)
-                        : strcmp(wanted, "ok") != 0 ? wanted : NULL;
+                        : strcmp(wanted, "ok") != 0 ? wanted
+                                                    : NULL;
   if (problem != NULL) {
     error_reply(reply, problem, NULL);
   } else {
@@ -217,7 +219,8 @@ static void add_page(struct reply *reply, int status, const char *text) {
   reply->type = "text/html;charset=UTF-8";
   bytes_format(&reply->body,
                "<!DOCTYPE html><html lang=\"en\"><head><title>Simulated log-in</title></head><body>"
-               "<h1>Simulated log-in</h1>%s</body></html>", text);
+               "<h1>Simulated log-in</h1>%s</body></html>",
+               text);
 }
 
 void login_page(struct request *request, struct reply *reply) {
@@ -230,7 +233,8 @@ void login_page(struct request *request, struct reply *reply) {
   bytes_format(&text,
                "<form method=\"post\" action=\"/oneid/link\"><p>Code <input name=\"user_code\" "
                "value=\"%s\"></p><button name=\"action\" value=\"allow\">Allow</button> "
-               "<button name=\"action\" value=\"deny\">Deny</button></form>", flow->user_code);
+               "<button name=\"action\" value=\"deny\">Deny</button></form>",
+               flow->user_code);
   add_page(reply, 200, text.at);
   bytes_free(&text);
 }
@@ -261,9 +265,9 @@ json_t *login_report(void) {
   for (unsigned long i = started > FLOWS ? started - FLOWS : 0; i < started; i++) {
     const struct flow *flow = &flows[i % FLOWS];
     if (flow->user_code[0] != '\0') {
-      json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "user_code", flow->user_code,
-                                            "state", states[flow->state], "polls",
-                                            (json_int_t)flow->polls));
+      json_array_append_new(list,
+                            json_pack("{s:s, s:s, s:I}", "user_code", flow->user_code, "state",
+                                      states[flow->state], "polls", (json_int_t)flow->polls));
     }
   }
   return list;
@@ -287,11 +291,11 @@ static const char *answers_problem(const json_t *answers) {
 const char *login_control(const json_t *options) {
   static const char *const more[] = {"user_code", "allow", "answers", NULL};
   const struct json_setting rows[] = {
-      {"allow_after", NULL, &settings.allow_after, 0, 1e6, -1},
-      {"interval", NULL, &settings.interval, 0, 600, 5},
-      {"expires_in", NULL, &settings.expires_in, 0, 86400, 300},
-      {"complete", &settings.complete, NULL, 0, 0, false},
-      {0},
+    {"allow_after", NULL, &settings.allow_after, 0, 1e6, -1},
+    {"interval", NULL, &settings.interval, 0, 600, 5},
+    {"expires_in", NULL, &settings.expires_in, 0, 86400, 300},
+    {"complete", &settings.complete, NULL, 0, 0, false},
+    {0},
   };
   const json_t *allow = json_object_get(options, "allow");
   json_t *answers = json_object_get(options, "answers");

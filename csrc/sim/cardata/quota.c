@@ -42,9 +42,7 @@ void quota_count(long more) {
   }
 }
 
-bool quota_exceeded(void) {
-  return exceeded;
-}
+bool quota_exceeded(void) { return exceeded; }
 
 void quota_reply(struct reply *reply) {
   error_reply(reply, cardata.quota_status_429 ? "CU-429-status" : "CU-429", NULL);
@@ -58,6 +56,6 @@ void quota_reply(struct reply *reply) {
 json_t *quota_report(void) {
   forget_old();
   double left = cardata.quota - (double)count;
-  return json_pack("{s:I, s:I, s:I}", "limit", (json_int_t)cardata.quota, "used",
-                   (json_int_t)count, "left", (json_int_t)(left > 0 ? left : 0));
+  return json_pack("{s:I, s:I, s:I}", "limit", (json_int_t)cardata.quota, "used", (json_int_t)count,
+                   "left", (json_int_t)(left > 0 ? left : 0));
 }

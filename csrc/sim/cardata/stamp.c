@@ -35,5 +35,6 @@ double read_stamp(const char *text) {
   struct tm parts;
   memset(&parts, 0, sizeof parts);
   return strcmp(end, "Z") == 0 && strptime(text, "%Y-%m-%dT%H:%M:%S", &parts) != NULL
-             ? (double)timegm(&parts) : -1;
+           ? (double)timegm(&parts)
+           : -1;
 }

@@ -67,8 +67,7 @@ bool scope_good(const char *scope) {
   const char *at = scope;
   size_t length;
   const char *word;
-  if (strlen(scope) >= SCOPE_ROOM ||
-      (next.no_api && has_word(scope, "cardata:api:read")) ||
+  if (strlen(scope) >= SCOPE_ROOM || (next.no_api && has_word(scope, "cardata:api:read")) ||
       (next.no_streaming && has_word(scope, "cardata:streaming:read"))) {
     return false;
   }
@@ -143,9 +142,9 @@ void token_issue(struct reply *reply, const char *scope) {
   }
   token->access_ends = now + next.expires_in;
   token->refresh_ends = now + refresh_life;
-  json_t *out = json_pack("{s:s, s:s, s:I, s:s}", "access_token", token->access, "token_type",
-                          "Bearer", "expires_in", (json_int_t)next.expires_in, "scope",
-                          token->scope);
+  json_t *out =
+    json_pack("{s:s, s:s, s:I, s:s}", "access_token", token->access, "token_type", "Bearer",
+              "expires_in", (json_int_t)next.expires_in, "scope", token->scope);
   if (next.no_refresh_token) {
     token->refresh[0] = '\0';
   } else {
@@ -196,8 +195,9 @@ const char *token_problem(const struct request *request) {
   }
   for (size_t i = 0; i < TOKENS; i++) {
     if (tokens[i].access[0] != '\0' && strcmp(tokens[i].access, header + 7) == 0) {
-      return world_now() >= tokens[i].access_ends             ? "CU-102"
-             : has_word(tokens[i].scope, "cardata:api:read") ? NULL : "CU-103";
+      return world_now() >= tokens[i].access_ends            ? "CU-102"
+             : has_word(tokens[i].scope, "cardata:api:read") ? NULL
+                                                             : "CU-103";
     }
   }
   return "CU-101";
@@ -208,18 +208,18 @@ const char *cardata_token_control(const json_t *options) {
   bool expire = false;
   bool expire_refresh = false;
   const struct json_setting rows[] = {
-      {"expire", &expire, NULL, 0, 0, false},
-      {"expire_refresh", &expire_refresh, NULL, 0, 0, false},
-      {"expires_in", NULL, &next.expires_in, 0, 1e6, 3599},
-      {"no_gcid", &next.no_gcid, NULL, 0, 0, false},
-      {"no_refresh_token", &next.no_refresh_token, NULL, 0, 0, false},
-      {"scope_turned", &next.scope_turned, NULL, 0, 0, false},
-      {"no_dynamic_scopes", &next.no_dynamic_scopes, NULL, 0, 0, false},
-      {"same_id_token", &next.same_id_token, NULL, 0, 0, false},
-      {"reuse_kills", &next.reuse_kills, NULL, 0, 0, false},
-      {"no_api", &next.no_api, NULL, 0, 0, false},
-      {"no_streaming", &next.no_streaming, NULL, 0, 0, false},
-      {0},
+    {"expire", &expire, NULL, 0, 0, false},
+    {"expire_refresh", &expire_refresh, NULL, 0, 0, false},
+    {"expires_in", NULL, &next.expires_in, 0, 1e6, 3599},
+    {"no_gcid", &next.no_gcid, NULL, 0, 0, false},
+    {"no_refresh_token", &next.no_refresh_token, NULL, 0, 0, false},
+    {"scope_turned", &next.scope_turned, NULL, 0, 0, false},
+    {"no_dynamic_scopes", &next.no_dynamic_scopes, NULL, 0, 0, false},
+    {"same_id_token", &next.same_id_token, NULL, 0, 0, false},
+    {"reuse_kills", &next.reuse_kills, NULL, 0, 0, false},
+    {"no_api", &next.no_api, NULL, 0, 0, false},
+    {"no_streaming", &next.no_streaming, NULL, 0, 0, false},
+    {0},
   };
   const json_t *scope = json_object_get(options, "scope");
   if (scope != NULL && !json_is_null(scope) &&

@@ -36,9 +36,7 @@ void vehicles_end(void) {
   vehicles = NULL;
 }
 
-json_t *vehicle_find(const char *vin) {
-  return json_object_get(vehicles, vin);
-}
+json_t *vehicle_find(const char *vin) { return json_object_get(vehicles, vin); }
 
 json_t *vehicle_mappings(void) {
   const char *vin;
@@ -54,11 +52,12 @@ json_t *vehicle_mappings(void) {
 
 json_t *vehicle_value(const json_t *vehicle, const char *descriptor) {
   /* They have an end point of their own or stand in the basic data. */
-  static const char *const elsewhere[] = {
-      "vehicle.drivetrain.batteryManagement.batterySizeMax",
-      "vehicle.drivetrain.electricEngine.hvsMaxEnergyAbsolute",
-      "vehicle.extras.optionalEquipment.code", "vehicle.look.image", "vehicle.sim.status",
-      "vehicle.vehicleIdentification.basicVehicleData"};
+  static const char *const elsewhere[] = {"vehicle.drivetrain.batteryManagement.batterySizeMax",
+                                          "vehicle.drivetrain.electricEngine.hvsMaxEnergyAbsolute",
+                                          "vehicle.extras.optionalEquipment.code",
+                                          "vehicle.look.image",
+                                          "vehicle.sim.status",
+                                          "vehicle.vehicleIdentification.basicVehicleData"};
   json_t *entry = json_object_get(json_object_get(vehicle, "telematicData"), descriptor);
   for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
     if (strcmp(elsewhere[i], descriptor) == 0) {
@@ -91,17 +90,22 @@ void vehicle_report(struct request *request, struct reply *reply) {
 }
 
 static const char *change(const char *vin, json_t *changes) {
-  static const char *const names[] = {"mappingType", "basicData", "telematicData",
-                                      "chargingHistory", "locationBasedChargingSettings",
-                                      "smartMaintenanceTyreDiagnosis", "image", NULL};
+  static const char *const names[] = {"mappingType",
+                                      "basicData",
+                                      "telematicData",
+                                      "chargingHistory",
+                                      "locationBasedChargingSettings",
+                                      "smartMaintenanceTyreDiagnosis",
+                                      "image",
+                                      NULL};
   const char *problem = unknown_member(changes, names);
   if (problem != NULL) {
     return problem;
   }
   json_t *vehicle = vehicle_find(vin);
   if (vehicle == NULL) {
-    vehicle = json_pack("{s:s, s:{}, s:{}}", "mappingType", "PRIMARY", "basicData",
-                        "telematicData");
+    vehicle =
+      json_pack("{s:s, s:{}, s:{}}", "mappingType", "PRIMARY", "basicData", "telematicData");
     json_object_set_new(vehicles, vin, vehicle);
   }
   if (json_is_null(json_object_get(changes, "mappingType"))) {

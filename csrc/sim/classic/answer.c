@@ -101,9 +101,9 @@ static void merge(json_t *into, const json_t *changes) {
 }
 
 static const char *change(struct car *car, const json_t *changes) {
-  static const char *const names[] = {"vehicle", "status", "lastTrip", "allTrips",
-                                      "chargingprofile", "destinations", "rangemap", "navigation",
-                                      NULL};
+  static const char *const names[] = {"vehicle",  "status",          "lastTrip",
+                                      "allTrips", "chargingprofile", "destinations",
+                                      "rangemap", "navigation",      NULL};
   const char *problem = unknown_member(changes, names);
   if (problem != NULL) {
     return problem;
@@ -113,8 +113,7 @@ static const char *change(struct car *car, const json_t *changes) {
     enum answer which = (enum answer)i;
     json_t *value = json_object_get(changes, answer_name(which));
     json_t *inner = car_inner(car, which);
-    if ((which == STATUS || which == LAST_TRIP) && json_is_object(value) &&
-        json_is_object(inner)) {
+    if ((which == STATUS || which == LAST_TRIP) && json_is_object(value) && json_is_object(inner)) {
       merge(inner, value);
     } else if (value != NULL) {
       car_load_answer(car, which, value);

@@ -10,13 +10,13 @@ static const struct {
   const char *name;     /* in the vehicles file and at the end of the path */
   const char *envelope; /* NULL: sent as it is */
 } answers[ANSWERS] = {
-    [STATUS] = {"status", "vehicleStatus"},
-    [LAST_TRIP] = {"lastTrip", "lastTrip"},
-    [ALL_TRIPS] = {"allTrips", "allTrips"},
-    [PROFILE] = {"chargingprofile", NULL},
-    [DESTINATIONS] = {"destinations", "destinations"},
-    [RANGE_MAP] = {"rangemap", "rangemap"},
-    [NAVIGATION] = {"navigation", NULL},
+  [STATUS] = {"status", "vehicleStatus"},
+  [LAST_TRIP] = {"lastTrip", "lastTrip"},
+  [ALL_TRIPS] = {"allTrips", "allTrips"},
+  [PROFILE] = {"chargingprofile", NULL},
+  [DESTINATIONS] = {"destinations", "destinations"},
+  [RANGE_MAP] = {"rangemap", "rangemap"},
+  [NAVIGATION] = {"navigation", NULL},
 };
 
 static struct car *cars;
@@ -35,17 +35,11 @@ static json_t *time_text(double epoch, long offset, const char *zone) {
 }
 
 /* The zone is the server's, not the car's; this server stays on +0100 all year. */
-json_t *server_time(double epoch) {
-  return time_text(epoch, 3600, "+0100");
-}
+json_t *server_time(double epoch) { return time_text(epoch, 3600, "+0100"); }
 
-json_t *utc_time(double epoch) {
-  return time_text(epoch, 0, "");
-}
+json_t *utc_time(double epoch) { return time_text(epoch, 0, ""); }
 
-const char *answer_name(enum answer which) {
-  return answers[which].name;
-}
+const char *answer_name(enum answer which) { return answers[which].name; }
 
 json_t *car_inner(const struct car *car, enum answer which) {
   json_t *whole = car->answers[which];
@@ -78,8 +72,8 @@ static json_t *wrap(enum answer which, json_t *value) {
 }
 
 void car_load_answer(struct car *car, enum answer which, json_t *given) {
-  json_t *value = given != NULL ? json_deep_copy(given)
-                                : data_answer(answers[which].name, car->vin);
+  json_t *value =
+    given != NULL ? json_deep_copy(given) : data_answer(answers[which].name, car->vin);
   json_decref(car->answers[which]);
   car->answers[which] = wrap(which, value);
   json_decref(value);

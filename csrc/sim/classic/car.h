@@ -45,7 +45,7 @@ struct car {
   struct event *events;     /* oldest first */
   size_t event_count;
   size_t unsettled; /* events whose end has not come */
-  time_t last_id; /* the second the last eventId tells */
+  time_t last_id;   /* the second the last eventId tells */
   json_t *pois;
   json_t *posts;
   long flashes, horns, climate_starts, charge_starts, finds;
@@ -57,7 +57,7 @@ struct car *car_at(size_t i); /* NULL: no more */
 struct car *car_find(const char *vin);
 
 const char *answer_name(enum answer which); /* in the vehicles file and at the end of the path */
-json_t *car_inner(const struct car *car, enum answer which); /* without the envelope */
+json_t *car_inner(const struct car *car, enum answer which);             /* without the envelope */
 void car_load_answer(struct car *car, enum answer which, json_t *given); /* NULL: the document's */
 
 json_t *server_time(double epoch);

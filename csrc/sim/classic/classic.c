@@ -26,33 +26,33 @@ static void change_settings(struct request *request, struct reply *reply) {
 #define CAR "/webapi/v1/user/vehicles/*"
 
 static const struct route routes[] = {
-    {"POST", "/webapi/oauth/token", token_answer, .access = OPEN},
-    {"POST", "/gcdm/oauth/token", token_answer, .access = OPEN},
-    {"GET", "/webapi/v1/user/vehicles", answer_list, .access = BEARER},
-    {"GET", CAR, answer_vehicle, .access = BEARER},
-    {"GET", CAR "/status", answer_car, .access = BEARER},
-    {"GET", CAR "/statistics/lastTrip", answer_car, .access = BEARER},
-    {"GET", CAR "/statistics/allTrips", answer_car, .access = BEARER},
-    {"GET", CAR "/chargingprofile", answer_car, .access = BEARER},
-    {"GET", CAR "/destinations", answer_car, .access = BEARER},
-    {"GET", CAR "/rangemap", answer_car, .access = BEARER},
-    {"GET", CAR "/image", image_answer, .access = BEARER},
-    {"POST", CAR "/executeService", command_execute, .access = BEARER},
-    {"GET", CAR "/serviceExecutionStatus", command_execution, .access = BEARER},
-    {"GET", CAR "/serviceExecutionHistory", command_history, .access = BEARER},
-    {"POST", CAR "/sendpoi", poi_send, .access = BEARER},
-    {"GET", "/api/vehicle/navigation/v1/*", answer_car, .access = BEARER},
-    {"POST", "/_sim/token", change_token, .access = CONTROL,
-     .help = "ends tokens, or changes those to come"},
-    {"POST", "/_sim/commands", change_commands, .access = CONTROL,
-     .help = "says how the commands of a service type go on"},
-    {"POST", "/_sim/config", change_settings, .access = CONTROL,
-     .help = "speed, list, poi_field, secret_answer, navigation_scope, any_key"},
-    {"GET", "/_sim/car/*", answer_report, .access = CONTROL,
-     .help = "a car: its state, and what was done to it"},
-    {"POST", "/_sim/car/*", answer_change, .access = CONTROL,
-     .help = "sets members of its vehicle, status and lastTrip, replaces its other answers"},
-    {0},
+  {"POST", "/webapi/oauth/token", token_answer, .access = OPEN},
+  {"POST", "/gcdm/oauth/token", token_answer, .access = OPEN},
+  {"GET", "/webapi/v1/user/vehicles", answer_list, .access = BEARER},
+  {"GET", CAR, answer_vehicle, .access = BEARER},
+  {"GET", CAR "/status", answer_car, .access = BEARER},
+  {"GET", CAR "/statistics/lastTrip", answer_car, .access = BEARER},
+  {"GET", CAR "/statistics/allTrips", answer_car, .access = BEARER},
+  {"GET", CAR "/chargingprofile", answer_car, .access = BEARER},
+  {"GET", CAR "/destinations", answer_car, .access = BEARER},
+  {"GET", CAR "/rangemap", answer_car, .access = BEARER},
+  {"GET", CAR "/image", image_answer, .access = BEARER},
+  {"POST", CAR "/executeService", command_execute, .access = BEARER},
+  {"GET", CAR "/serviceExecutionStatus", command_execution, .access = BEARER},
+  {"GET", CAR "/serviceExecutionHistory", command_history, .access = BEARER},
+  {"POST", CAR "/sendpoi", poi_send, .access = BEARER},
+  {"GET", "/api/vehicle/navigation/v1/*", answer_car, .access = BEARER},
+  {"POST", "/_sim/token", change_token, .access = CONTROL,
+   .help = "ends tokens, or changes those to come"},
+  {"POST", "/_sim/commands", change_commands, .access = CONTROL,
+   .help = "says how the commands of a service type go on"},
+  {"POST", "/_sim/config", change_settings, .access = CONTROL,
+   .help = "speed, list, poi_field, secret_answer, navigation_scope, any_key"},
+  {"GET", "/_sim/car/*", answer_report, .access = CONTROL,
+   .help = "a car: its state, and what was done to it"},
+  {"POST", "/_sim/car/*", answer_change, .access = CONTROL,
+   .help = "sets members of its vehicle, status and lastTrip, replaces its other answers"},
+  {0},
 };
 
 static void reset(void) {
@@ -99,8 +99,8 @@ static bool unknown(struct request *request, struct reply *reply) {
 /* The recorded answers named the gateway in Via or in Server, never in both. */
 static void headers(struct reply *reply, long number) {
   bool odd = number % 2 != 0;
-  reply_header(reply, odd ? "Via" : "Server", odd ? "1.0 lpb2vcn01 (BMW Group API Gateway)"
-                                                  : "BMW Group API Gateway");
+  reply_header(reply, odd ? "Via" : "Server",
+               odd ? "1.0 lpb2vcn01 (BMW Group API Gateway)" : "BMW Group API Gateway");
   reply_header(reply, "Max-Forwards", "20");
   reply_header(reply, "X-NodeID", odd ? "01" : "02");
   reply_header(reply, "X-Powered-By", "JOY");
@@ -112,16 +112,16 @@ static const char *detail(const struct request *request) {
 }
 
 const struct service classic_service = {
-    .name = "classic",
-    .routes = routes,
-    .options = settings_options,
-    .about = "Log in as whatever@example.com with p4ssw0rd, key \"key\" and secret \"secret\".\n",
-    .start = settings_start,
-    .reset = reset,
-    .end = end,
-    .allow = allow,
-    .unknown = unknown,
-    .headers = headers,
-    .recorded = recorded_reply,
-    .detail = detail,
+  .name = "classic",
+  .routes = routes,
+  .options = settings_options,
+  .about = "Log in as whatever@example.com with p4ssw0rd, key \"key\" and secret \"secret\".\n",
+  .start = settings_start,
+  .reset = reset,
+  .end = end,
+  .allow = allow,
+  .unknown = unknown,
+  .headers = headers,
+  .recorded = recorded_reply,
+  .detail = detail,
 };

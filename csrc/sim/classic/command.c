@@ -16,9 +16,7 @@ static const double step_ends[STEPS] = {1.0, 2.5, 6.0}; /* seconds after the POS
 
 static struct course courses[TYPES];
 
-void commands_reset(void) {
-  memset(courses, 0, sizeof courses); /* all zero: executed in time */
-}
+void commands_reset(void) { memset(courses, 0, sizeof courses); /* all zero: executed in time */ }
 
 /* ---- events ---- */
 
@@ -147,9 +145,9 @@ static void add_extended(json_t *out, const struct event *event, const char *sta
     extended = json_pack("{s:s, s:s, s:s}", "newDoorStatus", "INVALID", "oldDoorStatus", "INVALID",
                          "result", "STATUS_NOT_CHANGED");
   } else {
-    extended = json_pack("{s:s, s:s}", "result",
-                         event->changed ? "STATUS_CHANGED" : "STATUS_NOT_CHANGED",
-                         "ignitionOnStatus", "false");
+    extended =
+      json_pack("{s:s, s:s}", "result", event->changed ? "STATUS_CHANGED" : "STATUS_NOT_CHANGED",
+                "ignitionOnStatus", "false");
   }
   json_object_set_new(out, "extendedStatus", extended);
 }
@@ -265,13 +263,13 @@ void command_history(struct request *request, struct reply *reply) {
   for (size_t i = car->event_count; i > 0; i--) {
     const struct event *event = &car->events[i - 1];
     const char *status = event_status(event, world_now());
-    status = strcmp(status, "DELIVERED") == 0 ? "PENDING"
-           : strcmp(status, "TIMED_OUT") == 0 ? "ERROR" : status;
-    json_array_append_new(
-        list, json_pack("{s:o, s:s, s:s, s:s, s:s}", "initiatedAt",
-                        server_time((double)event->posted_epoch), "serviceType",
-                        service_types[event->type].name, "status", status, "client", "SmartPhone",
-                        "eventId", event->id));
+    status = strcmp(status, "DELIVERED") == 0   ? "PENDING"
+             : strcmp(status, "TIMED_OUT") == 0 ? "ERROR"
+                                                : status;
+    json_array_append_new(list, json_pack("{s:o, s:s, s:s, s:s, s:s}", "initiatedAt",
+                                          server_time((double)event->posted_epoch), "serviceType",
+                                          service_types[event->type].name, "status", status,
+                                          "client", "SmartPhone", "eventId", event->id));
   }
   reply_new(reply, 200, json_pack("{s:o}", "serviceExecutionHistory", list));
 }
@@ -310,7 +308,8 @@ const char *commands_control(const json_t *options) {
   }
   for (int i = 0; i < OUTCOMES; i++) {
     course.outcome = strcmp(outcome != NULL ? outcome : "EXECUTED", outcomes[i]) == 0
-                         ? (enum outcome)i : course.outcome;
+                       ? (enum outcome)i
+                       : course.outcome;
   }
   if (course.outcome == OUTCOMES) {
     return "outcome must be EXECUTED, NOT_EXECUTED, TIMED_OUT or NEVER";

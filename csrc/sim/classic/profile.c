@@ -14,7 +14,7 @@ static bool is_time(const json_t *value) {
 /* Wherever these members stand, they must have the recorded type; `{}` for an empty list of
    weekdays is the classic mistake. */
 static bool timers_good(const json_t *planner) {
-  static const char *const days[] = {"MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY",
+  static const char *const days[] = {"MONDAY", "TUESDAY",  "WEDNESDAY", "THURSDAY",
                                      "FRIDAY", "SATURDAY", "SUNDAY"};
   const char *name;
   json_t *part;

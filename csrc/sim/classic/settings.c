@@ -15,8 +15,8 @@ static json_t *vehicles;
 static const char *set_speed(const char *value) {
   char *end;
   given.speed = strtod(value, &end);
-  return end != value && *end == '\0' && given.speed > 0 && given.speed <= 1e6
-             ? NULL : "a number above 0";
+  return end != value && *end == '\0' && given.speed > 0 && given.speed <= 1e6 ? NULL
+                                                                               : "a number above 0";
 }
 
 static const char *set_list(const char *value) {
@@ -36,17 +36,17 @@ static const char *set_any_key(const char *value) {
 }
 
 const struct option settings_options[] = {
-    {"--speed", "N", "commands proceed N times as fast (default 1: done after 6 seconds)",
-     set_speed},
-    {"--list", "FORM", "of the vehicle list, array or object (default object, as recorded)",
-     set_list},
-    {"--vehicles", "FILE",
-     "other cars: a JSON array of list entries, each may carry status,\n"
-     "                       lastTrip, allTrips, chargingprofile, rangemap, destinations,\n"
-     "                       navigation (null: this car has none)", set_vehicles},
-    {"--any-key", NULL, "take every API key: old clients have one of their own built in",
-     set_any_key},
-    {0},
+  {"--speed", "N", "commands proceed N times as fast (default 1: done after 6 seconds)", set_speed},
+  {"--list", "FORM", "of the vehicle list, array or object (default object, as recorded)",
+   set_list},
+  {"--vehicles", "FILE",
+   "other cars: a JSON array of list entries, each may carry status,\n"
+   "                       lastTrip, allTrips, chargingprofile, rangemap, destinations,\n"
+   "                       navigation (null: this car has none)",
+   set_vehicles},
+  {"--any-key", NULL, "take every API key: old clients have one of their own built in",
+   set_any_key},
+  {0},
 };
 
 static json_t *read_vehicles(const char *file) {
@@ -80,9 +80,7 @@ bool settings_start(void) {
   return vehicles_file == NULL || vehicles != NULL;
 }
 
-const json_t *settings_vehicles(void) {
-  return vehicles;
-}
+const json_t *settings_vehicles(void) { return vehicles; }
 
 void settings_reset(void) {
   free(settings.secret_answer);
@@ -97,8 +95,8 @@ void settings_end(void) {
 /* ---- while it runs ---- */
 
 const char *settings_control(const json_t *options) {
-  static const char *const names[] = {"list",      "speed",            "secret_answer",
-                                      "poi_field", "navigation_scope", "any_key", NULL};
+  static const char *const names[] = {
+    "list", "speed", "secret_answer", "poi_field", "navigation_scope", "any_key", NULL};
   const char *problem = unknown_member(options, names);
   if (problem != NULL) {
     return problem;
@@ -124,7 +122,8 @@ const char *settings_control(const json_t *options) {
   if (secret != NULL) {
     free(settings.secret_answer);
     settings.secret_answer = json_is_string(secret)
-        ? must_copy(json_string_value(secret), json_string_length(secret)) : NULL;
+                               ? must_copy(json_string_value(secret), json_string_length(secret))
+                               : NULL;
   }
   return NULL;
 }

@@ -119,8 +119,8 @@ void token_answer(struct request *request, struct reply *reply) {
   }
   char ordered[128];
   bool scope_good = scope == NULL || order_scopes(scope, ordered, sizeof ordered);
-  const char *refused = strncmp(request->path, "/gcdm/", 6) == 0 ? "authentication_failed"
-                                                                  : "authn_circuit";
+  const char *refused =
+    strncmp(request->path, "/gcdm/", 6) == 0 ? "authentication_failed" : "authn_circuit";
   if (strcmp(grant, "password") == 0) {
     const char *name = field_value(form, "username");
     const char *word = field_value(form, "password");
@@ -172,8 +172,9 @@ bool token_valid(const char *authorization) {
 }
 
 const char *token_control(const json_t *options) {
-  static const char *const names[] = {"expire", "revoke_refresh", "expires_in",
-                                      "expires_in_string", "scope", "no_refresh_token", NULL};
+  static const char *const names[] = {
+    "expire", "revoke_refresh",   "expires_in", "expires_in_string",
+    "scope",  "no_refresh_token", NULL};
   const char *problem = unknown_member(options, names);
   if (problem != NULL) {
     return problem;
