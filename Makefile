@@ -86,8 +86,8 @@ COMMON := -std=c11 $(WARNINGS) $(if $(DEV),-Werror) $(DEFINES)
 MODULE_FLAGS = $(COMMON) -Icsrc -fPIC $(LUA_CFLAGS) $(CURL_CFLAGS) \
   $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
 SIM_FLAGS = $(COMMON) $(SIM_PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
-# Libraries beside the C library before glibc 2.34; the same list stands in the rockspec.
-C_LIBS := -lpthread -ldl
+# Parts of the C library, some until glibc 2.34 only; the same list stands in the rockspec.
+C_LIBS := -lpthread -ldl -lm
 # The interpreter brings the Lua functions, so the module does not link to a Lua library.
 LIBFLAG ?= $(if $(filter Darwin,$(shell uname -s)),-bundle -undefined dynamic_lookup,-shared)
 

@@ -38,8 +38,8 @@ build = {
         "csrc/service/classic.c", "csrc/service/endpoint.c", "csrc/service/service.c",
       },
       defines = { "_POSIX_C_SOURCE=200809L", "_DEFAULT_SOURCE", "_DARWIN_C_SOURCE" },
-      -- The last two are beside the C library before glibc 2.34 (C_LIBS of the Makefile).
-      libraries = { "curl", "pthread", "dl" },
+      -- Beside libcurl the parts of the C library (C_LIBS of the Makefile).
+      libraries = { "curl", "pthread", "dl", "m" },
       incdirs = { "csrc", "$(CURL_INCDIR)" },
       libdirs = { "$(CURL_LIBDIR)" },
     },
