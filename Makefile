@@ -1,14 +1,11 @@
 # bmwi: a Lua module for the BMW i remote service, its simulator and its command line.
 #
-#   make demo       install what is missing, build, and show the module at work on a simulated car
-#   make test       the same set-up, then the specs (SPECS=spec/units_spec.lua for some of them)
-#   make            build the module for $(LUA) and the simulator
-#   make install    DESTDIR, PREFIX, INST_LIBDIR, INST_LUADIR and INST_BINDIR say where
-#   make help       all targets
+# `make help` lists the targets. Only `make deps`, `make demo` and `make test` install packages; the
+# others say which are missing.
 #
 # Variables of the command line or the environment: LUA (lua5.4; also lua5.3 lua5.2 lua5.1 luajit
 # or a path), CC, CFLAGS, CPPFLAGS, LDFLAGS, LUA_INCDIR, PKG_CONFIG, DEV=1 (warnings are errors),
-# V=1 (show the commands).
+# V=1 (show the commands); of `make install` DESTDIR, PREFIX, INST_LIBDIR, INST_LUADIR, INST_BINDIR.
 
 LUA ?= lua5.4
 PREFIX ?= /usr/local
@@ -96,20 +93,29 @@ SIM_OBJ := $(SIM_SRC:csrc/sim/%.c=$(SIM_BUILD)/%.o)
 
 # Says in a word what is done; V=1 shows the command instead.
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
+# Where nothing compiles, a package may be missing.
+no_build = { $(CHECK_DEPS) build $(LUA_TAG); false; }
 
-.PHONY: all help deps sim demo test test-all hosts lint asan tsan memory valgrind gc fuzz \
-  fuzz-corpus coverage soak bench install uninstall clean run-demo build-test run-test run-tsan \
-  run-memory run-coverage run-lint run-fuzz run-gc run-soak run-bench check-flags
+# Packages. After they are installed, everything about them is asked in a new make.
+DEPS = LUA="$(LUA)" LUA_INCDIR="$(LUA_INCDIR)" CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" .ci/deps
+CHECK_DEPS = $(DEPS) --check
+AGAIN = @$(MAKE) --no-print-directory
+
+.PHONY: all help deps sim demo test test-all install uninstall clean run-demo build-test run-test \
+  check-flags
 .DELETE_ON_ERROR:
 
-all: $(MODULE) $(SIM)
+all: $(MODULE) $(SIM) ## the module for $(LUA), and the simulator, in build/
 
-help:
-	@echo 'make all | deps | sim | demo | test | test-all | hosts | lint | asan | tsan | memory | gc'
-	@echo '     valgrind | fuzz | fuzz-corpus | coverage | soak | bench | install | uninstall | clean'
-	@echo '(the head of Makefile names the variables)'
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' \
+	  Makefile .ci/analysis.mk
 
-sim: $(SIM)
+sim: $(SIM) ## the simulator alone
+
+SET ?= build test
+deps: ## installs what is missing; SET='build test lint' and so on: see .ci/deps
+	@$(DEPS) $(SET) $(LUA_TAG)
 
 $(MODULE): $(OBJ)
 	$(call say,LINK)$(CC) $(LIBFLAG) $(CFLAGS) $(INSTRUMENT) $(LDFLAGS) -o $@ $(OBJ) $(CURL_LIBS) \
@@ -117,7 +123,7 @@ $(MODULE): $(OBJ)
 
 $(BUILD)/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(MODULE_FLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(MODULE_FLAGS) -MMD -MP -c -o $@ $< || $(no_build)
 
 $(SIM): $(SIM_OBJ)
 	$(call say,LINK)$(CC) $(CFLAGS) $(INSTRUMENT) $(LDFLAGS) -o $@ $(SIM_OBJ) $(SIM_PKG_LIBS) \
@@ -125,7 +131,7 @@ $(SIM): $(SIM_OBJ)
 
 $(SIM_BUILD)/%.o: csrc/sim/%.c $(SIM_BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(SIM_FLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(SIM_FLAGS) -MMD -MP -c -o $@ $< || $(no_build)
 
 # Written anew only when they differ, so that other flags build everything anew.
 $(BUILD)/flags: check-flags
@@ -163,15 +169,8 @@ RUN_ENV = env -u LUA_PATH_$(LUA_SUFFIX) -u LUA_CPATH_$(LUA_SUFFIX) \
   BMWI_SIM=$(SIM) BMWI_SIM_CERT=$(CERTS)/server.pem BMWI_SIM_KEY=$(CERTS)/server.key \
   BMWI_CA_FILE=$(CERTS)/ca.pem LOCPATH=$(CURDIR)/$(LOCALES)
 
-DEPS = @LUA="$(LUA)" LUA_INCDIR="$(LUA_INCDIR)" CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" .ci/deps
-# After the packages are there, everything about them is asked in a new make.
-AGAIN = @$(MAKE) --no-print-directory
-
-deps:
-	$(DEPS) build test $(LUA_TAG)
-
-demo:
-	$(DEPS) build $(LUA_TAG)
+demo: ## installs what is missing, builds, and shows bmwi at work on a simulated car
+	@$(DEPS) build $(LUA_TAG)
 	$(AGAIN) run-demo
 
 run-demo: $(MODULE) $(SIM) $(CERTS)/complete
@@ -180,157 +179,23 @@ run-demo: $(MODULE) $(SIM) $(CERTS)/complete
 # Those that take long come first, so that none is left alone at the end.
 LONG_SPECS := spec/outcome_spec.lua spec/cli_spec.lua spec/secrets_spec.lua
 SPECS ?= $(LONG_SPECS) $(filter-out $(LONG_SPECS),$(sort $(wildcard spec/*_spec.lua)))
-test:
-	$(DEPS) build test $(LUA_TAG)
+test: ## installs what is missing; the specs, or SPECS=spec/units_spec.lua
+	@$(DEPS) build test $(LUA_TAG)
 	$(AGAIN) run-test
 
 build-test: $(MODULE) $(SIM) $(CERTS)/complete $(LOCALE_DIRS)
 run-test: build-test
-	@$(RUN_ENV) WRAP="$(WRAP)" .ci/spec-each $(BUILD)/specs '$(SPEC_ARGS)' $(SPECS)
+	@$(RUN_ENV) WRAP="$(WRAP)" .ci/each 2 $(BUILD)/specs '.ci/spec $(SPEC_ARGS) ' $(SPECS)
 
 TEST_LUAS ?= $(LUAS)
-test-all:
-	$(DEPS) build test $(TEST_LUAS)
-	@.ci/test-all "$(MAKE)" $(TEST_LUAS)
-
-# The specs and the Lua programs they start run on an interpreter of this name, which brings the
-# sanitizer's library; no other program that they start gets it. (glibc leaks what it reads LOCPATH
-# into.)
-ASAN := build/asan-$(LUA_TAG)
-LIBASAN = $(call once,LIBASAN,$(CC) -print-file-name=libasan.so)
-asan:
-	$(DEPS) build test $(LUA_TAG)
-	@mkdir -p $(ASAN)
-	@$(CC) -shared -fPIC -o $(ASAN)/preload.so .ci/preload.c
-	@printf '#!/bin/sh\nunset LOCPATH\nLD_PRELOAD=%s ASAN_OPTIONS=$${ASAN_OPTIONS:-detect_leaks=1} exec %s "$$@"\n' \
-	  '$(LIBASAN):$(CURDIR)/$(ASAN)/preload.so' '$(LUA)' >$(ASAN)/lua
-	@chmod +x $(ASAN)/lua
-	$(AGAIN) run-test BUILD=$(ASAN) RUN_LUA=$(CURDIR)/$(ASAN)/lua \
-	  SIM_BUILD=build/asan-sim SIM=build/asan-sim/bmwi-sim \
-	  CFLAGS='-O1 -g -fno-omit-frame-pointer' \
-	  INSTRUMENT='-fsanitize=address,undefined -fno-sanitize-recover=all'
-
-# Inside other programs: each host in examples/hosts, over HTTP and TLS.
-hosts:
-	$(DEPS) build test hosts luajit
-	$(DEPS) hosts $(LUA_TAG) `examples/hosts/run --luas`
-	@for lua in "$(LUA)" `examples/hosts/run --luas`; do \
+test-all: ## the specs on Lua 5.1 to 5.4 and LuaJIT
+	@$(CHECK_DEPS) build test $(TEST_LUAS)
+	@for lua in $(TEST_LUAS); do \
 	  $(MAKE) --no-print-directory build-test LUA="$$lua" || exit 1; done
-	@LUA="$(LUA)" examples/hosts/run $(HOSTS)
+	@unset MAKEFLAGS MFLAGS; \
+	  .ci/each 1 build/test-all '$(MAKE) --no-print-directory run-test LUA=' $(TEST_LUAS)
 
-# Many Lua states in one process, each in a thread of its own, at work on one simulator.
-LUA_LIBS = $(call once,LUA_LIBS,for p in $(LUA_PC); do \
-  $(PKG_CONFIG) --libs $$$$p 2>/dev/null && break; done)
-tsan:
-	$(DEPS) build $(LUA_TAG)
-	$(AGAIN) sim
-	$(AGAIN) run-tsan BUILD=build/tsan-$(LUA_TAG) CFLAGS='-O1 -g' INSTRUMENT=-fsanitize=thread
-
-run-tsan: $(MODULE) $(CERTS)/complete
-	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/threads spec/native/threads.c $(LUA_LIBS) $(C_LIBS)
-	@$(RUN_ENV) TSAN_OPTIONS="halt_on_error=1 suppressions=.ci/tsan.supp" .ci/with-sim https \
-	  $(BUILD)/threads spec/native/threads.lua 16 URL $(CERTS)/ca.pem
-
-# Under the sanitizers, in programs that hold the module's objects: every allocation fails once; no
-# block is given back with a secret in it.
-memory:
-	$(DEPS) build $(LUA_TAG)
-	$(AGAIN) sim
-	$(AGAIN) run-memory BUILD=build/memory-$(LUA_TAG) CFLAGS='-O1 -g' INSTRUMENT='$(SANITIZE)'
-
-run-memory: $(OBJ) $(CERTS)/complete
-	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/memory spec/native/memory.c $(OBJ) \
-	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
-	@$(RUN_ENV) LOCPATH= .ci/with-sim http $(BUILD)/memory spec/native/memory.lua URL \
-	  log-in refresh reading 'command and wait' 'charging profile' send_poi image base64 values \
-	  async.map 'sleep beside a call' store 'close in flight' 'state closed in flight'
-	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/wiped spec/native/wiped.c $(OBJ) \
-	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
-	@$(RUN_ENV) LOCPATH= .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
-
-# libcurl is loaded ahead, so that what it keeps for the whole process does not look lost when Lua
-# unloads the module. Specs that are about time, or many times the work of the others, are marked #slow.
-LIBCURL = $(call once,LIBCURL,$(CC) -print-file-name=libcurl.so)
-valgrind:
-	$(DEPS) build test memcheck $(LUA_TAG)
-	$(AGAIN) run-test SPEC_ARGS='$(SPEC_ARGS) --exclude-tags=slow' \
-	  WRAP='env -u LOCPATH LD_PRELOAD=$(LIBCURL) valgrind -q --trace-children=no --leak-check=full \
-	  --errors-for-leak-kinds=definite --show-leak-kinds=definite --error-exitcode=9'
-
-# Ten minutes with 200 cars and every fault at random; SOAK_SECONDS, SOAK_CARS, SOAK_SEED.
-soak:
-	$(DEPS) build test $(LUA_TAG)
-	$(AGAIN) run-soak
-
-run-soak: build-test
-	@$(RUN_ENV) $(LUA) spec/soak/soak.lua
-
-# Against libcurl itself and other clients; ROWS='one cold' measures some groups of rows only.
-bench:
-	$(DEPS) build bench lua5.4
-	$(AGAIN) run-bench LUA=lua5.4
-
-run-bench: $(MODULE) $(CERTS)/complete
-	@$(RUN_ENV) CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" spec/bench/run $(ROWS)
-
-# The programs that the specs start count, too, and the runs under failing memory. What stays
-# uncovered, and why: .ci/uncovered.
-COVERAGE := build/coverage-lua5.4
-coverage:
-	$(DEPS) build test lua5.4
-	@mkdir -p $(COVERAGE) build/coverage-sim
-	@find $(COVERAGE) build/coverage-sim -name '*.gcda' -exec rm -f {} +
-	@rm -rf $(COVERAGE)/lua && mkdir -p $(COVERAGE)/lua
-	$(AGAIN) run-coverage LUA=lua5.4 SPEC_ARGS=--exclude-tags=slow BUILD=$(COVERAGE) CFLAGS='-O0 -g' INSTRUMENT=--coverage \
-	  SIM_BUILD=build/coverage-sim SIM=build/coverage-sim/bmwi-sim
-
-run-coverage: build-test
-	@code=0; \
-	LUA_INIT_5_4=@$(CURDIR)/.ci/cover.lua BMWI_COVER=$(CURDIR)/$(COVERAGE)/lua \
-	  $(MAKE) --no-print-directory run-test || code=1; \
-	$(MAKE) --no-print-directory run-memory || code=1; \
-	$(LUA) .ci/coverage.lua $(COVERAGE)/lua luac5.4 $(COVERAGE) build/coverage-sim \
-	  $(SRC) $(SIM_SRC) || code=1; \
-	exit $$code
-
-# The collector at work all the time, in the specs and in the programs they start.
-gc:
-	$(DEPS) build test lua5.4
-	$(AGAIN) run-gc LUA=lua5.4
-
-run-gc: build-test
-	@$(RUN_ENV) LUA_INIT_5_4=@$(CURDIR)/spec/native/gc.lua \
-	  .ci/spec-each build/gc --exclude-tags=slow $(SPECS)
-
-# Bytes from outside through everything that reads them: each target for FUZZ_SECONDS, the corpus
-# in spec/fuzz/corpus first. What is found stays in build/fuzz-*; `make fuzz-corpus` runs the corpus
-# alone.
-FUZZ_TARGETS := base64 answer token text http values
-FUZZ_SECONDS ?= 60
-SANITIZE := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
-fuzz:
-	$(DEPS) build fuzz $(LUA_TAG)
-	$(AGAIN) run-fuzz BUILD=build/fuzz-$(LUA_TAG) CC=clang CFLAGS='-O1 -g' \
-	  INSTRUMENT='-fsanitize=fuzzer-no-link $(SANITIZE)' FUZZ_MAIN=-fsanitize=fuzzer
-
-fuzz-corpus:
-	$(DEPS) build $(LUA_TAG)
-	$(AGAIN) run-fuzz BUILD=build/corpus-$(LUA_TAG) CFLAGS='-O1 -g' INSTRUMENT='$(SANITIZE)' \
-	  FUZZ_MAIN=-DREPLAY FUZZ_SECONDS=
-
-run-fuzz: $(OBJ)
-	@for t in $(FUZZ_TARGETS); do \
-	  $(CC) $(MODULE_FLAGS) $(FUZZ_MAIN) $(LDFLAGS) -DTARGET=TARGET_$$t -o $(BUILD)/$$t \
-	  spec/fuzz/fuzz.c $(OBJ) $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS) || exit 1; done
-	@$(RUN_ENV) .ci/fuzz $(BUILD) "$(FUZZ_SECONDS)" $(FUZZ_TARGETS)
-
-lint:
-	$(DEPS) build test lint lua5.4 lua5.1 luajit
-	$(AGAIN) run-lint
-
-run-lint: $(MODULE)
-	@$(RUN_ENV) LUAS="lua5.4 lua5.1 luajit" PKG_CONFIG="$(PKG_CONFIG)" MODULE=$(MODULE) \
-	  SRC="$(SRC)" SIM_SRC="$(SIM_SRC)" FLAGS="$(WARNINGS) $(DEFINES)" .ci/lint
+include .ci/analysis.mk
 
 # ---- installing ---------------------------------------------------------------------------------
 
@@ -341,7 +206,7 @@ LUA_LINE := $(if $(filter /%,$(LUA)),$(LUA),/usr/bin/env $(LUA))
 LUA_SETUP := $(if $(filter-out /usr,$(PREFIX)),echo 'package.path = "$(INST_LUADIR)/?.lua;" \
   .. package.path'; echo 'package.cpath = "$(INST_LIBDIR)/?.so;" .. package.cpath';)
 
-install: $(MODULE)
+install: $(MODULE) ## below PREFIX=/usr/local
 	install -d '$(DESTDIR)$(INST_LIBDIR)' '$(DESTDIR)$(INST_BINDIR)'
 	install -m 755 $(MODULE) '$(DESTDIR)$(INST_LIBDIR)/bmwi.so'
 	for d in $(LUA_DIRS); do install -d "$(DESTDIR)$(INST_LUADIR)/$$d" || exit 1; done
@@ -350,11 +215,11 @@ install: $(MODULE)
 	{ echo '#!$(LUA_LINE)'; $(LUA_SETUP) tail -n +2 bin/bmwi; } >'$(DESTDIR)$(INST_BINDIR)/bmwi'
 	chmod 755 '$(DESTDIR)$(INST_BINDIR)/bmwi'
 
-uninstall:
+uninstall: ## takes away what `make install` has put there
 	rm -f '$(DESTDIR)$(INST_LIBDIR)/bmwi.so' '$(DESTDIR)$(INST_BINDIR)/bmwi'
 	for f in $(LUA_SRC:lua/%=%); do rm -f "$(DESTDIR)$(INST_LUADIR)/$$f"; done
 	for d in lua/bmwi/cli lua/bmwi/geo lua/bmwi; do \
 	  rmdir "$(DESTDIR)$(INST_LUADIR)/$${d#lua/}" 2>/dev/null || true; done
 
-clean:
+clean: ## takes away build/
 	rm -rf build

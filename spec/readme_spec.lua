@@ -26,6 +26,7 @@ local INTERNAL = { sys = true, _hash = true, _values = true, attach = true, begi
   detach = true, fail = true, gate = true, open = true, wait = true }
 
 local readme = read("README.md")
+local makefile = read("Makefile") .. read(".ci/analysis.mk")
 
 -- Its blocks of code: {mark = "lua program", text =}
 local function blocks()
@@ -263,11 +264,14 @@ describe("README.md", function()
     end
   end)
 
-  it("names no target that make does not have", function()
-    local makefile = read("Makefile")
+  it("names no target that make does not have, and `make help` lists each", function()
+    local pipe = assert(io.popen("env -u MAKEFLAGS -u MFLAGS make help"))
+    local help = "\n" .. pipe:read("*a")
+    pipe:close()
     for _, before in ipairs { "\n", "sudo ", "`" } do
       for target in readme:gmatch(before .. "make ([%l-]+)") do
         assert.truthy(makefile:find("\n" .. target .. ":", 1, true), target)
+        assert.truthy(help:find("\nmake " .. target .. " ", 1, true), target)
       end
     end
   end)
@@ -298,7 +302,7 @@ end)
 
 describe("SECURITY.md", function()
   it("names tests that are there", function()
-    local makefile, count = read("Makefile"), 0
+    local count = 0
     for row in read("SECURITY.md"):gmatch("\n| [^\n]- | ([^|\n]-) |") do
       for name in row:gmatch("`([^`]+)`") do
         count = count + 1

@@ -1,0 +1,141 @@
+# What examines bmwi beyond `make test`: included by the Makefile.
+
+.PHONY: hosts lint asan tsan memory valgrind gc fuzz fuzz-corpus coverage soak bench run-tsan \
+  run-memory run-coverage run-lint run-fuzz run-gc run-soak run-bench
+
+SANITIZE := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
+LUA_LIBS = $(call once,LUA_LIBS,for p in $(LUA_PC); do \
+  $(PKG_CONFIG) --libs $$$$p 2>/dev/null && break; done)
+
+# The specs and the Lua programs they start run on an interpreter of this name, which brings the
+# sanitizer's library; no other program that they start gets it. (glibc leaks what it reads LOCPATH
+# into.)
+ASAN := build/asan-$(LUA_TAG)
+LIBASAN = $(call once,LIBASAN,$(CC) -print-file-name=libasan.so)
+asan: ## the specs with AddressSanitizer and UBSan
+	@$(CHECK_DEPS) build test $(LUA_TAG)
+	@mkdir -p $(ASAN)
+	@$(CC) -shared -fPIC -o $(ASAN)/preload.so .ci/preload.c
+	@printf '#!/bin/sh\nunset LOCPATH\nLD_PRELOAD=%s ASAN_OPTIONS=$${ASAN_OPTIONS:-detect_leaks=1} exec %s "$$@"\n' \
+	  '$(LIBASAN):$(CURDIR)/$(ASAN)/preload.so' '$(LUA)' >$(ASAN)/lua
+	@chmod +x $(ASAN)/lua
+	$(AGAIN) run-test BUILD=$(ASAN) RUN_LUA=$(CURDIR)/$(ASAN)/lua \
+	  SIM_BUILD=build/asan-sim SIM=build/asan-sim/bmwi-sim \
+	  CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+	  INSTRUMENT='-fsanitize=address,undefined -fno-sanitize-recover=all'
+
+# Each host in examples/hosts, over HTTP and TLS; HOSTS='nginx luv' for some.
+hosts: ## inside nginx, HAProxy, Neovim, Prosody, nmap, luv and cqueues
+	@$(CHECK_DEPS) build test hosts luajit $(LUA_TAG) `examples/hosts/run --luas`
+	@for lua in "$(LUA)" `examples/hosts/run --luas`; do \
+	  $(MAKE) --no-print-directory build-test LUA="$$lua" || exit 1; done
+	@LUA="$(LUA)" examples/hosts/run $(HOSTS)
+
+tsan: ## many states in many threads, with ThreadSanitizer
+	@$(CHECK_DEPS) build $(LUA_TAG)
+	$(AGAIN) sim
+	$(AGAIN) run-tsan BUILD=build/tsan-$(LUA_TAG) CFLAGS='-O1 -g' INSTRUMENT=-fsanitize=thread
+
+run-tsan: $(MODULE) $(CERTS)/complete
+	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/threads spec/native/threads.c $(LUA_LIBS) $(C_LIBS)
+	@$(RUN_ENV) TSAN_OPTIONS="halt_on_error=1 suppressions=.ci/tsan.supp" .ci/with-sim https \
+	  $(BUILD)/threads spec/native/threads.lua 16 URL $(CERTS)/ca.pem
+
+# Under the sanitizers, in programs that hold the module's objects.
+memory: ## each allocation fails once; no memory is given back with a secret in it
+	@$(CHECK_DEPS) build $(LUA_TAG)
+	$(AGAIN) sim
+	$(AGAIN) run-memory BUILD=build/memory-$(LUA_TAG) CFLAGS='-O1 -g' INSTRUMENT='$(SANITIZE)'
+
+run-memory: $(OBJ) $(CERTS)/complete
+	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/memory spec/native/memory.c $(OBJ) \
+	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
+	@$(RUN_ENV) LOCPATH= .ci/with-sim http $(BUILD)/memory spec/native/memory.lua URL \
+	  log-in refresh reading 'command and wait' 'charging profile' send_poi image base64 values \
+	  async.map 'sleep beside a call' store 'close in flight' 'state closed in flight'
+	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/wiped spec/native/wiped.c $(OBJ) \
+	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
+	@$(RUN_ENV) LOCPATH= .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
+
+# libcurl is loaded ahead, so that what it keeps for the whole process does not look lost when Lua
+# unloads the module. Specs that are about time, or many times the work of the others, are marked
+# #slow.
+LIBCURL = $(call once,LIBCURL,$(CC) -print-file-name=libcurl.so)
+valgrind: ## the specs under Valgrind
+	@$(CHECK_DEPS) build test memcheck $(LUA_TAG)
+	$(AGAIN) run-test SPEC_ARGS='$(SPEC_ARGS) --exclude-tags=slow' \
+	  WRAP='env -u LOCPATH LD_PRELOAD=$(LIBCURL) valgrind -q --trace-children=no --leak-check=full \
+	  --errors-for-leak-kinds=definite --show-leak-kinds=definite --error-exitcode=9'
+
+# Variables: SOAK_SECONDS, SOAK_CARS, SOAK_SEED.
+soak: ## ten minutes, 200 cars, every fault at random
+	@$(CHECK_DEPS) build test $(LUA_TAG)
+	$(AGAIN) run-soak
+
+run-soak: build-test
+	@$(RUN_ENV) $(LUA) spec/soak/soak.lua
+
+# ROWS='one cold' measures some groups of rows only.
+bench: ## against libcurl and other clients; writes spec/bench/RESULTS.md
+	@$(CHECK_DEPS) build bench lua5.4
+	$(AGAIN) run-bench LUA=lua5.4
+
+run-bench: $(MODULE) $(CERTS)/complete
+	@$(RUN_ENV) CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" spec/bench/run $(ROWS)
+
+# The programs that the specs start count, too, and the runs under failing memory. What stays
+# uncovered, and why: .ci/uncovered.
+COVERAGE := build/coverage-lua5.4
+coverage: ## lines of C and Lua that the specs do not run
+	@$(CHECK_DEPS) build test lua5.4
+	@mkdir -p $(COVERAGE) build/coverage-sim
+	@find $(COVERAGE) build/coverage-sim -name '*.gcda' -exec rm -f {} +
+	@rm -rf $(COVERAGE)/lua && mkdir -p $(COVERAGE)/lua
+	$(AGAIN) run-coverage LUA=lua5.4 SPEC_ARGS=--exclude-tags=slow BUILD=$(COVERAGE) \
+	  CFLAGS='-O0 -g' INSTRUMENT=--coverage \
+	  SIM_BUILD=build/coverage-sim SIM=build/coverage-sim/bmwi-sim
+
+run-coverage: build-test
+	@code=0; \
+	LUA_INIT_5_4=@$(CURDIR)/.ci/cover.lua BMWI_COVER=$(CURDIR)/$(COVERAGE)/lua \
+	  $(MAKE) --no-print-directory run-test || code=1; \
+	$(MAKE) --no-print-directory run-memory || code=1; \
+	$(LUA) .ci/coverage.lua $(COVERAGE)/lua luac5.4 $(COVERAGE) build/coverage-sim \
+	  $(SRC) $(SIM_SRC) || code=1; \
+	exit $$code
+
+gc: ## the specs with the collector always at work
+	@$(CHECK_DEPS) build test lua5.4
+	$(AGAIN) run-gc LUA=lua5.4
+
+run-gc: build-test
+	@$(RUN_ENV) LUA_INIT_5_4=@$(CURDIR)/spec/native/gc.lua \
+	  .ci/each 2 build/gc '.ci/spec --exclude-tags=slow ' $(SPECS)
+
+# Bytes from outside through everything that reads them, those in spec/fuzz/corpus first. What is
+# found stays in build/fuzz-*.
+FUZZ_TARGETS := base64 answer token text http values
+FUZZ_SECONDS ?= 60
+fuzz: ## each target for FUZZ_SECONDS=60
+	@$(CHECK_DEPS) build fuzz $(LUA_TAG)
+	$(AGAIN) run-fuzz BUILD=build/fuzz-$(LUA_TAG) CC=clang CFLAGS='-O1 -g' \
+	  INSTRUMENT='-fsanitize=fuzzer-no-link $(SANITIZE)' FUZZ_MAIN=-fsanitize=fuzzer
+
+fuzz-corpus: ## the fuzzers' corpus alone
+	@$(CHECK_DEPS) build $(LUA_TAG)
+	$(AGAIN) run-fuzz BUILD=build/corpus-$(LUA_TAG) CFLAGS='-O1 -g' INSTRUMENT='$(SANITIZE)' \
+	  FUZZ_MAIN=-DREPLAY FUZZ_SECONDS=
+
+run-fuzz: $(OBJ)
+	@for t in $(FUZZ_TARGETS); do \
+	  $(CC) $(MODULE_FLAGS) $(FUZZ_MAIN) $(LDFLAGS) -DTARGET=TARGET_$$t -o $(BUILD)/$$t \
+	  spec/fuzz/fuzz.c $(OBJ) $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS) || exit 1; done
+	@$(RUN_ENV) .ci/fuzz $(BUILD) "$(FUZZ_SECONDS)" $(FUZZ_TARGETS)
+
+lint: ## luacheck, compilers, clang-format, clang-tidy, cppcheck, the rockspec
+	@$(CHECK_DEPS) build test lint lua5.4 lua5.1 luajit
+	$(AGAIN) run-lint
+
+run-lint: $(MODULE)
+	@$(RUN_ENV) LUAS="lua5.4 lua5.1 luajit" PKG_CONFIG="$(PKG_CONFIG)" MODULE=$(MODULE) \
+	  SRC="$(SRC)" SIM_SRC="$(SIM_SRC)" FLAGS="$(WARNINGS) $(DEFINES)" .ci/lint

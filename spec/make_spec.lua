@@ -1,0 +1,67 @@
+-- The targets of make: which install packages, and what the others say. With a search path on which
+-- two programs are missing, and whose package manager only writes down what it is asked for.
+local helper = require "spec.helper"
+
+local HIDDEN = { "luacheck", "openssl", "apt-get", "dpkg-query", "sudo" }
+local SHAMS = {
+  ["apt-get"] = 'echo "$*" >>"$(dirname "$0")/../asked"',
+  ["dpkg-query"] = "exit 1", -- nothing is installed
+  sudo = 'exec "$@"',
+}
+
+describe("make", function()
+  local folder
+
+  setup(function()
+    folder = helper.shell("mktemp -d")
+    helper.shell(([[mkdir %s/bin; IFS=:
+      for path in $PATH; do ln -s "$path"/* %s/bin/ 2>/dev/null
+      done]]):format(folder, folder))
+    for _, name in ipairs(HIDDEN) do os.remove(folder .. "/bin/" .. name) end
+    for name, line in pairs(SHAMS) do
+      helper.write(folder .. "/bin/" .. name, "#!/bin/sh\n" .. line .. "\n", "+x")
+    end
+  end)
+  before_each(function() os.remove(folder .. "/asked") end)
+  teardown(function() os.execute("rm -rf " .. folder) end)
+
+  -- What it prints, whether it ended well, and what the package manager was asked for.
+  local function make(words)
+    local said = helper.shell(("env -u MAKEFLAGS -u MFLAGS -u LUA PATH=%s/bin "
+      .. "timeout 60 make %s 2>&1; echo exit $?"):format(folder, words))
+    return said, said:find("exit 0$") ~= nil, helper.read(folder .. "/asked") or ""
+  end
+
+  for _, target in ipairs { "lint", "asan", "tsan", "memory", "valgrind", "gc", "fuzz",
+    "fuzz-corpus", "coverage", "soak", "bench", "hosts", "test-all" } do
+    it(target .. " names missing packages and how to get them, and installs none", function()
+      local said, well, asked = make(target)
+      assert.truthy(said:find("packages are missing:[^\n]* openssl"), said)
+      assert.truthy(said:find("make deps SET='[^']*build"), said)
+      assert.equal(target == "lint", said:find(" lua-check", 1, true) ~= nil, said)
+      assert.is_false(well, said)
+      assert.equal("", asked)
+    end)
+  end
+
+  for _, target in ipairs { "deps", "demo", "test" } do
+    it(target .. " installs what is missing", function()
+      local _, _, asked = make(target)
+      assert.truthy(asked:find("install [^\n]* openssl"), asked)
+    end)
+  end
+
+  it("deps installs the sets it is told", function()
+    local _, _, asked = make("deps SET=lint")
+    assert.truthy(asked:find("install [^\n]* lua%-check"), asked)
+    assert.is_nil(asked:find("openssl", 1, true), asked)
+  end)
+
+  it("names the packages that are missing where nothing compiles", function()
+    local said, well, asked = make(("%s/sim SIM=%s/sim SIM_BUILD=%s CC=false")
+      :format(folder, folder, folder))
+    assert.truthy(said:find("packages are missing: gcc", 1, true), said)
+    assert.is_false(well)
+    assert.equal("", asked)
+  end)
+end)
