@@ -41,7 +41,9 @@ LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_names.lua lua/bmwi/_text.lua lua/bmwi/a
   lua/bmwi/cli/session.lua lua/bmwi/cli/views.lua lua/bmwi/geo.lua lua/bmwi/geo/geojson.lua \
   lua/bmwi/geo/kml.lua lua/bmwi/geo/reading.lua lua/bmwi/geo/shapes.lua lua/bmwi/geo/sphere.lua \
   lua/bmwi/geo/svg.lua lua/bmwi/geo/xml.lua lua/bmwi/host.lua lua/bmwi/navigation.lua \
-  lua/bmwi/store.lua lua/bmwi/time.lua lua/bmwi/units.lua lua/bmwi/wait.lua
+  lua/bmwi/store.lua lua/bmwi/store/account.lua lua/bmwi/store/change.lua \
+  lua/bmwi/store/form.lua lua/bmwi/store/limits.lua lua/bmwi/store/place.lua lua/bmwi/time.lua lua/bmwi/units.lua \
+  lua/bmwi/wait.lua
 
 # The interpreter's own name where it is a known one (so that nothing needs to be installed to read
 # this file), else what it says of itself; "lua" if it cannot be run.
@@ -218,7 +220,7 @@ install: $(MODULE) ## below PREFIX=/usr/local
 uninstall: ## takes away what `make install` has put there
 	rm -f '$(DESTDIR)$(INST_LIBDIR)/bmwi.so' '$(DESTDIR)$(INST_BINDIR)/bmwi'
 	for f in $(LUA_SRC:lua/%=%); do rm -f "$(DESTDIR)$(INST_LUADIR)/$$f"; done
-	for d in lua/bmwi/cli lua/bmwi/geo lua/bmwi; do \
+	for d in lua/bmwi/cli lua/bmwi/geo lua/bmwi/store lua/bmwi; do \
 	  rmdir "$(DESTDIR)$(INST_LUADIR)/$${d#lua/}" 2>/dev/null || true; done
 
 clean: ## takes away build/

@@ -7,11 +7,11 @@ local read, names = helper.read, helper.names
 
 local MODULE = { "_VERSION", "base64", "curl_version", "json", "loop", "new", "regions", "sleep",
   "sys" }
-local PRIVATE = { "_hash", "_values" } -- for the specs alone
+local PRIVATE = { "_hash", "_values" } -- for the specs and our own Lua files
 local BASE64 = { "decode", "encode" }
 local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }
-local SYS = { "isatty", "json", "monotonic", "no_core", "read_private", "read_secret",
+local SYS = { "isatty", "json", "monotonic", "no_core", "pause", "read_private", "read_secret",
   "remove_private", "try_lock", "write_private" }
 local LOOP = { "events", "pollfd", "step", "timeout" }
 -- For bmwi.async alone.
@@ -29,7 +29,7 @@ local HELPERS = {
   geo = { "area_km2", "geojson", "kml", "svg" },
   host = { "cqueues", "drive", "luv", "on_error", "step" },
   navigation = { "curve", "decode", "health" },
-  store = { "default_path", "new" },
+  store = { "default_path", "memory", "new" },
   time = { "age", "format", "is_never", "local_clock", "parse" },
   units = { "celsius_to_fahrenheit", "fahrenheit_to_celsius", "gallons_uk_to_litres",
     "gallons_us_to_litres", "imperial", "km_to_miles", "kwh_per_100km_to_miles_per_kwh",

@@ -549,7 +549,8 @@ describe("bmwi", function()
       assert.equal("LOCKED", sim:car().doors)
       assert.equal(1, sim:car().posts.DOOR_LOCK)
       assert_no_secret(result.out .. result.err)
-      assert.equal("token.json token.json.lock", shell("echo $(ls " .. state() .. ")"))
+      assert.equal("token.json token.json.lock token.json.write.lock",
+        shell("echo $(ls " .. state() .. ")"))
     end)
 
     it("prints one JSON document, without the event id", function()

@@ -120,7 +120,8 @@ describe("bmwi doctor", function()
 
     it("leaves nothing where it can", function()
       ok("doctor")
-      assert.equal("token.json token.json.lock", cli.shell("echo $(ls " .. state() .. ")"))
+      assert.equal("token.json token.json.lock token.json.write.lock",
+        cli.shell("echo $(ls " .. state() .. ")"))
     end)
 
     it("names the owner where that is what is wrong", function()

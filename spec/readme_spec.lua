@@ -176,7 +176,7 @@ describe("README.md", function()
       if not INTERNAL[name] then present({ name }, "loop:%s") end
     end
     for name in pairs(getmetatable(require("bmwi.store").new("x")).__index) do
-      if not name:find("^__") then present({ name }, "store:%s") end
+      if not name:find("^_") then present({ name }, "store:%s") end
     end
     local task = require("bmwi.async").spawn(function() end)
     present(names(getmetatable(task).__index), "task:%s")

@@ -340,6 +340,17 @@ describe("bmwi.sys", function()
     end)
   end)
 
+  describe("pause", function()
+    it("waits in every task, for a second at most", function()
+      local start = sys.monotonic()
+      sys.pause(0.02)
+      assert(sys.monotonic() - start >= 0.02)
+      for _, bad in ipairs({ -1, 1.5, 0 / 0, "x" }) do
+        assert.is_false((pcall(sys.pause, bad)))
+      end
+    end)
+  end)
+
   describe("try_lock", function()
     it("locks once at a time", function()
       local lock = assert(sys.try_lock(path))
@@ -356,6 +367,14 @@ describe("bmwi.sys", function()
     it("locks each path for itself", function()
       local one, two = assert(sys.try_lock(path)), assert(sys.try_lock(path .. "2"))
       one:unlock()
+      two:unlock()
+    end)
+
+    it("has locks of several kinds for a path", function()
+      local one, two = assert(sys.try_lock(path)), assert(sys.try_lock(path, "write.lock"))
+      fails_as("locked", sys.try_lock(path, "write.lock"))
+      one:unlock()
+      fails_as("locked", sys.try_lock(path, "write.lock"))
       two:unlock()
     end)
 

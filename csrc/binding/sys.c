@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "binding/bmwi.h"
@@ -265,13 +266,13 @@ static int sys_read_private(lua_State *L) {
   return results;
 }
 
-static int try_lock(lua_State *L, handle *h, const char *path) {
+static int try_lock(lua_State *L, handle *h, const char *path, const char *kind) {
   char place[PATH_MAX];
   const char *fault = follow(path, place);
   if (fault != NULL) return bmwi_fail_plain(L, "file", "%s: %s", path, fault);
   int error = make_folders(place);
   if (error != 0) return file_failure(L, "making the folder", path, error);
-  const char *name = lua_pushfstring(L, "%s.lock", place);
+  const char *name = lua_pushfstring(L, "%s.%s", place, kind);
   h->fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (h->fd < 0) return file_failure(L, "locking", path, errno);
   if (flock(h->fd, LOCK_EX | LOCK_NB) == 0) return 1;
@@ -280,16 +281,26 @@ static int try_lock(lua_State *L, handle *h, const char *path) {
   return file_failure(L, "locking", path, errno);
 }
 
-/* sys.try_lock(path) -> lock | nil, message, "locked"|"file"
-** An advisory lock (flock) on path..".lock"; lock:unlock() or collection ends it.
+/* sys.try_lock(path[, kind]) -> lock | nil, message, "locked"|"file"
+** An advisory lock (flock) on path.."."..kind; lock:unlock() or collection ends it.
 ** Through a link it is the lock of the file that this leads to. */
 static int sys_try_lock(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
+  const char *path = luaL_checkstring(L, 1), *kind = luaL_optstring(L, 2, "lock");
   handle *h = new_handle(L, LOCK, 0);
-  int self = lua_gettop(L), results = try_lock(L, h, path);
+  int self = lua_gettop(L), results = try_lock(L, h, path, kind);
   if (results == 1) lua_settop(L, self);
   else end(h);
   return results;
+}
+
+/* sys.pause(seconds): this process waits, and all of its tasks with it; a second at most */
+static int sys_pause(lua_State *L) {
+  double seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 1, 1, "0 to 1 expected");
+  struct timespec wait = {.tv_sec = (time_t)seconds};
+  wait.tv_nsec = (long)((seconds - (double)wait.tv_sec) * 1e9);
+  nanosleep(&wait, NULL);
+  return 0;
 }
 
 /* The length of a UTF-8 text without its last character. */
@@ -354,7 +365,8 @@ static const luaL_Reg functions[] = {
   {"write_private", sys_write_private}, {"read_private", sys_read_private},
   {"try_lock", sys_try_lock},           {"read_secret", sys_read_secret},
   {"no_core", sys_no_core},             {"remove_private", sys_remove_private},
-  {"json", bmwi_json_print},            {NULL, NULL},
+  {"json", bmwi_json_print},            {"pause", sys_pause},
+  {NULL, NULL},
 };
 
 void bmwi_sys_open(lua_State *L) {

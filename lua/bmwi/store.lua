@@ -1,29 +1,44 @@
---- Keeps one log-in (a token table) in a private file between runs.
---- The file is 0600 from its first byte and replaced in one step, so that a reader or a second
---- writer never sees half of it. No message of this module ever holds a token.
+--- Keeps one account in a private file between runs: its log-in (a token table), and what CarData
+--- needs to know (bmwi.store.account). docs/account-file.md describes the file.
+--- It is 0600 from its first byte and replaced in one step, so that a reader or a second writer
+--- never sees half of it. No message of this module ever holds a token.
 
 local bmwi = require "bmwi"
+local account_methods = require "bmwi.store.account"
+local change = require "bmwi.store.change"
+local form = require "bmwi.store.form"
+local place = require "bmwi.store.place"
 
 local store = {}
 
 local Store = {}
 Store.__index = Store
 Store.__name = "bmwi.store"
+for name, method in pairs(account_methods) do Store[name] = method end
 
 function Store:__tostring()
-  return "bmwi.store: " .. self.path
+  return "bmwi.store: " .. self.place.name
 end
 
 -- What is kept of a token; all else is dropped, so that nothing unknown lands on the disk.
 local MEMBERS = {
   access_token = "string", refresh_token = "string", token_type = "string", scope = "string",
-  expires_at = "number", refused_by = "table", -- marks of what refuses tokens, be they new
+  expires_at = "number", gcid = "string", id_token = "string", refresh_expires_at = "number",
+  refused_by = "table", -- marks of what refuses tokens, be they new
 }
 -- Who a token belongs to: a token of another server or user is never handed out.
 local OWNER = { server = "string", username = "string" }
 
+-- What belongs to the account (`gcid`) that is logged in, and to no other.
+local PERSONAL = { "quota", "container", "refused_descriptors", "vehicles", "basic", "values" }
+
+local REFRESH_LIFE = 14 * 24 * 60 * 60 -- seconds that BMW's refresh token lives
+
 local MOST_REFUSALS = 8 -- kept at a time: one for each server and user
-local LOCK_STEP = 0.05 -- seconds between two tries for the lock
+
+-- Held by whoever renews the log-in, as long as that takes. (To change the file there is another.)
+local RENEWAL = "lock"
+local LOCK_STEP = 0.05 -- seconds between two tries for it
 
 local function only(members, from, where)
   local copy = {}
@@ -73,26 +88,52 @@ function store.new(path, owner)
   if owner ~= nil and type(owner) ~= "table" then
     error("store.new: owner must be a table", 2)
   end
-  return setmetatable({ path = path, owner = only(OWNER, owner or {}, "store.new") }, Store)
+  return setmetatable({ path = path, place = place.file(path),
+    owner = only(OWNER, owner or {}, "store.new") }, Store)
 end
 
--- What the file holds, as a table, or nil, message, code.
-local function read_file(self)
-  local bytes, message, code = bmwi.sys.read_private(self.path)
-  if not bytes then return nil, message, code end
-  local kept = bmwi.json.decode(bytes)
-  if type(kept) == "table" then return kept end
-  return nil, self.path .. " does not hold a saved token", "json"
+--- A store without a file, for a client that has none: it ends with the program.
+---@return table store
+function store.memory()
+  return setmetatable({ place = place.memory(), owner = {} }, Store)
 end
 
-local function write_file(self, kept)
-  return bmwi.sys.write_private(self.path, bmwi.json.encode(kept) .. "\n")
+-- What a change returned, or its failure.
+local function outcome(done, ...)
+  if done then return ... end
+  return nil, (...), "store"
 end
 
--- The refusals in a file, of this owner or of all others, newest first.
+--- The whole account, as a copy.
+---@return table|nil account empty where nothing is kept yet
+---@return string|nil message
+---@return "store"|nil code
+function Store:_read()
+  local kept, message, code = change.read(self.place)
+  if kept then return kept end
+  if code == "missing" then return {} end
+  if code == "json" then
+    message = self.place.name .. " is damaged, or the file of another program; move it away, or "
+      .. "log in again (what it holds now is then kept beside it, under .damaged)"
+  end
+  return nil, message, "store"
+end
+
+--- Changes the account while no other process does. Other tasks run until the lock is there.
+---@param fn fun(account:table):any changes the account in place; does not wait. Nothing is written
+--- when it returns nil or raises
+---@param timeout? number seconds to wait for the lock; default 10
+---@return any what fn returned
+---@return string|nil message where the first is nil by a failure
+---@return "store"|nil code
+function Store:_change(fn, timeout)
+  return outcome(change.later(self.place, fn, timeout or 10))
+end
+
+-- The refusals of this owner or of all others, newest first.
 local function refusals(kept, owner, own)
   local list = {}
-  for _, refusal in ipairs(kept and type(kept.refusals) == "table" and kept.refusals or {}) do
+  for _, refusal in ipairs(kept and kept.refusals or {}) do
     local of = type(refusal) == "table" and refusal.owner
     local same = type(of) == "table"
     for name in pairs(OWNER) do same = same and of[name] == owner[name] end
@@ -101,9 +142,21 @@ local function refusals(kept, owner, own)
   return list
 end
 
---- Saves a token in place of the one before. That a log-in of the same owner was refused is
---- forgotten.
----@param token table {access_token, refresh_token, token_type, scope, expires_at}
+-- When a refresh token ends that BMW has given: it does not say so itself.
+local function refresh_ends(token, kept)
+  if token.refresh_expires_at or not token.gcid or not token.refresh_token then
+    return token.refresh_expires_at
+  end
+  if token.refresh_token == kept.refresh_token and type(kept.refresh_expires_at) == "number" then
+    return kept.refresh_expires_at
+  end
+  return os.time() + REFRESH_LIFE
+end
+
+--- Saves a token in place of the one before. What else is kept of the account stays, unless it is
+--- another one's. That a log-in of the same owner was refused is forgotten.
+---@param token table {access_token, refresh_token, token_type, scope, expires_at, gcid, id_token,
+--- refresh_expires_at}
 ---@param owner? table as of store.new, for what that left out
 ---@return true|nil saved
 ---@return string|nil message
@@ -112,39 +165,50 @@ function Store:save(token, owner)
   if type(token) ~= "table" or type(token.access_token) ~= "string" then
     error("store:save: token must be a table with a string access_token", 2)
   end
-  local kept = only(MEMBERS, token, "store:save")
+  local fresh = only(MEMBERS, token, "store:save")
   owner = owner_of(self, owner)
-  if next(owner) then kept.owner = owner end
-  local others = refusals(read_file(self), owner, false)
-  if #others > 0 then kept.refusals = others end
-  return write_file(self, kept)
+  local done, message, code = change.now(self.place, function(kept)
+    if fresh.gcid and kept.gcid and fresh.gcid ~= kept.gcid then
+      for _, name in ipairs(PERSONAL) do kept[name] = nil end
+    end
+    fresh.refresh_expires_at = refresh_ends(fresh, kept)
+    for name in pairs(MEMBERS) do kept[name] = fresh[name] end
+    kept.owner = next(owner) and owner or nil
+    kept.refusals = refusals(kept, owner, false)
+    if #kept.refusals == 0 then kept.refusals = nil end
+    return true
+  end, true)
+  if done then return true end
+  return nil, message, code
 end
 
 --- Reads the token.
 ---@param owner? table as of store.new, for what that left out
 ---@return table|nil token as it was saved
 ---@return string|nil message
----@return "missing"|"insecure"|"json"|"file"|nil code "missing": no file, or the token of another
---- server or user; "insecure": others can read or change the file; "json": not a saved token
+---@return "missing"|"insecure"|"json"|"file"|nil code "missing": no file, no token in it, or the
+--- token of another server or user; "insecure": others can read or change the file; "json": not a
+--- saved account
 function Store:load(owner)
-  local kept, message, code = read_file(self)
+  local kept, message, code = change.read(self.place)
   if not kept then return nil, message, code end
-  if kept.access_token == nil and type(kept.refusals) == "table" then
-    return nil, self.path .. " holds no token, only that a log-in was refused", "missing"
+  local name = self.place.name
+  if kept.access_token == nil and form.has_more(kept) then
+    return nil, name .. " holds no token", "missing"
   elseif type(kept.access_token) ~= "string" then
-    return nil, self.path .. " does not hold a saved token", "json"
+    return nil, name .. " does not hold a saved token", "json"
   end
   local of = type(kept.owner) == "table" and kept.owner or {}
-  for name, mine in pairs(owner_of(self, owner)) do
+  for member, mine in pairs(owner_of(self, owner)) do
     -- Saved by hand, of nobody in particular: for any client whose store names no owner.
-    local anyone = of[name] == nil and not self.owner[name]
-    if of[name] ~= mine and not anyone then
-      return nil, ("%s holds a token of another %s"):format(self.path, name), "missing"
+    local anyone = of[member] == nil and not self.owner[member]
+    if of[member] ~= mine and not anyone then
+      return nil, ("%s holds a token of another %s"):format(name, member), "missing"
     end
   end
   local token = {}
-  for name, kind in pairs(MEMBERS) do
-    if type(kept[name]) == kind then token[name] = kept[name] end
+  for member, kind in pairs(MEMBERS) do
+    if type(kept[member]) == kind then token[member] = kept[member] end
   end
   return token
 end
@@ -158,13 +222,7 @@ function Store:lock(seconds)
   if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds) then
     error("store:lock: seconds must be a number", 2)
   end
-  local deadline = bmwi.sys.monotonic() + (seconds or 10)
-  while true do
-    local lock, message, code = bmwi.sys.try_lock(self.path)
-    if lock then return lock end
-    if code ~= "locked" or bmwi.sys.monotonic() >= deadline then return nil, message, code end
-    bmwi.sleep(LOCK_STEP)
-  end
+  return change.take(self.place, RENEWAL, seconds or 10, LOCK_STEP, bmwi.sleep)
 end
 
 --- What a client asks of its option `store` before it requests a token: takes the lock, so that of
@@ -175,24 +233,23 @@ end
 function Store:begin(owner)
   -- Held already means: by another client of this process that has the same store.
   if self.held then return LOCK_STEP end
-  local lock, _, code = bmwi.sys.try_lock(self.path)
+  local lock, _, code = self.place.try_lock(RENEWAL)
   if code == "locked" then return LOCK_STEP end
   self.held = lock
-  return (self:load(owner)), refusals(read_file(self), owner_of(self, owner), true)[1]
+  return (self:load(owner)), refusals(change.read(self.place), owner_of(self, owner), true)[1]
 end
 
--- Keeps in the file that a log-in was refused. A file that is no store's is left alone.
+-- Keeps that a log-in was refused. A file that is no store's is left alone.
 local function keep_refusal(self, refusal, owner)
   owner = owner_of(self, owner)
-  local kept, _, code = read_file(self)
-  if not kept and code ~= "missing" then return end
-  kept = kept or {}
-  local list = refusals(kept, owner, false)
-  refusal.owner = owner
-  table.insert(list, 1, refusal)
-  list[MOST_REFUSALS + 1] = nil
-  kept.refusals = list
-  write_file(self, kept)
+  change.now(self.place, function(kept)
+    local list = refusals(kept, owner, false)
+    refusal.owner = owner
+    table.insert(list, 1, refusal)
+    list[MOST_REFUSALS + 1] = nil
+    kept.refusals = list
+    return true
+  end)
 end
 
 --- The other end of begin: the renewal is over, well or not.
@@ -200,17 +257,19 @@ end
 --- processes, too, until one logs in. It holds no secret
 ---@param owner? table as of store.new, for what that left out
 function Store:finish(refusal, owner)
-  if refusal then keep_refusal(self, refusal, owner) end
+  local ok, message = true, nil
+  if refusal then ok, message = pcall(keep_refusal, self, refusal, owner) end
   if self.held then self.held:unlock() end
   self.held = nil
+  if not ok then error(message, 0) end
 end
 
---- Forgets the token. A file that is not there is no error.
+--- Forgets the account. A file that is not there is no error.
 ---@return true|nil cleared
 ---@return string|nil message
 ---@return "file"|nil code
 function Store:clear()
-  return bmwi.sys.remove_private(self.path)
+  return change.remove(self.place)
 end
 
 return store

@@ -53,7 +53,7 @@ local function kept_log_in(ctx)
       return nil, probe.message, probe.code, probe.info
     end
   end
-  if code == "json" then return message .. "; the next log-in replaces it" end
+  if code == "json" then return message .. "; the next log-in sets it aside" end
   if not token then return "none; a log-in is made when it is needed" end
   if session.fresh(token) then
     return token.expires_at and "valid until " .. render.clock(token.expires_at) or "valid"

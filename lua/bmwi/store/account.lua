@@ -1,0 +1,221 @@
+--- What a store keeps beside the log-in: the calls of the day, the container, cars and their last
+--- values. Each method but _spend answers with nil, message, "store" where the file cannot be read
+--- or written; the names with `_` are for bmwi's own modules.
+
+local bmwi = require "bmwi"
+local check = require "bmwi._check"
+local form = require "bmwi.store.form"
+local limits = require "bmwi.store.limits"
+
+local DAILY_LIMIT = 50
+local MOST_CARS = 64
+local MOST_REFUSED = 1000 -- descriptors; BMW has about 300
+
+local account_methods = {}
+
+local function time_of(now, position, name)
+  check.optional(now, "number", position, name, 3)
+  return math.floor(now or os.time())
+end
+
+local function limit_of(limit, position, name)
+  check.optional(limit, "number", position, name, 3)
+  check.that(not limit or limit >= 1, "at least 1 expected", position, name, 3)
+  return math.floor(limit or DAILY_LIMIT)
+end
+
+-- What get(account) returns.
+local function look(store, get)
+  local kept, message, code = store:_read()
+  if not kept then return nil, message, code end
+  return get(kept)
+end
+
+-- A container as it is kept: what it is called, and nothing else.
+local function described(container)
+  local copy = {}
+  for _, name in ipairs { "id", "name", "version" } do
+    if type(container[name]) ~= "table" then copy[name] = form.plain(container[name]) end
+  end
+  return next(copy) and copy
+end
+
+--- Counts one call before it is sent.
+---@param options? {limit:integer,now:number} default: 50 a day, the machine's clock
+---@return true|nil allowed
+---@return integer|string|nil left; for what is not allowed, in how many seconds to ask again; the
+--- message where the file fails
+---@return "limit"|"closed"|"store"|nil reason
+function account_methods:_spend(options)
+  options = check.options(options, { { "limit", "number" }, { "now", "number" } }, 1, "_spend")
+  local limit, now = limit_of(options.limit, 1, "_spend"), time_of(options.now, 1, "_spend")
+  local allowed, left, reason = self:_change(function(kept)
+    kept.quota = kept.quota or {}
+    return limits.spend(kept.quota, limit, now)
+  end)
+  return allowed or nil, left, reason
+end
+
+--- BMW says that the calls of the day are used up (CU-429): none is allowed until they are given
+--- back for certain.
+function account_methods:_close_day(now)
+  now = time_of(now, 1, "_close_day")
+  return self:_change(function(kept)
+    kept.quota = kept.quota or {}
+    limits.close(kept.quota, now)
+    return true
+  end)
+end
+
+--- What is left of the day's calls.
+---@return {limit:integer,used:integer,left:integer,resets_at:integer}|nil state
+function account_methods:_quota(limit, now)
+  limit, now = limit_of(limit, 1, "_quota"), time_of(now, 2, "_quota")
+  return look(self, function(kept) return limits.state(kept.quota or {}, limit, now) end)
+end
+
+--- Counts an attempt to connect to the stream, if it is allowed now.
+---@return boolean|nil allowed
+---@return number|string wait seconds
+function account_methods:_stream_attempt(now)
+  now = time_of(now, 1, "_stream_attempt")
+  return self:_change(function(kept)
+    local allowed, wait
+    allowed, wait, kept.attempts = limits.attempt(kept.attempts or {}, now)
+    return allowed, wait
+  end)
+end
+
+--- The container that was made last.
+---@return {id:string,name:string,version:string}|nil container
+function account_methods:_container()
+  return look(self, function(kept) return described(kept.container or {}) end)
+end
+
+--- Keeps the container, or forgets it where none is given.
+function account_methods:_set_container(container)
+  check.optional(container, "table", 1, "_set_container")
+  return self:_change(function(kept)
+    kept.container = container and described(container)
+    return true
+  end)
+end
+
+--- The descriptors that BMW refused.
+---@return table<string,true>|nil set
+function account_methods:_refused_descriptors()
+  return look(self, function(kept)
+    local set = {}
+    for _, key in ipairs(kept.refused_descriptors or {}) do
+      if type(key) == "string" then set[key] = true end
+    end
+    return set
+  end)
+end
+
+--- Remembers that BMW refused a descriptor (CU-402).
+function account_methods:_refuse_descriptor(key)
+  check.argument(key, "string", 1, "_refuse_descriptor")
+  return self:_change(function(kept)
+    local list = kept.refused_descriptors or {}
+    for _, known in ipairs(list) do
+      if known == key then return true end
+    end
+    if #list < MOST_REFUSED then list[#list + 1] = form.plain(key) end
+    kept.refused_descriptors = list
+    return true
+  end)
+end
+
+--- The last list of the account's cars.
+---@return table[]|nil list
+function account_methods:_vehicles()
+  return look(self, function(kept)
+    local list = kept.vehicles and {}
+    for _, vehicle in ipairs(kept.vehicles or {}) do
+      if type(vehicle) == "table" then list[#list + 1] = vehicle end
+    end
+    return list
+  end)
+end
+
+--- Keeps the list of the account's cars.
+function account_methods:_set_vehicles(list)
+  check.argument(list, "table", 1, "_set_vehicles")
+  return self:_change(function(kept)
+    kept.vehicles = form.plain(list)
+    return true
+  end)
+end
+
+-- A car's part of a member.
+local function of_car(store, member, vin)
+  return look(store, function(kept)
+    local data = kept[member] and kept[member][vin]
+    return type(data) == "table" and data or nil
+  end)
+end
+
+-- Sets a car's part of a member to what make(part before) returns.
+local function set_of_car(store, member, vin, make)
+  return store:_change(function(kept)
+    local cars, count = kept[member] or {}, 0
+    for _ in pairs(cars) do count = count + 1 end
+    if not cars[vin] and count >= MOST_CARS then return nil, "too many cars", "store" end
+    cars[vin] = make(type(cars[vin]) == "table" and cars[vin] or {})
+    kept[member] = cars
+    return true
+  end)
+end
+
+--- A car's basic data.
+---@return table|nil data
+function account_methods:_basic(vin)
+  check.argument(vin, "string", 1, "_basic")
+  return of_car(self, "basic", vin)
+end
+
+--- Keeps a car's basic data.
+function account_methods:_set_basic(vin, data)
+  check.argument(vin, "string", 1, "_set_basic")
+  check.argument(data, "table", 2, "_set_basic")
+  return set_of_car(self, "basic", vin, function() return (form.plain(data)) end)
+end
+
+--- A car's last values, whose source is "cache".
+---@return table|nil state of bmwi._values
+function account_methods:_values(vin)
+  check.argument(vin, "string", 1, "_values")
+  local state, message, code = of_car(self, "values", vin)
+  if not state then return nil, message, code end
+  return bmwi._values.restore(state)
+end
+
+-- Whether what is kept of a descriptor is newer than what is to be kept.
+local function is_newer(old, new)
+  local before = type(old) == "table" and tonumber(old.time)
+  local after = new and tonumber(new.time)
+  return not new or before and (not after or before > after)
+end
+
+--- Keeps a car's values. What another process has kept meanwhile stays where it is newer.
+---@param state table of bmwi._values
+function account_methods:_set_values(vin, state)
+  check.argument(vin, "string", 1, "_set_values")
+  check.argument(state, "table", 2, "_set_values")
+  local fresh = {}
+  for descriptor, entry in pairs(state) do
+    -- Without a part of it, an entry would stand in the way of the whole one.
+    local copy, whole = form.plain(entry)
+    if whole then fresh[descriptor] = copy end
+  end
+  return set_of_car(self, "values", vin, function(kept)
+    for descriptor, entry in pairs(kept) do
+      if not is_newer(entry, fresh[descriptor]) then kept[descriptor] = fresh[descriptor] end
+    end
+    for descriptor, entry in pairs(fresh) do kept[descriptor] = kept[descriptor] or entry end
+    return kept
+  end)
+end
+
+return account_methods

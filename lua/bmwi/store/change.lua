@@ -1,0 +1,106 @@
+--- Changes what lies at a place (bmwi.store.place) so that of several processes none undoes what
+--- another did: whoever changes it holds a lock, which takes milliseconds, from before it is read
+--- until after it is written. Without flock there is no lock, and each does its best.
+
+local bmwi = require "bmwi"
+local form = require "bmwi.store.form"
+
+local change = {}
+
+local LOCK = "write.lock"
+local STEP = 0.01 -- seconds between two tries
+local MOST = 5    -- seconds in which nothing else runs in this process
+
+--- The account, or nil, message, code and what was found instead.
+---@return table|nil account
+---@return string|nil message
+---@return "missing"|"insecure"|"json"|"file"|nil code
+---@return string|nil bytes
+function change.read(place)
+  local bytes, message, code = place.read()
+  if not bytes then return nil, message, code end
+  local account = form.decode(bytes)
+  if account then return account end
+  return nil, place.name .. " does not hold a saved token", "json", bytes
+end
+
+-- The account to be changed. With `mend` it begins anew where there is none that can be trusted;
+-- what was there is set aside.
+local function begin(place, mend)
+  local account, message, code, bytes = change.read(place)
+  if account then return account end
+  if code == "missing" or mend and code == "insecure" then return {} end
+  if mend and bytes then
+    local done
+    done, message, code = place.set_aside(bytes)
+    if done then return {} end
+  end
+  return nil, message, code
+end
+
+-- Writes the account if the function that changed it returned something.
+local function write(place, account, ...)
+  if (...) ~= nil then
+    local bytes, message = form.encode(account)
+    if not bytes then return false, place.name .. ": " .. message, "file" end
+    local done, failure, code = place.write(bytes)
+    if not done then return false, failure, code end
+  end
+  return true, ...
+end
+
+local function run(place, fn, mend)
+  local account, message, code = begin(place, mend)
+  if not account then return false, message, code end
+  return write(place, account, fn(account))
+end
+
+local function release(lock, ok, ...)
+  if lock then lock:unlock() end
+  if not ok then error((...), 0) end
+  return ...
+end
+
+--- Tries for a lock until it is free or the time is over.
+---@param kind string the ending of its name
+---@param sleep fun(seconds:number)
+---@return table|userdata|nil lock
+---@return string|nil message
+---@return "locked"|"file"|nil code
+function change.take(place, kind, seconds, step, sleep)
+  local deadline = bmwi.sys.monotonic() + seconds
+  while true do
+    local lock, message, code = place.try_lock(kind)
+    if code ~= "locked" or bmwi.sys.monotonic() >= deadline then return lock, message, code end
+    sleep(step)
+  end
+end
+
+--- Changes the account. Other tasks run until the lock is free.
+---@param fn fun(account:table):any does not wait; nothing is written when it returns nil or raises
+---@return boolean done
+---@return any ... what fn returned; after a failure a message and a code
+function change.later(place, fn, timeout)
+  local lock, message, code = change.take(place, LOCK, timeout, STEP, bmwi.sleep)
+  if code == "locked" then return false, message, code end
+  return release(lock, pcall(run, place, fn))
+end
+
+--- The same for calls that must not yield. The lock is given up for lost after a while: that a
+--- log-in is not saved is worse than what another process may be about to write.
+---@param mend? boolean begin anew where the file cannot be trusted
+function change.now(place, fn, mend)
+  local lock = change.take(place, LOCK, MOST, STEP, bmwi.sys.pause)
+  return release(lock, pcall(run, place, fn, mend))
+end
+
+--- Removes all of it.
+---@return true|nil removed
+---@return string|nil message
+---@return "file"|nil code
+function change.remove(place)
+  local lock = change.take(place, LOCK, MOST, STEP, bmwi.sys.pause)
+  return release(lock, pcall(place.remove))
+end
+
+return change

@@ -1,0 +1,104 @@
+--- The form of an account as text: JSON, one object. docs/account-file.md describes its members.
+
+local bmwi = require "bmwi"
+local limits = require "bmwi.store.limits"
+
+local form = {}
+
+local MAX_FILE = 1024 * 1024 -- bytes; more is not read either
+local MAX_TEXT = 16 * 1024   -- of one value that a server sent
+local MAX_NAME = 256
+local MAX_DEPTH = 8
+
+-- What a server gives again when it is asked: the wrong kind is taken for an absence. A damaged
+-- quota makes the whole file a damaged one.
+local CACHES = { "refusals", "container", "refused_descriptors", "vehicles", "basic", "values",
+  "attempts" }
+-- What a file that has become too large goes without, car by car.
+local LET_GO = { "values", "basic" }
+
+--- Reads an account.
+---@param bytes string
+---@return table|nil account nil for what is damaged, or is no account
+function form.decode(bytes)
+  local account = bmwi.json.decode(bytes)
+  if type(account) ~= "table" or #account > 0 then return nil end
+  for _, name in ipairs(CACHES) do
+    if type(account[name]) ~= "table" then account[name] = nil end
+  end
+  if account.quota ~= nil and not limits.valid(account.quota) then return nil end
+  return account
+end
+
+--- Whether there is more of an account than a log-in.
+function form.has_more(account)
+  if account.quota ~= nil then return true end
+  for _, name in ipairs(CACHES) do
+    if account[name] ~= nil then return true end
+  end
+  return false
+end
+
+-- Removes the largest entry of the first member that has any. False where there is none.
+local function shrink(account)
+  for _, name in ipairs(LET_GO) do
+    local largest, size = nil, -1
+    for vin, data in pairs(account[name] or {}) do
+      local bytes = #bmwi.json.encode(data)
+      if bytes > size then largest, size = vin, bytes end
+    end
+    if largest then
+      account[name][largest] = nil
+      return true
+    end
+  end
+  return false
+end
+
+--- Writes an account. One that has become too large loses cached data of cars.
+---@param account table
+---@return string|nil bytes
+---@return string|nil message
+function form.encode(account)
+  local bytes
+  repeat
+    local ok, text = pcall(bmwi.json.encode, account)
+    if not ok then return nil, "what is to be kept is no plain data" end
+    bytes = text .. "\n"
+  until #bytes <= MAX_FILE or not shrink(account)
+  if #bytes <= MAX_FILE then return bytes end
+  return nil, "what is to be kept is larger than 1 MiB"
+end
+
+local function is_plain(value)
+  local kind = type(value)
+  if kind == "string" then return #value <= MAX_TEXT end
+  if kind == "number" then return value == value and math.abs(value) ~= math.huge end
+  return kind == "boolean"
+end
+
+--- Copies data of a server without what does not belong into the file: texts that are too long,
+--- tables nested too deeply, and what is no data.
+---@param value any
+---@param depth? integer of tables, at most
+---@return any copy
+---@return boolean whole whether all of it was copied
+function form.plain(value, depth)
+  depth = depth or MAX_DEPTH
+  if is_plain(value) then return value, true end
+  if type(value) ~= "table" or depth == 0 then return nil, false end
+  if next(value) == nil and bmwi.json.encode(value) == "[]" then return bmwi.json.array(), true end
+  local copy, whole, is_list = {}, true, #value > 0
+  for name, member in pairs(value) do
+    local is_name = type(name) == "string" and #name <= MAX_NAME
+    local part, all = form.plain(member, depth - 1)
+    whole = whole and all and (is_list or is_name)
+    if is_name and not is_list then copy[name] = part end
+  end
+  for i = 1, is_list and #value or 0 do
+    copy[#copy + 1] = (form.plain(value[i], depth - 1))
+  end
+  return copy, whole
+end
+
+return form

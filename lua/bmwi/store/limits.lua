@@ -1,0 +1,153 @@
+--- How often BMW may be asked: 50 REST calls a day, and few connections to the stream. Works on
+--- tables of times (seconds since 1970) alone; the store keeps them.
+---
+--- When calls are given back is told in two ways: all at midnight UTC, or each after 24 hours. The
+--- calls of the last 24 hours hold those since midnight, so whoever counts them keeps to both.
+
+local limits = {}
+
+local DAY = 24 * 60 * 60
+local MOST_OLD = 200 -- calls kept beyond 24 hours: they count again if the clock is set back
+local ATTEMPTS, WINDOW = 4, 60 -- connections to the stream in so many seconds
+
+local function is_time(value)
+  return type(value) == "number" and value == value and math.abs(value) ~= math.huge
+end
+
+--- Whether a table from a file can be used.
+function limits.valid(quota)
+  if type(quota) ~= "table" then return false end
+  for _, name in ipairs { "closed_at", "closed_until", "set_back_at" } do
+    if quota[name] ~= nil and not is_time(quota[name]) then return false end
+  end
+  if quota.calls ~= nil and type(quota.calls) ~= "table" then return false end
+  for key, at in pairs(quota.calls or {}) do
+    if type(key) ~= "number" or not is_time(at) then return false end
+  end
+  return true
+end
+
+local function keep(quota, wanted)
+  local calls = {}
+  for _, at in ipairs(quota.calls or {}) do
+    if wanted(at) then calls[#calls + 1] = at end
+  end
+  quota.calls = calls
+end
+
+-- What lies in the future shows that the clock was wrong then, or is wrong now. It counts, but only
+-- for 24 hours from when this was noticed: a clock that was ahead by a year must not lock for one.
+-- True where the table was changed.
+local function heed_clock(quota, now)
+  local ahead = (quota.closed_at or now) > now
+  for _, at in ipairs(quota.calls or {}) do ahead = ahead or at > now end
+  local noticed = quota.set_back_at
+  if not ahead then
+    quota.set_back_at = nil
+    return noticed ~= nil
+  elseif not noticed or noticed > now then
+    quota.set_back_at = now
+    return true
+  elseif now - noticed < DAY then
+    return false
+  end
+  keep(quota, function(at) return at <= now end)
+  if (quota.closed_at or now) > now then quota.closed_at, quota.closed_until = nil, nil end
+  quota.set_back_at = nil
+  return true
+end
+
+-- When something that began at `at` is over: at the latest a day after it was noticed to be ahead.
+local function ends(quota, now, at)
+  local noticed = quota.set_back_at or now
+  return (at < noticed + DAY and at or noticed) + DAY
+end
+
+-- When the calls that count are over, in order.
+local function counted(quota, now)
+  local list = {}
+  for _, at in ipairs(quota.calls or {}) do
+    if at > now - DAY then list[#list + 1] = ends(quota, now, at) end
+  end
+  table.sort(list)
+  return list
+end
+
+-- Until when the day is closed, or nil.
+local function closed(quota, now)
+  local at, till = quota.closed_at, quota.closed_until
+  if not at or not till or now >= till then return nil end
+  local last = math.min(till, ends(quota, now, at))
+  return now < last and last or nil
+end
+
+-- When a call is possible, if not now; and why not.
+local function opens(quota, limit, now)
+  local till = closed(quota, now)
+  if till then return till, "closed" end
+  local list = counted(quota, now)
+  if #list >= limit then return list[#list - limit + 1], "limit" end
+end
+
+--- Counts a call that is about to be sent.
+---@param quota table changed in place
+---@return boolean|nil allowed nil where the table was not changed
+---@return integer left or, for what is not allowed, in how many seconds to ask again
+---@return "limit"|"closed"|nil reason
+function limits.spend(quota, limit, now)
+  local changed = heed_clock(quota, now)
+  local at, reason = opens(quota, limit, now)
+  if at then
+    if changed then return false, at - now, reason end
+    return nil, at - now, reason
+  end
+  keep(quota, function() return true end)
+  table.insert(quota.calls, now)
+  local extra = #quota.calls - MOST_OLD
+  keep(quota, function(call)
+    extra = extra - 1
+    return extra < 0 or call > now - DAY
+  end)
+  return true, limit - #counted(quota, now)
+end
+
+--- BMW has said that the day's calls are used up. Others have made calls that are not known here,
+--- so the next is possible when both rules give one back for certain: after midnight UTC, and when
+--- the first of our own calls is 24 hours old.
+---@param quota table changed in place
+function limits.close(quota, now)
+  heed_clock(quota, now)
+  local midnight = now - now % DAY + DAY
+  local first = counted(quota, now)[1] or now + DAY
+  local till = math.max(midnight, math.min(first, now + DAY), closed(quota, now) or 0)
+  quota.closed_at, quota.closed_until = now, till
+end
+
+--- What is left.
+---@param quota table changed in place, which need not be kept
+---@return table state {limit, used, left, resets_at}: resets_at is when the next call is given
+--- back, or now where none is used
+function limits.state(quota, limit, now)
+  heed_clock(quota, now)
+  local list, till = counted(quota, now), closed(quota, now)
+  return { limit = limit, used = #list, left = till and 0 or math.max(0, limit - #list),
+    resets_at = till or opens(quota, limit, now) or list[1] or now }
+end
+
+--- Counts an attempt to connect to the stream, if it is allowed.
+---@param attempts number[] the times of the last ones
+---@return boolean allowed
+---@return integer seconds to wait
+---@return number[] attempts those that still count
+function limits.attempt(attempts, now)
+  local list = {}
+  for _, at in ipairs(attempts) do
+    -- One from the future was made at an unknown time, which is over now.
+    if is_time(at) and at > now - WINDOW then list[#list + 1] = math.min(at, now) end
+  end
+  local allowed = #list < ATTEMPTS
+  if allowed then list[#list + 1] = now end
+  return allowed, allowed and 0 or list[#list - ATTEMPTS + 1] + WINDOW - now, list
+end
+
+return limits
