@@ -300,6 +300,22 @@ describe("README.md", function()
   end)
 end)
 
+describe("CONTRIBUTING.md", function()
+  it("names targets and files that are there", function()
+    local text, count = read("CONTRIBUTING.md"), 0
+    for target in text:gmatch("`make ([%l-]+)") do
+      assert.truthy(makefile:find("\n" .. target .. ":", 1, true), target)
+    end
+    for name in text:gmatch("`([%w_./]+)`") do
+      if name:find("^[%w.]+/") and not name:find("NAME") then
+        count = count + 1
+        assert(io.open(name), name):close()
+      end
+    end
+    assert(count > 15, count)
+  end)
+end)
+
 describe("SECURITY.md", function()
   it("names tests that are there", function()
     local count = 0
