@@ -26,7 +26,7 @@ build = {
       -- The list of the Makefile (SRC).
       sources = {
         "csrc/binding/await.c", "csrc/binding/bmwi.c", "csrc/binding/car.c",
-        "csrc/binding/client.c", "csrc/binding/kept.c",
+        "csrc/binding/client.c", "csrc/binding/hooks.c", "csrc/binding/kept.c",
         "csrc/binding/fail.c", "csrc/binding/fields.c", "csrc/binding/json.c",
         "csrc/binding/loop.c", "csrc/binding/options.c", "csrc/binding/schema.c",
         "csrc/binding/sys.c", "csrc/binding/values.c", "csrc/binding/values_status.c",

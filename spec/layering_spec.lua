@@ -8,7 +8,7 @@ local read = helper.read
 -- The rows with `face` share the header bmwi.h, whose comments "From x.c" say what belongs to whom.
 local LAYERS = {
   { files = { "bmwi" }, face = true, libraries = { lua = true, curl = true } }, -- curl: its version
-  { files = { "client", "car", "loop", "await" }, face = true, libraries = { lua = true } },
+  { files = { "client", "car", "loop", "await", "hooks" }, face = true, libraries = { lua = true } },
   { files = { "kept" }, face = true, libraries = { lua = true } },
   { files = { "values", "values_status" }, face = true, libraries = { lua = true } },
   { files = { "fail", "fields", "json", "options", "refusal", "schema", "sys" }, face = true,

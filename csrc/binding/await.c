@@ -43,7 +43,7 @@ static bool is_task(lua_State *L) {
 }
 
 /* Functions that are called where nothing may raise, and Lua 5.1 needs memory to push one. */
-enum { DELIVER, READ_TOKEN, ASK_KEEPER, TELL, TURN, ANCHOR, FUNCTIONS };
+enum { DELIVER, READ_TOKEN, ASK_KEEPER, FINISH_STORE, ANNOUNCE, TELL, TURN, ANCHOR, FUNCTIONS };
 static const lua_CFunction functions[FUNCTIONS];
 
 static void push_function(lua_State *L, int which) {
@@ -173,6 +173,18 @@ static int ask_keeper(lua_State *L) {
   return 0;
 }
 
+/* (operation, client) -> tells the store that the renewal is over; protected. */
+static int finish_store(lua_State *L) {
+  bmwi_hooks_finish(L, lua_touserdata(L, 1), 2);
+  return 0;
+}
+
+/* (operation, client) -> tells on_token; protected. */
+static int announce(lua_State *L) {
+  bmwi_hooks_announce(L, lua_touserdata(L, 1), 2);
+  return 0;
+}
+
 /* (operation, client, state before) -> tells the log hook; protected. */
 static int tell(lua_State *L) {
   const bmwi_op *op = lua_touserdata(L, 1);
@@ -225,6 +237,18 @@ static void call_back(lua_State *L, int function, bmwi_op *op, bool flag) {
   if (lua_pcall(L, 3, 0, 0) != 0) blame(L, op);
 }
 
+/* One stage of a token request, and the hooks that go with it. Each may close the client. */
+static void renew(lua_State *L, bmwi_op *op, int stage) {
+  bmwi_session *session = op->session;
+  call_back(L, stage, op, false);
+  bmwi_session_settle(session);
+  if (op->account != NULL && session->begun && op->state == BMWI_NEW)
+    call_back(L, FINISH_STORE, op, false);
+  if (op->account != NULL && session->announce) call_back(L, ANNOUNCE, op, false);
+  session->announce = false;
+  bmwi_session_go_on(session);
+}
+
 /* Hands out what has ended, for some 5 ms: a host has its turn however many end at once
 ** or ask again and are refused at once. What is left makes the next step due. `hold`: no
 ** coroutine is woken, those that could be are held back. The operation and its client stay on the
@@ -248,10 +272,8 @@ static void dispatch(lua_State *L, bmwi_engine *engine, bool hold) {
     bmwi_next next = bmwi_op_advance(op);
     if (next == BMWI_DELIVER && hold && !lua_isnil(L, -2)) bmwi_engine_hold(engine, t);
     else if (next == BMWI_DELIVER) wake(L, op);
-    if (next == BMWI_READ_TOKEN || next == BMWI_ASK_KEEPER) {
-      call_back(L, next == BMWI_READ_TOKEN ? READ_TOKEN : ASK_KEEPER, op, false);
-      bmwi_session_settle(op->session);
-    }
+    if (next == BMWI_READ_TOKEN || next == BMWI_ASK_KEEPER)
+      renew(L, op, next == BMWI_READ_TOKEN ? READ_TOKEN : ASK_KEEPER);
     if (logs && op->state == BMWI_BACKOFF) call_back(L, TELL, op, false);
     lua_pop(L, 2);
     if (bmwi_now() >= until) break;
@@ -305,6 +327,8 @@ int bmwi_loop_await(lua_State *L, int client) {
     return lua_yield(L, 3);
   }
   bmwi_loop *self = bmwi_get_loop(L);
+  if (op->account != NULL && op->account->hooks > 0)
+    luaL_error(L, "a hook of a client (log, store, on_token) cannot wait for a call of that client");
   bool reading = op->endpoint == NULL || !op->endpoint->post;
   if (reading) { /* a command's outcome is not taken by what a hook did wrong */
     lua_pushboolean(L, 0);
@@ -363,6 +387,7 @@ bool bmwi_await_begin(lua_State *L) {
 
 static const lua_CFunction functions[FUNCTIONS] = {
   [DELIVER] = deliver, [READ_TOKEN] = read_token, [ASK_KEEPER] = ask_keeper,
+  [FINISH_STORE] = finish_store, [ANNOUNCE] = announce,
   [TELL] = tell,       [TURN] = turn,             [ANCHOR] = anchor,
 };
 

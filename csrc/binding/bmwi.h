@@ -106,10 +106,25 @@ void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *
 void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
 /* Pushes the results of a finished operation. */
 int bmwi_client_deliver(lua_State *L, bmwi_op *op);
-/* Reads the answer of a token request and hands the token on. */
-void bmwi_client_token(lua_State *L, bmwi_op *op, int client);
+
+/* From hooks.c: the store, the log and on_token of a client. `client` is its index. */
+void bmwi_hooks_open(lua_State *L);
+/* Reads the options `token` and `store`; keeps the hooks of the options for the client at 2. */
+void bmwi_hooks_load(lua_State *L, bmwi_account *account);
+void bmwi_hooks_keep(lua_State *L, bmwi_account *account);
+/* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
+void bmwi_push_token(lua_State *L, const bmwi_token *token);
 /* Asks the client's store for a newer token before one is requested. */
 void bmwi_client_ask(lua_State *L, bmwi_op *op, int client);
+/* Reads the answer of a token request and has the token saved. */
+void bmwi_client_token(lua_State *L, bmwi_op *op, int client);
+/* Tells the store that the renewal is over; tells on_token of the new token. */
+void bmwi_hooks_finish(lua_State *L, bmwi_op *op, int client);
+void bmwi_hooks_announce(lua_State *L, bmwi_op *op, int client);
+/* Lets the store of a closed client go, if it had begun; raises nothing. */
+void bmwi_hooks_closed(lua_State *L, int client, bmwi_account *account);
+/* Tells the store of a resource that refuses a new token, if this operation has found one. */
+void bmwi_hooks_resource(lua_State *L, bmwi_op *op);
 /* Calls the client's log hook, if any, with the event and the table on top. */
 void bmwi_client_log(lua_State *L, int client, const char *event);
 bool bmwi_client_logs(lua_State *L, int client);

@@ -13,6 +13,7 @@
 #include "core/clock.h"
 
 #define CLIENT "bmwi.client"
+#define CLOSED "attempt to use a closed client"
 #define MAX_TOKEN (16 * 1024) /* of a text in it */
 /* Which session serves a car. */
 typedef struct bmwi_route {
@@ -22,297 +23,7 @@ typedef struct bmwi_route {
 
 struct bmwi_client {
   bmwi_account account; /* first: found by its address */
-  bool logs;
 };
-
-static char *keep(lua_State *L, const char *text) {
-  char *copy = bmwi_copy(text);
-  if (copy == NULL && text != NULL) luaL_error(L, "not enough memory");
-  return copy;
-}
-
-/* ---- tokens -------------------------------------------------------------------------- */
-
-/* Takes a text member of the token table at `index`: a copy, or NULL. */
-static bool token_member(lua_State *L, int index, const char *name, bool header, char **out) {
-  size_t len;
-  lua_getfield(L, index, name);
-  bool absent = lua_isnil(L, -1);
-  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
-  bool good = absent || (text != NULL && strlen(text) == len && len <= MAX_TOKEN &&
-                         (!header || bmwi_token_text(text, len)));
-  if (good && text != NULL) *out = keep(L, text);
-  lua_pop(L, 1);
-  return good;
-}
-
-/* Reads the common members of a token answer and of a saved token. */
-static bool read_token(lua_State *L, int index, bmwi_token *token) {
-  return token_member(L, index, "access_token", true, &token->access) && token->access != NULL &&
-         token_member(L, index, "refresh_token", true, &token->refresh) &&
-         token_member(L, index, "token_type", true, &token->type) &&
-         token_member(L, index, "scope", false, &token->scope);
-}
-
-/* Reads a saved token: the common members and expires_at. */
-static bool read_kept_token(lua_State *L, int index, bmwi_token *token) {
-  if (!read_token(L, index, token)) return false;
-  lua_getfield(L, index, "expires_at");
-  if (lua_type(L, -1) == LUA_TNUMBER) {
-    double wall = bmwi_wall();
-    bmwi_token_lives(token, lua_tonumber(L, -1) - wall, wall, bmwi_now());
-  }
-  lua_pop(L, 1);
-  return true;
-}
-
-/* Calls store:method(...) with the arguments on top, if there is a store. */
-static bool call_store(lua_State *L, int store, const char *method, int arguments, int results) {
-  if (!lua_istable(L, store)) {
-    lua_pop(L, arguments);
-    return false;
-  }
-  lua_getfield(L, store, method);
-  lua_pushvalue(L, store);
-  lua_insert(L, -2 - arguments);
-  lua_insert(L, -2 - arguments);
-  lua_call(L, arguments + 1, results);
-  return true;
-}
-
-/* Checks that the store on top of the stack has its methods. */
-static void check_store(lua_State *L) {
-  static const char *const methods[] = {"load", "save", "begin", "finish"};
-  for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-    lua_getfield(L, -1, methods[i]);
-    if (!lua_isfunction(L, -1)) luaL_error(L, "option 'store': it has no method '%s'", methods[i]);
-    lua_pop(L, 1);
-  }
-}
-
-/* Pushes {server, username}: for whom a store keeps a token. */
-static void push_owner(lua_State *L, const bmwi_account *account) {
-  lua_createtable(L, 0, 2);
-  lua_pushstring(L, account->sessions[account->home].base_url);
-  lua_setfield(L, -2, "server");
-  lua_pushstring(L, account->username); /* nil for NULL */
-  lua_setfield(L, -2, "username");
-}
-
-/* The options `token` (what client:token() gave at an earlier time) and `store`,
-** which is asked for one if there is none. */
-static void read_saved_token(lua_State *L, bmwi_account *account) {
-  bmwi_session *session = &account->sessions[account->home];
-  lua_getfield(L, 1, "store");
-  session->kept = lua_istable(L, -1);
-  if (session->kept) check_store(L);
-  lua_getfield(L, 1, "token");
-  int store = lua_gettop(L) - 1;
-  if (lua_isnil(L, -1)) {
-    push_owner(L, account);
-    if (call_store(L, store, "load", 1, 3)) {
-      const char *code = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-      bool unsafe = strcmp(code, "insecure") == 0 || strcmp(code, "file") == 0;
-      if (unsafe) luaL_error(L, "option 'store': %s", lua_tostring(L, -2));
-      lua_settop(L, store + 2);
-    }
-  }
-  if (lua_istable(L, -1)) {
-    if (!read_kept_token(L, lua_gettop(L), &session->token))
-      luaL_error(L, "option 'token': a table as client:token() returns it expected");
-    bmwi_resources_read(L, lua_gettop(L), session);
-    session->generation = 1;
-  }
-  lua_settop(L, store - 1);
-}
-
-/* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
-static void push_token(lua_State *L, const bmwi_token *token) {
-  if (token->access == NULL) {
-    lua_pushnil(L);
-    return;
-  }
-  lua_createtable(L, 0, 5);
-  const struct {
-    const char *name, *value;
-  } members[] = {{"access_token", token->access},
-                 {"refresh_token", token->refresh},
-                 {"token_type", token->type},
-                 {"scope", token->scope}};
-  for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-    if (members[i].value == NULL) continue;
-    lua_pushstring(L, members[i].value);
-    lua_setfield(L, -2, members[i].name);
-  }
-  if (token->expires) {
-    bmwi_push_whole(L, (double)(long long)token->expires_wall);
-    lua_setfield(L, -2, "expires_at");
-  }
-}
-
-/* Reads the answer on top of the stack. False and a failure if it is no token. */
-static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failure *failure) {
-  const char *asked = op->account->scope;
-  int answer = lua_gettop(L);
-  if (!lua_istable(L, answer) || !read_token(L, answer, token)) {
-    bmwi_failure_set(failure, BMWI_JSON, "");
-    failure->status = op->transfer.status; /* for its words; told only if they are an error's */
-    bmwi_failure_describe(L, op, failure);
-    if (failure->oauth) {
-      snprintf(failure->text, sizeof failure->text, "HTTP %ld", failure->status);
-      return false;
-    }
-    bmwi_failure_set(failure, BMWI_JSON, "the answer holds no access_token");
-    return false;
-  }
-  if (token->type == NULL) token->type = keep(L, "Bearer");
-  if (token->scope != NULL) bmwi_failure_hide(op, token->scope); /* it is shown to people */
-  lua_getfield(L, answer, "expires_in"); /* a number, or a string with one */
-  if (lua_isnumber(L, -1))
-    bmwi_token_fresh(token, lua_tonumber(L, -1), bmwi_wall(), bmwi_now());
-  lua_pop(L, 1);
-  if (!op->session->refreshing && !bmwi_oauth_scope_granted(asked, token->scope)) {
-    bmwi_failure_set(failure, BMWI_AUTH, "");
-    snprintf(failure->text, sizeof failure->text,
-             "not the scope '%.160s' that was asked for was granted, but another", asked);
-    bmwi_cut(failure->description, sizeof failure->description, token->scope);
-    return false;
-  }
-  return true;
-}
-
-/* Tells the log hook if the store's save, whose results are on top, has failed:
-** the call goes on with its new token. */
-static void tell_unsaved(lua_State *L, int client) {
-  if (!lua_toboolean(L, -2) && bmwi_client_logs(L, client)) {
-    lua_createtable(L, 0, 1);
-    lua_pushvalue(L, -2);
-    lua_setfield(L, -2, "error");
-    bmwi_client_log(L, client, "unsaved");
-  }
-}
-
-/* Runs in a protected call: whatever is raised, the token's texts are owned. */
-void bmwi_client_token(lua_State *L, bmwi_op *op, int client) {
-  bmwi_session *session = op->session;
-  bmwi_account *account = op->account;
-  const bmwi_buffer *body = &op->transfer.body;
-  bmwi_failure failure;
-  bmwi_token *token = lua_newuserdata(L, sizeof *token);
-  memset(token, 0, sizeof *token);
-  luaL_setmetatable(L, "bmwi.token");
-  bool good = false;
-  if (!bmwi_op_explain(op, &failure)) {
-    bmwi_failure_describe(L, op, &failure);
-  } else if (body->len == 0) { /* recorded: what the service says without a Basic value */
-    bmwi_failure_set(&failure, BMWI_AUTH, "the server answered the log-in with nothing");
-  } else if (!bmwi_json_decode(L, body->data, body->len)) {
-    bmwi_failure_set(&failure, BMWI_JSON, "the log-in was answered with something that is not JSON");
-  } else {
-    good = take_token(L, op, token, &failure);
-  }
-  if (good) bmwi_session_accept(session, token);
-  else if (bmwi_session_refuse(session, &failure)) return; /* the password is tried now */
-  if (session != &account->sessions[account->home]) return; /* saved is the home server's */
-  lua_getuservalue(L, client);
-  lua_getfield(L, -1, "store");
-  int store = lua_gettop(L);
-  if (good) {
-    push_token(L, &session->token);
-    bmwi_resources_push(L, session);
-    push_owner(L, account);
-    if (call_store(L, store, "save", 2, 2)) tell_unsaved(L, client);
-  }
-  bmwi_refusal_push(L, session);
-  push_owner(L, account);
-  call_store(L, store, "finish", 2, 0);
-  if (!good) return;
-  lua_getfield(L, store - 1, "on_token");
-  if (lua_isfunction(L, -1)) {
-    push_token(L, &session->token);
-    lua_call(L, 1, 0);
-  }
-}
-
-/* store:begin() returns a token, or seconds after which to ask again, or nil to
-** go on; and the refusal that store:finish() was told. Runs in a protected call. */
-void bmwi_client_ask(lua_State *L, bmwi_op *op, int client) {
-  bmwi_session *session = op->session;
-  lua_getuservalue(L, client);
-  lua_getfield(L, -1, "store");
-  int store = lua_gettop(L);
-  bmwi_token *token = lua_newuserdata(L, sizeof *token);
-  memset(token, 0, sizeof *token);
-  luaL_setmetatable(L, "bmwi.token");
-  push_owner(L, op->account);
-  call_store(L, store, "begin", 1, 2);
-  int found = lua_gettop(L) - 1;
-  if (lua_type(L, found) == LUA_TNUMBER) {
-    bmwi_session_ask_later(session, lua_tonumber(L, found));
-  } else if (lua_istable(L, found) && read_kept_token(L, found, token) &&
-             bmwi_session_take(session, token)) {
-    bmwi_resources_read(L, found, session);
-    call_store(L, store, "finish", 0, 0);
-  } else if (bmwi_refusal_recall(L, session)) {
-    call_store(L, store, "finish", 0, 0);
-  } else {
-    bmwi_session_request(session);
-    if (session->request.state == BMWI_NEW) call_store(L, store, "finish", 0, 0); /* it cannot be */
-  }
-}
-
-/* (client) -> tells its store that the renewal is over; protected. */
-static int finish_store(lua_State *L) {
-  lua_getuservalue(L, 1);
-  lua_getfield(L, -1, "store");
-  call_store(L, lua_gettop(L), "finish", 0, 0);
-  return 0;
-}
-
-/* (operation) -> saves the token anew, since one more resource was found to refuse it: unless
-** somebody has another token by now, or renews it. Protected. */
-static int save_resources(lua_State *L) {
-  const bmwi_op *op = lua_touserdata(L, 1);
-  bmwi_push_entry(L, BMWI_KEPT_CLIENTS, op->account);
-  if (lua_isnil(L, -1)) return 0;
-  lua_getuservalue(L, -1);
-  lua_getfield(L, -1, "store");
-  int store = lua_gettop(L);
-  push_owner(L, op->account);
-  call_store(L, store, "begin", 1, 1);
-  if (lua_type(L, -1) == LUA_TNUMBER) return 0;
-  if (lua_istable(L, -1) && op->account != NULL) {
-    lua_getfield(L, -1, "access_token");
-    push_token(L, &op->session->token);
-    if (lua_istable(L, -1)) lua_getfield(L, -1, "access_token");
-    if (lua_rawequal(L, -1, -3)) {
-      lua_pop(L, 1);
-      bmwi_resources_push(L, op->session);
-      push_owner(L, op->account);
-      call_store(L, store, "save", 2, 0);
-    }
-  }
-  call_store(L, store, "finish", 0, 0);
-  return 0;
-}
-
-static void tell_resource(lua_State *L, bmwi_op *op) {
-  if (!op->newly_own || op->account == NULL || !op->session->kept) return;
-  lua_pushcfunction(L, save_resources);
-  lua_pushlightuserdata(L, op);
-  if (lua_pcall(L, 1, 0, 0) == 0) return;
-  lua_pop(L, 1); /* the next process finds out by itself, then */
-  if (op->account == NULL) return;
-  lua_pushcfunction(L, finish_store);
-  bmwi_push_entry(L, BMWI_KEPT_CLIENTS, op->account);
-  if (lua_isnil(L, -1)) lua_pop(L, 2);
-  else if (lua_pcall(L, 1, 0, 0) != 0) lua_pop(L, 1);
-}
-
-static int token_gc(lua_State *L) {
-  bmwi_token_clear(lua_touserdata(L, 1));
-  return 0;
-}
 
 /* ---- answers ---------------------------------------------------------------------------- */
 
@@ -452,7 +163,7 @@ int bmwi_client_deliver(lua_State *L, bmwi_op *op) {
   if (op->kind == BMWI_SLEEP) return 0;
   if (op->failure.code != BMWI_OK) {
     if (op->kind == BMWI_CALL && !op->failure.login) bmwi_failure_describe(L, op, &op->failure);
-    tell_resource(L, op);
+    bmwi_hooks_resource(L, op);
     return op->kind == BMWI_LOGIN ? bmwi_fail(L, "log-in", &op->failure)
                                   : fail_call(L, op, &op->failure);
   }
@@ -474,7 +185,7 @@ int bmwi_client_deliver(lua_State *L, bmwi_op *op) {
 
 bmwi_client *bmwi_client_check(lua_State *L, int index) {
   bmwi_client *client = luaL_checkudata(L, index, CLIENT);
-  if (client->account.closed) luaL_error(L, "attempt to use a closed client");
+  if (client->account.closed) luaL_error(L, CLOSED);
   return client;
 }
 
@@ -494,6 +205,7 @@ bmwi_op *bmwi_client_op(lua_State *L, bmwi_client *client, bmwi_endpoint_id id, 
   bmwi_account *account = &client->account;
   bmwi_session *session = session_of(account, vin);
   bmwi_op *op = bmwi_loop_op(L, BMWI_CALL);
+  if (account->closed) luaL_error(L, CLOSED); /* by a finalizer, just now */
   bmwi_op_join(op, account, session, endpoint);
   const char *server =
     endpoint->host == BMWI_HOST_NAVIGATION ? account->second_url : session->base_url;
@@ -531,21 +243,6 @@ const char *bmwi_client_document_field(const bmwi_client *client) {
   return client->account.document_field;
 }
 
-/* ---- the log hook -------------------------------------------------------------------------- */
-
-/* Asks no table: it is called where nothing may raise. */
-bool bmwi_client_logs(lua_State *L, int client) {
-  return ((const bmwi_client *)lua_touserdata(L, client))->logs;
-}
-
-void bmwi_client_log(lua_State *L, int client, const char *event) {
-  lua_getuservalue(L, client);
-  lua_getfield(L, -1, "log");
-  lua_pushstring(L, event);
-  lua_pushvalue(L, -4);
-  lua_call(L, 2, 0);
-}
-
 /* ---- methods ------------------------------------------------------------------------------- */
 
 /* client:login() -> true | nil, message, code, info. Sees to a good token: sends
@@ -553,6 +250,7 @@ void bmwi_client_log(lua_State *L, int client, const char *event) {
 static int client_login(lua_State *L) {
   bmwi_client *client = bmwi_client_check(L, 1);
   bmwi_op *op = bmwi_loop_op(L, BMWI_LOGIN);
+  bmwi_client_check(L, 1); /* a finalizer may have closed it just now */
   bmwi_op_join(op, &client->account, &client->account.sessions[client->account.home], NULL);
   return bmwi_loop_await(L, 1);
 }
@@ -566,7 +264,7 @@ static int client_vehicles(lua_State *L) {
 /* client:token() -> {access_token, refresh_token, token_type, scope, expires_at} | nil */
 static int client_token(lua_State *L) {
   bmwi_client *client = bmwi_client_check(L, 1);
-  push_token(L, &client->account.sessions[client->account.home].token);
+  bmwi_push_token(L, &client->account.sessions[client->account.home].token);
   return 1;
 }
 
@@ -589,16 +287,6 @@ static int client_get(lua_State *L) { return free_call(L, BMWI_GET, bmwi_client_
 /* client:post(path[, form]) -> decoded answer, or true for an empty one */
 static int client_post(lua_State *L) { return free_call(L, BMWI_POST, bmwi_client_form); }
 
-/* Whether a token request is under way for which the store holds its lock. */
-static bool is_renewing(const bmwi_account *account) {
-  for (int i = 0; i < account->session_count; i++) {
-    const bmwi_session *session = &account->sessions[i];
-    int state = session->request.state;
-    if (session->kept && (state == BMWI_RUNNING || state == BMWI_BACKOFF)) return true;
-  }
-  return false;
-}
-
 void bmwi_client_end(bmwi_client *client) {
   bmwi_account *account = &client->account;
   bmwi_account_close(account);
@@ -612,15 +300,10 @@ void bmwi_client_end(bmwi_client *client) {
 static int client_close(lua_State *L) {
   bmwi_client *client = luaL_checkudata(L, 1, CLIENT);
   if (client->account.closed) return 0;
-  bool renewing = is_renewing(&client->account);
   bmwi_client_end(client);
   bmwi_engine *engine = client->account.engine; /* NULL where bmwi.new broke off */
   if (engine != NULL && bmwi_engine_mine(engine)) bmwi_engine_arm(engine); /* its calls come back now */
-  if (renewing) { /* its store holds a lock for it, which others wait for */
-    lua_pushcfunction(L, finish_store);
-    lua_pushvalue(L, 1);
-    if (lua_pcall(L, 1, 0, 0) != 0) lua_pop(L, 1);
-  }
+  bmwi_hooks_closed(L, 1, &client->account);
   return 0;
 }
 
@@ -643,18 +326,10 @@ int bmwi_client_new(lua_State *L) {
   bmwi_account *account = &client->account;
   account->engine = engine;
   bmwi_options_read(L, &bmwi_classic, account);
-  read_saved_token(L, account);
+  bmwi_hooks_load(L, account);
   bmwi_options_check_login(L, account);
   lua_settop(L, 2);
-  lua_createtable(L, 0, 2); /* the hooks; a table of its own for each client */
-  lua_getfield(L, 1, "log");
-  client->logs = !lua_isnil(L, -1);
-  lua_setfield(L, -2, "log");
-  lua_getfield(L, 1, "on_token");
-  lua_setfield(L, -2, "on_token");
-  lua_getfield(L, 1, "store");
-  lua_setfield(L, -2, "store");
-  lua_setuservalue(L, 2);
+  bmwi_hooks_keep(L, account);
   bmwi_loop_adopt(L, 2, account);
   return 1;
 }
@@ -673,10 +348,7 @@ static const luaL_Reg client_meta[] = {
 };
 
 void bmwi_client_open(lua_State *L) {
-  luaL_newmetatable(L, "bmwi.token"); /* a token on its way from the answer to the session */
-  lua_pushcfunction(L, token_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
+  bmwi_hooks_open(L);
   luaL_newmetatable(L, CLIENT);
   luaL_setfuncs(L, client_meta, 0);
   lua_newtable(L);

@@ -37,6 +37,7 @@ static const struct {
   [BMWI_UNKNOWN] = {"unknown", "it may have been carried out: look before you send it again"},
   [BMWI_CLOSED] = {"closed", NULL},
   [BMWI_CANCELLED] = {"cancelled", NULL},
+  [BMWI_STORE] = {"store", "the option `store` is this program's own: its methods must not raise"},
   [BMWI_NO_MEMORY] = {"no_memory", NULL},
 };
 

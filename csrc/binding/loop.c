@@ -56,7 +56,10 @@ static int loop_step(lua_State *L) {
 ** became of these tasks must not be lost by an error of others, which comes out later. False: there
 ** is nothing that could wake a task, perhaps for the error, if one was kept. For bmwi.async. */
 static int loop_wait(lua_State *L) {
-  bmwi_engine *engine = check_loop(L)->engine;
+  const bmwi_loop *self = check_loop(L);
+  bmwi_engine *engine = self->engine;
+  if (self->hooks > 0)
+    luaL_error(L, "a hook of a client (log, store, on_token) cannot wait for tasks");
   bmwi_engine_unhold(engine);
   if (!bmwi_engine_busy(engine)) {
     lua_settop(L, 1);
@@ -211,7 +214,7 @@ void bmwi_loop_open(lua_State *L) {
   lua_pop(L, 1);
   bmwi_loop *self = lua_newuserdata(L, sizeof *self);
   self->engine = NULL;
-  self->nested = 0;
+  self->nested = self->hooks = 0;
   luaL_setmetatable(L, LOOP);
   self->engine = bmwi_engine_new();
   if (self->engine == NULL) luaL_error(L, "libcurl could not be started: no memory or descriptors");

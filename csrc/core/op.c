@@ -246,8 +246,9 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
   session->granted = true;
 }
 
-/* Those that have waited for the token go on. */
-static void go_on(bmwi_session *session) {
+void bmwi_session_go_on(bmwi_session *session) {
+  if (!session->granted) return;
+  session->granted = false;
   bmwi_op *first = NULL; /* the list is last come first: turned round */
   while (session->waiting != NULL) {
     bmwi_op *op = session->waiting;
@@ -353,11 +354,18 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
   return false;
 }
 
+void bmwi_session_fail(bmwi_session *session, const bmwi_failure *failure) {
+  bmwi_op *op = &session->request;
+  session->granted = false;
+  op->state = BMWI_NEW;
+  bmwi_buffer_clear(&op->form);
+  bmwi_buffer_clear(&op->transfer.body);
+  fail_waiting(session, failure);
+}
+
 void bmwi_session_settle(bmwi_session *session) {
   const bmwi_op *op = &session->request;
   bmwi_failure failure;
-  if (session->granted) go_on(session);
-  session->granted = false;
   if (op->account == NULL || op->state == BMWI_NEW || op->transfer.phase != BMWI_IDLE) return;
   bmwi_failure_set(&failure, BMWI_NO_MEMORY, "not enough memory");
   bmwi_session_refuse(session, &failure);

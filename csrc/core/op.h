@@ -55,7 +55,9 @@ struct bmwi_session {
   unsigned generation; /* counts the tokens */
   unsigned refused;    /* the generation that the server refused though new */
   bool kept;           /* somebody keeps tokens for several processes: asked first */
+  bool begun;          /* the keeper waits to be told that the renewal is over */
   bool granted;        /* there is a new token: those that wait go on when the hooks are done */
+  bool announce;       /* it is to be told to whoever wants to know */
   bool refreshing;     /* the running token request is a refresh grant */
   bool by_resource;    /* the token is renewed because a resource refused it */
   bool forced;         /* a log-in is asked for by name: what was refused before does not count */
@@ -82,6 +84,8 @@ struct bmwi_account {
   double timeout;
   long retries;
   bool closed;
+  bool logs;       /* there is a log hook */
+  int hooks;       /* of the client that are running */
   bmwi_session sessions[BMWI_SESSIONS]; /* one per region, or only the first */
   int session_count, home;
   struct bmwi_route *routes; /* which session serves which car, as far as it is known */
@@ -117,7 +121,7 @@ void bmwi_op_cancel(bmwi_op *op, bmwi_code code, const char *text);
 /* Gives back all it holds, whatever it is doing. */
 void bmwi_op_release(bmwi_op *op);
 
-/* Takes a decoded token (its texts are moved); settle lets the waiting go on. */
+/* Takes a decoded token (its texts are moved); go_on lets the waiting go on. */
 void bmwi_session_accept(bmwi_session *session, bmwi_token *token);
 /* The keeper's answers: a token to take over if it is another than ours (true: it
 ** is good, and the waiting go on), ask again later, or go on and request one. */
@@ -134,9 +138,12 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure);
 unsigned bmwi_session_trace(const bmwi_session *session);
 /* Another process's refusal of the same log-in, which `seconds` still lasts (HUGE_VAL: for good). */
 void bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, double seconds);
-/* After the answer was read, and the hooks have been told: lets the waiting go on with a new token;
-** if that broke off without either, fails them. */
+/* Fails the waiting, whatever has become of the token. */
+void bmwi_session_fail(bmwi_session *session, const bmwi_failure *failure);
+/* After the answer was read: if that broke off without either, fails the waiting. */
 void bmwi_session_settle(bmwi_session *session);
+/* After the hooks: with a new token the waiting go on. */
+void bmwi_session_go_on(bmwi_session *session);
 
 /* What the answer, or the missing answer, of its last exchange means: fills
 ** `failure` and returns false, or true if it is a success to be decoded. */

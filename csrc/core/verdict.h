@@ -27,6 +27,7 @@ typedef enum bmwi_code {
   BMWI_UNKNOWN, /* a POST whose answer was lost: nobody knows */
   BMWI_CLOSED,
   BMWI_CANCELLED,
+  BMWI_STORE,     /* a hook of the store raised */
   BMWI_NO_MEMORY /* raised, never returned */
 } bmwi_code;
 

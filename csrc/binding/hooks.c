@@ -1,0 +1,428 @@
+/*
+** Hooks: what a client calls of its program, and the tokens that go through them: a store, the log,
+** on_token. A hook may raise, close the client or collect garbage: after each one whoever called it
+** looks again whether the account is still there. What a store raises fails the calls that wait for
+** a token; what the others raise is blamed on the operation by await.c.
+*/
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "binding/bmwi.h"
+#include "binding/kept.h"
+#include "core/clock.h"
+
+#define MAX_TOKEN (16 * 1024) /* of a text in it */
+#define MAX_ERROR (64 * 1024) /* of what a store raises */
+
+static char *keep(lua_State *L, const char *text) {
+  char *copy = bmwi_copy(text);
+  if (copy == NULL && text != NULL) luaL_error(L, "not enough memory");
+  return copy;
+}
+
+/* ---- tokens -------------------------------------------------------------------------- */
+
+/* Takes a text member of the token table at `index`: a copy, or NULL. */
+static bool token_member(lua_State *L, int index, const char *name, bool header, char **out) {
+  size_t len;
+  lua_getfield(L, index, name);
+  bool absent = lua_isnil(L, -1);
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+  bool good = absent || (text != NULL && strlen(text) == len && len <= MAX_TOKEN &&
+                         (!header || bmwi_token_text(text, len)));
+  if (good && text != NULL) *out = keep(L, text);
+  lua_pop(L, 1);
+  return good;
+}
+
+/* Reads the common members of a token answer and of a saved token. */
+static bool read_token(lua_State *L, int index, bmwi_token *token) {
+  return token_member(L, index, "access_token", true, &token->access) && token->access != NULL &&
+         token_member(L, index, "refresh_token", true, &token->refresh) &&
+         token_member(L, index, "token_type", true, &token->type) &&
+         token_member(L, index, "scope", false, &token->scope);
+}
+
+/* Reads a saved token: the common members and expires_at. */
+static bool read_kept_token(lua_State *L, int index, bmwi_token *token) {
+  if (!read_token(L, index, token)) return false;
+  lua_getfield(L, index, "expires_at");
+  if (lua_type(L, -1) == LUA_TNUMBER) {
+    double wall = bmwi_wall();
+    bmwi_token_lives(token, lua_tonumber(L, -1) - wall, wall, bmwi_now());
+  }
+  lua_pop(L, 1);
+  return true;
+}
+
+/* ---- calling ------------------------------------------------------------------------- */
+
+/* lua_pcall of a hook. No call of the same client may wait inside of it, and no task. */
+static int call_hook(lua_State *L, bmwi_account *account, int arguments, int results) {
+  bmwi_push_kept(L, BMWI_KEPT_SELF);
+  bmwi_loop *loop = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  account->hooks++;
+  loop->hooks++;
+  int status = lua_pcall(L, arguments, results, 0);
+  loop->hooks--;
+  account->hooks--;
+  return status;
+}
+
+/* Calls store:method(...) with the arguments on top, if there is a store. Raises what it raises. */
+static bool call_store(lua_State *L, bmwi_account *account, int store, const char *method,
+                       int arguments, int results) {
+  if (!lua_istable(L, store)) {
+    lua_pop(L, arguments);
+    return false;
+  }
+  lua_getfield(L, store, method);
+  lua_pushvalue(L, store);
+  lua_insert(L, -2 - arguments);
+  lua_insert(L, -2 - arguments);
+  if (call_hook(L, account, arguments + 1, results) != 0) lua_error(L);
+  return true;
+}
+
+/* What the error on top says, without secrets, as the description of a failure. */
+static void describe_error(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
+  size_t len;
+  if (!lua_isstring(L, -1) && !luaL_callmeta(L, -1, "__tostring"))
+    lua_pushfstring(L, "an error that is a %s", luaL_typename(L, -1));
+  const char *whole = lua_isstring(L, -1) ? lua_tolstring(L, -1, &len) : NULL;
+  if (whole == NULL) return;
+  if (len > MAX_ERROR) len = MAX_ERROR;
+  char *text = lua_newuserdata(L, len + 1); /* redacted before it is cut to size */
+  memcpy(text, whole, len);
+  text[len] = '\0';
+  bmwi_failure_hide(op, text);
+  bmwi_cut(failure->description, sizeof failure->description, text);
+  bmwi_wipe(text, len);
+}
+
+/* The store's method has raised the error on top: the calls that wait for a token fail for that. If
+** there is none, or for lack of memory, it is raised again. */
+static int blame_store(lua_State *L, bmwi_op *op, const char *method, int status) {
+  bmwi_session *session = op->session;
+  bmwi_failure failure;
+  if (status == LUA_ERRMEM || op->account == NULL || session->waiting == NULL) return lua_error(L);
+  bmwi_failure_set(&failure, BMWI_STORE, "");
+  snprintf(failure.text, sizeof failure.text, "the store's %s raised an error", method);
+  describe_error(L, op, &failure);
+  bmwi_session_fail(session, &failure);
+  return 0;
+}
+
+/* Pushes the client's hook or store of that name. */
+static void push_hook(lua_State *L, int client, const char *name) {
+  lua_getuservalue(L, client);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
+/* store:method(...) on behalf of the calls that wait for a token. False if it has raised. */
+static bool ask_store(lua_State *L, bmwi_op *op, bmwi_account *account, int store,
+                      const char *method, int arguments, int results) {
+  lua_getfield(L, store, method);
+  lua_pushvalue(L, store);
+  lua_insert(L, -2 - arguments);
+  lua_insert(L, -2 - arguments);
+  int status = call_hook(L, account, arguments + 1, results);
+  if (status != 0) blame_store(L, op, method, status);
+  return status == 0;
+}
+
+/* Checks that the store on top of the stack has its methods. */
+static void check_store(lua_State *L) {
+  static const char *const methods[] = {"load", "save", "begin", "finish"};
+  for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+    lua_getfield(L, -1, methods[i]);
+    if (!lua_isfunction(L, -1)) luaL_error(L, "option 'store': it has no method '%s'", methods[i]);
+    lua_pop(L, 1);
+  }
+}
+
+/* Pushes {server, username}: for whom a store keeps a token. */
+static void push_owner(lua_State *L, const bmwi_account *account) {
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, account->sessions[account->home].base_url);
+  lua_setfield(L, -2, "server");
+  lua_pushstring(L, account->username); /* nil for NULL */
+  lua_setfield(L, -2, "username");
+}
+
+/* The options `token` (what client:token() gave at an earlier time) and `store`,
+** which is asked for one if there is none. */
+void bmwi_hooks_load(lua_State *L, bmwi_account *account) {
+  bmwi_session *session = &account->sessions[account->home];
+  lua_getfield(L, 1, "store");
+  session->kept = lua_istable(L, -1);
+  if (session->kept) check_store(L);
+  lua_getfield(L, 1, "token");
+  int store = lua_gettop(L) - 1;
+  if (lua_isnil(L, -1)) {
+    push_owner(L, account);
+    if (call_store(L, account, store, "load", 1, 3)) {
+      const char *code = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+      bool unsafe = strcmp(code, "insecure") == 0 || strcmp(code, "file") == 0;
+      if (unsafe) luaL_error(L, "option 'store': %s", lua_tostring(L, -2));
+      lua_settop(L, store + 2);
+    }
+  }
+  if (lua_istable(L, -1)) {
+    if (!read_kept_token(L, lua_gettop(L), &session->token))
+      luaL_error(L, "option 'token': a table as client:token() returns it expected");
+    bmwi_resources_read(L, lua_gettop(L), session);
+    session->generation = 1;
+  }
+  lua_settop(L, store - 1);
+}
+
+/* ---- the log hook -------------------------------------------------------------------------- */
+
+/* Asks no table: it is called where nothing may raise. */
+bool bmwi_client_logs(lua_State *L, int client) {
+  return ((const bmwi_account *)lua_touserdata(L, client))->logs;
+}
+
+void bmwi_client_log(lua_State *L, int client, const char *event) {
+  push_hook(L, client, "log");
+  lua_pushstring(L, event);
+  lua_pushvalue(L, -3);
+  if (call_hook(L, lua_touserdata(L, client), 2, 0) != 0) lua_error(L);
+}
+
+/* ---- tokens on their way ---------------------------------------------------------------- */
+
+/* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
+void bmwi_push_token(lua_State *L, const bmwi_token *token) {
+  if (token->access == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 5);
+  const struct {
+    const char *name, *value;
+  } members[] = {{"access_token", token->access},
+                 {"refresh_token", token->refresh},
+                 {"token_type", token->type},
+                 {"scope", token->scope}};
+  for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+    if (members[i].value == NULL) continue;
+    lua_pushstring(L, members[i].value);
+    lua_setfield(L, -2, members[i].name);
+  }
+  if (token->expires) {
+    bmwi_push_whole(L, (double)(long long)token->expires_wall);
+    lua_setfield(L, -2, "expires_at");
+  }
+}
+
+/* Reads the answer on top of the stack. False and a failure if it is no token. */
+static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failure *failure) {
+  int answer = lua_gettop(L);
+  if (!lua_istable(L, answer) || !read_token(L, answer, token)) {
+    bmwi_failure_set(failure, BMWI_JSON, "");
+    failure->status = op->transfer.status; /* for its words; told only if they are an error's */
+    bmwi_failure_describe(L, op, failure);
+    if (failure->oauth) {
+      snprintf(failure->text, sizeof failure->text, "HTTP %ld", failure->status);
+      return false;
+    }
+    bmwi_failure_set(failure, BMWI_JSON, "the answer holds no access_token");
+    return false;
+  }
+  if (token->type == NULL) token->type = keep(L, "Bearer");
+  if (token->scope != NULL) bmwi_failure_hide(op, token->scope); /* it is shown to people */
+  lua_getfield(L, answer, "expires_in"); /* a number, or a string with one */
+  if (lua_isnumber(L, -1))
+    bmwi_token_fresh(token, lua_tonumber(L, -1), bmwi_wall(), bmwi_now());
+  lua_pop(L, 1);
+  if (op->account == NULL) return false; /* closed by a finalizer meanwhile */
+  const char *asked = op->account->scope;
+  if (!op->session->refreshing && !bmwi_oauth_scope_granted(asked, token->scope)) {
+    bmwi_failure_set(failure, BMWI_AUTH, "");
+    snprintf(failure->text, sizeof failure->text,
+             "not the scope '%.160s' that was asked for was granted, but another", asked);
+    bmwi_cut(failure->description, sizeof failure->description, token->scope);
+    return false;
+  }
+  return true;
+}
+
+/* Has the store save the session's token, and tells the log hook if it could not: the calls go on
+** with the new token. */
+static void save(lua_State *L, bmwi_op *op, bmwi_account *account, int client) {
+  push_hook(L, client, "store");
+  int store = lua_gettop(L);
+  if (!lua_istable(L, store)) return;
+  bmwi_push_token(L, &op->session->token);
+  bmwi_resources_push(L, op->session);
+  push_owner(L, account);
+  if (!ask_store(L, op, account, store, "save", 2, 2) || lua_toboolean(L, -2)) return;
+  if (op->account == NULL || !bmwi_client_logs(L, client)) return;
+  lua_createtable(L, 0, 1);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "error");
+  bmwi_client_log(L, client, "unsaved");
+}
+
+/* Runs in a protected call: whatever is raised, the token's texts are owned. */
+void bmwi_client_token(lua_State *L, bmwi_op *op, int client) {
+  bmwi_session *session = op->session;
+  bmwi_account *account = op->account;
+  const bmwi_buffer *body = &op->transfer.body;
+  bmwi_failure failure;
+  bmwi_token *token = lua_newuserdata(L, sizeof *token);
+  memset(token, 0, sizeof *token);
+  luaL_setmetatable(L, "bmwi.token");
+  bool good = false;
+  if (!bmwi_op_explain(op, &failure)) {
+    bmwi_failure_describe(L, op, &failure);
+  } else if (body->len == 0) { /* recorded: what the service says without a Basic value */
+    bmwi_failure_set(&failure, BMWI_AUTH, "the server answered the log-in with nothing");
+  } else if (!bmwi_json_decode(L, body->data, body->len)) {
+    bmwi_failure_set(&failure, BMWI_JSON, "the log-in was answered with something that is not JSON");
+  } else {
+    good = take_token(L, op, token, &failure);
+  }
+  if (op->account == NULL) return; /* closed by a finalizer meanwhile */
+  if (!good) {
+    bmwi_session_refuse(session, &failure);
+    return;
+  }
+  bmwi_session_accept(session, token);
+  if (session != &account->sessions[account->home]) return; /* saved is the home server's */
+  session->announce = true;
+  save(L, op, account, client);
+}
+
+void bmwi_hooks_finish(lua_State *L, bmwi_op *op, int client) {
+  bmwi_session *session = op->session;
+  push_hook(L, client, "store");
+  int store = lua_gettop(L);
+  bmwi_refusal_push(L, session);
+  push_owner(L, op->account);
+  session->begun = false;
+  ask_store(L, op, op->account, store, "finish", 2, 0);
+}
+
+void bmwi_hooks_announce(lua_State *L, bmwi_op *op, int client) {
+  push_hook(L, client, "on_token");
+  if (!lua_isfunction(L, -1)) return;
+  bmwi_push_token(L, &op->session->token);
+  if (call_hook(L, op->account, 1, 0) != 0) lua_error(L);
+}
+
+/* store:begin() returns a token, or seconds after which to ask again, or nil to
+** go on; and the refusal that store:finish() was told. Runs in a protected call. */
+void bmwi_client_ask(lua_State *L, bmwi_op *op, int client) {
+  bmwi_session *session = op->session;
+  bmwi_account *account = op->account;
+  push_hook(L, client, "store");
+  int store = lua_gettop(L);
+  bmwi_token *token = lua_newuserdata(L, sizeof *token);
+  memset(token, 0, sizeof *token);
+  luaL_setmetatable(L, "bmwi.token");
+  push_owner(L, account);
+  if (!ask_store(L, op, account, store, "begin", 1, 2)) return;
+  int found = lua_gettop(L) - 1;
+  bool later = lua_type(L, found) == LUA_TNUMBER;
+  session->begun = !later;
+  if (op->account == NULL) { /* it has closed the client */
+    bmwi_hooks_closed(L, client, account);
+  } else if (later) {
+    bmwi_session_ask_later(session, lua_tonumber(L, found));
+  } else if (lua_istable(L, found) && read_kept_token(L, found, token) &&
+             bmwi_session_take(session, token)) {
+    bmwi_resources_read(L, found, session);
+  } else if (!bmwi_refusal_recall(L, session)) {
+    bmwi_session_request(session);
+  }
+}
+
+/* (client) -> tells its store that the renewal is over; protected. */
+static int finish_store(lua_State *L) {
+  bmwi_account *account = lua_touserdata(L, 1); /* its first member */
+  push_hook(L, 1, "store");
+  call_store(L, account, lua_gettop(L), "finish", 0, 0);
+  return 0;
+}
+
+void bmwi_hooks_closed(lua_State *L, int client, bmwi_account *account) {
+  bool begun = false;
+  for (int i = 0; i < account->session_count; i++) {
+    begun = begun || account->sessions[i].begun;
+    account->sessions[i].begun = false;
+  }
+  if (!begun) return;
+  lua_pushvalue(L, client);
+  lua_pushcfunction(L, finish_store);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 1, 0, 0) != 0) lua_pop(L, 1);
+}
+
+/* (operation) -> saves the token anew, since one more resource was found to refuse it: unless
+** somebody has another token by now, or renews it. Protected. */
+static int save_resources(lua_State *L) {
+  const bmwi_op *op = lua_touserdata(L, 1);
+  bmwi_push_entry(L, BMWI_KEPT_CLIENTS, op->account);
+  if (lua_isnil(L, -1)) return 0;
+  bmwi_account *account = op->account;
+  push_hook(L, lua_gettop(L), "store");
+  int store = lua_gettop(L);
+  push_owner(L, account);
+  call_store(L, account, store, "begin", 1, 1);
+  if (lua_type(L, -1) == LUA_TNUMBER) return 0;
+  if (lua_istable(L, -1) && op->account != NULL) {
+    lua_getfield(L, -1, "access_token");
+    bmwi_push_token(L, &op->session->token);
+    if (lua_istable(L, -1)) lua_getfield(L, -1, "access_token");
+    if (lua_rawequal(L, -1, -3)) {
+      lua_pop(L, 1);
+      bmwi_resources_push(L, op->session);
+      push_owner(L, op->account);
+      call_store(L, account, store, "save", 2, 0);
+    }
+  }
+  call_store(L, account, store, "finish", 0, 0);
+  return 0;
+}
+
+void bmwi_hooks_resource(lua_State *L, bmwi_op *op) {
+  if (!op->newly_own || op->account == NULL || !op->session->kept) return;
+  lua_pushcfunction(L, save_resources);
+  lua_pushlightuserdata(L, op);
+  if (lua_pcall(L, 1, 0, 0) == 0) return;
+  lua_pop(L, 1); /* the next process finds out by itself, then */
+  if (op->account == NULL) return;
+  lua_pushcfunction(L, finish_store);
+  bmwi_push_entry(L, BMWI_KEPT_CLIENTS, op->account);
+  if (lua_isnil(L, -1)) lua_pop(L, 2);
+  else if (lua_pcall(L, 1, 0, 0) != 0) lua_pop(L, 1);
+}
+
+static int token_gc(lua_State *L) {
+  bmwi_token_clear(lua_touserdata(L, 1));
+  return 0;
+}
+
+void bmwi_hooks_keep(lua_State *L, bmwi_account *account) {
+  static const char *const names[] = {"log", "on_token", "store"};
+  lua_createtable(L, 0, 3); /* of its own for each client */
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    lua_getfield(L, 1, names[i]);
+    if (i == 0) account->logs = !lua_isnil(L, -1);
+    lua_setfield(L, -2, names[i]);
+  }
+  lua_setuservalue(L, 2);
+}
+
+void bmwi_hooks_open(lua_State *L) {
+  luaL_newmetatable(L, "bmwi.token"); /* a token on its way from the answer to the session */
+  lua_pushcfunction(L, token_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+}
