@@ -36,7 +36,7 @@ describe("a hook", function()
     calls = {}
   end)
 
-  -- A client whose hook of that name calls `act(client)`, and its car. `answer`: what begin returns.
+  -- A client whose hook of that name calls `act(client)`, and its car. `answer`: that of begin.
   local function with_hook(name, act, answer)
     local client
     local function hook(which, ...)
@@ -72,7 +72,7 @@ describe("a hook", function()
   for mode, run in pairs(MODES) do
     for _, name in ipairs(STORE) do
       for kind, raised in pairs(ERRORS) do
-        it(("%s of a store that raises (%s) fails the call: %s"):format(name, kind, mode), function()
+        it(("%s of a store that raises (%s) fails calls: %s"):format(name, kind, mode), function()
           local broken = true
           local car = with_hook(name, function() if broken then error(raised, 0) end end)
           for _, call in ipairs({ "lock_doors", "status" }) do

@@ -284,7 +284,8 @@ void bmwi_client_token(lua_State *L, bmwi_op *op, int client) {
   } else if (body->len == 0) { /* recorded: what the service says without a Basic value */
     bmwi_failure_set(&failure, BMWI_AUTH, "the server answered the log-in with nothing");
   } else if (!bmwi_json_decode(L, body->data, body->len)) {
-    bmwi_failure_set(&failure, BMWI_JSON, "the log-in was answered with something that is not JSON");
+    bmwi_failure_set(&failure, BMWI_JSON,
+                     "the log-in was answered with something that is not JSON");
   } else {
     good = take_token(L, op, token, &failure);
   }
