@@ -187,6 +187,9 @@ operations.store = function()
     client:close()
   end
   try(file.load, file)
+  try(file._spend, file)
+  try(file._set_basic, file, "WAB1C23456V123456", { model = "i3" })
+  try(file._quota, file)
   try(file.clear, file)
 end
 

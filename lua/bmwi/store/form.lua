@@ -63,6 +63,7 @@ function form.encode(account)
   local bytes
   repeat
     local ok, text = pcall(bmwi.json.encode, account)
+    if not ok and text == "not enough memory" then error(text, 0) end
     if not ok then return nil, "what is to be kept is no plain data" end
     bytes = text .. "\n"
   until #bytes <= MAX_FILE or not shrink(account)
