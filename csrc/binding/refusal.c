@@ -30,10 +30,10 @@ void bmwi_refusal_push(lua_State *L, const bmwi_session *session) {
   lua_setfield(L, -2, "status");
   lua_pushinteger(L, (lua_Integer)bmwi_session_trace(session));
   lua_setfield(L, -2, "trace");
-  bmwi_push_whole(L, floor(refusal->refused_at));
+  bmwi_push_whole(L, (double)(long long)refusal->refused_at);
   lua_setfield(L, -2, "at");
   if (!isfinite(left)) return;
-  bmwi_push_whole(L, ceil(bmwi_wall() + left));
+  bmwi_push_whole(L, (double)(long long)(bmwi_wall() + left) + 1);
   lua_setfield(L, -2, "ends");
 }
 
@@ -64,8 +64,9 @@ bool bmwi_refusal_recall(lua_State *L, bmwi_session *session) {
   text_member(L, "text", failure.text, sizeof failure.text);
   text_member(L, "description", failure.description, sizeof failure.description);
   failure.retryable = isfinite(left);
-  failure.status = (long)fmin(fmax(number_member(L, "status", 0), 0), 999);
-  failure.refused_at = fmax(number_member(L, "at", 1), 1);
+  double status = number_member(L, "status", 0), at = number_member(L, "at", 1);
+  failure.status = status > 0 && status <= 999 ? (long)status : 0;
+  failure.refused_at = at > 1 ? at : 1;
   bmwi_session_recall(session, &failure, left);
   return true;
 }

@@ -71,7 +71,8 @@ void bmwi_op_cancel(bmwi_op *op, bmwi_code code, const char *text) {
 /* ---- sending ---------------------------------------------------------------- */
 
 static void earn(bmwi_session *session, double repeats) {
-  session->repeats = fmin(session->repeats + repeats, BUDGET);
+  session->repeats += repeats;
+  if (session->repeats > BUDGET) session->repeats = BUDGET;
 }
 
 static bmwi_next send_now(bmwi_op *op) {

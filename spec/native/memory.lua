@@ -94,8 +94,15 @@ end
 
 operations["command and wait"] = function()
   local wait = try(require, "bmwi.wait")
-  with_car(nil, function(car)
-    local execution = try(car.unlock_doors, car, { secret = "Rex" })
+  -- Once the command was answered its call returns, with an execution or as unknown.
+  local answered = false
+  local function log(event, fields)
+    answered = answered or event == "answer" and fields.call == "execute" and fields.status ~= nil
+  end
+  with_car({ log = log }, function(car)
+    local ran, execution, _, code = pcall(car.unlock_doors, car, { secret = "Rex" })
+    all = all and ran and execution ~= nil
+    must(not answered or ran and (execution or code == "unknown"), "a command that was sent raised")
     if execution and wait then
       try(wait.for_execution, car, execution, { interval = 0.001, timeout = 2 })
     end
