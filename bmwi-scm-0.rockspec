@@ -25,17 +25,18 @@ build = {
     bmwi = {
       -- The list of the Makefile (SRC).
       sources = {
-        "csrc/binding/await.c", "csrc/binding/bmwi.c", "csrc/binding/car.c",
-        "csrc/binding/client.c", "csrc/binding/hooks.c", "csrc/binding/kept.c",
-        "csrc/binding/fail.c", "csrc/binding/fields.c", "csrc/binding/json.c",
-        "csrc/binding/loop.c", "csrc/binding/options.c", "csrc/binding/schema.c",
+        "csrc/binding/answer.c", "csrc/binding/await.c", "csrc/binding/bmwi.c",
+        "csrc/binding/car.c", "csrc/binding/client.c", "csrc/binding/fail.c",
+        "csrc/binding/fields.c", "csrc/binding/hooks.c", "csrc/binding/json.c",
+        "csrc/binding/kept.c", "csrc/binding/loop.c", "csrc/binding/options.c",
+        "csrc/binding/refusal.c", "csrc/binding/request.c", "csrc/binding/schema.c",
         "csrc/binding/sys.c", "csrc/binding/values.c", "csrc/binding/values_status.c",
         "csrc/core/base64.c", "csrc/core/buffer.c", "csrc/core/engine.c", "csrc/core/guard.c",
-        "csrc/core/oauth.c", "csrc/core/op.c", "csrc/core/poll.c", "csrc/core/sha256.c",
-        "csrc/core/timers.c", "csrc/core/transfer.c", "csrc/core/transport.c", "csrc/core/url.c",
-        "csrc/core/verdict.c", "csrc/binding/refusal.c",
+        "csrc/core/oauth.c", "csrc/core/op.c", "csrc/core/poll.c", "csrc/core/redact.c",
+        "csrc/core/sha256.c", "csrc/core/timers.c", "csrc/core/transfer.c",
+        "csrc/core/transport.c", "csrc/core/url.c", "csrc/core/verdict.c", "csrc/core/word.c",
         "csrc/service/cardata_fields.c", "csrc/service/cardata_values.c",
-        "csrc/service/classic.c", "csrc/service/endpoint.c", "csrc/service/service.c",
+        "csrc/service/classic.c", "csrc/service/service.c",
       },
       defines = { "_POSIX_C_SOURCE=200809L", "_DEFAULT_SOURCE", "_DARWIN_C_SOURCE" },
       -- Beside libcurl the parts of the C library (C_LIBS of the Makefile).

@@ -103,7 +103,7 @@ static void blame(lua_State *L, const bmwi_op *op) {
 static int deliver(lua_State *L) {
   bmwi_op *op = lua_touserdata(L, 1);
   if (op->kind == BMWI_LOST) return luaL_error(L, "%s", op->failure.text);
-  int results = bmwi_client_deliver(L, op);
+  int results = bmwi_deliver(L, op);
   bmwi_op_release(op);
   return results;
 }
@@ -163,13 +163,13 @@ static void wake(lua_State *L, bmwi_op *op) {
 
 /* (operation, client) -> reads the token answer; protected. */
 static int read_token(lua_State *L) {
-  bmwi_client_token(L, lua_touserdata(L, 1), 2);
+  bmwi_read_token_answer(L, lua_touserdata(L, 1), 2);
   return 0;
 }
 
 /* (operation, client) -> asks the keeper of saved tokens; protected. */
 static int ask_keeper(lua_State *L) {
-  bmwi_client_ask(L, lua_touserdata(L, 1), 2);
+  bmwi_ask_store(L, lua_touserdata(L, 1), 2);
   return 0;
 }
 
@@ -192,21 +192,21 @@ static int tell(lua_State *L) {
   bool exchanged = lua_toboolean(L, 3);
   lua_settop(L, 2);
   lua_createtable(L, 0, 8);
-  lua_pushstring(L, op->kind == BMWI_TOKEN ? "token" : op->endpoint->name);
+  lua_pushstring(L, op->kind == BMWI_TOKEN ? "token" : op->exchange->name);
   lua_setfield(L, -2, "call");
-  lua_pushstring(L, op->kind == BMWI_TOKEN || op->endpoint->post ? "POST" : "GET");
+  lua_pushstring(L, op->kind == BMWI_TOKEN ? "POST" : op->exchange->method);
   lua_setfield(L, -2, "method");
   lua_pushinteger(L, op->attempt + 1);
   lua_setfield(L, -2, "attempt");
   if (!exchanged) { /* the repeat was planned just now */
     lua_pushnumber(L, t->timer.wake - bmwi_now());
     lua_setfield(L, -2, "wait");
-    bmwi_client_log(L, 2, "repeat");
+    bmwi_call_log_hook(L, 2, "repeat");
     return 0;
   }
   lua_pushnumber(L, t->seconds);
   lua_setfield(L, -2, "seconds");
-  if (t->result == CURLE_OK) {
+  if (t->result == 0) {
     lua_pushinteger(L, t->status);
     lua_setfield(L, -2, "status");
     lua_pushinteger(L, (lua_Integer)t->body.len);
@@ -223,7 +223,7 @@ static int tell(lua_State *L) {
     lua_pushstring(L, bmwi_code_name(failure.code));
     lua_setfield(L, -2, "code");
   }
-  bmwi_client_log(L, 2, "answer");
+  bmwi_call_log_hook(L, 2, "answer");
   return 0;
 }
 
@@ -267,7 +267,7 @@ static void dispatch(lua_State *L, bmwi_engine *engine, bool hold) {
       continue;
     }
     bool logs = op->state == BMWI_RUNNING && !lua_isnil(L, -1) &&
-                bmwi_client_logs(L, lua_gettop(L));
+                bmwi_logs(L, lua_gettop(L));
     if (logs) call_back(L, TELL, op, true);
     bmwi_next next = bmwi_op_advance(op);
     if (next == BMWI_DELIVER && hold && !lua_isnil(L, -2)) bmwi_engine_hold(engine, t);
@@ -330,7 +330,7 @@ int bmwi_loop_await(lua_State *L, int client) {
   if (op->account != NULL && op->account->hooks > 0)
     luaL_error(L, "a hook of a client (log, store, on_token) cannot wait for a call of that "
                   "client");
-  bool reading = op->endpoint == NULL || !op->endpoint->post;
+  bool reading = op->exchange == NULL || !op->exchange->command;
   if (reading) { /* a command's outcome is not taken by what a hook did wrong */
     lua_pushboolean(L, 0);
     bmwi_set_entry(L, BMWI_KEPT_RAISED, op);
@@ -353,7 +353,7 @@ int bmwi_loop_await(lua_State *L, int client) {
     bmwi_op_release(op);
     return lua_error(L);
   }
-  int results = bmwi_client_deliver(L, op);
+  int results = bmwi_deliver(L, op);
   bmwi_op_release(op);
   return results;
 }

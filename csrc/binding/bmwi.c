@@ -81,6 +81,7 @@ BMWI_EXPORT int luaopen_bmwi(lua_State *L);
 int luaopen_bmwi(lua_State *L) {
   luaL_checkversion(L);
   bmwi_json_open(L);
+  bmwi_hooks_open(L);
   bmwi_client_open(L);
   bmwi_car_open(L);
   lua_newtable(L);
@@ -104,7 +105,7 @@ int luaopen_bmwi(lua_State *L) {
   bmwi_values_open(L);
   lua_setfield(L, -2, "_values");
   lua_newtable(L);
-  for (const bmwi_region *region = bmwi_classic.regions; region->name != NULL; region++) {
+  for (const bmwi_region *region = bmwi_services[0]->regions; region->name != NULL; region++) {
     lua_pushstring(L, region->url);
     lua_setfield(L, -2, region->name);
   }

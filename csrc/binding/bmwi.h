@@ -21,13 +21,21 @@
 
 #pragma GCC visibility push(hidden)
 
+#define BMWI_CLIENT "bmwi.client" /* the metatable of clients */
+
+/* A client owns one account with its secrets. Its user value holds the hooks. */
+typedef struct bmwi_client {
+  bmwi_account account; /* first: found by its address */
+} bmwi_client;
+
 /* From fail.c: every failure of the world leaves through here. */
 /* Adds what the error body of the answer says; may change the code. */
 void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failure);
 /* Takes out of a text what this call's account must keep to itself, and control characters. */
 void bmwi_failure_hide(const bmwi_op *op, char *text);
-/* Pushes nil, message, code, info; `what` names the call that failed. */
-int bmwi_fail(lua_State *L, const char *what, const bmwi_failure *failure);
+/* Pushes nil, message, code, info; `what` names the call that failed, `service` knows advice. */
+int bmwi_fail(lua_State *L, const char *what, const bmwi_failure *failure,
+              const bmwi_service *service);
 /* The same for a failure on this side of the network. */
 int bmwi_fail_plain(lua_State *L, const char *code, const char *format, ...);
 const char *bmwi_code_name(bmwi_code code);
@@ -87,25 +95,23 @@ void bmwi_add_fields(lua_State *L, bmwi_op *op, int argument, bmwi_add_field *ad
 const char *bmwi_field_name(lua_State *L, int argument);
 void bmwi_push_field(lua_State *L, int argument);
 
-/* From client.c: the client and what answers become. */
-void bmwi_client_open(lua_State *L);
-int bmwi_client_new(lua_State *L); /* bmwi.new */
-typedef struct bmwi_client bmwi_client;
-/* Ends its calls and gives back what it holds; calls no Lua. */
-void bmwi_client_end(bmwi_client *client);
+/* From request.c: the operations of a client. */
 /* The open client at `index`; raises for a closed one. */
 bmwi_client *bmwi_client_check(lua_State *L, int index);
 /* Pushes a new operation on an endpoint with its URL filled in (no query yet). */
-bmwi_op *bmwi_client_op(lua_State *L, bmwi_client *client, bmwi_endpoint_id id, const char *vin);
+bmwi_op *bmwi_client_op(lua_State *L, bmwi_client *client, const bmwi_endpoint *endpoint,
+                        const char *vin);
+/* Appends to the URL. All of these raise beyond the maximum. */
+void bmwi_client_path(lua_State *L, bmwi_op *op, const char *path);
 /* Appends the client's position as a query, if it has one. */
 void bmwi_client_position(lua_State *L, const bmwi_client *client, bmwi_op *op);
-/* The form field of a document whose method names none. */
-const char *bmwi_client_document_field(const bmwi_client *client);
-/* Adds one pair to the operation's query or form. Raises beyond the maximum. */
+/* Adds one pair to the operation's query or form. */
 void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
 void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
+
+/* From answer.c. */
 /* Pushes the results of a finished operation. */
-int bmwi_client_deliver(lua_State *L, bmwi_op *op);
+int bmwi_deliver(lua_State *L, bmwi_op *op);
 
 /* From hooks.c: the store, the log and on_token of a client. `client` is its index. */
 void bmwi_hooks_open(lua_State *L);
@@ -115,9 +121,9 @@ void bmwi_hooks_keep(lua_State *L, bmwi_account *account);
 /* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
 void bmwi_push_token(lua_State *L, const bmwi_token *token);
 /* Asks the client's store for a newer token before one is requested. */
-void bmwi_client_ask(lua_State *L, bmwi_op *op, int client);
+void bmwi_ask_store(lua_State *L, bmwi_op *op, int client);
 /* Reads the answer of a token request and has the token saved. */
-void bmwi_client_token(lua_State *L, bmwi_op *op, int client);
+void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client);
 /* Tells the store that the renewal is over; tells on_token of the new token. */
 void bmwi_hooks_finish(lua_State *L, bmwi_op *op, int client);
 void bmwi_hooks_announce(lua_State *L, bmwi_op *op, int client);
@@ -126,8 +132,12 @@ void bmwi_hooks_closed(lua_State *L, int client, bmwi_account *account);
 /* Tells the store of a resource that refuses a new token, if this operation has found one. */
 void bmwi_hooks_resource(lua_State *L, bmwi_op *op);
 /* Calls the client's log hook, if any, with the event and the table on top. */
-void bmwi_client_log(lua_State *L, int client, const char *event);
-bool bmwi_client_logs(lua_State *L, int client);
+void bmwi_call_log_hook(lua_State *L, int client, const char *event);
+bool bmwi_logs(lua_State *L, int client);
+
+/* From client.c: the client. */
+void bmwi_client_open(lua_State *L);
+int bmwi_client_new(lua_State *L); /* bmwi.new */
 
 /* From car.c: the car. */
 void bmwi_car_open(lua_State *L);

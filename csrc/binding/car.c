@@ -47,7 +47,7 @@ int bmwi_car_new(lua_State *L) {
 
 /* Adds a pair to the query of a GET, to the form of a POST. */
 static void add_pair(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len) {
-  if (op->endpoint->post) bmwi_client_form(L, op, name, value, len);
+  if (strcmp(op->exchange->method, "POST") == 0) bmwi_client_form(L, op, name, value, len);
   else bmwi_client_query(L, op, name, value, len);
 }
 
@@ -69,7 +69,7 @@ static void add_pairs(lua_State *L, bmwi_op *op, const bmwi_method *method, int 
   lua_pushnil(L);
   while (lua_next(L, argument)) {
     const char *name = bmwi_field_name(L, argument);
-    if (method->typed && strcmp(name, bmwi_classic.type_field) == 0)
+    if (method->typed && strcmp(name, op->account->service->type_field) == 0)
       luaL_argerror(L, argument, lua_pushfstring(L, "%s is an argument of its own", name));
     add_member(L, op, bmwi_schema_member(method->schema, name), name, argument);
     lua_pop(L, 1);
@@ -105,7 +105,7 @@ static int call_method(lua_State *L) {
   luaL_checkudata(L, 1, CAR);
   if (method->typed && type == NULL) {
     type = luaL_checklstring(L, argument, &len);
-    luaL_argcheck(L, bmwi_service_type(type, len), argument,
+    luaL_argcheck(L, bmwi_is_word(type, len), argument,
                   "a service type expected: a word of capitals, digits and '_'");
     argument++;
   }
@@ -120,11 +120,11 @@ static int call_method(lua_State *L) {
   int at = lua_gettop(L);
   if (secret != NULL) bmwi_account_event(op->account, secret);
   if (method->position) bmwi_client_position(L, client, op);
-  if (method->typed) add_pair(L, op, bmwi_classic.type_field, type, len);
+  if (method->typed) add_pair(L, op, op->account->service->type_field, type, len);
   if (table && method->carrier == BMWI_AS_PAIRS) add_pairs(L, op, method, argument);
   if (table && method->carrier == BMWI_AS_DOCUMENT) {
     const char *json = lua_tolstring(L, document, &len);
-    add_pair(L, op, method->field != NULL ? method->field : bmwi_client_document_field(client), json, len);
+    add_pair(L, op, method->field != NULL ? method->field : op->account->document_field, json, len);
   }
   lua_settop(L, at);
   return bmwi_loop_await(L, index);
@@ -144,7 +144,7 @@ static int car_supports(lua_State *L) {
   luaL_checkudata(L, 1, CAR);
   const char *name = luaL_checkstring(L, 2);
   bool found = false;
-  for (const bmwi_method *m = bmwi_classic.methods; m->name != NULL && !found; m++)
+  for (const bmwi_method *m = bmwi_services[0]->methods; m->name != NULL && !found; m++)
     found = strcmp(m->name, name) == 0;
   lua_pushboolean(L, found);
   return 1;
@@ -164,7 +164,7 @@ void bmwi_car_open(lua_State *L) {
   lua_setfield(L, -2, "__tostring");
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
-  for (const bmwi_method *m = bmwi_classic.methods; m->name != NULL; m++) {
+  for (const bmwi_method *m = bmwi_services[0]->methods; m->name != NULL; m++) {
     lua_pushlightuserdata(L, (void *)m);
     lua_pushcclosure(L, call_method, 1);
     lua_setfield(L, -2, m->name);

@@ -183,11 +183,11 @@ void bmwi_hooks_load(lua_State *L, bmwi_account *account) {
 /* ---- the log hook -------------------------------------------------------------------------- */
 
 /* Asks no table: it is called where nothing may raise. */
-bool bmwi_client_logs(lua_State *L, int client) {
+bool bmwi_logs(lua_State *L, int client) {
   return ((const bmwi_account *)lua_touserdata(L, client))->logs;
 }
 
-void bmwi_client_log(lua_State *L, int client, const char *event) {
+void bmwi_call_log_hook(lua_State *L, int client, const char *event) {
   push_hook(L, client, "log");
   lua_pushstring(L, event);
   lua_pushvalue(L, -3);
@@ -262,15 +262,15 @@ static void save(lua_State *L, bmwi_op *op, bmwi_account *account, int client) {
   bmwi_resources_push(L, op->session);
   push_owner(L, account);
   if (!ask_store(L, op, account, store, "save", 2, 2) || lua_toboolean(L, -2)) return;
-  if (op->account == NULL || !bmwi_client_logs(L, client)) return;
+  if (op->account == NULL || !bmwi_logs(L, client)) return;
   lua_createtable(L, 0, 1);
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, "error");
-  bmwi_client_log(L, client, "unsaved");
+  bmwi_call_log_hook(L, client, "unsaved");
 }
 
 /* Runs in a protected call: whatever is raised, the token's texts are owned. */
-void bmwi_client_token(lua_State *L, bmwi_op *op, int client) {
+void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
   bmwi_session *session = op->session;
   bmwi_account *account = op->account;
   const bmwi_buffer *body = &op->transfer.body;
@@ -319,7 +319,7 @@ void bmwi_hooks_announce(lua_State *L, bmwi_op *op, int client) {
 
 /* store:begin() returns a token, or seconds after which to ask again, or nil to
 ** go on; and the refusal that store:finish() was told. Runs in a protected call. */
-void bmwi_client_ask(lua_State *L, bmwi_op *op, int client) {
+void bmwi_ask_store(lua_State *L, bmwi_op *op, int client) {
   bmwi_session *session = op->session;
   bmwi_account *account = op->account;
   push_hook(L, client, "store");

@@ -11,7 +11,7 @@
 #include <xlocale.h>
 #endif
 
-#include "bmwi.h"
+#include "binding/bmwi.h"
 
 #define MAX_DEPTH 100 /* of an answer and of what is sent */
 

@@ -3,6 +3,7 @@
 ** (cqueues' protocol: pollfd, events, timeout; then step).
 */
 #include "binding/await.h"
+#include "binding/options.h"
 
 #include <stdio.h>
 
@@ -161,7 +162,7 @@ static void release_all(lua_State *L, bmwi_engine *engine) {
   bmwi_transfer *t;
   bmwi_push_kept(L, BMWI_KEPT_CLIENTS);
   lua_pushnil(L);
-  for (; lua_next(L, -2); lua_pop(L, 1)) bmwi_client_end(lua_touserdata(L, -1));
+  for (; lua_next(L, -2); lua_pop(L, 1)) bmwi_account_end(lua_touserdata(L, -1));
   bmwi_engine_end_all(engine);
   while ((t = bmwi_engine_next(engine)) != NULL) bmwi_op_release((bmwi_op *)t);
 }

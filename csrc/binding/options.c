@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "binding/bmwi.h"
+#include "core/url.h"
 
 #define MAX_TEXT 4096 /* of an option */
 
@@ -148,9 +149,7 @@ static void make_sessions(lua_State *L, const bmwi_service *service, bmwi_accoun
   const char *base = account->base_url;
   exclude(L, account->region, base, "region", "base_url");
   exclude(L, account->token_path, account->token_url, "token_path", "token_url");
-  if (base == NULL && account->region == NULL)
-    luaL_error(L, "option 'base_url': the server's address is missing (BMW has switched its own "
-                  "servers off; region = 'rest_of_world', 'usa' or 'china' still names them)");
+  if (base == NULL && account->region == NULL) luaL_error(L, "%s", service->no_server);
   const char *path = account->token_path != NULL ? account->token_path : service->token_path;
   account->home = base != NULL ? 0 : bmwi_service_region(service, account->region);
   for (int i = 0; base != NULL ? i < 1 : service->regions[i].name != NULL; i++) {
@@ -240,25 +239,14 @@ static void make_basic(lua_State *L, bmwi_account *account) {
 }
 
 void bmwi_options_check_login(lua_State *L, bmwi_account *account) {
-  if ((account->username == NULL) != (account->password == NULL))
-    luaL_error(L, "options 'username' and 'password' belong together");
-  if ((account->api_key == NULL) != (account->api_secret == NULL))
-    luaL_error(L, "options 'api_key' and 'api_secret' belong together");
-  exclude(L, account->basic, account->api_key, "basic", "api_key");
-  if (account->basic != NULL && !bmwi_token_text(account->basic, strlen(account->basic)))
-    luaL_error(L, "option 'basic': the base64 text of key:secret expected");
-  if (account->api_key != NULL && strchr(account->api_key, ':') != NULL)
-    luaL_error(L, "option 'api_key': a ':' cannot be part of it");
-  if (account->api_key != NULL) make_basic(L, account);
   bool token = account->sessions[account->home].token.access != NULL;
-  if (account->username == NULL && !token)
-    luaL_error(L, "a log-in needs the options 'username' and 'password' (or a saved 'token', or a "
-                  "'store' that holds one)");
-  if (account->basic == NULL && !token)
-    luaL_error(L, "a log-in needs the options 'api_key' and 'api_secret' (or 'basic')");
+  const char *fault = account->service->check_login(account, token);
+  if (fault != NULL) luaL_error(L, "%s", fault);
+  if (account->api_key != NULL) make_basic(L, account);
 }
 
-void bmwi_options_wipe(bmwi_account *account) {
+void bmwi_account_end(bmwi_account *account) {
+  bmwi_account_close(account);
   if (account->service == NULL) return; /* bmwi.new broke off before */
   const bmwi_option *row;
   for (size_t i = 0; (row = bmwi_service_option(account->service, i))->name != NULL; i++)

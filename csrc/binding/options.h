@@ -12,12 +12,12 @@
 #pragma GCC visibility push(hidden)
 
 /* Reads the options, the table at 1, into a zeroed account. Raises for what is unknown or wrong;
-** what is kept by then is given back by bmwi_options_wipe. */
+** what is kept by then is given back by bmwi_account_end. */
 void bmwi_options_read(lua_State *L, const bmwi_service *service, bmwi_account *account);
 /* Checks that what there is will do for a log-in, once a saved token has been looked for. */
 void bmwi_options_check_login(lua_State *L, bmwi_account *account);
-/* Wipes and gives back every text that an option has left in the account. */
-void bmwi_options_wipe(bmwi_account *account);
+/* Closes the account, and wipes every text that an option has left in it. */
+void bmwi_account_end(bmwi_account *account);
 /* Calls `visit` with each text in the account that is a secret, and the least length at which it
 ** is to be looked for in what a server says. */
 void bmwi_options_secrets(const bmwi_account *account,

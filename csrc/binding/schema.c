@@ -32,7 +32,7 @@ static void check_word(lua_State *L, const bmwi_member *m, const char *path) {
   size_t len = 0;
   const char *text = line_at(L, -1, &len);
   (void)m;
-  if (text == NULL || !bmwi_service_type(text, len))
+  if (text == NULL || !bmwi_is_word(text, len))
     wrong(L, path, "a word of capitals, digits and '_'");
 }
 

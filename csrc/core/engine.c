@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* dladdr */
 #include "core/engine.h"
 
+#include <curl/curl.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
@@ -293,14 +294,14 @@ void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t) {
   if (engine != NULL) bmwi_engine_stop(engine, t);
   bmwi_buffer_free(&t->body);
   bmwi_drop(&t->location);
-  free(t->error);
+  free(t->scratch);
+  t->scratch = NULL;
   t->error = NULL;
 }
 
 bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transport *transport,
                       const bmwi_request *request, double seconds) {
-  if (t->error == NULL) t->error = malloc(CURL_ERROR_SIZE);
-  if (t->error == NULL || !bmwi_timers_reserve(&engine->timers)) return false;
+  if (!bmwi_timers_reserve(&engine->timers)) return false;
   if (engine->idle_count > 0) {
     t->easy = engine->idle[--engine->idle_count];
   } else {
@@ -348,7 +349,7 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
     result = CURLE_WRITE_ERROR;
   }
   if (result == CURLE_ABORTED_BY_CALLBACK) /* on_request: the first one got no answer */
-    result = CURLE_GOT_NOTHING, t->error[0] = '\0';
+    result = CURLE_GOT_NOTHING, t->error = NULL;
   t->result = t->no_memory ? CURLE_OUT_OF_MEMORY : result;
   bool refused_by_proxy = connect_code != 0 && connect_code / 100 != 2;
   t->sent = (t->sent || request_size > 0 || pretransfer > 0) && !refused_by_proxy;

@@ -9,53 +9,16 @@
 #ifndef BMWI_ENGINE_H
 #define BMWI_ENGINE_H
 
-#include <curl/curl.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/buffer.h"
-#include "core/queue.h"
-#include "core/transport.h"
-#include "core/timers.h"
+#include "core/transfer.h"
 
 #pragma GCC visibility push(hidden)
 
 #define BMWI_BUDGET 0.005 /* seconds of a step, roughly; then the host has its turn */
 
 typedef struct bmwi_engine bmwi_engine;
-
-/* What to send. All texts must stay until the transfer has ended. */
-typedef struct bmwi_request {
-  bool post;
-  const char *url;
-  const char *accept;        /* the whole header line */
-  const char *scheme;        /* "Basic" or "Bearer" */
-  const char *credentials;   /* after the scheme */
-  const bmwi_buffer *form;   /* the body of a POST */
-} bmwi_request;
-
-typedef struct bmwi_transfer {
-  bmwi_link link;             /* first; in the queue of what starts or has ended */
-  enum { BMWI_IDLE, BMWI_STARTING, BMWI_SENDING, BMWI_PAUSING, BMWI_ENDED } phase;
-  bmwi_timer timer;           /* when a pause ends, and an exchange must have ended */
-  CURL *easy;
-  bmwi_buffer authorization;  /* a header line */
-  struct curl_slist headers[3];
-  char *error;                /* CURLOPT_ERRORBUFFER */
-  /* The outcome of an exchange. */
-  CURLcode result;
-  bool sent;                  /* at least one byte of the request may have left */
-  bool reset;                 /* the operating system ended the connection */
-  bool too_large, no_memory;
-  long status;
-  double retry_after;         /* seconds; negative: not said */
-  double date;                /* by the server's clock, since 1970; negative: not said */
-  char *location;             /* where a redirect points to; or NULL */
-  double seconds;
-  size_t header_bytes;
-  bool in_headers;            /* the empty line behind them has not come */
-  bmwi_buffer body;
-} bmwi_transfer;
 
 /* NULL without memory or descriptors. */
 bmwi_engine *bmwi_engine_new(void);

@@ -20,7 +20,7 @@
 #define MAX_RESOURCES 1024
 
 static bool is_command(const bmwi_op *op) {
-  return op->kind == BMWI_CALL && op->endpoint->post;
+  return op->kind == BMWI_CALL && op->exchange->command;
 }
 
 bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure) {
@@ -29,7 +29,7 @@ bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure) {
                                             : BMWI_ASKED_READING;
   const bmwi_transfer *t = &op->transfer;
   bool good = bmwi_explain(t, asked, failure);
-  if (t->result != CURLE_OK && t->error != NULL && op->account != NULL &&
+  if (t->result != 0 && t->error != NULL && op->account != NULL &&
       bmwi_transport_explain(&op->account->transport, t->result, t->error, failure->text,
                              sizeof failure->text))
     failure->retryable = false;
@@ -83,13 +83,16 @@ static bmwi_next send_now(bmwi_op *op) {
   double left = op->deadline - bmwi_now();
   if (left <= 0) return fail(op, BMWI_TIMEOUT, "the time was over before it could be sent");
   bmwi_request request = {
-    .post = token || op->endpoint->post,
+    .method = token ? "POST" : op->exchange->method,
     .url = token ? session->token_url : op->url.data,
-    .accept = !token && op->endpoint->answer == BMWI_ANSWER_PNG ? "Accept: image/png"
-                                                                   : "Accept: application/json",
+    .accept = token || op->exchange->accept == NULL ? "Accept: application/json"
+                                                      : op->exchange->accept,
+    .header = token ? NULL : op->exchange->header,
     .scheme = token ? "Basic" : "Bearer",
     .credentials = token ? account->basic : session->token.access,
-    .form = &op->form,
+    .content_type = op->content_type,
+    .body = &op->body,
+    .once = token || op->exchange->command,
   };
   if (op->attempt == 0) earn(session, EARNED);
   op->generation = session->generation;
@@ -108,10 +111,10 @@ static bool repeatable(const bmwi_op *op, const bmwi_failure *failure) {
   const bmwi_transfer *t = &op->transfer;
   if (!failure->retryable) return false;
   if (op->kind == BMWI_TOKEN) {
-    if (op->session->refreshing && t->result != CURLE_OK) return !t->sent;
+    if (op->session->refreshing && t->result != 0) return !t->sent;
     return failure->code != BMWI_RATE_LIMITED || failure->retry_after >= 0;
   }
-  return !is_command(op) || (t->result != CURLE_OK && !t->sent);
+  return !is_command(op) || (t->result != 0 && !t->sent);
 }
 
 static bool repeat(bmwi_op *op, bmwi_failure *failure) {
@@ -157,9 +160,9 @@ static bool request_token(bmwi_session *session, bmwi_failure *failure) {
                      "api_key and api_secret)");
     return false;
   }
-  bmwi_buffer_clear(&op->form);
-  bool ok = refresh ? bmwi_oauth_refresh_form(&op->form, session->token.refresh)
-                    : bmwi_oauth_password_form(&op->form, account->username, account->password,
+  bmwi_buffer_clear(&op->body);
+  bool ok = refresh ? bmwi_oauth_refresh_form(&op->body, session->token.refresh)
+                    : bmwi_oauth_password_form(&op->body, account->username, account->password,
                                                account->scope);
   session->refreshing = refresh;
   op->deadline = bmwi_now() + account->timeout;
@@ -242,7 +245,7 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
   if (session->request.attempt > 0) earn(session, 1);
   session->request.attempt = 0;
   session->request.state = BMWI_NEW;
-  bmwi_buffer_clear(&session->request.form);
+  bmwi_buffer_clear(&session->request.body);
   bmwi_buffer_clear(&session->request.transfer.body);
   session->granted = true;
 }
@@ -337,7 +340,7 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
   failure.login = true;
   session->refusal_told = false;
   op->state = BMWI_NEW;
-  bmwi_buffer_clear(&op->form);
+  bmwi_buffer_clear(&op->body);
   bmwi_buffer_clear(&op->transfer.body);
   if (verdict == BMWI_GRANT_REFUSED && session->refreshing) {
     bmwi_drop(&session->token.refresh);
@@ -359,7 +362,7 @@ void bmwi_session_fail(bmwi_session *session, const bmwi_failure *failure) {
   bmwi_op *op = &session->request;
   session->granted = false;
   op->state = BMWI_NEW;
-  bmwi_buffer_clear(&op->form);
+  bmwi_buffer_clear(&op->body);
   bmwi_buffer_clear(&op->transfer.body);
   fail_waiting(session, failure);
 }
@@ -476,15 +479,15 @@ void bmwi_op_init(bmwi_op *op, bmwi_engine *engine, bmwi_kind kind) {
 }
 
 void bmwi_op_join(bmwi_op *op, bmwi_account *account, bmwi_session *session,
-                  const bmwi_endpoint *endpoint) {
+                  const bmwi_exchange *exchange) {
   op->account = account;
   op->session = session;
-  op->endpoint = endpoint;
+  op->exchange = exchange;
   op->deadline = bmwi_now() + account->timeout;
   /* An answer may hold an event's id, a form the security answer, an URL anything. */
   bmwi_transfer_init(&op->transfer, account->transport.max_response_bytes, true);
   bmwi_buffer_init(&op->url, MAX_REQUEST, true);
-  bmwi_buffer_init(&op->form, MAX_REQUEST, true);
+  bmwi_buffer_init(&op->body, MAX_REQUEST, true);
   op->next = account->ops;
   if (op->next != NULL) op->next->previous = op;
   account->ops = op;
@@ -513,7 +516,7 @@ void bmwi_op_release(bmwi_op *op) {
   if (op->state == BMWI_WAITING) stop_waiting(op);
   bmwi_transfer_release(op->engine, &op->transfer);
   bmwi_buffer_free(&op->url);
-  bmwi_buffer_free(&op->form);
+  bmwi_buffer_free(&op->body);
   leave(op);
   op->state = BMWI_FINISHED;
 }
@@ -524,7 +527,7 @@ void bmwi_session_init(bmwi_session *session, bmwi_account *account) {
   op->account = account;
   op->session = session;
   bmwi_transfer_init(&op->transfer, MAX_TOKEN_ANSWER, true);
-  bmwi_buffer_init(&op->form, MAX_REQUEST, true);
+  bmwi_buffer_init(&op->body, MAX_REQUEST, true);
   session->repeats = BUDGET;
 }
 
@@ -546,7 +549,7 @@ void bmwi_account_close(bmwi_account *account) {
   for (int i = 0; i < account->session_count; i++) {
     bmwi_session *session = &account->sessions[i];
     bmwi_transfer_release(account->engine, &session->request.transfer);
-    bmwi_buffer_free(&session->request.form);
+    bmwi_buffer_free(&session->request.body);
     session->request.account = NULL;
     session->request.state = BMWI_FINISHED;
     bmwi_token_clear(&session->token);
@@ -556,6 +559,9 @@ void bmwi_account_close(bmwi_account *account) {
     bmwi_drop(&session->base_url);
     bmwi_drop(&session->token_url);
   }
+  free(account->routes);
+  account->routes = NULL;
+  account->route_count = 0;
   bmwi_transport_clear(&account->transport);
   bmwi_drop(&account->event);
 }

@@ -7,17 +7,26 @@
 #ifndef BMWI_OP_H
 #define BMWI_OP_H
 
-#include "service/endpoint.h"
+#include <stdint.h>
+
 #include "core/engine.h"
 #include "core/oauth.h"
 #include "core/verdict.h"
-
-#include <stdint.h>
+#include "core/word.h"
 
 #pragma GCC visibility push(hidden)
 
 typedef struct bmwi_account bmwi_account;
 typedef struct bmwi_session bmwi_session;
+
+/* What this layer must know of a request. An endpoint of a service begins with it. */
+typedef struct bmwi_exchange {
+  const char *name;   /* as in messages and in the log hook */
+  const char *method; /* "GET", "POST", "DELETE" */
+  const char *accept; /* the whole header line; NULL: JSON */
+  const char *header; /* one line more; NULL: none */
+  bool command;       /* it acts on something: sent once, and unknown where its answer is lost */
+} bmwi_exchange;
 
 typedef enum bmwi_kind {
   BMWI_CALL,  /* an exchange with the service */
@@ -36,8 +45,9 @@ typedef struct bmwi_op {
   bmwi_session *session;
   struct bmwi_op *previous, *next;     /* all of the account's */
   struct bmwi_op *next_waiting;        /* for the session's token */
-  const bmwi_endpoint *endpoint;
-  bmwi_buffer url, form;
+  const bmwi_exchange *exchange; /* of a call */
+  bmwi_buffer url, body;
+  const char *content_type; /* of the body; NULL: a form */
   double deadline; /* monotonic, for everything together */
   int attempt;
   bool renewed;         /* was sent again after a 401 already */
@@ -71,6 +81,12 @@ struct bmwi_session {
   double repeats;      /* what is left of the budget for repeats */
 };
 
+/* Which session serves a car. */
+typedef struct bmwi_route {
+  char vin[BMWI_VIN_LENGTH + 1];
+  int session;
+} bmwi_route;
+
 /* The plain C part of a client. */
 struct bmwi_account {
   bmwi_engine *engine;
@@ -88,7 +104,7 @@ struct bmwi_account {
   int hooks;       /* of the client that are running */
   bmwi_session sessions[BMWI_SESSIONS]; /* one per region, or only the first */
   int session_count, home;
-  struct bmwi_route *routes; /* which session serves which car, as far as it is known */
+  bmwi_route *routes; /* which session serves which car, as far as it is known */
   size_t route_count;
   bmwi_op *ops;
 };
@@ -110,7 +126,7 @@ void bmwi_account_close(bmwi_account *account);
 
 void bmwi_op_init(bmwi_op *op, bmwi_engine *engine, bmwi_kind kind);
 void bmwi_op_join(bmwi_op *op, bmwi_account *account, bmwi_session *session,
-                  const bmwi_endpoint *endpoint);
+                  const bmwi_exchange *exchange);
 /* Starts it (a sleep ends at its deadline). It comes back through
 ** bmwi_engine_next, also when it failed at once. */
 void bmwi_op_start(bmwi_op *op);

@@ -3,6 +3,7 @@
 */
 #include "core/transfer.h"
 
+#include <curl/curl.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,13 @@
 
 #include "core/clock.h"
 
+#define HEADERS 5                     /* lines that are sent beside libcurl's own */
 #define MAX_HEADER_BYTES (256 * 1024) /* of all headers of one answer */
+
+struct bmwi_scratch {
+  struct curl_slist headers[HEADERS];
+  char error[CURL_ERROR_SIZE];
+};
 
 /* ---- libcurl's callbacks: they touch the transfer's own memory only ------ */
 
@@ -84,15 +91,23 @@ static size_t on_header(char *data, size_t size, size_t count, void *user) {
 /* ---- what is asked of libcurl --------------------------------------------- */
 
 /* libcurl reads the list where it is. */
-static bool set_headers(bmwi_transfer *t, const bmwi_request *request) {
-  static char no_expect[] = "Expect:";
+static bool set_headers(bmwi_transfer *t, const bmwi_request *request,
+                        struct curl_slist **first) {
   bmwi_buffer *line = &t->authorization;
-  if (!bmwi_buffer_text(line, "Authorization: ") || !bmwi_buffer_text(line, request->scheme) ||
-      !bmwi_buffer_add(line, " ", 1) || !bmwi_buffer_text(line, request->credentials))
+  if (request->credentials != NULL &&
+      (!bmwi_buffer_text(line, "Authorization: ") || !bmwi_buffer_text(line, request->scheme) ||
+       !bmwi_buffer_add(line, " ", 1) || !bmwi_buffer_text(line, request->credentials)))
     return false;
-  t->headers[0] = (struct curl_slist){line->data, &t->headers[1]};
-  t->headers[1] = (struct curl_slist){(char *)request->accept, &t->headers[2]};
-  t->headers[2] = (struct curl_slist){no_expect, NULL};
+  const char *const lines[HEADERS] = {request->credentials != NULL ? line->data : NULL,
+                                           request->accept, request->header, request->content_type,
+                                           "Expect:"};
+  struct curl_slist *next = NULL;
+  for (int i = HEADERS - 1; i >= 0; i--) {
+    if (lines[i] == NULL) continue;
+    t->scratch->headers[i] = (struct curl_slist){(char *)lines[i], next};
+    next = &t->scratch->headers[i];
+  }
+  *first = next;
   return true;
 }
 
@@ -105,7 +120,7 @@ static bool set_headers(bmwi_transfer *t, const bmwi_request *request) {
 #endif
 
 static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
-                        const bmwi_request *request, bool bundle) {
+                        const bmwi_request *request, struct curl_slist *headers, bool bundle) {
   CURL *easy = t->easy;
   bool plain = strncmp(request->url, "http:", 5) == 0;
   CURLcode failed = CURLE_OK;
@@ -118,8 +133,8 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
   SET(CURLOPT_PATH_AS_IS, 1L);
   SET(CURLOPT_NOSIGNAL, 1L);
   SET(CURLOPT_PRIVATE, t);
-  SET(CURLOPT_ERRORBUFFER, t->error);
-  SET(CURLOPT_HTTPHEADER, t->headers);
+  SET(CURLOPT_ERRORBUFFER, t->scratch->error);
+  SET(CURLOPT_HTTPHEADER, headers);
   SET(CURLOPT_WRITEFUNCTION, on_body);
   SET(CURLOPT_WRITEDATA, t);
   SET(CURLOPT_HEADERFUNCTION, on_header);
@@ -137,9 +152,13 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
   if (transport->ca_file != NULL || bundle) SET(CURLOPT_CAPATH, NULL);
   SET(CURLOPT_PROXY, bmwi_transport_proxy(transport, plain));
   if (transport->connect_to != NULL) SET(CURLOPT_CONNECT_TO, transport->connect_to);
-  if (request->post) {
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->form->len);
-    SET(CURLOPT_POSTFIELDS, request->form->len > 0 ? request->form->data : "");
+  if (strcmp(request->method, "POST") == 0) {
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body->len);
+    SET(CURLOPT_POSTFIELDS, request->body->len > 0 ? request->body->data : "");
+  } else if (strcmp(request->method, "GET") != 0) {
+    SET(CURLOPT_CUSTOMREQUEST, request->method);
+  }
+  if (request->once) {
     /* libcurl repeats a request by itself when a kept connection turns out to
     ** be dead, even if the server had taken it. Not with a command to a car. */
     SET(CURLOPT_FRESH_CONNECT, 1L);
@@ -163,6 +182,9 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
 
 bool bmwi_transfer_ask(bmwi_transfer *t, const bmwi_transport *transport,
                        const bmwi_request *request, bool bundle) {
+  struct curl_slist *headers;
+  if (t->scratch == NULL) t->scratch = malloc(sizeof *t->scratch);
+  if (t->scratch == NULL) return false;
   bmwi_buffer_clear(&t->body);
   t->result = CURLE_OK;
   t->sent = t->reset = t->too_large = t->no_memory = false;
@@ -171,6 +193,7 @@ bool bmwi_transfer_ask(bmwi_transfer *t, const bmwi_transport *transport,
   t->header_bytes = 0;
   t->retry_after = t->date = -1;
   bmwi_drop(&t->location);
-  t->error[0] = '\0';
-  return set_headers(t, request) && set_options(t, transport, request, bundle);
+  t->scratch->error[0] = '\0';
+  t->error = t->scratch->error;
+  return set_headers(t, request, &headers) && set_options(t, transport, request, headers, bundle);
 }

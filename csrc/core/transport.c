@@ -3,6 +3,7 @@
 */
 #include "core/transport.h"
 
+#include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +67,7 @@ static const char *file_fault(const char *path) {
   return "it holds no certificate in PEM form";
 }
 
-bool bmwi_transport_explain(const bmwi_transport *t, CURLcode result, const char *error,
+bool bmwi_transport_explain(const bmwi_transport *t, int result, const char *error,
                             char *text, size_t size) {
   if (t->proxy_fault != NULL && strstr(error, WRONG_PROXY) != NULL) {
     snprintf(text, size, "the proxy of the environment (%s) is wrong: %s", t->proxy_variable,

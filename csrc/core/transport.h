@@ -5,7 +5,6 @@
 #ifndef BMWI_TRANSPORT_H
 #define BMWI_TRANSPORT_H
 
-#include <curl/curl.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -33,7 +32,7 @@ bool bmwi_transport_find_proxy(bmwi_transport *transport);
 const char *bmwi_transport_proxy(const bmwi_transport *transport, bool plain);
 
 /* Whether a failure is due to these settings: then what is wrong with them. */
-bool bmwi_transport_explain(const bmwi_transport *transport, CURLcode result, const char *error,
+bool bmwi_transport_explain(const bmwi_transport *transport, int result, const char *error,
                             char *text, size_t size);
 
 /* Gives all back; secrets are wiped. */

@@ -3,6 +3,7 @@
 */
 #include "core/verdict.h"
 
+#include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -92,7 +93,7 @@ bool bmwi_explain(const bmwi_transfer *t, bmwi_asked asked, bmwi_failure *failur
     bmwi_code code = transport_code(t);
     bmwi_failure_set(failure, code, t->error != NULL && t->error[0] != '\0'
                                         ? t->error
-                                        : curl_easy_strerror(t->result));
+                                        : curl_easy_strerror((CURLcode)t->result));
     if (code == BMWI_TOO_LARGE)
       bmwi_failure_set(failure, code, t->body.full ? "the answer is larger than max_response_bytes"
                                                    : "the answer's headers are too large");

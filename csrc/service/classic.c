@@ -1,13 +1,14 @@
 /*
 ** The classic service (BMW i Remote, 2013 to 2021) as data.
 **
-** Sources: commands and their fields are those of the BMW i Remote API document by Terence Eden;
-** `data` of sendpoi and the members of a profile are what recorded requests and answers of the real
-** service hold.
+** Sources: paths, envelopes, commands and their fields are those of the BMW i Remote API document by
+** Terence Eden; `data` of sendpoi and the members of a profile are what recorded requests and answers
+** of the real service hold; `image` is what later clients of the same service used.
 */
 #include "service/service.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* ---- charging profiles -------------------------------------------------------------------- */
 
@@ -107,6 +108,39 @@ static const bmwi_rule poi_rules[] = {
 };
 static const bmwi_schema poi = {poi_members, poi_rules, false};
 
+/* ---- endpoints ---------------------------------------------------------------------------- */
+
+#define CAR "/webapi/v1/user/vehicles/{vin}"
+#define GET(NAME) .exchange = {.name = (NAME), .method = "GET"}
+#define POST(NAME) .exchange = {.name = (NAME), .method = "POST", .command = true}
+
+enum {
+  VEHICLES, STATUS, LAST_TRIP, ALL_TRIPS, CHARGING_PROFILE, DESTINATIONS, RANGE_MAP, NAVIGATION,
+  EXECUTION, EXECUTE, SEND_POI, IMAGE
+};
+
+static const bmwi_endpoint endpoints[] = {
+  [VEHICLES] = {GET("vehicles"), .path = "/webapi/v1/user/vehicles/", .envelope = "vehicles",
+                .answer = BMWI_ANSWER_ARRAY, .lists_cars = true},
+  [STATUS] = {GET("status"), .path = CAR "/status", .envelope = "vehicleStatus"},
+  [LAST_TRIP] = {GET("last_trip"), .path = CAR "/statistics/lastTrip", .envelope = "lastTrip"},
+  [ALL_TRIPS] = {GET("all_trips"), .path = CAR "/statistics/allTrips", .envelope = "allTrips"},
+  /* It keeps its root, so that what is read can be changed and sent back. */
+  [CHARGING_PROFILE] = {GET("charging_profile"), .path = CAR "/chargingprofile"},
+  [DESTINATIONS] = {GET("destinations"), .path = CAR "/destinations", .envelope = "destinations",
+                    .answer = BMWI_ANSWER_ARRAY},
+  [RANGE_MAP] = {GET("range_map"), .path = CAR "/rangemap", .envelope = "rangemap"},
+  [NAVIGATION] = {GET("navigation"), .path = "/api/vehicle/navigation/v1/{vin}",
+                  .second_host = true},
+  [EXECUTION] = {GET("execution"), .path = CAR "/serviceExecutionStatus",
+                 .envelope = "executionStatus", .has_event = true},
+  [EXECUTE] = {POST("execute"), .path = CAR "/executeService", .envelope = "executionStatus",
+               .starts_event = true, .has_event = true},
+  [SEND_POI] = {POST("send_poi"), .path = CAR "/sendpoi", .answer = BMWI_ANSWER_NOTHING},
+  [IMAGE] = {.exchange = {.name = "image", .method = "GET", .accept = "Accept: image/png"},
+             .path = CAR "/image", .answer = BMWI_ANSWER_PNG},
+};
+
 /* ---- the methods of a car ----------------------------------------------------------------- */
 
 static const bmwi_member image_members[] = {
@@ -137,39 +171,90 @@ static const bmwi_member execute_members[] = {
 };
 static const bmwi_schema execute = {.members = execute_members, .open = true};
 
-#define READING(NAME, ENDPOINT) \
-  { .name = NAME, .endpoint = ENDPOINT }
+#define READING(NAME, ENDPOINT) {.name = (NAME), .endpoint = &endpoints[ENDPOINT]}
 #define COMMAND(NAME, TYPE) \
-  { .name = NAME, .endpoint = BMWI_EXECUTE, .typed = true, .type = TYPE }
+  {.name = (NAME), .endpoint = &endpoints[EXECUTE], .typed = true, .type = (TYPE)}
 
 static const bmwi_method methods[] = {
-  {.name = "status", .endpoint = BMWI_STATUS, .position = true},
-  READING("last_trip", BMWI_LAST_TRIP),
-  READING("all_trips", BMWI_ALL_TRIPS),
-  READING("charging_profile", BMWI_CHARGING_PROFILE),
-  READING("destinations", BMWI_DESTINATIONS),
-  READING("range_map", BMWI_RANGE_MAP),
-  READING("navigation", BMWI_NAVIGATION),
-  {.name = "image", .endpoint = BMWI_IMAGE, .carrier = BMWI_AS_PAIRS, .optional = true,
+  {.name = "status", .endpoint = &endpoints[STATUS], .position = true},
+  READING("last_trip", LAST_TRIP),
+  READING("all_trips", ALL_TRIPS),
+  READING("charging_profile", CHARGING_PROFILE),
+  READING("destinations", DESTINATIONS),
+  READING("range_map", RANGE_MAP),
+  READING("navigation", NAVIGATION),
+  {.name = "image", .endpoint = &endpoints[IMAGE], .carrier = BMWI_AS_PAIRS, .optional = true,
    .subject = "image", .schema = &image},
-  {.name = "execution", .endpoint = BMWI_EXECUTION, .typed = true, .kept_secret = true},
-  {.name = "execute", .endpoint = BMWI_EXECUTE, .typed = true, .carrier = BMWI_AS_PAIRS,
+  {.name = "execution", .endpoint = &endpoints[EXECUTION], .typed = true, .kept_secret = true},
+  {.name = "execute", .endpoint = &endpoints[EXECUTE], .typed = true, .carrier = BMWI_AS_PAIRS,
    .optional = true, .subject = "execute", .schema = &execute},
   COMMAND("charge_now", "CHARGE_NOW"),
   COMMAND("climate_now", "CLIMATE_NOW"),
   COMMAND("lock_doors", "DOOR_LOCK"),
   COMMAND("blow_horn", "HORN_BLOW"),
   COMMAND("find", "VEHICLE_FINDER"),
-  {.name = "unlock_doors", .endpoint = BMWI_EXECUTE, .typed = true, .type = "DOOR_UNLOCK",
+  {.name = "unlock_doors", .endpoint = &endpoints[EXECUTE], .typed = true, .type = "DOOR_UNLOCK",
    .carrier = BMWI_AS_PAIRS, .optional = true, .subject = "unlock_doors", .schema = &unlock},
-  {.name = "flash_lights", .endpoint = BMWI_EXECUTE, .typed = true, .type = "LIGHT_FLASH",
+  {.name = "flash_lights", .endpoint = &endpoints[EXECUTE], .typed = true, .type = "LIGHT_FLASH",
    .carrier = BMWI_AS_PAIRS, .optional = true, .subject = "flash_lights", .schema = &flash},
-  {.name = "set_charging_profile", .endpoint = BMWI_EXECUTE, .typed = true,
+  {.name = "set_charging_profile", .endpoint = &endpoints[EXECUTE], .typed = true,
    .type = "CHARGING_CONTROL", .carrier = BMWI_AS_DOCUMENT, .subject = "charging profile",
    .schema = &profile, .field = "data"},
-  {.name = "send_poi", .endpoint = BMWI_SEND_POI, .carrier = BMWI_AS_DOCUMENT,
+  {.name = "send_poi", .endpoint = &endpoints[SEND_POI], .carrier = BMWI_AS_DOCUMENT,
    .subject = "point of interest", .schema = &poi, .root = "poi"},
   {.name = NULL},
+};
+
+/* ---- failures ----------------------------------------------------------------------------- */
+
+/* "(SmartPhoneUtil-A-2013) ..." -> "A-2013" */
+static void find_api_code(const char *description, char *out, size_t size) {
+  const char *start = strstr(description, "SmartPhoneUtil-");
+  if (start == NULL) return;
+  start += strlen("SmartPhoneUtil-");
+  size_t len = strspn(start, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-0123456789");
+  if (len > 0 && len < size) {
+    memcpy(out, start, len);
+    out[len] = '\0';
+  }
+}
+
+/* The body's own code is more exact than the HTTP status, which is at times 500
+** for what the caller did wrong: A is the caller's fault, I the server's. */
+static void judge(bmwi_failure *failure) {
+  if (failure->api_code[0] != 'A') return;
+  failure->retryable = false;
+  if (strcmp(failure->api_code, "A-2013") == 0) failure->code = BMWI_FORBIDDEN;
+  else if (strcmp(failure->api_code, "A-2012") == 0) failure->code = BMWI_NOT_FOUND;
+  else if (failure->code == BMWI_SERVER || failure->code == BMWI_UNKNOWN)
+    failure->code = BMWI_HTTP;
+}
+
+static void explain(bmwi_failure *failure, bool call) {
+  find_api_code(failure->description, failure->api_code, sizeof failure->api_code);
+  if (call) judge(failure);
+}
+
+static const bmwi_advice advice[] = {
+  {"dlat and dlon", BMWI_OK,
+   "set the option position = {lat =, lon =} to where the car roughly is"},
+  {"secretKnowledge", BMWI_OK, "pass secret = with the answer to the account's security question"},
+  {"No image available", BMWI_OK, "the car has no picture of this view"},
+  {"not allowed to use the service", BMWI_OK, "this car or account has not got this service"},
+  {"invalid_client", BMWI_OK, "check api_key and api_secret (or basic)"},
+  {"client disabled", BMWI_OK, "this api_key was switched off; another one is needed"},
+  {"invalid_scope", BMWI_OK, "set the option `scope` to what this api_key may ask for"},
+  {"locked", BMWI_AUTH, "unlock the account at the service's own web site or app first"},
+  {"authentication failed", BMWI_OK,
+   "wrong user name or password, or the log-in has moved (`token_url`)"},
+  {"authN circuit failed", BMWI_OK,
+   "wrong user name or password, or the log-in has moved (`token_url`)"},
+  {NULL, BMWI_AUTH, "check username, password, api_key, api_secret and scope"},
+  {NULL, BMWI_NOT_FOUND, "the server knows no such thing; is it the region of the car? "
+                         "The list of vehicles tells where each one belongs (hub)"},
+  {NULL, BMWI_GONE, "the service was switched off (BMW did so on 2021-11-09); set `base_url` to a "
+                    "server that still speaks it"},
+  {NULL, BMWI_OK, NULL},
 };
 
 /* ---- options and regions ------------------------------------------------------------------ */
@@ -200,14 +285,42 @@ static const bmwi_region regions[] = {
   {.name = NULL},
 };
 
+static const char *check_login(const bmwi_account *account, bool token) {
+  if ((account->username == NULL) != (account->password == NULL))
+    return "options 'username' and 'password' belong together";
+  if ((account->api_key == NULL) != (account->api_secret == NULL))
+    return "options 'api_key' and 'api_secret' belong together";
+  if (account->basic != NULL && account->api_key != NULL)
+    return "options 'basic' and 'api_key' exclude each other";
+  if (account->basic != NULL && !bmwi_token_text(account->basic, strlen(account->basic)))
+    return "option 'basic': the base64 text of key:secret expected";
+  if (account->api_key != NULL && strchr(account->api_key, ':') != NULL)
+    return "option 'api_key': a ':' cannot be part of it";
+  if (token) return NULL;
+  if (account->username == NULL)
+    return "a log-in needs the options 'username' and 'password' (or a saved 'token', or a 'store' "
+           "that holds one)";
+  if (account->basic == NULL && account->api_key == NULL)
+    return "a log-in needs the options 'api_key' and 'api_secret' (or 'basic')";
+  return NULL;
+}
+
 const bmwi_service bmwi_classic = {
   .name = "classic",
   .options = options,
   .regions = regions,
   .region_member = "hub",
+  .event_member = "eventId",
+  .position = {"dlat", "dlon"},
+  .vehicles = &endpoints[VEHICLES],
   .token_path = "/webapi/oauth/token/",
   .second_host = "https://www.bmw-connecteddrive.de",
   .secret_field = "bmwSkAnswer=",
   .type_field = "serviceType",
   .methods = methods,
+  .no_server = "option 'base_url': the server's address is missing (BMW has switched its own "
+               "servers off; region = 'rest_of_world', 'usa' or 'china' still names them)",
+  .check_login = check_login,
+  .explain = explain,
+  .advice = advice,
 };

@@ -1,9 +1,11 @@
 /*
-** What all services have in common: the options that any client takes.
+** What all services have in common: the options that any client takes, and the free calls.
 */
 #include "service/service.h"
 
 #include <string.h>
+
+const bmwi_service *const bmwi_services[] = {&bmwi_classic, NULL};
 
 #define KEPT(member) .place = BMWI_KEPT(member)
 
@@ -25,6 +27,22 @@ static const bmwi_option common[] = {
   {.name = "user_agent", .type = BMWI_OPTION_TEXT, KEPT(transport.user_agent), .text = "bmwi/" BMWI_VERSION},
 };
 #define COMMON (sizeof common / sizeof common[0])
+
+const bmwi_endpoint bmwi_free_get = {
+  .exchange = {.name = "get", .method = "GET"},
+  .answer = BMWI_ANSWER_ANY,
+};
+const bmwi_endpoint bmwi_free_post = {
+  .exchange = {.name = "post", .method = "POST", .command = true},
+  .answer = BMWI_ANSWER_ANY,
+};
+
+bool bmwi_endpoint_path(bmwi_buffer *b, const bmwi_endpoint *endpoint, const char *vin) {
+  const char *mark = strstr(endpoint->path, "{vin}");
+  if (mark == NULL) return bmwi_buffer_text(b, endpoint->path);
+  return bmwi_buffer_add(b, endpoint->path, (size_t)(mark - endpoint->path)) &&
+         bmwi_buffer_text(b, vin) && bmwi_buffer_text(b, mark + 5);
+}
 
 const bmwi_option *bmwi_service_option(const bmwi_service *service, size_t i) {
   return i < COMMON ? &common[i] : &service->options[i - COMMON];

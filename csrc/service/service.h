@@ -7,7 +7,7 @@
 #define BMWI_SERVICE_H
 
 #include "core/op.h"
-#include "service/endpoint.h"
+#include "core/word.h"
 
 #define BMWI_VERSION "0.1.0"
 
@@ -60,6 +60,34 @@ struct bmwi_schema {
   bool open;                  /* members that are not listed are passed on */
 };
 
+/* ---- endpoints ------------------------------------------------------------------------------ */
+
+/* What a good answer is. */
+typedef enum bmwi_answer {
+  BMWI_ANSWER_OBJECT,  /* an object, inside the envelope if the row has one */
+  BMWI_ANSWER_ARRAY,   /* an array, inside the envelope or bare */
+  BMWI_ANSWER_ANY,     /* any JSON object or array, or nothing */
+  BMWI_ANSWER_PNG,     /* bytes */
+  BMWI_ANSWER_NOTHING  /* no body */
+} bmwi_answer;
+
+typedef struct bmwi_endpoint {
+  bmwi_exchange exchange; /* first: operations know only this */
+  bool second_host;       /* it is not on the server of the region */
+  const char *path;       /* "{vin}" stands for the car; NULL: the caller's */
+  const char *envelope;   /* the member that holds the answer, or NULL */
+  bmwi_answer answer;
+  bool lists_cars;        /* the answer tells which region serves which car */
+  bool starts_event;      /* a command whose answer must have an event's id; its fate can be asked */
+  bool has_event;         /* the answer may have one */
+} bmwi_endpoint;
+
+typedef struct bmwi_region {
+  const char *name; /* as in the option `region` and in bmwi.regions */
+  const char *mark; /* as in the list of cars */
+  const char *url;
+} bmwi_region;
+
 /* ---- the methods of a car ------------------------------------------------------------------ */
 
 /* How the table argument of a method travels. */
@@ -71,7 +99,7 @@ typedef enum bmwi_carrier {
 
 typedef struct bmwi_method {
   const char *name; /* car:NAME */
-  bmwi_endpoint_id endpoint;
+  const bmwi_endpoint *endpoint;
   bool typed;       /* the request has a type: `type`, or else the first argument */
   const char *type;
   bool kept_secret; /* the next argument, a text, is not sent, but kept out of messages */
@@ -110,6 +138,15 @@ typedef struct bmwi_option {
   bool any_bytes;   /* control characters may be part of the text: it goes into a form only */
 } bmwi_option;
 
+/* ---- failures -------------------------------------------------------------------------------- */
+
+/* What can be done about a failure. */
+typedef struct bmwi_advice {
+  const char *part;   /* of the server's words or of ours; NULL: whatever they are */
+  bmwi_code only;     /* with this code; BMWI_OK: any */
+  const char *advice; /* NULL ends the rows */
+} bmwi_advice;
+
 #define BMWI_KEPT(member) offsetof(bmwi_account, member)
 
 typedef struct bmwi_service {
@@ -117,13 +154,28 @@ typedef struct bmwi_service {
   const bmwi_option *options;  /* beside the common ones; ended by a row without a name */
   const bmwi_region *regions;  /* at most BMWI_SESSIONS; ended by a row without a name */
   const char *region_member;   /* of a car in the list: the mark of its region */
+  const char *event_member;    /* of an answer: the event's id, which is kept out of messages */
+  const char *position[2];     /* the pairs of a query that hold latitude and longitude */
+  const bmwi_endpoint *vehicles;
   const char *token_path;      /* on the server of the region */
   const char *second_host;     /* of endpoints that are not served by the region */
   const char *secret_field;    /* of a form, with its '=': what must not come out again */
   const char *type_field;      /* the pair that holds the type of a request */
   const bmwi_method *methods;  /* ended by a row without a name */
+  const char *no_server;       /* what to say where neither an address nor a region was given */
+  /* What is wrong with the options of a log-in, or NULL. `token`: there is a saved one. */
+  const char *(*check_login)(const bmwi_account *account, bool token);
+  /* Reads the service's own code out of a failure's description; of a call it may decide what the
+  ** failure is. */
+  void (*explain)(bmwi_failure *failure, bool call);
+  const bmwi_advice *advice;   /* the first row that fits counts */
 } bmwi_service;
 
+/* For paths that have no method of their own: any GET, any POST. */
+extern const bmwi_endpoint bmwi_free_get, bmwi_free_post;
+
+/* Appends the endpoint's path with the VIN in its place. */
+bool bmwi_endpoint_path(bmwi_buffer *b, const bmwi_endpoint *endpoint, const char *vin);
 /* The rows of all its options: the common ones, then its own; the last one has no name. */
 const bmwi_option *bmwi_service_option(const bmwi_service *service, size_t i);
 /* The index of a region by its name, or by the mark that a car of it has; -1 if there is none. */
@@ -131,6 +183,8 @@ int bmwi_service_region(const bmwi_service *service, const char *name);
 int bmwi_service_region_of(const bmwi_service *service, const char *mark);
 
 extern const bmwi_service bmwi_classic;
+/* All of them, ended by NULL; the first one is meant where none is named. */
+extern const bmwi_service *const bmwi_services[];
 
 #pragma GCC visibility pop
 

@@ -125,7 +125,8 @@ static enum MHD_Result answer(struct request *request) {
       route_answer(request, &reply);
     }
   }
-  if (fault.raw != NULL && reply.status == 200) {
+  if (fault.raw != NULL && (reply.status == 200 || reply.status == 204)) {
+    reply.status = 200;
     bytes_free(&reply.body);
     bytes_add(&reply.body, fault.raw, fault.raw_length);
   }

@@ -111,11 +111,11 @@ static void put_in(bmwi_op *op, const uint8_t *data, size_t size) {
   bmwi_buffer_clear(&op->transfer.body);
   bmwi_buffer_add(&op->transfer.body, data + 2, size - 2);
   op->transfer.status = statuses[data[1] % (sizeof statuses / sizeof statuses[0])];
-  op->transfer.result = CURLE_OK;
+  op->transfer.result = 0;
 }
 
 /* (operation) -> what the caller of the method would get */
-static int deliver(lua_State *L) { return bmwi_client_deliver(L, lua_touserdata(L, 1)); }
+static int deliver(lua_State *L) { return bmwi_deliver(L, lua_touserdata(L, 1)); }
 
 /* Pushes the results that an operation would have for its caller. */
 static void push_results(lua_State *L, bmwi_op *op) {
@@ -132,18 +132,28 @@ static bmwi_client *client_of(lua_State *L, int index) {
 
 #if TARGET == TARGET_answer
 
+/* The list of cars, or that of some method. */
+static const bmwi_endpoint *some_endpoint(uint8_t choice) {
+  int count = 0;
+  while (bmwi_classic.methods[count].name != NULL) count++;
+  int which = choice % (count + 2);
+  if (which == count) return bmwi_classic.vehicles;
+  return which > count ? &bmwi_free_get : bmwi_classic.methods[which].endpoint;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   lua_State *L = state(SERVER, "answer");
   if (size < 2) return 0;
   bmwi_client *client = client_of(L, 2);
-  bmwi_endpoint_id id = (bmwi_endpoint_id)((data[0] + 1) % (BMWI_POST + 1));
-  bmwi_op *op = bmwi_client_op(L, client, id, "WAB1C23456V123456");
+  const bmwi_endpoint *endpoint = some_endpoint(data[0]);
+  bmwi_op *op = bmwi_client_op(L, client, endpoint, "WAB1C23456V123456");
   lua_insert(L, 3);
-  if (id == BMWI_EXECUTE) bmwi_client_form(L, op, "serviceType", "DOOR_LOCK", 9);
+  if (endpoint->starts_event)
+    bmwi_client_form(L, op, bmwi_classic.type_field, "DOOR_LOCK", 9);
   put_in(op, data, size);
   bmwi_op_explain(op, &op->failure);
   op->state = BMWI_FINISHED;
-  lua_pushstring(L, op->endpoint->name);
+  lua_pushstring(L, op->exchange->name);
   push_results(L, op);
   call(L, lua_gettop(L) - 4);
   bmwi_op_release(op);
@@ -153,7 +163,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 #else
 
 static int read_token(lua_State *L) {
-  bmwi_client_token(L, lua_touserdata(L, 1), 2);
+  bmwi_read_token_answer(L, lua_touserdata(L, 1), 2);
   return 0;
 }
 

@@ -1,0 +1,178 @@
+/*
+** Answers: what the end of an operation becomes in Lua.
+*/
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "binding/bmwi.h"
+
+static const bmwi_endpoint *endpoint_of(const bmwi_op *op) {
+  return (const bmwi_endpoint *)op->exchange; /* its first member */
+}
+
+/* A failed call. A command whose fate is unknown leaves an execution without an
+** eventId behind, with which bmwi.wait can go on as far as that is possible. */
+static int fail_call(lua_State *L, const bmwi_op *op, const bmwi_failure *failure) {
+  const bmwi_service *service = op->account != NULL ? op->account->service : NULL;
+  const char *what = op->kind == BMWI_LOGIN ? "log-in" : op->exchange->name;
+  int results = bmwi_fail(L, what, failure, service);
+  if (failure->code != BMWI_UNKNOWN || service == NULL || op->exchange == NULL ||
+      !endpoint_of(op)->starts_event)
+    return results;
+  /* The type comes first in a command's form, and needs no escaping. */
+  const char *type = op->body.data + strlen(service->type_field) + 1;
+  lua_createtable(L, 0, 2);
+  lua_pushlstring(L, type, strcspn(type, "&"));
+  lua_setfield(L, -2, service->type_field);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "lost");
+  lua_setfield(L, -2, "execution");
+  return results;
+}
+
+static int not_promised(lua_State *L, const bmwi_op *op, const char *text) {
+  bmwi_failure failure;
+  bmwi_failure_set(&failure, op->exchange->command ? BMWI_UNKNOWN : BMWI_JSON, text);
+  failure.status = op->transfer.status;
+  return fail_call(L, op, &failure);
+}
+
+static int no_member(lua_State *L, const bmwi_op *op, const char *member) {
+  char text[96];
+  snprintf(text, sizeof text, "the answer has no member '%s'", member);
+  return not_promised(L, op, text);
+}
+
+/* Which car belongs to which server, from the vehicle list on top of the stack. */
+static void note_routes(lua_State *L, bmwi_account *account) {
+  if (account->session_count == 1) return;
+  size_t count = lua_rawlen(L, -1);
+  bmwi_route *routes = calloc(count + 1, sizeof *routes);
+  if (routes == NULL) {
+    luaL_error(L, "not enough memory"); /* raises */
+    return;
+  }
+  free(account->routes);
+  account->routes = routes; /* owned before Lua is called again */
+  account->route_count = 0;
+  for (size_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, (int)i);
+    if (lua_istable(L, -1)) {
+      size_t len = 0;
+      lua_getfield(L, -1, "vin");
+      lua_getfield(L, -2, account->service->region_member);
+      const char *vin = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
+      const char *mark = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+      bmwi_route *entry = &account->routes[account->route_count];
+      entry->session = bmwi_service_region_of(account->service, mark);
+      if (vin != NULL && entry->session >= 0 && bmwi_vin(entry->vin, vin, len))
+        account->route_count++;
+      lua_pop(L, 2);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+/* Keeps the id of the event on top of the stack, to know it when a server says it back. */
+static void note_event(lua_State *L, bmwi_account *account) {
+  lua_getfield(L, -1, account->service->event_member);
+  if (lua_type(L, -1) == LUA_TSTRING) bmwi_account_event(account, lua_tostring(L, -1));
+  lua_pop(L, 1);
+}
+
+static bool starts_array(const bmwi_buffer *body) {
+  return body->data[strspn(body->data, " \t\r\n\xEF\xBB\xBF")] == '[';
+}
+
+static int deliver_json(lua_State *L, bmwi_op *op) {
+  const bmwi_endpoint *endpoint = endpoint_of(op);
+  bmwi_buffer *body = &op->transfer.body;
+  if (body->len == 0) {
+    if (endpoint->answer != BMWI_ANSWER_ANY) return not_promised(L, op, "the answer is empty");
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  bool array = starts_array(body);
+  bool decoded = bmwi_json_decode(L, body->data, body->len);
+  bmwi_buffer_free(body);
+  if (!decoded) return not_promised(L, op, "the answer is not JSON");
+  if (endpoint->answer == BMWI_ANSWER_ANY && lua_isnil(L, -1)) lua_pop(L, 1);
+  if (!lua_istable(L, -1)) return not_promised(L, op, "the answer is not an object");
+  bool wants_array = endpoint->answer == BMWI_ANSWER_ARRAY;
+  if (endpoint->envelope != NULL && !array) {
+    lua_getfield(L, -1, endpoint->envelope);
+    if (!lua_istable(L, -1)) return no_member(L, op, endpoint->envelope);
+    array = bmwi_is_array(L, -1) && (wants_array || lua_rawlen(L, -1) > 0);
+  }
+  if (endpoint->answer != BMWI_ANSWER_ANY && array != wants_array)
+    return not_promised(L, op, wants_array ? "the answer is not an array"
+                                           : "the answer is an array, not an object");
+  if (op->account == NULL) return 1;
+  if (endpoint->starts_event) {
+    const char *member = op->account->service->event_member;
+    lua_getfield(L, -1, member);
+    if (lua_type(L, -1) != LUA_TSTRING) return no_member(L, op, member);
+    lua_pop(L, 1);
+  }
+  if (endpoint->lists_cars) note_routes(L, op->account);
+  if (endpoint->has_event) note_event(L, op->account);
+  return 1;
+}
+
+static int deliver_protected(lua_State *L) {
+  return deliver_json(L, lua_touserdata(L, 1));
+}
+
+/* A command that was answered has been sent, be there memory to read the answer or not. */
+static int deliver_command(lua_State *L, bmwi_op *op) {
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, deliver_protected);
+  lua_pushlightuserdata(L, op);
+  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  if (status == LUA_ERRMEM) {
+    lua_settop(L, top);
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return not_promised(L, op, "there was not enough memory to read the answer");
+  }
+  return status == 0 ? lua_gettop(L) - top : lua_error(L);
+}
+
+/* Other servers than BMW's answer with a blank line or an empty object where it sends nothing. */
+static bool says_nothing(const bmwi_buffer *body) {
+  char left[3] = "";
+  size_t n = 0;
+  for (size_t i = 0; i < body->len && n < 3; i++)
+    if (memchr(" \t\r\n", body->data[i], 4) == NULL) left[n++] = body->data[i];
+  return n == 0 || (n == 2 && memcmp(left, "{}", 2) == 0);
+}
+
+static int deliver_nothing(lua_State *L) {
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int deliver_answer(lua_State *L, bmwi_op *op) {
+  const bmwi_buffer *body = &op->transfer.body;
+  switch (endpoint_of(op)->answer) {
+    case BMWI_ANSWER_PNG:
+      if (body->len < 8 || memcmp(body->data, "\x89PNG\r\n\x1a\n", 8) != 0)
+        return not_promised(L, op, "the answer is not a PNG picture");
+      lua_pushlstring(L, body->data, body->len);
+      return 1;
+    case BMWI_ANSWER_NOTHING:
+      return says_nothing(body) ? deliver_nothing(L)
+                                : not_promised(L, op, "the answer is not empty");
+    default: return op->exchange->command ? deliver_command(L, op) : deliver_json(L, op);
+  }
+}
+
+int bmwi_deliver(lua_State *L, bmwi_op *op) {
+  if (op->failure.code == BMWI_NO_MEMORY) return luaL_error(L, "not enough memory");
+  if (op->kind == BMWI_SLEEP) return 0;
+  if (op->failure.code != BMWI_OK) {
+    if (op->kind == BMWI_CALL && !op->failure.login) bmwi_failure_describe(L, op, &op->failure);
+    bmwi_hooks_resource(L, op);
+    return fail_call(L, op, &op->failure);
+  }
+  return op->kind == BMWI_LOGIN ? deliver_nothing(L) : deliver_answer(L, op);
+}

@@ -1,0 +1,66 @@
+/*
+** Requests: makes the operation of an endpoint, with its URL, query and form.
+*/
+#include "binding/bmwi.h"
+
+#define CLOSED "attempt to use a closed client"
+
+bmwi_client *bmwi_client_check(lua_State *L, int index) {
+  bmwi_client *client = luaL_checkudata(L, index, BMWI_CLIENT);
+  if (client->account.closed) luaL_error(L, CLOSED);
+  return client;
+}
+
+static void need(lua_State *L, bool ok) {
+  if (!ok) luaL_error(L, "the request is too large");
+}
+
+static bmwi_session *session_of(bmwi_account *account, const char *vin) {
+  for (size_t i = 0; vin != NULL && i < account->route_count; i++)
+    if (strcmp(account->routes[i].vin, vin) == 0)
+      return &account->sessions[account->routes[i].session];
+  return &account->sessions[account->home];
+}
+
+bmwi_op *bmwi_client_op(lua_State *L, bmwi_client *client, const bmwi_endpoint *endpoint,
+                        const char *vin) {
+  bmwi_account *account = &client->account;
+  bmwi_session *session = session_of(account, vin);
+  bmwi_op *op = bmwi_loop_op(L, BMWI_CALL);
+  if (account->closed) luaL_error(L, CLOSED); /* by a finalizer, just now */
+  bmwi_op_join(op, account, session, &endpoint->exchange);
+  const char *server =
+    endpoint->second_host ? account->second_url : session->base_url;
+  need(L, bmwi_buffer_text(&op->url, server));
+  if (endpoint->path != NULL) need(L, bmwi_endpoint_path(&op->url, endpoint, vin));
+  return op;
+}
+
+void bmwi_client_path(lua_State *L, bmwi_op *op, const char *path) {
+  need(L, bmwi_buffer_text(&op->url, path));
+}
+
+void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *value,
+                       size_t len) {
+  bool first = strchr(op->url.data, '?') == NULL;
+  need(L, bmwi_buffer_add(&op->url, first ? "?" : "&", 1) &&
+            bmwi_buffer_pair(&op->url, op->url.len, name, value, len, false));
+}
+
+void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len) {
+  need(L, bmwi_buffer_pair(&op->body, 0, name, value, len, true));
+}
+
+/* Decimal degrees with a point in every locale. */
+static void degrees(lua_State *L, bmwi_op *op, const char *name, double value) {
+  char text[BMWI_DECIMAL];
+  bmwi_decimal_places(text, value, 6);
+  bmwi_client_query(L, op, name, text, strlen(text));
+}
+
+void bmwi_client_position(lua_State *L, const bmwi_client *client, bmwi_op *op) {
+  const bmwi_account *account = &client->account;
+  if (!account->has_position) return;
+  degrees(L, op, account->service->position[0], account->lat);
+  degrees(L, op, account->service->position[1], account->lon);
+}

@@ -1,0 +1,109 @@
+/*
+** Redaction: see redact.h.
+*/
+#include "core/redact.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base64.h"
+#include "core/buffer.h"
+
+/* How a byte may be spelt in what a server says back: as it is, or escaped for an URL
+** (once or twice), a form, JSON, C or HTML. */
+static const struct {
+  const char *start;
+  int base, digits; /* of the number that follows; 0 digits: any number, up to a ';' */
+} escapes[] = {
+  {"%25", 16, 2}, {"%", 16, 2}, {"\\u00", 16, 2}, {"\\x", 16, 2}, {"&#x", 16, 0}, {"&#", 10, 0},
+};
+static const struct {
+  const char *text;
+  char byte;
+} entities[] = {
+  {"&quot;", '"'}, {"&amp;", '&'}, {"&apos;", '\''}, {"&lt;", '<'}, {"&gt;", '>'},
+};
+
+/* The length of an escape at `p` that stands for `byte`, or 0. */
+static size_t escaped(const char *p, unsigned char byte) {
+  if (p[0] == '+' && byte == ' ') return 1;
+  for (size_t i = 0; i < sizeof entities / sizeof entities[0]; i++) {
+    size_t len = strlen(entities[i].text);
+    if (entities[i].byte == (char)byte && strncmp(p, entities[i].text, len) == 0) return len;
+  }
+  for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++) {
+    size_t at = strlen(escapes[i].start), digits = 0;
+    char number[8], *end;
+    if (strncmp(p, escapes[i].start, at) != 0) continue;
+    size_t most = escapes[i].digits > 0 ? (size_t)escapes[i].digits : sizeof number - 1;
+    while (digits < most && isxdigit((unsigned char)p[at + digits])) {
+      number[digits] = p[at + digits];
+      digits++;
+    }
+    number[digits] = '\0';
+    if (digits == 0 || strtol(number, &end, escapes[i].base) != byte || *end != '\0') continue;
+    if (escapes[i].digits > 0 && digits == most) return at + digits;
+    if (escapes[i].digits == 0 && p[at + digits] == ';') return at + digits + 1;
+  }
+  size_t slashes = strspn(p, "\\"); /* quoted, perhaps several times over */
+  if (slashes > 0 && (unsigned char)p[slashes] == byte) return slashes + 1;
+  return slashes > 1 && byte == '\\' ? 2 : 0;
+}
+
+/* The length of `secret` as it is spelt at `p`, or 0. What can be read both ways is
+** taken as escaped, or as it is. */
+static size_t spelt(const char *p, const char *secret, size_t len, bool escapes_first) {
+  const char *start = p;
+  for (size_t i = 0; i < len; i++) {
+    size_t plain = *p == secret[i] ? 1 : 0;
+    size_t step = escapes_first || plain == 0 ? escaped(p, (unsigned char)secret[i]) : plain;
+    if (step == 0) step = plain;
+    if (step == 0) return 0;
+    p += step;
+  }
+  return (size_t)(p - start);
+}
+
+static void blot(char *p, size_t len) {
+  memcpy(p, "***", 3);
+  memmove(p + 3, p + len, strlen(p + len) + 1);
+}
+
+/* Blots out base64 that holds the secret, wherever in the encoded text it begins: what
+** is the same for each of the three places it can have in a group of three bytes. */
+static void redact_base64(char *text, const char *secret, size_t len) {
+  for (size_t place = 0; place < 3; place++) {
+    bmwi_buffer plain, encoded;
+    bmwi_buffer_init(&plain, 64 * 1024, true);
+    bmwi_buffer_init(&encoded, 128 * 1024, true);
+    if (bmwi_buffer_add(&plain, "\0\0", place) && bmwi_buffer_add(&plain, secret, len) &&
+        bmwi_buffer_reserve(&encoded, BMWI_BASE64_ENCODED(plain.len))) {
+      size_t first = (place * 8 + 5) / 6, end = plain.len * 8 / 6;
+      char *core = encoded.data + first;
+      bmwi_base64_encode(encoded.data, plain.data, plain.len);
+      encoded.data[end] = '\0';
+      for (int alphabet = 0; end >= first + 6 && alphabet < 2; alphabet++) {
+        for (char *p = strstr(text, core); p != NULL; p = strstr(p + 3, core))
+          blot(p, end - first);
+        for (char *p = core; *p != '\0'; p++) /* now as in URLs */
+          *p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
+      }
+    }
+    bmwi_buffer_free(&plain);
+    bmwi_buffer_free(&encoded);
+  }
+}
+
+void bmwi_redact(char *text, const char *secret, size_t least) {
+  size_t len = secret != NULL ? strlen(secret) : 0;
+  if (len < least || len < 3) return;
+  for (char *p = text; *p != '\0'; p++) {
+    size_t found = spelt(p, secret, len, true);
+    if (found == 0) found = spelt(p, secret, len, false);
+    if (found == 0) continue;
+    blot(p, found);
+    p += 2;
+  }
+  redact_base64(text, secret, len);
+}

@@ -1,0 +1,23 @@
+/*
+** Words that go into paths and forms: VINs and the names of types. Plain C, no I/O.
+*/
+#ifndef BMWI_WORD_H
+#define BMWI_WORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#pragma GCC visibility push(hidden)
+
+#define BMWI_VIN_LENGTH 17
+
+/* Checks a VIN (17 letters and digits; I, O and Q, which ISO 3779 leaves out, are in those of
+** test cars) and writes it upper-cased with a NUL to `out` (18 bytes). */
+bool bmwi_vin(char *out, const char *text, size_t len);
+
+/* Whether a text is a short word of capitals, digits and '_'. */
+bool bmwi_is_word(const char *text, size_t len);
+
+#pragma GCC visibility pop
+
+#endif
