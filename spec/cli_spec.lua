@@ -799,6 +799,15 @@ describe("bmwi", function()
       assert.is_truthy(result.err:find("77 seconds", 1, true), result.err)
     end)
 
+    it("of a gateway that may have passed the command on ends with 3", function()
+      for _, status in ipairs { 408, 499, 504, 524 } do
+        sim:fault({ path = "/executeService", status = status })
+        local result = run("lock --no-wait")
+        assert.equal(3, result.code, result.err)
+        assert.is_truthy(result.err:find("bmwi status", 1, true), result.err)
+      end
+    end)
+
     it("that the service is gone is said in so many words", function()
       sim:fault({ path = "/status", recorded = "gone", times = 0 })
       local result = run("status")

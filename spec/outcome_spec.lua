@@ -249,13 +249,13 @@ describe("the outcome of a command", function()
     local car = bmwi.new(helper.client(sim)):vehicle(VIN)
     local poi = { lat = 48.1769, lon = 11.5569, name = "BMW Welt" }
     for _, body in ipairs({ "\n", " \r\n\t", "{}", " { }\n" }) do
-      sim:fault({ path = "/sendpoi", raw = body })
+      sim:fault({ path = "/sendpoi", status = 200, body = body })
       assert.is_true(car:send_poi(poi))
     end
     for _, body in ipairs({ "<html>", "{", '{"error":"x"}', "{}{" }) do
-      sim:fault({ path = "/sendpoi", raw = body })
+      sim:fault({ path = "/sendpoi", status = 200, body = body })
       local _, _, code = car:send_poi(poi)
-      assert.equal("unknown", code)
+      assert.equal("unknown", code, body)
     end
     assert.equal(8, sim:count("POST", "/sendpoi"))
   end)

@@ -1,0 +1,384 @@
+--- Refusals: of the log-in, of the token, and of one resource; what a gateway says in between is
+--- none. What goes over the wire is read from the simulator's log.
+local helper = require("spec.helper")
+local bmwi = require("bmwi")
+
+local VIN = helper.vin
+local TOKEN = "/webapi/oauth/token/"
+local REFRESH = "grant_type=refresh_token&refresh_token="
+
+describe("a token", function()
+  local sim, client
+
+  setup(function()
+    sim = helper.start({ args = { "--speed", "50" } })
+  end)
+
+  teardown(function()
+    sim:stop()
+  end)
+
+  before_each(function()
+    sim:reset()
+  end)
+
+  after_each(function()
+    if client then
+      client:close()
+      client = nil
+    end
+  end)
+
+  local function new(overrides)
+    if client then client:close() end
+    client = bmwi.new(helper.client(sim, overrides))
+    return client
+  end
+
+  -- The log in short: "POST /path status".
+  local function story()
+    local lines = {}
+    for i, request in ipairs(sim:log()) do
+      local grant = request.body:match("^grant_type=(%a+)")
+      lines[i] = grant and ("%s %d"):format(grant, request.status)
+        or ("%s %d"):format(request.method, request.status)
+    end
+    return lines
+  end
+
+  -- The next token requests get this answer, with HTTP 200 unless told.
+  local function answer_token(body, times, status)
+    sim:fault({ path = TOKEN, status = status or 200, body = body, times = times or 1 })
+  end
+
+  local function fails(code, ...)
+    local result, message, got, info = ...
+    assert.is_nil(result)
+    assert.equal(code, got, message)
+    assert.is_table(info)
+    assert.is_nil(message:find("p4ssw0rd", 1, true), message)
+    assert.is_nil(message:find("a2V5OnNlY3JldA==", 1, true), message)
+    return message, info
+  end
+
+  describe("that is refused with 401", function()
+    for _, name in ipairs({ "invalid_token", "empty_401" }) do
+      it("is renewed once, then it is an error: never a loop (" .. name .. ")", function()
+        sim:fault({ path = "/vehicles", recorded = name, times = 0 })
+        local _, info = fails("auth", new():vehicles())
+        assert.equal(401, info.status)
+        assert.same({ "password 200", "GET 401", "refresh 200", "GET 401" }, story())
+        for _ = 1, 3 do fails("auth", client:vehicles()) end
+        assert.equal(2, sim:count("POST", TOKEN))
+        sim:no_faults()
+        assert.is_table(client:vehicles())
+        assert.equal(2, sim:count("POST", TOKEN))
+      end)
+    end
+
+    it("is renewed for a command too, which is then sent again once", function()
+      new():login()
+      sim:token({ expire = true })
+      assert.equal("INITIATED", client:vehicle(VIN):lock_doors().status)
+      assert.same({ "password 200", "POST 401", "refresh 200", "POST 200" }, story())
+      assert.equal(1, sim:car().posts.DOOR_LOCK)
+    end)
+  end)
+
+  describe("that one resource refuses for ever", function()
+    local SECOND = "WAB1C23456V123457"
+
+    it("is renewed once for it, while the others are read", function()
+      sim:fault({ path = "/navigation/", recorded = "invalid_token", times = 0 })
+      local car = new():vehicle(VIN)
+      for _ = 1, 10 do
+        assert.is_table(car:status())
+        local _, info = fails("auth", car:navigation())
+        assert.is_nil(info.hint:lower():find("log.?in"), info.hint)
+        assert.is_nil(info.hint:find("password", 1, true), info.hint)
+      end
+      assert.same({ 2, 11 }, { sim:count("POST", TOKEN), sim:count("GET", "/navigation/") })
+    end)
+
+    it("is renewed once for each of several, not in turns", function()
+      sim:fault({ path = "/navigation/", recorded = "invalid_token", times = 0 })
+      sim:fault({ path = "/destinations", recorded = "empty_401", times = 0 })
+      local car = new():vehicle(VIN)
+      for _ = 1, 5 do
+        assert.is_table(car:status())
+        fails("auth", car:navigation())
+        fails("auth", car:destinations())
+      end
+      assert.equal(3, sim:count("POST", TOKEN))
+    end)
+
+    it("costs one log-in where there is no refresh token", function()
+      sim:token({ no_refresh_token = true })
+      sim:fault({ path = SECOND .. "/status", recorded = "empty_401", times = 0 })
+      local car, other = new():vehicle(VIN), client:vehicle(SECOND)
+      for _ = 1, 5 do
+        assert.is_table(car:status())
+        fails("auth", other:status())
+      end
+      assert.equal(2, sim:count("POST", TOKEN))
+    end)
+
+    it("is renewed for it again once it has changed for another reason", function()
+      sim:fault({ path = "/navigation/", recorded = "invalid_token", times = 0 })
+      local car = new():vehicle(VIN)
+      assert.is_table(car:status())
+      fails("auth", car:navigation())
+      sim:token({ expire = true }) -- a resource that works has it renewed
+      assert.is_table(car:status())
+      fails("auth", car:navigation())
+      assert.equal(3, sim:count("POST", TOKEN))
+      sim:no_faults()
+      assert.is_table(car:navigation()) -- and it is as good as any other from here on
+      sim:token({ expire = true })
+      assert.is_table(car:navigation())
+      assert.equal(4, sim:count("POST", TOKEN))
+    end)
+  end)
+
+  describe("whose renewal meets a gateway", function()
+    local QUOTA = '{"statusCode":403,"message":"Out of call volume quota."}'
+
+    -- fault of the token endpoint -> the code it ends with
+    local GATEWAYS = {
+      { "403", { status = 403, body = QUOTA }, "forbidden" },
+      { "403 with a page", { status = 403, body = "<html>" }, "forbidden" },
+      { "403 with the name of the status", { status = 403, body = '{"error":"Forbidden"}' },
+        "forbidden" },
+      { "429", { status = 429, body = QUOTA }, "rate_limited" },
+      { "503", { status = 503, body = "busy" }, "server" },
+      { "408", { status = 408 }, "http" },
+      { "302", { status = 302, headers = { Location = "/sorry" } }, "http" },
+      { "404", { status = 404, body = '{"message":"no route"}' }, "not_found" },
+    }
+    for _, row in ipairs(GATEWAYS) do
+      it("keeps its refresh token, and no password is sent: " .. row[1], function()
+        assert.is_true(new({ retries = 0 }):login())
+        local token = client:token()
+        token.expires_at = os.time() - 10
+        local rule = { path = TOKEN, times = 0 }
+        for name, value in pairs(row[2]) do rule[name] = value end
+        sim:fault(rule)
+        sim:clear()
+        new({ token = token, retries = 0 })
+        for _ = 1, 3 do
+          local message = fails(row[3], client:vehicles())
+          assert.equal("log-in failed: HTTP " .. row[2].status, message:match("^[^:]*: HTTP %d+"))
+        end
+        for _, request in ipairs(sim:log()) do
+          assert.equal(REFRESH .. token.refresh_token, request.body)
+        end
+        assert.equal(token.refresh_token, client:token().refresh_token)
+        sim:no_faults()
+        assert.is_true(client:login())
+        assert.is_table(client:vehicles())
+      end)
+    end
+
+    it("goes on by itself when a quota is back", function()
+      assert.is_true(new():login())
+      sim:token({ expire = true })
+      sim:fault({ path = TOKEN, status = 403, body = QUOTA })
+      fails("forbidden", client:vehicles())
+      assert.is_table(client:vehicles())
+      assert.same({ "password 200", "GET 401", "refresh 403", "refresh 200", "GET 200" }, story())
+    end)
+  end)
+
+  describe("that is refused at log-in", function()
+    it("is not asked for again by itself, only by login()", function()
+      new({ password = "wrong" })
+      for _ = 1, 3 do fails("auth", client:vehicles()) end
+      fails("auth", client:vehicle(VIN):lock_doors())
+      assert.equal(1, #sim:log())
+      fails("auth", client:login())
+      fails("auth", client:vehicles())
+      assert.equal(2, #sim:log())
+    end)
+
+    it("can be had by login() later", function()
+      sim:fault({ path = TOKEN, recorded = "client_disabled" })
+      new()
+      fails("auth", client:vehicles())
+      assert.is_true(client:login())
+      assert.is_table(client:vehicles())
+      assert.same({ "password 401", "password 200", "GET 200" }, story())
+    end)
+
+    -- recorded error -> HTTP status, what the service says, what the message must advise
+    local REFUSALS = {
+      authn_circuit = { 400, "invalid_grant: the authN circuit failed", "password" },
+      authentication_failed = { 400, "invalid_grant: authentication failed", "password" },
+      invalid_scope = { 400, "invalid_scope: The requested scope is invalid", "`scope`" },
+      invalid_client = { 401, "invalid_client: Client authentication failed", "api_key" },
+      client_disabled = { 401, "client disabled: provided clients are disabled", "api_key" },
+      invalid_request = { 400, "invalid_request: The request is missing a required parameter",
+        "password" },
+    }
+    for name, refusal in pairs(REFUSALS) do
+      it("says so: " .. name, function()
+        sim:fault({ path = TOKEN, recorded = name, times = 0 })
+        local message, info = fails("auth", new():vehicles())
+        assert.equal(refusal[1], info.status)
+        assert.equal(refusal[2], info.description:sub(1, #refusal[2]))
+        assert.is_false(info.retryable)
+        assert.equal(("log-in failed: HTTP %d: %s"):format(info.status, info.description), message)
+        assert.truthy(info.hint:find(refusal[3], 1, true), info.hint)
+        assert.equal(1, #sim:log())
+      end)
+    end
+
+    it("says so: the empty answer to a missing Basic value", function()
+      answer_token("")
+      local _, info = fails("auth", new():login())
+      assert.truthy(info.hint:find("api_key", 1, true), info.hint)
+      assert.is_false(info.retryable)
+    end)
+
+
+    -- What a refusal may look like, and the code it ends with: the password is sent once.
+    local ONCE = {
+      { "an OAuth error with 423", { status = 423, body = '{"error":"account_locked",'
+        .. '"error_description":"Account is locked"}' }, "auth" },
+      { "an OAuth error with 200", { raw = '{"error":"invalid_grant","error_description":'
+        .. '"authentication failed"}' }, "auth" },
+      { "an OAuth error with 403", { status = 403, body = '{"error":"access_denied"}' }, "auth" },
+      { "an OAuth error with 429", { status = 429, body = '{"error":"too_many_attempts"}' },
+        "auth" },
+      { "an OAuth error with 503", { status = 503, body = '{"error":"invalid_grant"}' }, "auth" },
+      { "a redirect", { status = 302, headers = { Location = "https://login.example.com/" } },
+        "http" },
+      { "404", { status = 404 }, "not_found" },
+      { "405", { status = 405 }, "http" },
+      { "410", { recorded = "gone" }, "gone" },
+      { "429 with a time", { status = 429, headers = { ["Retry-After"] = "3600" } },
+        "rate_limited" },
+      { "429", { recorded = "too_many" }, "rate_limited" },
+      { "503 with a time", { status = 503, headers = { ["Retry-After"] = "3600" } }, "server" },
+      { "403", { status = 403 }, "forbidden" },
+      { "a page", { raw = "<html>Welcome</html>" }, "json" },
+    }
+    for _, row in ipairs(ONCE) do
+      it("costs one log-in, not one for each call: " .. row[1], function()
+        local rule = { path = TOKEN, times = 0 }
+        for name, value in pairs(row[2]) do rule[name] = value end
+        sim:fault(rule)
+        local car = new():vehicle(VIN)
+        local first, info = fails(row[3], car:status())
+        assert.is_nil(info.refused_at)
+        for _ = 1, 4 do
+          local again, told = fails(row[3], car:status())
+          assert.equal(first, again)
+          assert.is_true(math.abs(told.refused_at - os.time()) < 60)
+          assert.truthy(told.hint:find("client:login()", 1, true), told.hint)
+        end
+        fails(row[3], car:lock_doors())
+        assert.equal(1, #sim:log())
+        sim:no_faults()
+        assert.is_true(client:login())
+        assert.is_table(car:status())
+      end)
+    end
+
+    it("with a time to wait is tried again after it", function()
+      sim:fault({ path = TOKEN, status = 429, headers = { ["Retry-After"] = "1" } })
+      new({ retries = 0 })
+      fails("rate_limited", client:vehicles())
+      local _, info = fails("rate_limited", client:vehicles())
+      assert.is_true(info.retry_after > 0 and info.retry_after <= 1)
+      bmwi.sleep(info.retry_after)
+      assert.is_table(client:vehicles())
+      assert.same({ "password 429", "password 200", "GET 200" }, story())
+    end)
+
+    it("with no time to wait is not tried again for some minutes", function()
+      sim:fault({ path = TOKEN, recorded = "too_many" })
+      fails("rate_limited", new():vehicles())
+      local _, info = fails("rate_limited", client:vehicles())
+      assert.is_true(info.retry_after > 60 and info.retry_after <= 600)
+    end)
+
+    it("says where a redirect points to, without its secrets", function()
+      sim:fault({ path = TOKEN, status = 302, times = 0,
+        headers = { Location = "https://me:pw@login.example.com/a?ticket=s3cret#x" } })
+      local message, info = fails("http", new():vehicles())
+      assert.equal("https://login.example.com/a", info.location)
+      assert.truthy(message:find("https://login.example.com/a", 1, true), message)
+      for _, text in ipairs({ message, info.hint, info.location }) do
+        assert.is_nil(text:find("s3cret", 1, true), text)
+        assert.is_nil(text:find("me:pw", 1, true), text)
+      end
+    end)
+
+    it("says so: too many log-ins, which are not made more (traps 5 and 17)", function()
+      sim:fault({ path = TOKEN, recorded = "too_many", times = 0 })
+      local _, info = fails("rate_limited", new():vehicles())
+      assert.equal(429, info.status)
+      assert.is_true(info.retryable)
+      assert.equal(1, #sim:log())
+    end)
+
+    it("says so: the end of the service", function()
+      sim:fault({ path = TOKEN, recorded = "gone" })
+      local _, info = fails("gone", new():login())
+      assert.truthy(info.hint:find("2021-11-09", 1, true))
+    end)
+
+    it("says so: a page under 200, no token, or one that no header can hold", function()
+      local answers = { "<html>Welcome</html>", "[]", "null", "42", '"x"', "{}",
+        '{"access_token":1}', '{"access_token":""}', '{"access_token":null}',
+        '{"access_token":"a\\r\\nX: y"}', '{"access_token":"a b"}',
+        '{"access_token":"a\\u0000b"}', '{"access_token":"é"}',
+        '{"access_token":["a"]}', '{"access_token":"a","refresh_token":7}', "{" }
+      new()
+      for _, answer in ipairs(answers) do
+        answer_token(answer)
+        fails("json", client:login())
+      end
+      assert.is_nil(client:token())
+      assert.equal(#answers, #sim:log())
+    end)
+
+    it("says so: no answer", function()
+      new({ retries = 0 })
+      for _, reset in ipairs({ "before", "during" }) do
+        sim:fault({ path = TOKEN, reset = reset })
+        fails("network", client:login())
+      end
+      sim:fault({ path = TOKEN, latency = 5 })
+      client:close()
+      fails("timeout", new({ retries = 0, timeout = 0.2 }):login())
+    end)
+
+    it("keeps what it was sent to itself, whatever the server repeats (trap 20)", function()
+      local key, secret_of_key = "k3yk3yk3y", "s3cr3ts3cr3t"
+      new({ api_key = key, api_secret = secret_of_key })
+      local secrets = { "p4ssw0rd", key, secret_of_key,
+        bmwi.base64.encode(key .. ":" .. secret_of_key) }
+      for _, secret in ipairs(secrets) do
+        -- At the end of a long text it must not be shown in part either.
+        for _, filler in ipairs({ 0, 300, 310, 314 }) do
+          answer_token('{"error":"x","error_description":"' .. ("."):rep(filler) .. secret .. '"}',
+            1, 400)
+          local _, message, _, info = client:login()
+          for cut = 3, #secret do
+            local part = secret:sub(1, cut)
+            assert.is_nil(info.description:find(part, 1, true), info.description)
+            assert.is_nil(message:find(part, 1, true), message)
+          end
+        end
+      end
+    end)
+
+    it("does not let the server write to the terminal", function()
+      answer_token('{"error":"a\\u001b[31m\\nb","error_description":"c\\rd\\u007f"}', 1, 400)
+      local _, message, _, info = new():login()
+      assert.is_nil(message:find("%c"))
+      assert.is_nil(info.description:find("%c"))
+    end)
+  end)
+end)

@@ -1,0 +1,198 @@
+-- What a store keeps beside the token: that a log-in was refused, and what refuses tokens, however
+-- new, so that the next process does not try again.
+local helper = require "spec.helper"
+local async = require "bmwi.async"
+local bmwi = require "bmwi"
+local store = require "bmwi.store"
+local shell = helper.shell
+
+local function write(path, text) helper.write(path, text, "600") end
+
+describe("a client with a store remembers a refused log-in", function()
+  local sim, folder, path
+
+  setup(function() sim = helper.start() end)
+  teardown(function() sim:stop() end)
+
+  before_each(function()
+    sim:reset()
+    folder = shell("mktemp -d")
+    path = folder .. "/token.json"
+  end)
+
+  after_each(function() shell("rm -rf '" .. folder .. "'") end)
+
+  local function new(kept, overrides)
+    local options = { store = kept or store.new(path) }
+    for name, value in pairs(overrides or {}) do options[name] = value end
+    return bmwi.new(helper.client(sim, options))
+  end
+
+  local function is_free()
+    local lock, message = store.new(path):lock(0)
+    assert(lock, message)
+    lock:unlock()
+  end
+
+  local function log_ins() return sim:count("POST", "/oauth/token") end
+
+  local WRONG = { password = "wr0ng-p4ssw0rd" }
+
+  local function refused(client, code)
+    local none, message, got, info = client:vehicles()
+    assert.is_nil(none)
+    assert.equal(code or "auth", got, message)
+    is_free()
+    return message, info
+  end
+
+  it("so that the next run does not try it, until something changes", function()
+    local first = refused(new(nil, WRONG))
+    assert.equal(1, log_ins())
+    for _ = 1, 3 do
+      local again, info = refused(new(nil, WRONG))
+      assert.equal(first, again)
+      assert.is_true(math.abs(info.refused_at - os.time()) < 60)
+      assert.equal(400, info.status)
+    end
+    local _, _, code = new(nil, WRONG):vehicle(helper.vin):lock_doors()
+    assert.equal("auth", code)
+    assert.equal(1, log_ins())
+    -- Another user, password, key or scope is something new.
+    local changes = { { username = "me@example.com" }, { password = "wrong-again" },
+      { api_key = "other" }, { scope = "vehicle_data" } }
+    for i, change in ipairs(changes) do
+      change.password = change.password or WRONG.password
+      refused(new(nil, change))
+      assert.equal(1 + i, log_ins())
+    end
+    assert(new():vehicles())
+    assert(new():vehicles())
+    assert.equal(2 + #changes, log_ins())
+  end)
+
+  it("for each server by itself", function()
+    refused(new(nil, WRONG))
+    local other = helper.start()
+    assert(bmwi.new(helper.client(other, { store = store.new(path) })):vehicles())
+    other:stop()
+    refused(new(nil, WRONG))
+    assert.equal(1, log_ins())
+  end)
+
+  it("but login() always tries, and forgets it when it works", function()
+    refused(new(nil, WRONG))
+    assert.equal("auth", select(3, new(nil, WRONG):login()))
+    assert.equal(2, log_ins())
+    sim:fault({ path = "/oauth/token", recorded = "client_disabled" })
+    refused(new())
+    refused(new())
+    assert.equal(3, log_ins())
+    assert(new():login())
+    assert(store.new(path):clear())
+    assert(new():vehicles())
+    assert.equal(5, log_ins())
+  end)
+
+  it("without a trace of the password that would let it be guessed", function()
+    refused(new(nil, WRONG))
+    local file = assert(io.open(path))
+    local text = file:read("*a")
+    file:close()
+    assert.is_nil(text:find("wr0ng", 1, true))
+    assert.equal("600", shell(("stat -c %%a '%s'"):format(path)))
+    local refusal = helper.json.decode(text).refusals[1]
+    local names = {}
+    for name in pairs(refusal) do names[#names + 1] = name end
+    table.sort(names)
+    assert.same({ "at", "code", "description", "owner", "status", "text", "trace" }, names)
+    assert.is_true(refusal.trace >= 0 and refusal.trace <= 255, "eight bits tell nothing")
+  end)
+
+  it("and keeps the token of whom the file belongs to", function()
+    assert(new():vehicles())
+    local saved = store.new(path):load()
+    refused(new(nil, { username = "typo@example.com" }))
+    assert.same(saved, store.new(path):load())
+    assert(new():vehicles())
+    assert.equal(2, log_ins())
+  end)
+
+  it("beside others, the newest few", function()
+    for i = 1, 12 do refused(new(nil, { username = i .. "@example.com" })) end
+    local file = assert(io.open(path))
+    local kept = helper.json.decode(file:read("*a"))
+    file:close()
+    assert.equal(8, #kept.refusals)
+    assert.equal("12@example.com", kept.refusals[1].owner.username)
+    assert.equal("missing", select(3, store.new(path):load()))
+  end)
+
+  it("tried by two at a time once", function()
+    local kept = store.new(path)
+    local one, two = new(kept, WRONG), new(kept, WRONG)
+    async.run(function() refused(one) end, function() refused(two) end)
+    assert.equal(1, log_ins())
+  end)
+
+  it("for the time that the server asked for, and not what a gateway says", function()
+    sim:fault({ path = "/oauth/token", status = 429, headers = { ["Retry-After"] = "3600" } })
+    refused(new(), "rate_limited")
+    local _, info = refused(new(), "rate_limited")
+    assert.is_true(info.retry_after > 3500 and info.retry_after <= 3601)
+    assert.equal(1, log_ins())
+    assert(store.new(path):clear())
+    for _, rule in ipairs({ { status = 403 }, { status = 503 }, { reset = "after" } }) do
+      rule.path = "/oauth/token"
+      sim:fault(rule)
+      assert.is_nil((new(nil, { retries = 0 }):vehicles()))
+    end
+    assert(new():vehicles())
+  end)
+
+  it("no longer than a wrong clock allows", function()
+    sim:fault({ path = "/oauth/token", status = 429, headers = { ["Retry-After"] = "3600" } })
+    refused(new(), "rate_limited")
+    local file = assert(io.open(path))
+    local text = file:read("*a")
+    file:close()
+    for _, ends in ipairs({ os.time() - 1, os.time() + 1e7 }) do
+      write(path, (text:gsub('"ends":%d+', ('"ends":%d'):format(ends))))
+      assert(new():vehicles())
+      assert(store.new(path):clear())
+    end
+  end)
+
+  it("in any store that keeps what finish is told", function()
+    local kept, whose
+    local own = {
+      load = function() return nil, "there is none", "missing" end,
+      save = function() return true end,
+      begin = function() return nil, kept end,
+      finish = function(_, refusal, owner) kept, whose = refusal or kept, owner or whose end,
+    }
+    for _ = 1, 3 do assert.is_nil((new(own, WRONG):vehicles())) end
+    assert.equal(1, log_ins())
+    assert.same({ server = sim.url, username = "whatever@example.com" }, whose)
+    for _, odd in ipairs({ "x", 7, {}, { trace = "x" }, { trace = kept.trace, ends = "x",
+      code = 1, text = {}, description = 2, status = "y", at = "z" } }) do
+      kept = odd
+      assert.is_nil((new(own, WRONG):vehicles()))
+    end
+  end)
+
+  it("and a resource that refuses tokens, so that no run has the token renewed for it", function()
+    sim:fault({ path = "/navigation/", recorded = "invalid_token", times = 0 })
+    for _ = 1, 4 do
+      local client = new()
+      assert(client:vehicles())
+      local none, _, code = client:vehicle(helper.vin):navigation()
+      assert.is_nil(none)
+      assert.equal("auth", code)
+      is_free()
+    end
+    assert.equal(2, log_ins())
+    sim:no_faults()
+    assert(new():vehicle(helper.vin):navigation())
+  end)
+end)
