@@ -416,6 +416,8 @@ describe("endpoints", function()
       assert.equal(0, #sim:log())
       client:get("/a.b/..c/%2F;d=e,f:g@h!$&'()*+~_-/")
       assert.equal("/a.b/..c/%2F;d=e,f:g@h!$&'()*+~_-/", last().path)
+      client:get("/a/%2e%2E/b/%2e/c") -- newer libcurls would take these for dots
+      assert.equal("/a/%2e%2E/b/%2e/c", last().path)
     end)
   end)
 end)

@@ -245,6 +245,12 @@ describe("a token", function()
     end)
   end)
 
+  it("is a Bearer token where the answer does not say", function()
+    answer_token('{"access_token":"abc","expires_in":3600}')
+    assert.is_true(new():login())
+    assert.equal("Bearer", client:token().token_type)
+  end)
+
   describe("lives", function()
     local function life(answer)
       answer_token('{"access_token":"abc"' .. answer .. "}")

@@ -399,6 +399,39 @@ describe("an operation", function()
       end)
     end
 
+    -- Whoever would have to wait beyond its time ends at once. After seven failures that can be a
+    -- pause of a minute, for some of many, were it not for its limit.
+    it("and without it pauses that do not grow for ever #slow", function()
+      local cars, clients, agents, times = {}, {}, {}, 7
+      for i = 1, 20 do
+        agents[i] = "spec/" .. i
+        cars[i], clients[i] = logged_in({ retries = 10, timeout = 40, user_agent = agents[i] })
+      end
+      sim:clear()
+      fault("/status", { status = 503, headers = { ["Retry-After"] = "1" } }, times * #cars)
+      fault("/status", { status = 503 }, 0)
+      local ended = {}
+      for i, car in ipairs(cars) do
+        async.spawn(function() return car:status() end,
+          function() ended[#ended + 1] = agents[i] end)
+      end
+      local start = bmwi.sys.monotonic()
+      while sim:count("GET", "/status") <= times * #cars do
+        assert(since(start) < 30)
+        for _ = 1, 20 do bmwi.loop:step(0.02) end
+      end
+      bmwi.loop:step(0)
+      local gave_up = ended
+      ended = {} -- those that are closed now
+      for _, client in ipairs(clients) do client:close() end
+      local asked = {}
+      for _, request in ipairs(sim:log()) do
+        local agent = request.headers["user-agent"]
+        asked[agent] = (asked[agent] or 0) + 1
+      end
+      for _, agent in ipairs(gave_up) do assert.equal(11, asked[agent], agent .. " gave up") end
+    end)
+
     it("does not wait when the time would be over", function()
       local car = logged_in({ timeout = 5 })
       sim:fault({ path = "/status", times = 0, status = 503, headers = { ["Retry-After"] = "60" } })
