@@ -210,6 +210,21 @@ local function common(new)
     assert.equal(1, kept:_quota(50, NOW).used)
   end)
 
+  it("knows when values were read, which those of the stream do not change", function()
+    assert.is_nil((kept:_fetched(VIN)))
+    assert(kept:_set_values(VIN, state_of(MILEAGE, "100", NOW)))
+    assert.is_nil((kept:_fetched(VIN)))
+    assert(kept:_set_values(VIN, state_of(MILEAGE, "100", NOW), NOW + 60))
+    assert(kept:_set_values(VIN, state_of(MILEAGE, "101", NOW + 70)))
+    assert.equal(NOW + 60, kept:_fetched(VIN))
+    assert.is_nil((kept:_fetched(OTHER)))
+    assert(kept:save(TOKEN))
+    assert.equal(NOW + 60, kept:_fetched(VIN))
+    local other = { access_token = "a", gcid = "17219bcd-0000-4000-8000-000000000002" }
+    assert(kept:save(other))
+    assert.is_nil((kept:_fetched(VIN)))
+  end)
+
   it("keeps the newer value of two writers", function()
     assert(kept:_set_values(VIN, state_of(MILEAGE, "100", NOW)))
     assert(kept:_set_values(VIN, state_of(LEVEL, "50", NOW)))
@@ -256,7 +271,8 @@ local function common(new)
     for _, bad in ipairs({ { "_spend", { limit = 0 } }, { "_spend", { limits = 1 } },
       { "_spend", 5 }, { "_spend", { now = "noon" } }, { "_close_day", "now" }, { "_quota", "all" },
       { "_set_container", 5 }, { "_refuse_descriptor" }, { "_set_vehicles" }, { "_basic" },
-      { "_set_basic", VIN }, { "_values" }, { "_set_values", VIN }, { "_stream_attempt", {} } }) do
+      { "_set_basic", VIN }, { "_values" }, { "_set_values", VIN }, { "_fetched" },
+      { "_stream_attempt", {} } }) do
       local ok, message = pcall(kept[bad[1]], kept, bad[2])
       assert(not ok, bad[1])
       helper.has(message, bad[1])
@@ -478,7 +494,8 @@ describe("the account file", function()
     path = folder .. "/token.json"
     helper.write(path, '{"access_token":"a","container":5,"refused_descriptors":"x","vehicles":{},'
       .. '"basic":[1],"values":{"' .. VIN .. '":{"x":5,"' .. LEVEL
-      .. '":{"value":5,"time":"x"}}},"attempts":["x",1e300],"quota":{"calls":[' .. NOW .. "]}}",
+      .. '":{"value":5,"time":"x"}}},"fetched":"x",'
+      .. '"attempts":["x",1e300],"quota":{"calls":[' .. NOW .. "]}}",
       "600")
     local kept = store.new(path)
     assert.is_nil((kept:_container()))
@@ -486,6 +503,7 @@ describe("the account file", function()
     assert.same({}, kept:_vehicles())
     assert.is_nil((kept:_basic(VIN)))
     assert.equal(5, kept:_values(VIN)[LEVEL].value)
+    assert.is_nil((kept:_fetched(VIN)))
     assert.is_true((kept:_stream_attempt(NOW)))
     assert(kept:_set_values(VIN, state_of(LEVEL, "6", NOW)))
     assert.equal(6, kept:_values(VIN)[LEVEL].value)

@@ -30,7 +30,8 @@ local MEMBERS = {
 local OWNER = { server = "string", username = "string" }
 
 -- What belongs to the account (`gcid`) that is logged in, and to no other.
-local PERSONAL = { "quota", "container", "refused_descriptors", "vehicles", "basic", "values" }
+local PERSONAL = { "quota", "container", "refused_descriptors", "vehicles", "basic", "values",
+  "fetched" }
 
 local REFRESH_LIFE = 14 * 24 * 60 * 60 -- seconds that BMW's refresh token lives
 

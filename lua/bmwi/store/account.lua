@@ -156,13 +156,13 @@ local function of_car(store, member, vin)
   end)
 end
 
--- Sets a car's part of a member to what make(part before) returns.
+-- Sets a car's part of a member to what make(part before, account) returns.
 local function set_of_car(store, member, vin, make)
   return store:_change(function(kept)
     local cars, count = kept[member] or {}, 0
     for _ in pairs(cars) do count = count + 1 end
     if not cars[vin] and count >= MOST_CARS then return nil, "too many cars", "store" end
-    cars[vin] = make(type(cars[vin]) == "table" and cars[vin] or {})
+    cars[vin] = make(type(cars[vin]) == "table" and cars[vin] or {}, kept)
     kept[member] = cars
     return true
   end)
@@ -198,18 +198,32 @@ local function is_newer(old, new)
   return not new or before and (not after or before > after)
 end
 
+--- When a car's values were last read from BMW. They do not tell: the car may have slept for days.
+---@return number|nil fetched epoch seconds
+function account_methods:_fetched(vin)
+  check.argument(vin, "string", 1, "_fetched")
+  return look(self, function(kept)
+    local at = kept.fetched and kept.fetched[vin]
+    return type(at) == "number" and at or nil
+  end)
+end
+
 --- Keeps a car's values. What another process has kept meanwhile stays where it is newer.
 ---@param state table of bmwi._values
-function account_methods:_set_values(vin, state)
+---@param fetched? number when they were read from BMW; none for those of the stream
+function account_methods:_set_values(vin, state, fetched)
   check.argument(vin, "string", 1, "_set_values")
   check.argument(state, "table", 2, "_set_values")
+  check.optional(fetched, "number", 3, "_set_values")
   local fresh = {}
   for descriptor, entry in pairs(state) do
     -- Without a part of it, an entry would stand in the way of the whole one.
     local copy, whole = form.plain(entry)
     if whole then fresh[descriptor] = copy end
   end
-  return set_of_car(self, "values", vin, function(kept)
+  return set_of_car(self, "values", vin, function(kept, account)
+    account.fetched = account.fetched or fetched and {}
+    if fetched then account.fetched[vin] = fetched end
     for descriptor, entry in pairs(kept) do
       if not is_newer(entry, fresh[descriptor]) then kept[descriptor] = fresh[descriptor] end
     end
