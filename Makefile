@@ -36,6 +36,8 @@ SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.
   csrc/sim/classic/profile.c csrc/sim/classic/types.c csrc/sim/classic/car.c \
   csrc/sim/classic/settings.c csrc/sim/classic/errors.c csrc/sim/classic/data.c
 LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_names.lua lua/bmwi/_text.lua lua/bmwi/async.lua \
+  lua/bmwi/cardata.lua lua/bmwi/cardata/containers.lua lua/bmwi/cardata/history.lua \
+  lua/bmwi/cardata/status.lua \
   lua/bmwi/cli.lua lua/bmwi/cli/act.lua lua/bmwi/cli/args.lua lua/bmwi/cli/commands.lua \
   lua/bmwi/cli/config.lua lua/bmwi/cli/demo.lua lua/bmwi/cli/doctor.lua lua/bmwi/cli/fail.lua \
   lua/bmwi/cli/help.lua lua/bmwi/cli/output.lua lua/bmwi/cli/read.lua lua/bmwi/cli/render.lua \
@@ -221,8 +223,7 @@ install: $(MODULE) ## below PREFIX=/usr/local
 uninstall: ## takes away what `make install` has put there
 	rm -f '$(DESTDIR)$(INST_LIBDIR)/bmwi.so' '$(DESTDIR)$(INST_BINDIR)/bmwi'
 	for f in $(LUA_SRC:lua/%=%); do rm -f "$(DESTDIR)$(INST_LUADIR)/$$f"; done
-	for d in lua/bmwi/cli lua/bmwi/geo lua/bmwi/store lua/bmwi; do \
-	  rmdir "$(DESTDIR)$(INST_LUADIR)/$${d#lua/}" 2>/dev/null || true; done
+	for d in $(LUA_DIRS) bmwi; do rmdir "$(DESTDIR)$(INST_LUADIR)/$$d" 2>/dev/null || true; done
 
 clean: ## takes away build/
 	rm -rf build

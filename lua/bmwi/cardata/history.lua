@@ -1,0 +1,211 @@
+--- What BMW gives in pages: charging sessions and charging settings. Each page is a call of the
+--- quota, and an answer can be wrong in the middle, so what has come is never thrown away.
+
+local check = require "bmwi._check"
+local time = require "bmwi.time"
+local units = require "bmwi.units"
+
+local history = {}
+
+local DAY = 86400
+local WINDOW = 45 * DAY -- what BMW takes at once
+local USUAL = 30 * DAY
+local MILLISECONDS = 1e11 -- as seconds this is beyond the year 5000
+local MOST_IDLE = 2 -- pages one after the other that hold nothing new
+
+local MILEAGE_UNITS = {
+  ["MileageUnits.KM"] = "km", KM = "km", KILOMETER = "km",
+  ["MileageUnits.MI"] = "mi", MI = "mi", MILE = "mi",
+}
+
+-- Pages -------------------------------------------------------------------------------------------
+
+-- Reads all pages of one request. take(entry) says whether the entry is new. Returns true, or the
+-- failure.
+local function read_pages(client, endpoint, vin, query, token_name, take)
+  local token, seen, idle, restarted = nil, {}, 0, false
+  repeat
+    local page = { from = query.from, to = query.to, nextToken = token }
+    local answer, message, code, info = client:_call(endpoint, { vin = vin, query = page })
+    if not answer then
+      -- The token was too old: from the first page again, once.
+      if restarted or type(info) ~= "table" or info.api_code ~= "CU-125" then
+        return nil, message, code, info
+      end
+      token, seen, restarted = nil, {}, true
+    else
+      local data = type(answer) == "table" and answer.data
+      if type(data) ~= "table" then return nil, "the answer has no list in it", "json", info end
+      local news = 0
+      for _, entry in ipairs(data) do
+        if type(entry) == "table" and take(entry) then news = news + 1 end
+      end
+      idle = news > 0 and 0 or idle + 1
+      token = answer[token_name]
+      if type(token) ~= "string" or token == "" then return true end
+      if seen[token] or idle >= MOST_IDLE then
+        return nil, "the server's pages repeat without an end", "server", info
+      end
+      seen[token] = true
+    end
+  until false
+end
+
+-- Sessions ----------------------------------------------------------------------------------------
+
+-- Epoch seconds of what BMW sends: seconds or milliseconds, as a number or a text.
+local function epoch(value)
+  local number = tonumber(value)
+  if not number then
+    return type(value) == "string" and time.parse(value) or nil
+  end
+  if number ~= number or number <= 0 or number == math.huge then return nil end
+  return math.floor(number > MILLISECONDS and number / 1000 or number)
+end
+
+local function normalise(session)
+  session.startTime, session.endTime = epoch(session.startTime), epoch(session.endTime)
+  if type(session.chargingBlocks) == "table" then
+    for _, block in ipairs(session.chargingBlocks) do
+      if type(block) == "table" then
+        block.startTime, block.endTime = epoch(block.startTime), epoch(block.endTime)
+      end
+    end
+  end
+  local unit = MILEAGE_UNITS[session.mileageUnits]
+  session.mileage = tonumber(session.mileage)
+  if unit == "mi" and session.mileage then
+    session.mileage = math.floor(units.miles_to_km(session.mileage) + 0.5)
+    unit = "km"
+  end
+  session.mileageUnits = unit
+  return session
+end
+
+-- A collection of sessions, each once: a car has one that began at that second.
+local function new_collection()
+  local list, by_start = {}, {}
+  local collection = {}
+
+  function collection.take(session)
+    normalise(session)
+    local at = session.startTime
+    local index = at and by_start[at]
+    if index then
+      -- The one that was read while it went on knows less.
+      if (session.endTime or 0) > (list[index].endTime or 0) then list[index] = session end
+      return false
+    end
+    list[#list + 1] = session
+    if at then by_start[at] = #list end
+    return true
+  end
+
+  -- In order of time; what has none is at the end, as it came.
+  function collection.sorted()
+    local order, place = {}, {}
+    for i, session in ipairs(list) do order[i], place[session] = session, i end
+    table.sort(order, function(a, b)
+      local at = a.startTime or a.endTime or math.huge
+      local other = b.startTime or b.endTime or math.huge
+      if at ~= other then return at < other end
+      return place[a] < place[b]
+    end)
+    return order
+  end
+
+  return collection
+end
+
+-- Windows of at most 45 days, the newest first: if the quota ends in between, that is what counts.
+local function windows_of(from, to)
+  local list = {}
+  repeat
+    local start = math.max(from, to - WINDOW)
+    list[#list + 1] = { from = start, to = to }
+    to = start
+  until start <= from
+  return list
+end
+
+-- As BMW wants it: milliseconds and Z.
+local function stamp(seconds)
+  return (time.format(seconds):gsub("Z$", ".000Z"))
+end
+
+local function check_quota(client, calls)
+  local quota, message, code = client:_store():_quota(client:_option("daily_limit"))
+  if not quota then return nil, message, code end
+  if calls <= quota.left then return true end
+  local info = { calls = calls, left = quota.left, hint = "read a shorter span" }
+  if calls <= quota.limit then info.retry_after = math.max(0, quota.resets_at - os.time()) end
+  return nil, ("this charging history takes at least %d calls; %d of %d are left"):format(calls,
+    quota.left, quota.limit), "quota", info
+end
+
+--- The charging sessions of any span, the oldest first, each once, with BMW's names. Times
+--- (startTime, endTime, those of chargingBlocks) are epoch seconds, mileage is in km with
+--- mileageUnits "km"; where BMW tells no unit there is none, and mileage is as it came. Any member
+--- may be missing: a session that goes on has no end. Takes a call of the quota for each 45 days
+--- and each ten sessions; nothing is sent where fewer are left than the span takes at least.
+---@param options? {from:number, to:number} epoch seconds; default: the last 30 days
+---@return table[]|nil sessions
+---@return string|nil message
+---@return string|nil code "quota": too few calls are left (info.calls: how many it takes)
+---@return table|nil info partial: the sessions that came before the failure
+function history.charging_history(car, options)
+  local name = "charging_history"
+  options = check.options(options, { { "from", "number" }, { "to", "number" } }, 1, name)
+  local to = options.to or os.time()
+  local from = options.from or to - USUAL
+  check.option(time.format(to), "to", "be epoch seconds", name)
+  check.option(time.format(from), "from", "be epoch seconds", name)
+  check.option(from < to, "from", "be before 'to'", name)
+
+  local client = car:_client()
+  local windows = windows_of(math.floor(from), math.floor(to))
+  local enough, message, code, info = check_quota(client, #windows)
+  if not enough then return nil, message, code, info end
+  local sessions = new_collection()
+  for _, window in ipairs(windows) do
+    local read
+    read, message, code, info = read_pages(client, name, car:vin(),
+      { from = stamp(window.from), to = stamp(window.to) }, "next_token", sessions.take)
+    if not read then
+      info = info or {}
+      info.partial = sessions.sorted()
+      return nil, message, code, info
+    end
+  end
+  return sessions.sorted()
+end
+
+--- The charging settings of places (location based charging), with BMW's names; empty where none
+--- is kept. Takes a call of the quota for each ten places.
+---@return table[]|nil settings
+---@return string|nil message
+---@return string|nil code "unsupported": not for this car or account
+---@return table|nil info partial: the settings that came before the failure
+function history.charging_settings(car)
+  local list, seen = {}, {}
+  local function take(setting)
+    if setting.id ~= nil and seen[setting.id] then return false end
+    if setting.id ~= nil then seen[setting.id] = true end
+    list[#list + 1] = setting
+    return true
+  end
+  local read, message, code, info = read_pages(car:_client(), "charging_settings", car:vin(), {},
+    "nextToken", take)
+  info = type(info) == "table" and info or {}
+  if read or info.api_code == "CU-127" and info.status == 404 then return list end
+  if info.api_code == "CU-127" then
+    -- It speaks of an invalid token, but the same token is good for all else.
+    info.hint = "no new log-in helps while other calls succeed"
+    return nil, "BMW has no location based charging settings for this car or account",
+      "unsupported", info
+  end
+  info.partial = list
+  return nil, message, code, info
+end
+
+return history

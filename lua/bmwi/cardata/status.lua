@@ -1,0 +1,145 @@
+--- The values of a car: read with bmwi's container, merged with those that the account file keeps.
+
+local bmwi = require "bmwi"
+local check = require "bmwi._check"
+local containers = require "bmwi.cardata.containers"
+
+local status = {}
+
+-- A failure after which saved values are better than none.
+local PASSING = { quota = true, rate_limited = true, network = true, timeout = true, tls = true,
+  server = true }
+-- A failure that the next call would meet as well.
+local LASTING = { forbidden = true, not_found = true, http = true }
+
+-- The saved values, if they were read at most so many seconds ago.
+local function young(store, vin, max_age, now)
+  local at = store:_fetched(vin)
+  local age = at and at <= now and now - at or math.huge
+  return age <= max_age and store:_values(vin) or nil
+end
+
+-- What BMW has just said again is no longer a value of the cache.
+local function confirm(state, values)
+  for descriptor, sent in pairs(values) do
+    local entry = state[descriptor]
+    if type(entry) == "table" and entry.source == "cache" and type(sent) == "table"
+      and entry.raw == sent.value then
+      entry.source = "rest"
+    end
+  end
+end
+
+-- Reads the values, one call as a rule; gives the new state.
+local function fetch(client, store, vin)
+  local answer, message, code, info = containers.use(client, store, function(id)
+    return client:_call("telematic_data", { vin = vin, query = { containerId = id } })
+  end)
+  if answer == nil then
+    if PASSING[code] and store:_values(vin) then
+      info = info or {}
+      info.hint = info.hint or "the option max_age shows the saved values"
+    end
+    return nil, message, code, info
+  end
+  local values = type(answer) == "table" and answer.telematicData
+  if type(values) ~= "table" then
+    return nil, "the answer is not telematic data", "json", info
+  end
+  local now = os.time()
+  local state = bmwi._values.merge(store:_values(vin), values, { source = "rest", now = now })
+  confirm(state, values)
+  -- Values that cannot be saved are shown all the same.
+  store:_set_values(vin, state, now)
+  return state
+end
+
+local function check_age(options, name)
+  options = check.options(options, { { "max_age", "number" } }, 1, name, 3)
+  check.option((options.max_age or 0) >= 0, "max_age", "not be below 0", name, 3)
+  return options.max_age
+end
+
+-- The state of the car: saved and young enough, or new.
+local function state_of(car, max_age)
+  local client, vin = car:_client(), car:vin()
+  local store = client:_store()
+  local saved = max_age and young(store, vin, max_age, os.time())
+  if saved then return saved, true end
+  local state, message, code, info = fetch(client, store, vin)
+  if not state then return nil, message, code, info end
+  return state, false
+end
+
+local function ask_basic(client, store, vin)
+  local data, message, code, info = client:_call("basic_data", { vin = vin })
+  if data == nil then return nil, message, code, info end
+  if type(data) ~= "table" then return nil, "the answer is not basic data", "json", info end
+  data.vin = data.vin or vin -- the real service leaves it out
+  store:_set_basic(vin, data)
+  return data
+end
+
+-- Which engines the car has, so that no value is shown of one that it lacks. Asked once; where BMW
+-- will not tell, that is kept, too.
+local function drive_train(car, may_ask)
+  local client, vin = car:_client(), car:vin()
+  local store = client:_store()
+  local data, _, code = store:_basic(vin)
+  if not data and not code and may_ask then
+    data, _, code = ask_basic(client, store, vin)
+    if not data and LASTING[code] then store:_set_basic(vin, {}) end
+  end
+  local word = data and data.driveTrain
+  return type(word) == "string" and word or nil
+end
+
+--- The car's status, with the members, words and units of the classic service, and where each
+--- comes from. One call of the quota; the first one ever takes up to three more, for the container
+--- and the basic data. Values are BMW's last ones: no call wakes the car.
+---@param options? {max_age:number} seconds: saved values that were read from BMW at most so long
+--- ago are shown, and then nothing is sent. math.huge shows them however old, when BMW is away or
+--- the quota is used up; details[member].source is then "cache"
+---@return table|nil status km, litres, percent, minutes, W, kWh; what is not known is absent
+---@return table|string|nil details by member: {value, unit, time, age, descriptor, source, raw,
+--- flag}, or {reason, message, descriptor, raw} of what is absent. After a failure: the message
+---@return string|nil code
+---@return table|nil info
+function status.status(car, options)
+  local max_age = check_age(options, "status")
+  local state, saved, code, info = state_of(car, max_age)
+  if not state then return nil, saved, code, info end
+  return bmwi._values.status(state, { drive_train = drive_train(car, not saved), now = os.time() })
+end
+
+--- Everything that is known of the car, by descriptor. One call of the quota.
+---@param options? {max_age:number} as of car:status()
+---@return table<string,table>|nil values each {value, unit, time, age, raw, source}; what is empty
+--- has no value but the reason (`empty`); time is in epoch seconds, age in seconds
+---@return string|nil message
+---@return string|nil code
+---@return table|nil info
+function status.telematics(car, options)
+  local max_age = check_age(options, "telematics")
+  local state, message, code, info = state_of(car, max_age)
+  if not state then return nil, message, code, info end
+  return (bmwi._values.telematics(state, { now = os.time() }))
+end
+
+--- What the car is: brand, modelName, driveTrain and so on, with BMW's names. It never changes, so
+--- it is read once (one call of the quota) and kept.
+---@param options? {refresh:boolean} true reads it again
+---@return table|nil data
+---@return string|nil message
+---@return string|nil code
+---@return table|nil info
+function status.basic_data(car, options)
+  options = check.options(options, { { "refresh", "boolean" } }, 1, "basic_data")
+  local client, vin = car:_client(), car:vin()
+  local store = client:_store()
+  local kept = not options.refresh and store:_basic(vin)
+  if kept and next(kept) ~= nil then return kept end
+  return ask_basic(client, store, vin)
+end
+
+return status

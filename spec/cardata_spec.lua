@@ -1,0 +1,509 @@
+-- CarData's methods that take more than one request, over a scripted client: what is asked of BMW,
+-- how often, and what comes of it. Numbers are those of public bug reports of other clients.
+local bmwi = require("bmwi")
+local async = require("bmwi.async")
+local double = require("spec.cardata_helper")
+local helper = require("spec.helper")
+local store = require("bmwi.store")
+local time = require("bmwi.time")
+
+local refusal, VIN = double.refusal, double.VIN
+local MILEAGE = "vehicle.vehicle.travelledDistance"
+local LEVEL = "vehicle.drivetrain.batteryManagement.header"
+local FUEL = "vehicle.drivetrain.fuelSystem.level"
+local FIRST = "containers create_container telematic_data basic_data"
+
+local function value(text, unit, age)
+  return { value = text, unit = unit, timestamp = time.format(os.time() - (age or 60)) }
+end
+
+local function misused(fn)
+  return double.misused("spec/cardata_spec.lua", fn)
+end
+
+describe("car:status()", function()
+  local client, car, bmw
+
+  local function open(options, account)
+    client = double.client(options, account)
+    car, bmw = client.car, client.bmw
+    bmw.values = { [MILEAGE] = value("48260", "km"), [LEVEL] = value("66", "%"),
+      [FUEL] = value("0", "%") }
+  end
+  before_each(function() open() end)
+
+  it("makes a container once and reads basic data once", function()
+    local status, details = car:status()
+    assert.equal(48260, status.mileage)
+    assert.equal(66, status.chargingLevelHv)
+    assert.equal(MILEAGE, details.mileage.descriptor)
+    assert.equal("rest", details.mileage.source)
+    assert.is_nil(status.fuelPercent)
+    assert.equal("not_fitted", details.fuelPercent.reason)
+    local body = client.calls[2].request.body
+    assert.equal("bmwi", body.name)
+    assert.truthy(body.purpose:find("^v%d+$"))
+    assert.equal(#bmwi._values.descriptors(), #body.technicalDescriptors)
+    local id = bmw.containers[1].containerId
+    assert.equal(id, client.calls[3].request.query.containerId)
+    assert.equal(VIN, client.calls[3].request.vin)
+    assert.equal(FIRST, client:called())
+    assert.truthy(car:status())
+    assert.equal("telematic_data", client:called())
+    assert.truthy(client:vehicle("WBACARDATA0000002"):status())
+    assert.equal("telematic_data basic_data", client:called())
+  end)
+
+  it("reuses a container by name and version, if it is not deleted", function()
+    assert.truthy(car:status())
+    local made = bmw.containers[1]
+    client.store:_set_container(nil)
+    client:called()
+    assert.truthy(car:status())
+    assert.equal("containers telematic_data", client:called())
+    client.store:_set_container(nil)
+    made.state = "DELETED"
+    assert.truthy(car:status())
+    assert.equal("containers create_container telematic_data", client:called())
+    made.state, made.name = "ACTIVE", "another"
+    bmw.containers[2].purpose = "v1"
+    client.store:_set_container(nil)
+    assert.truthy(car:status())
+    assert.equal("containers create_container telematic_data", client:called())
+  end)
+
+  it("takes the option descriptors in, which changes the version", function()
+    assert.truthy(car:status())
+    local before = bmw.containers[1]
+    open({ descriptors = { "vehicle.more", MILEAGE, "vehicle.more" } }, client.store)
+    bmw.containers[1] = before
+    bmw.values["vehicle.more"] = value("7")
+    assert.truthy(car:status())
+    assert.equal("containers create_container telematic_data", client:called())
+    assert.not_equal(before.purpose, bmw.containers[2].purpose)
+    assert.equal(#before.technicalDescriptors + 1, #bmw.containers[2].technicalDescriptors)
+    assert.equal(7, car:telematics()["vehicle.more"].value)
+  end)
+
+  for _, gone in ipairs({ "deleted", "purged" }) do
+    it("heals a container that is " .. gone, function()
+      assert.truthy(car:status())
+      client:called()
+      if gone == "deleted" then bmw.containers[1].state = "DELETED" else bmw.containers = {} end
+      client.remember("W000000000099") -- as of another run
+      assert.equal(48260, car:status().mileage)
+      assert.equal("telematic_data containers create_container telematic_data", client:called())
+      assert.truthy(car:status())
+      assert.equal("telematic_data", client:called())
+    end)
+  end
+
+  it("heals after a 404, but only where the container is gone", function()
+    assert.truthy(car:status())
+    client:called()
+    local function missing() return { nil, "not found", "not_found", { status = 404 } } end
+    client.answer.telematic_data = { missing(), missing(), client.answer.telematic_data }
+    client.remember(bmw:add("bmwi", bmw.containers[1].purpose).containerId)
+    helper.fails_as("not_found", car:status())
+    assert.equal("telematic_data containers", client:called())
+    bmw.containers[2].state = "DELETED"
+    assert.equal(48260, car:status().mileage)
+    assert.equal("telematic_data containers telematic_data", client:called())
+  end)
+
+  it("does not make one container after the other where BMW refuses each", function()
+    client.answer.telematic_data = function() return refusal("CU-105") end
+    for _ = 1, 3 do
+      local _, info = helper.fails_as("forbidden", car:status())
+      assert.equal("CU-105", info.api_code)
+    end
+    assert.equal(1, #bmw.containers)
+    assert.equal("containers create_container telematic_data telematic_data telematic_data",
+      client:called())
+  end)
+
+  it("19: makes room by its own old containers", function()
+    for i = 1, 10 do bmw:add(i < 3 and "bmwi" or "evcc.io", "v6") end
+    assert.truthy(car:status())
+    assert.equal("containers create_container delete_container delete_container create_container "
+      .. "telematic_data basic_data", client:called())
+    assert.equal("DELETED", bmw.containers[1].state)
+    assert.equal("ACTIVE", bmw.containers[3].state)
+  end)
+
+  it("19: names the others where there is no room for one more", function()
+    for _ = 1, 10 do bmw:add("evcc.io", "v6") end
+    local message, info = helper.fails_as("forbidden", car:status())
+    helper.has(message, "W000000000010 (evcc.io)")
+    helper.has(info.hint, "delete_container")
+    assert.equal("CU-124", info.api_code)
+    assert.equal("containers create_container", client:called())
+    bmw.containers[1].name, bmw.deleted_count = "bmwi", true
+    message = helper.fails_as("forbidden", car:status())
+    assert.is_nil(message:find("W000000000001", 1, true))
+    assert.equal("containers create_container delete_container create_container", client:called())
+  end)
+
+  it("21: drops the descriptor that BMW names, and remembers it", function()
+    bmw.refused, bmw.names_it = { [MILEAGE] = true, [FUEL] = true }, true
+    assert.equal(66, car:status().chargingLevelHv)
+    assert.equal("containers create_container create_container create_container telematic_data "
+      .. "basic_data", client:called())
+    assert.same({ [MILEAGE] = true, [FUEL] = true }, client.store:_refused_descriptors())
+    bmw.containers = {}
+    client.remember("W000000000099")
+    assert.truthy(car:status())
+    assert.equal("telematic_data containers create_container telematic_data", client:called())
+  end)
+
+  it("21: finds the descriptor by halves where BMW names none", function()
+    for _, refused in ipairs({ MILEAGE, "vehicle.body.chargingPort.combinedStatus" }) do
+      open()
+      bmw.refused = { [refused] = true }
+      assert.equal(66, car:status().chargingLevelHv)
+      assert.same({ [refused] = true }, client.store:_refused_descriptors())
+      assert.truthy(#client.calls < 20, client:called())
+      local active = 0
+      for _, container in ipairs(bmw.containers) do
+        if container.state == "ACTIVE" then active = active + 1 end
+      end
+      assert.equal(1, active)
+    end
+  end)
+
+  it("21: does not spend the day on it, and goes on the next time", function()
+    for i, descriptor in ipairs(bmwi._values.descriptors()) do
+      if i % 12 == 1 then bmw.refused[descriptor] = true end
+    end
+    local status, _
+    repeat
+      local code
+      status, _, code = car:status()
+      assert.truthy(#client.calls <= 29, #client.calls) -- 26 and list, values, basic data
+      client:called()
+      assert.truthy(status or code == "http", code)
+    until status
+    assert.equal(5, #client.store:_read().refused_descriptors)
+  end)
+
+  it("21: blames no descriptor where BMW refuses the list as a whole", function()
+    local create = client.answer.create_container
+    client.answer.create_container = function(request)
+      return #request.body.technicalDescriptors > 30 and refusal("CU-402") or create(request)
+    end
+    local _, info = helper.fails_as("http", car:status())
+    assert.equal("CU-402", info.api_code)
+    assert.same({}, client.store:_refused_descriptors())
+  end)
+
+  it("22: hands on a refusal that is not about the container", function()
+    client.answer.containers = function() return refusal("CU-403") end
+    local _, info = helper.fails_as("forbidden", car:status())
+    assert.equal("CU-403", info.api_code)
+    assert.equal("containers", client:called())
+  end)
+
+  it("23: asks nothing more once the quota is used up", function()
+    assert.truthy(car:status())
+    client:called()
+    client.answer.telematic_data = function() return refusal("CU-429", { retry_after = 600 }) end
+    local _, info = helper.fails_as("quota", car:status())
+    assert.equal(600, info.retry_after)
+    helper.has(info.hint, "max_age")
+    assert.equal("telematic_data", client:called())
+    local status, details = car:status({ max_age = math.huge })
+    assert.equal(48260, status.mileage)
+    assert.equal("cache", details.mileage.source)
+    assert.equal("", client:called())
+  end)
+
+  it("shows saved values that are younger than max_age without a request", function()
+    assert.truthy(car:status({ max_age = 600 }))
+    assert.equal(FIRST, client:called())
+    local status, details = car:status({ max_age = 600 })
+    assert.equal(48260, status.mileage)
+    assert.equal("cache", details.mileage.source)
+    assert.equal(66, car:telematics({ max_age = 600 })[LEVEL].value)
+    assert.equal("", client:called())
+    local function fetched_at(seconds)
+      client.store:_set_values(VIN, {}, os.time() + seconds)
+    end
+    fetched_at(-601)
+    assert.truthy(car:status({ max_age = 600 }))
+    assert.equal("telematic_data", client:called())
+    fetched_at(1000) -- the clock was wrong
+    assert.truthy(car:status({ max_age = 600 }))
+    assert.equal("telematic_data", client:called())
+    assert.truthy(car:status())
+    assert.equal("telematic_data", client:called())
+  end)
+
+  it("merges with what is saved: the newest wins", function()
+    assert.truthy(car:status())
+    bmw.values = { [MILEAGE] = value("48000", "km", 3600), [LEVEL] = value("70", "%", 1) }
+    local status, details = car:status()
+    assert.equal(48260, status.mileage)
+    assert.equal("cache", details.mileage.source)
+    assert.equal(70, status.chargingLevelHv)
+    assert.equal("rest", details.chargingLevelHv.source)
+    -- What BMW says again is not of the cache.
+    assert.equal("rest", select(2, car:status()).chargingLevelHv.source)
+  end)
+
+  it("does without basic data, and asks again only where BMW may know later", function()
+    client.answer.basic_data = { { nil, "away", "network", {} }, refusal("CU-104"),
+      { { driveTrain = "PHEV" } } }
+    assert.equal(66, car:status().chargingLevelHv)
+    assert.equal(66, car:status({ max_age = 600 }).chargingLevelHv)
+    assert.equal(FIRST, client:called())
+    assert.truthy(car:status())
+    assert.truthy(car:status())
+    assert.equal("telematic_data basic_data telematic_data", client:called())
+    assert.equal("PHEV", car:basic_data().driveTrain)
+    assert.truthy(car:status())
+    assert.equal("basic_data telematic_data", client:called())
+  end)
+
+  it("shows what came even if it cannot be saved", function()
+    client.store._set_values = function() return nil, "the disk is full", "store" end
+    assert.equal(48260, car:status().mileage)
+    assert.truthy(car:status({ max_age = 600 }))
+    assert.equal(FIRST .. " telematic_data", client:called())
+  end)
+
+  it("fails for an answer that is something else", function()
+    client.answer.telematic_data = { { {} }, { true } }
+    helper.fails_as("json", car:status())
+    helper.fails_as("json", car:status())
+    client.store:_set_container(nil)
+    client.answer.containers = { { {} } }
+    helper.fails_as("json", car:status())
+    client.answer.containers = { { { containers = {} } } }
+    client.answer.create_container = { { {} } }
+    helper.fails_as("json", car:status())
+  end)
+
+  it("makes one container for all tasks", function()
+    client.pause = 0.01
+    collectgarbage("stop") -- a turn that is not given back would be collected
+    finally(function() collectgarbage("restart") end)
+    local start = bmwi.sys.monotonic()
+    local cars = { car, client:vehicle("WBACARDATA0000002"), client:vehicle("WBACARDATA0000003") }
+    local results = async.map(cars, function(one) return one:status() end)
+    for i = 1, 3 do assert.equal(48260, results[i].mileage) end
+    assert.equal(1, #bmw.containers)
+    assert.equal(8, #client.calls)
+    client:called()
+    bmw.containers[1].state = "DELETED"
+    client.remember("W000000000099")
+    results = async.map(cars, function(one) return one:status() end)
+    for i = 1, 3 do assert.equal(48260, results[i].mileage) end
+    assert.equal(2, #bmw.containers)
+    assert.equal(8, #client.calls)
+    assert.truthy(helper.since(start) < 20)
+  end)
+
+  it("makes one container for all that share an account file", function()
+    local path = os.tmpname()
+    finally(function() helper.shell(("rm -f %s*"):format(helper.quote(path))) end)
+    os.remove(path)
+    local clients = {}
+    for i = 1, 3 do
+      clients[i] = double.client(nil, store.new(path))
+      clients[i].answer, clients[i].pause = client.answer, 0.01
+    end
+    local results = async.map(clients, function(one) return one.car:status() end)
+    for i = 1, 3 do assert.equal(48260, results[i].mileage) end
+    assert.equal(1, #bmw.containers)
+  end)
+
+  it("is not held up by a task that was cancelled meanwhile", function()
+    client.pause = 0.01
+    async.spawn(function() car:status() end):cancel()
+    collectgarbage()
+    collectgarbage()
+    local start = bmwi.sys.monotonic()
+    assert.truthy(car:status())
+    assert.truthy(helper.since(start) < 20)
+  end)
+
+  it("refuses wrong options", function()
+    helper.has(misused(function() car:status({ max_age = "1" }) end), "max_age")
+    helper.has(misused(function() car:status({ max_age = -1 }) end), "max_age")
+    helper.has(misused(function() car:status({ age = 1 }) end), "age")
+    helper.has(misused(function() car:telematics(1) end), "telematics")
+    helper.has(misused(function() car:basic_data({ refresh = 1 }) end), "refresh")
+    assert.equal("", client:called())
+  end)
+end)
+
+describe("car:telematics() and car:basic_data()", function()
+  it("give all that is known", function()
+    local client = double.client()
+    client.bmw.values = { [MILEAGE] = value("48260", "km"),
+      [LEVEL] = { unit = "%" }, [FUEL] = value("-NA-", "%") }
+    local values = client.car:telematics()
+    assert.equal(48260, values[MILEAGE].value)
+    assert.equal("48260", values[MILEAGE].raw)
+    assert.equal("km", values[MILEAGE].unit)
+    assert.is_nil(values[LEVEL].value)
+    assert.equal("null", values[LEVEL].empty)
+    assert.equal("-NA-", values[FUEL].raw)
+    assert.equal("containers create_container telematic_data", client:called())
+  end)
+
+  it("keep basic data, until it is refreshed", function()
+    local client = double.client()
+    local data = client.car:basic_data()
+    assert.equal("BEV", data.driveTrain)
+    assert.equal(VIN, data.vin)
+    assert.equal("BEV", client.car:basic_data().driveTrain)
+    assert.equal("basic_data", client:called())
+    client.bmw.basic.driveTrain = "PHEV"
+    assert.equal("PHEV", client.car:basic_data({ refresh = true }).driveTrain)
+    client.answer.basic_data = { { true } }
+    helper.fails_as("json", client.car:basic_data({ refresh = true }))
+    assert.equal("PHEV", client.car:basic_data().driveTrain)
+  end)
+end)
+
+describe("car:tyres()", function()
+  local client = double.client()
+  local function tyres(answer)
+    client.answer.tyres = { { answer } }
+    return client.car:tyres()
+  end
+  -- As of a car that reports nothing.
+  local function bare()
+    return { label = "A tyre", dimension = { label = "Dimension", aspectRatio = 0, loadIndex = 0 },
+      runFlat = { label = "Run-flat tyres", runFlat = false }, season = { label = "Season" },
+      tyreWear = { label = "Service due in", dueMileage = 0, unit = "KILOMETER" } }
+  end
+
+  it("has no value where there are labels and zeros only", function()
+    assert.same({ errors = {} }, tyres({ errors = {}, passengerCar = {
+      mountedTyres = { label = "Mounted", frontLeft = bare(), rearRight = bare(),
+        aggregatedQualityStatus = { label = "Data source" } },
+      unmountedTyres = { label = "Unmounted" } } }))
+    assert.same({ errors = {} }, tyres({}))
+  end)
+
+  it("keeps what says something", function()
+    local tyre = bare()
+    tyre.season = { label = "Season", season = "SUMMER" }
+    tyre.tyreWear = { label = "Service due in", value = "now", dueMileage = 0, unit = "KILOMETER" }
+    local answer = tyres({ errors = { { type = "e" } }, passengerCar = {
+      mountedTyres = { label = "Mounted", frontLeft = tyre, frontRight = bare() } } })
+    assert.same({ errors = { { type = "e" } }, mountedTyres = { label = "Mounted",
+      frontLeft = { label = "A tyre", season = tyre.season, tyreWear = tyre.tyreWear } } }, answer)
+  end)
+
+  it("hands a failure on", function()
+    helper.fails_as("json", tyres("x"))
+    client.answer.tyres = { refusal("CU-104") }
+    helper.fails_as("forbidden", client.car:tyres())
+  end)
+end)
+
+describe("car:image()", function()
+  local client = double.client()
+  local PNG, JPEG = "\137PNG\r\n\26\n\0\0\0\13IHDR", "\255\216\255\224\0\16JFIF"
+
+  it("gives PNG or JPEG bytes", function()
+    client.answer.image = { { PNG }, { JPEG } }
+    assert.same({ PNG, "png" }, { client.car:image() })
+    assert.same({ JPEG, "jpeg" }, { client.car:image() })
+    assert.equal(VIN, client.calls[1].request.vin)
+  end)
+
+  it("and nothing else", function()
+    for _, bytes in ipairs({ "string", "", PNG:sub(1, 7), "\137PNG\n", "\255\216" }) do
+      client.answer.image = { { bytes } }
+      helper.fails_as("json", client.car:image())
+    end
+    client.answer.image = { refusal("CU-126") }
+    helper.fails_as("not_found", client.car:image())
+  end)
+end)
+
+describe("client:vehicles()", function()
+  local client
+  local SECOND = "WMWCARDATA0000004"
+  before_each(function() client = double.client() end)
+
+  it("lists the cars with what is known of them", function()
+    client.store:_set_basic(VIN, { vin = "other", driveTrain = "BEV", modelName = "i4" })
+    client.answer.mappings = { { {
+      { vin = VIN:lower(), mappingType = "PRIMARY", mappedSince = "2024-03-11T09:15:00Z" },
+      { vin = SECOND, mappingType = "SECONDARY" }, "x", { mappingType = "PRIMARY" } } } }
+    assert.same({
+      { vin = VIN, mappingType = "PRIMARY", mappedSince = "2024-03-11T09:15:00Z",
+        driveTrain = "BEV", modelName = "i4", model = "i4" },
+      { vin = SECOND, mappingType = "SECONDARY", secondary = true } }, client:vehicles())
+    assert.equal("mappings", client:called())
+    assert.equal(2, #client.store:_vehicles())
+  end)
+
+  it("takes a single object and an empty list, and nothing else", function()
+    client.answer.mappings = { { { vin = VIN, mappingType = "PRIMARY" } }, { {} },
+      { { cars = {} } }, { true }, refusal("CU-403") }
+    assert.equal(VIN, client:vehicles()[1].vin)
+    assert.same({}, client:vehicles())
+    helper.fails_as("json", client:vehicles())
+    helper.fails_as("json", client:vehicles())
+    helper.fails_as("forbidden", client:vehicles())
+  end)
+end)
+
+describe("client:quota()", function()
+  it("asks the account only", function()
+    local client = double.client({ daily_limit = 30 })
+    assert.equal(30, client:quota().limit)
+    assert.equal(30, client:quota().left)
+    assert.equal("", client:called())
+  end)
+end)
+
+describe("the containers of an account", function()
+  local client
+  before_each(function() client = double.client() end)
+
+  it("are listed, shown, made and deleted", function()
+    local made = client:create_container({ name = "mine", descriptors = { MILEAGE } })
+    assert.equal(13, #made.containerId)
+    assert.same({ name = "mine", purpose = "mine", technicalDescriptors = { MILEAGE } },
+      client.calls[1].request.body)
+    assert.equal("mine", client:containers()[1].name)
+    assert.same({ MILEAGE }, client:containers(made.containerId).technicalDescriptors)
+    assert.is_true(client:delete_container(made.containerId))
+    assert.equal("DELETED", client:containers()[1].state)
+    assert.equal("create_container containers container delete_container containers",
+      client:called())
+    local _, info = helper.fails_as("forbidden", client:delete_container("W000000000099"))
+    assert.equal("CU-105", info.api_code)
+    helper.fails_as("forbidden", client:containers("W000000000099"))
+  end)
+
+  it("are forgotten when bmwi's own is deleted", function()
+    assert.truthy(client.car:telematics())
+    client:called()
+    assert.is_true(client:delete_container(client.store:_container().id))
+    assert.truthy(client.car:telematics())
+    assert.equal("delete_container containers create_container telematic_data", client:called())
+  end)
+
+  it("are checked before anything is sent", function()
+    for _, options in ipairs({ {}, { name = "x" }, { name = "", descriptors = { MILEAGE } },
+      { name = "x", descriptors = {} }, { name = "x", descriptors = { 1 } },
+      { name = "x", descriptors = { "a b" } }, { name = "x", descriptors = MILEAGE },
+      { name = "x", descriptors = { MILEAGE }, id = 1 } }) do
+      misused(function() client:create_container(options) end)
+    end
+    misused(function() client:create_container() end)
+    misused(function() client:delete_container() end)
+    misused(function() client:delete_container("../x") end)
+    misused(function() client:containers("") end)
+    misused(function() client:containers(1) end)
+    assert.equal("", client:called())
+  end)
+end)
