@@ -451,6 +451,35 @@ describe("an operation", function()
     end)
   end)
 
+  it("pauses for eight seconds at most between two attempts", function()
+    local weather = helper.weather()
+    if not weather then return pending("no compiler") end -- luacheck: ignore
+    fault("/status", { status = 503 })
+    local ahead = os.tmpname()
+    finally(function() os.remove(ahead) end)
+    local said = helper.program(([[
+      local bmwi = require("bmwi")
+      local passed = 0
+      local client = bmwi.new({ base_url = %q, token = { access_token = "x" }, retries = 10,
+        timeout = 3600, log = function(event, fields)
+          if event ~= "repeat" then return end
+          print(fields.wait)
+          passed = passed + fields.wait
+          local file = assert(io.open(%q, "w")) -- puts the clock forward
+          file:write(passed)
+          file:close()
+        end })
+      client:vehicle("WAB1C23456V123456"):status()]]):format(sim.url, ahead),
+      weather .. " BMWI_AHEAD=" .. ahead)
+    local longest, count = 0.5, 0
+    for wait in said:gmatch("[^\n]+") do
+      assert(tonumber(wait) and tonumber(wait) <= longest, said)
+      longest, count = math.min(2 * longest, 8), count + 1
+    end
+    assert.equal(10, count, said)
+    assert.equal(11, sim:count("GET", "/status"))
+  end)
+
   describe("has one deadline", function()
     it("for all its attempts", function()
       local car = logged_in({ timeout = 1, retries = 10 })
