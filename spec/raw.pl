@@ -1,10 +1,12 @@
 # A server for spec/transport_spec.lua that says what no HTTP library would say.
 # usage: perl raw.pl PARENT FIRST AGAIN    with \r, \n and \0 spelt out
 # Prints its port; answers each connection's first bytes with FIRST, then with AGAIN without end
-# (with nothing more, if AGAIN is empty). Ends with its parent.
+# (with nothing more, if AGAIN is empty). A FIRST of RESET resets the connection instead. Ends with
+# its parent.
 use strict;
 use warnings;
 use IO::Socket::INET;
+use Socket qw(SOL_SOCKET SO_LINGER);
 
 my ($parent, $first, $again) = @ARGV;
 for ($first, $again) { s/\\r/\r/g; s/\\n/\n/g; s/\\0/\0/g; }
@@ -16,6 +18,11 @@ $server->timeout(1);
 while (kill 0, $parent) {
   my $connection = $server->accept or next;
   sysread $connection, my $request, 65536;
+  if ($first eq 'RESET') {
+    setsockopt $connection, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
+    close $connection;
+    next;
+  }
   syswrite $connection, $first;
   if (length $again) {
     my $block = $again x (1 + 65536 / length $again);

@@ -68,19 +68,29 @@ describe("the transport", function()
     end
   end)
 
-  describe("reads no more than it should", function()
-    local function raw(first, again)
-      local server = assert(io.popen(("echo $$; exec perl spec/raw.pl $PPID '%s' '%s'"):format(
-        first, again)))
-      local pid, port = server:read("*l"), server:read("*l")
-      finally(function()
-        shell("kill " .. pid)
-        server:close()
-      end)
-      return bmwi.new({ base_url = "http://127.0.0.1:" .. port, retries = 0, timeout = 5,
-        token = { access_token = "AAAA" } })
-    end
+  -- A client of a server that says these bytes, and then those without end.
+  local function raw(first, again, scheme)
+    local server = assert(io.popen(("echo $$; exec perl spec/raw.pl $PPID '%s' '%s'"):format(
+      first, again)))
+    local pid, port = server:read("*l"), server:read("*l")
+    finally(function()
+      shell("kill " .. pid)
+      server:close()
+    end)
+    return bmwi.new({ base_url = (scheme or "http") .. "://127.0.0.1:" .. port, retries = 0,
+      timeout = 5, token = { access_token = "AAAA" } })
+  end
 
+  -- A balancer that is restarted, say. No certificate is at fault, and it passes.
+  it("calls it the network's trouble when a connection is reset while TLS begins", function()
+    local client = raw("RESET", "", "https")
+    local _, info = fails_as("network", client:vehicles())
+    assert.is_true(info.retryable)
+    _, info = fails_as("network", client:vehicle(helper.vin):lock_doors())
+    assert.is_true(info.retryable)
+  end)
+
+  describe("reads no more than it should", function()
     local OK = "HTTP/1.1 200 OK\\r\\n"
     local CHUNKED = OK .. "Transfer-Encoding: chunked\\r\\n\\r\\n"
     for _, case in ipairs({
