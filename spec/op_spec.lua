@@ -399,39 +399,6 @@ describe("an operation", function()
       end)
     end
 
-    -- Whoever would have to wait beyond its time ends at once. After seven failures that can be a
-    -- pause of a minute, for some of many, were it not for its limit.
-    it("and without it pauses that do not grow for ever #slow", function()
-      local cars, clients, agents, times = {}, {}, {}, 7
-      for i = 1, 20 do
-        agents[i] = "spec/" .. i
-        cars[i], clients[i] = logged_in({ retries = 10, timeout = 40, user_agent = agents[i] })
-      end
-      sim:clear()
-      fault("/status", { status = 503, headers = { ["Retry-After"] = "1" } }, times * #cars)
-      fault("/status", { status = 503 }, 0)
-      local ended = {}
-      for i, car in ipairs(cars) do
-        async.spawn(function() return car:status() end,
-          function() ended[#ended + 1] = agents[i] end)
-      end
-      local start = bmwi.sys.monotonic()
-      while sim:count("GET", "/status") <= times * #cars do
-        assert(since(start) < 30)
-        for _ = 1, 20 do bmwi.loop:step(0.02) end
-      end
-      bmwi.loop:step(0)
-      local gave_up = ended
-      ended = {} -- those that are closed now
-      for _, client in ipairs(clients) do client:close() end
-      local asked = {}
-      for _, request in ipairs(sim:log()) do
-        local agent = request.headers["user-agent"]
-        asked[agent] = (asked[agent] or 0) + 1
-      end
-      for _, agent in ipairs(gave_up) do assert.equal(11, asked[agent], agent .. " gave up") end
-    end)
-
     it("does not wait when the time would be over", function()
       local car = logged_in({ timeout = 5 })
       sim:fault({ path = "/status", times = 0, status = 503, headers = { ["Retry-After"] = "60" } })
@@ -459,18 +426,26 @@ describe("an operation", function()
     finally(function() os.remove(ahead) end)
     local said = helper.program(([[
       local bmwi = require("bmwi")
-      local passed = 0
+      local function ahead(seconds) -- puts the clock forward
+        local file = assert(io.open(%q, "w"))
+        file:write(seconds)
+        file:close()
+      end
+      local before, passed = bmwi.sys.monotonic(), 1000
+      ahead(passed)
+      if bmwi.sys.monotonic() - before < passed then return io.write("it stands") end
       local client = bmwi.new({ base_url = %q, token = { access_token = "x" }, retries = 10,
         timeout = 3600, log = function(event, fields)
           if event ~= "repeat" then return end
           print(fields.wait)
           passed = passed + fields.wait
-          local file = assert(io.open(%q, "w")) -- puts the clock forward
-          file:write(passed)
-          file:close()
+          ahead(passed)
         end })
-      client:vehicle("WAB1C23456V123456"):status()]]):format(sim.url, ahead),
+      client:vehicle("WAB1C23456V123456"):status()]]):format(ahead, sim.url),
       weather .. " BMWI_AHEAD=" .. ahead)
+    if said == "it stands" then
+      return pending("the interpreter brings a preloaded library of its own") -- luacheck: ignore
+    end
     local longest, count = 0.5, 0
     for wait in said:gmatch("[^\n]+") do
       assert(tonumber(wait) and tonumber(wait) <= longest, said)
