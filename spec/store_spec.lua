@@ -179,6 +179,21 @@ describe("bmwi.store", function()
     assert.equal(FILES, shell("ls '" .. folder .. "/state/bmwi'"))
   end)
 
+  it("is on the disk before it takes the old one's place, and its name after", function()
+    local weather = helper.weather()
+    if not weather then return pending("no compiler") end -- luacheck: ignore
+    local disk = folder .. "/disk"
+    local said = helper.program(([[
+      assert(require("bmwi.store").new(%q):save({ access_token = "a" }))]]):format(path),
+      weather .. " BMWI_DISK=" .. disk)
+    assert.equal("", said)
+    local done = helper.read(disk)
+    if not done then
+      return pending("the interpreter brings a preloaded library of its own") -- luacheck: ignore
+    end
+    assert.equal("sync file\nrename\nsync folder\n", done)
+  end)
+
   it("leaves what is no plain file alone", function()
     shell("mkdir '" .. folder .. "/empty' && mkfifo '" .. folder .. "/pipe'")
     for _, name in ipairs({ "empty", "pipe" }) do
