@@ -118,6 +118,20 @@ describe("a client with a store remembers a refused log-in", function()
     assert.equal(2, log_ins())
   end)
 
+  it("when somebody else logs in with the same file, too", function()
+    local typo = { username = "typo@example.com" }
+    refused(new(nil, typo))
+    assert(new():vehicles())
+    refused(new(nil, typo))
+    assert.equal(2, log_ins())
+  end)
+
+  it("but not in a file that is no store's", function()
+    write(path, "my notes")
+    refused(new(nil, WRONG))
+    assert.equal("my notes", helper.read(path))
+  end)
+
   it("beside others, the newest few", function()
     for i = 1, 12 do refused(new(nil, { username = i .. "@example.com" })) end
     local file = assert(io.open(path))
