@@ -345,6 +345,18 @@ describe("a token", function()
       assert.equal(1, sim:count("POST", "refresh") + sim:count("POST", TOKEN) - 1)
     end)
 
+    it("and not again for one whose 401 comes when it is renewed already", function()
+      new():login()
+      sim:token({ expire = true })
+      sim:fault({ path = "/status", latency = 0.5 })
+      local car = client:vehicle(VIN)
+      local late, prompt = async.run(function() return car:status() end,
+        function() return client:vehicles() end)
+      assert.is_table(late)
+      assert.is_table(prompt)
+      assert.same({ 2, 4 }, { sim:count("POST", TOKEN), sim:count("GET") })
+    end)
+
     it("who all hear of a refused log-in, asked once", function()
       sim:fault({ path = TOKEN, latency = 0.1, recorded = "authn_circuit", times = 0 })
       new()

@@ -1,6 +1,7 @@
 --- Refusals: of the log-in, of the token, and of one resource; what a gateway says in between is
 --- none. What goes over the wire is read from the simulator's log.
 local helper = require("spec.helper")
+local async = require("bmwi.async")
 local bmwi = require("bmwi")
 
 local VIN = helper.vin
@@ -82,6 +83,20 @@ describe("a token", function()
       assert.equal("INITIATED", client:vehicle(VIN):lock_doors().status)
       assert.same({ "password 200", "POST 401", "refresh 200", "POST 200" }, story())
       assert.equal(1, sim:car().posts.DOOR_LOCK)
+    end)
+
+    it("is not renewed twice for one call, though it has changed in between", function()
+      new():login()
+      sim:fault({ path = "/status", recorded = "invalid_token" })
+      sim:fault({ path = "/status", recorded = "invalid_token", latency = 0.8 })
+      local code
+      async.run(function() code = select(3, client:vehicle(VIN):status()) end, function()
+        bmwi.sleep(0.3)
+        sim:token({ expire = true })
+        assert.is_table(client:vehicles())
+      end)
+      assert.equal("auth", code)
+      assert.same({ 3, 2 }, { sim:count("POST", TOKEN), sim:count("GET", "/status") })
     end)
   end)
 
@@ -300,6 +315,17 @@ describe("a token", function()
       fails("rate_limited", new():vehicles())
       local _, info = fails("rate_limited", client:vehicles())
       assert.is_true(info.retry_after > 60 and info.retry_after <= 600)
+    end)
+
+    it("sends no password for a minute to what cannot answer it", function()
+      for _, rule in ipairs({ { status = 403 }, { raw = "<html>Welcome</html>" } }) do
+        rule.path = TOKEN
+        sim:fault(rule)
+        local code = select(3, new():vehicles())
+        local _, info = fails(code, client:vehicles())
+        assert.is_true(info.retry_after > 30 and info.retry_after <= 60, info.retry_after)
+      end
+      assert.equal(2, #sim:log())
     end)
 
     it("says where a redirect points to, without its secrets", function()
