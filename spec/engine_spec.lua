@@ -658,7 +658,8 @@ describe("the engine", function()
       local car = client:vehicle(%q)
       for _, name in ipairs({ "status", "lock_doors", "destinations", "last_trip" }) do
         print(name, select(3, car[name](car)) or "ok")
-      end]]):format(tls.url, tls.ca, helper.vin), weather .. " BMWI_PIPE=1", "COMMAND 2>&1; echo $?")
+      end]]):format(tls.url, tls.ca, helper.vin), weather .. " BMWI_PIPE=1",
+      "COMMAND 2>&1; echo $?")
     tls:stop()
     assert.equal(
       "status\tnetwork\nlock_doors\tunknown\ndestinations\tnetwork\nlast_trip\tok\n0\n", text)

