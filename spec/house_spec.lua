@@ -137,6 +137,34 @@ describe("the sources", function()
   end)
 end)
 
+describe("a header of the module", function()
+  it("declares only functions that another file uses", function()
+    local used, declared = {}, {}
+    for _, folder in ipairs { "csrc/binding", "csrc/service", "csrc/core", "spec/fuzz" } do
+      for _, path in ipairs(sources(folder, "%.[ch]$")) do
+        local text = table.concat(lines_of(path), "\n"):gsub("/%*.-%*/", " ")
+        for name in text:gmatch("%f[%w_](bmwi_[%w_]+)") do
+          used[name] = used[name] or {}
+          if path:find("%.c$") then used[name][path] = true end
+        end
+        for line, name in text:gmatch("\n(%a[%w_ *]-[ *](bmwi_[%w_]+)%()") do
+          local header = path:find("%.h$") and not line:find("^static")
+          if header then declared[name] = path end
+        end
+      end
+    end
+    local count, needless = 0, {}
+    for name, header in pairs(declared) do
+      count = count + 1
+      local files = 0
+      for _ in pairs(used[name]) do files = files + 1 end
+      if files < 2 then needless[#needless + 1] = header .. ": " .. name end
+    end
+    assert.is_true(count > 100)
+    assert.same({}, needless)
+  end)
+end)
+
 describe("the measuring of functions", function()
   it("finds the functions of C", function()
     assert.same({ one = 1, two = 4, three = 5 }, measured(functions_of_c({

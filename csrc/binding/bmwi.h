@@ -13,11 +13,7 @@
 /* What a finalizer is told that comes after ours. */
 #define BMWI_AT_ITS_END "bmwi is at its end: the Lua state is being closed"
 
-#if defined(_WIN32)
-#define BMWI_EXPORT __declspec(dllexport)
-#else
 #define BMWI_EXPORT __attribute__((visibility("default")))
-#endif
 
 #pragma GCC visibility push(hidden)
 

@@ -261,7 +261,12 @@ static void update_time(lua_State *L, const building *b) {
   lua_setfield(L, b->details, "updateTime");
 }
 
-int bmwi_values_status(lua_State *L) {
+/* (state[, {drive_train =, now =}]) -> status, details; called with these alone on the stack.
+** details[member] = {value, unit, time, age, descriptor, source, raw, flag, refused}, or, for what
+** is not in the status, {reason, message, descriptor, raw}. `flag`: "predicted", "unit_inferred",
+** "unit_unknown" (as it came), or "refused" (a newer value without a unit, which is `refused`, fits
+** the old one in no unit). */
+static int status(lua_State *L) {
   luaL_checkstack(L, 40, NULL);
   building b = {.state = 1, .status = 3, .details = 4, .newest_time = 0};
   lua_settop(L, 2);
@@ -281,7 +286,7 @@ int bmwi_values_status(lua_State *L) {
 
 static const luaL_Reg functions[] = {
   {"merge", bmwi_values_merge},           {"restore", bmwi_values_restore},
-  {"status", bmwi_values_status},         {"telematics", bmwi_values_telematics},
+  {"status", status},                     {"telematics", bmwi_values_telematics},
   {"changed", bmwi_values_changed},       {"descriptors", bmwi_values_descriptors},
   {NULL, NULL},
 };

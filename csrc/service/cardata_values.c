@@ -103,7 +103,8 @@ static bool decimal(const char *text, size_t len) {
   return end == len;
 }
 
-bool bmwi_number(double *number, const char *text, size_t len) {
+/* A decimal number, whatever the locale; no hexadecimal, no "inf". */
+static bool read_number(double *number, const char *text, size_t len) {
   char copy[80], point[8];
   if (len >= sizeof copy - sizeof point || !decimal(text, len)) return false;
   /* strtod reads the point of the process's locale, which may be a comma. */
@@ -152,7 +153,7 @@ void bmwi_value_read(bmwi_value *value, const char *descriptor, const char *text
       return;
     }
   double number;
-  if (bmwi_number(&number, text, len) && !is_name(text, len, number))
+  if (read_number(&number, text, len) && !is_name(text, len, number))
     *value = (bmwi_value){.kind = BMWI_VALUE_NUMBER, .number = number};
 }
 
@@ -274,7 +275,7 @@ bool bmwi_time(double *epoch, const char *text, size_t len) {
   double number, fraction = 0;
   int64_t offset;
   if (!matches(form, text, len, n))
-    return bmwi_number(&number, text, len) && bmwi_time_number(epoch, number);
+    return read_number(&number, text, len) && bmwi_time_number(epoch, number);
   size_t at = sizeof form - 1;
   if (at < len && (text[at] == '.' || text[at] == ',')) {
     double part = 0, of = 1;

@@ -56,9 +56,6 @@ void bmwi_value_number(bmwi_value *value, double number);
 /* The one spelling used here of a unit ("km", "%", "l", "min", ...); NULL for an unknown one. */
 const char *bmwi_unit(const char *text, size_t len);
 
-/* A decimal number, whatever the locale; no hexadecimal, no "inf". */
-bool bmwi_number(double *number, const char *text, size_t len);
-
 /* A time stamp in seconds since 1970: ISO 8601 (UTC where no zone is given), or the number of
 ** seconds or milliseconds. */
 bool bmwi_time(double *epoch, const char *text, size_t len);
