@@ -11,8 +11,8 @@ local PRIVATE = { "_hash", "_values" } -- for the specs and our own Lua files
 local BASE64 = { "decode", "encode" }
 local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }
-local SYS = { "isatty", "json", "monotonic", "no_core", "pause", "read_private", "read_secret",
-  "remove_private", "try_lock", "write_private" }
+local SYS = { "isatty", "json", "monotonic", "no_core", "options", "pause", "read_private",
+  "read_secret", "remove_private", "try_lock", "write_private" }
 local LOOP = { "events", "pollfd", "step", "timeout" }
 -- For bmwi.async alone.
 local LOOP_INNER = { "attach", "begin", "detach", "fail", "gate", "limit", "open", "wait" }

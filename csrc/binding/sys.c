@@ -23,11 +23,8 @@
 #include <unistd.h>
 
 #include "binding/bmwi.h"
+#include "binding/options.h"
 #include "core/clock.h"
-
-#if defined(__APPLE__)
-#define st_mtim st_mtimespec
-#endif
 
 #define LOCK "bmwi.lock"
 #define MAX_FILE (1024 * 1024)
@@ -360,12 +357,23 @@ static int sys_no_core(lua_State *L) {
   return 0;
 }
 
+/* sys.options() -> service -> array of {name, type, least, most, standard, secret} */
+static int sys_options(lua_State *L) {
+  lua_newtable(L);
+  for (size_t i = 0; bmwi_services[i] != NULL; i++) {
+    bmwi_options_push(L, bmwi_services[i]);
+    lua_setfield(L, -2, bmwi_services[i]->name);
+  }
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   {"monotonic", sys_monotonic},         {"isatty", sys_isatty},
   {"write_private", sys_write_private}, {"read_private", sys_read_private},
   {"try_lock", sys_try_lock},           {"read_secret", sys_read_secret},
   {"no_core", sys_no_core},             {"remove_private", sys_remove_private},
   {"json", bmwi_json_print},            {"pause", sys_pause},
+  {"options", sys_options},
   {NULL, NULL},
 };
 

@@ -39,6 +39,8 @@ local KEYS = {
   token_file = { kind = "path" },
 }
 
+config.KEYS = KEYS
+
 --- Setting -> the option of bmwi.new.
 config.PASSED = {}
 for name, key in pairs(KEYS) do config.PASSED[name] = key.new end
