@@ -106,9 +106,7 @@ describe("the transport", function()
       { "a body without end", "too_large", OK .. "\\r\\n", " " },
       { "NUL bytes without end", "too_large", OK .. "\\r\\n", "\\0" },
       { "NUL bytes for headers", "network", "\\0\\0", "\\0" },
-      -- Older ones take it, and then miss what should be in the answer.
-      { "a NUL byte in a header", helper.libcurl(7, 88) and "network" or "json",
-        OK .. "X: \\0\\r\\n\\r\\n{}", "" },
+      { "a NUL byte in a header", "network", OK .. "X: \\0\\r\\n\\r\\n{}", "", since = 88 },
       { "no HTTP at all", "network", "SSH-2.0-OpenSSH_9.2\\r\\n", "" },
       { "a length below nothing", "network", OK .. "Content-Length: -5\\r\\n\\r\\n{}", "" },
       { "a length beyond measure", "network", OK .. "Content-Length: 99999999999999\\r\\n\\r\\n{",
@@ -117,6 +115,7 @@ describe("the transport", function()
         .. "gzip\\r\\n\\r\\nx", "" },
     }) do
       it(case[1], function()
+        if not helper.libcurl(7, case.since or 0) then return pending("this libcurl takes it") end
         local client = raw(case[3], case[4])
         local start = bmwi.sys.monotonic()
         local message, info = fails_as(case[2], client:vehicles())
