@@ -3,6 +3,7 @@
 local helper = require("spec.helper")
 
 local VIN = helper.vin
+local close_coroutine = coroutine.close -- luacheck: ignore (Lua 5.4)
 
 describe("a finalizer", function()
   local sim
@@ -80,4 +81,122 @@ describe("a finalizer", function()
     assert(said:find("true nil\nexit 0\n$"), said)
     assert(rawget(_G, "jit") or said == "true nil\nexit 0\n", said)
   end)
+end)
+
+describe("a finalizer at any moment", function()
+  local sim
+
+  setup(function() sim = helper.start({ args = { "--speed", "50" } }) end)
+  teardown(function() sim:stop() end)
+
+  -- In each round the collector works as hard as it can, and the finalizer of its k-th cycle acts
+  -- in the middle of a call; the last round is one in which it never came to that.
+  local SCRIPT = [[
+    local bmwi, async = require("bmwi"), require("bmwi.async")
+    local MOST = 4000
+    local function on_cycle(fn)
+      local proxy = newproxy and newproxy(true) or setmetatable({}, { __gc = fn })
+      if newproxy then getmetatable(proxy).__gc = fn end
+    end
+    local store = { load = function() end, save = function() return true end,
+      begin = function() end, finish = function() end }
+
+    local function hard()
+      if _VERSION == "Lua 5.4" then return collectgarbage("incremental", 1, 1000, 20) end
+      collectgarbage("setpause", 0)
+      collectgarbage("setstepmul", 100000)
+    end
+    local function easy()
+      if _VERSION == "Lua 5.4" then return collectgarbage("incremental", 200, 100, 13) end
+      collectgarbage("setpause", 200)
+      collectgarbage("setstepmul", 200)
+    end
+
+    local function round(k)
+      local cycles, acted, act = 0, false, nil
+      local client = bmwi.new({ base_url = URL, username = "whatever@example.com",
+        password = "p4ssw0rd", api_key = "key", api_secret = "secret", retries = 0, timeout = 10,
+        store = store, log = function() end, on_token = function() end })
+      local car = client:vehicle(VIN)
+      local function tick()
+        cycles = act and cycles + 1 or 0
+        if cycles < k then
+          on_cycle(tick)
+        else
+          acted = true
+          act(client)
+        end
+      end
+      local function check(ok, value, message, code)
+        local good = ok and (value == nil and code == "closed" or value and value.vin == VIN)
+        local gone = not ok and tostring(value):find("closed client", 1, true)
+          or not ok and tostring(value):find("cancelled", 1, true)
+          or not ok and tostring(value):find("the coroutine was closed", 1, true)
+        if not (good or gone) then
+          print("round", k, ok, value, message, code)
+          os.exit(1)
+        end
+      end
+      on_cycle(tick)
+      hard()
+      collectgarbage() -- from here on
+      WORK
+      act = nil
+      easy()
+      client:close()
+      bmwi.loop:step()
+      assert(bmwi.loop:timeout() == nil, "something is left")
+      return acted
+    end
+
+    for k = 1, MOST do
+      if not round(k) then
+        print(k > 5 and "all rounds" or "only " .. k .. " rounds")
+        return
+      end
+    end
+    print("too many rounds")]]
+
+  local WORKS = {
+    ["closes the client of a call"] = [[
+      act = client.close
+      check(pcall(car.status, car))]],
+    ["closes the client of a task"] = [[
+      act = client.close
+      local task = async.spawn(function() return car:status() end, check)
+      for _ = 1, 1000 do
+        if not task:done() then bmwi.loop:step(0.05) end
+      end
+      assert(task:done(), "the task never ends")]],
+    ["cancels a task"] = [[
+      local task
+      act = function() if task then task:cancel() end end
+      task = async.spawn(function() return car:status() end, check)
+      for _ = 1, 1000 do
+        if not task:done() then bmwi.loop:step(0.05) end
+      end
+      assert(task:done(), "the task never ends")]],
+    ["closes the coroutine of a task"] = close_coroutine and [[
+      local thread
+      act = function()
+        if thread and coroutine.status(thread) == "suspended" then coroutine.close(thread) end
+      end
+      local task = async.spawn(function()
+        thread = coroutine.running()
+        return car:status()
+      end, check)
+      for _ = 1, 1000 do
+        if not task:done() then bmwi.loop:step(0.05) end
+      end
+      assert(task:done(), "the task never ends")]],
+  }
+
+  for name, work in pairs(WORKS) do
+    it(name .. " #slow", function()
+      local script = ("URL, VIN = %q, %q\n"):format(sim.url, VIN)
+        .. SCRIPT:gsub("WORK", function() return work end)
+      assert.equal("all rounds\n0\n",
+        helper.program(script, nil, "timeout 100 COMMAND 2>&1; echo $?"))
+    end)
+  end
 end)

@@ -5,6 +5,7 @@
 */
 #include "binding/await.h"
 
+#include "binding/options.h"
 #include "core/clock.h"
 
 #define MAX_NESTED 12 /* Lua allows some 200 C calls inside each other; one level takes six */
@@ -161,29 +162,18 @@ static void wake(lua_State *L, bmwi_op *op) {
   lua_settop(L, top);
 }
 
-/* (operation, client) -> reads the token answer; protected. */
-static int read_token(lua_State *L) {
-  bmwi_read_token_answer(L, lua_touserdata(L, 1), 2);
+/* (operation, client) -> one of the hooks of a token request, unless a finalizer has closed the
+** client just now; protected. */
+static int call_hook(lua_State *L, void (*hook)(lua_State *, bmwi_op *, int)) {
+  bmwi_op *op = lua_touserdata(L, 1);
+  if (op->account != NULL) hook(L, op, 2);
   return 0;
 }
 
-/* (operation, client) -> asks the keeper of saved tokens; protected. */
-static int ask_keeper(lua_State *L) {
-  bmwi_ask_store(L, lua_touserdata(L, 1), 2);
-  return 0;
-}
-
-/* (operation, client) -> tells the store that the renewal is over; protected. */
-static int finish_store(lua_State *L) {
-  bmwi_hooks_finish(L, lua_touserdata(L, 1), 2);
-  return 0;
-}
-
-/* (operation, client) -> tells on_token; protected. */
-static int announce(lua_State *L) {
-  bmwi_hooks_announce(L, lua_touserdata(L, 1), 2);
-  return 0;
-}
+static int read_token(lua_State *L) { return call_hook(L, bmwi_read_token_answer); }
+static int ask_keeper(lua_State *L) { return call_hook(L, bmwi_ask_store); }
+static int finish_store(lua_State *L) { return call_hook(L, bmwi_hooks_finish); }
+static int announce(lua_State *L) { return call_hook(L, bmwi_hooks_announce); }
 
 /* (operation, client, state before) -> tells the log hook; protected. */
 static int tell(lua_State *L) {
@@ -230,16 +220,20 @@ static int tell(lua_State *L) {
 /* Calls one of the functions above with the operation, the client that is on
 ** top of the stack, and a flag. */
 static void call_back(lua_State *L, int function, bmwi_op *op, bool flag) {
+  bmwi_account *account = lua_touserdata(L, -1); /* a client's first member */
   push_function(L, function);
   lua_pushlightuserdata(L, op);
   lua_pushvalue(L, -3);
   lua_pushboolean(L, flag);
+  account->pins++;
   if (lua_pcall(L, 3, 0, 0) != 0) blame(L, op);
+  bmwi_account_unpin(account);
 }
 
 /* One stage of a token request, and the hooks that go with it. Each may close the client. */
 static void renew(lua_State *L, bmwi_op *op, int stage) {
   bmwi_session *session = op->session;
+  if (stage == ASK_KEEPER && session->begun) call_back(L, FINISH_STORE, op, false); /* of before */
   call_back(L, stage, op, false);
   bmwi_session_settle(session);
   if (op->account != NULL && session->begun && op->state == BMWI_NEW)

@@ -22,11 +22,22 @@ static int client_vehicles(lua_State *L) {
   return bmwi_loop_await(L, 1);
 }
 
+static int push_home_token(lua_State *L) {
+  const bmwi_account *account = lua_touserdata(L, 1);
+  bmwi_push_token(L, &account->sessions[account->home].token);
+  return 1;
+}
+
 /* client:token() -> {access_token, refresh_token, token_type, scope, expires_at} | nil */
 static int client_token(lua_State *L) {
-  bmwi_client *client = bmwi_client_check(L, 1);
-  bmwi_push_token(L, &client->account.sessions[client->account.home].token);
-  return 1;
+  bmwi_account *account = &bmwi_client_check(L, 1)->account;
+  lua_settop(L, 1);
+  lua_pushcfunction(L, push_home_token);
+  lua_insert(L, 1);
+  account->pins++;
+  int status = lua_pcall(L, 1, 1, 0);
+  bmwi_account_unpin(account);
+  return status == 0 ? 1 : lua_error(L);
 }
 
 static int free_call(lua_State *L, const bmwi_endpoint *endpoint, bmwi_add_field *add) {
@@ -62,8 +73,9 @@ static int client_close(lua_State *L) {
 static int client_tostring(lua_State *L) {
   const bmwi_client *client = luaL_checkudata(L, 1, BMWI_CLIENT);
   const bmwi_account *account = &client->account;
-  if (account->closed) lua_pushliteral(L, BMWI_CLIENT ": closed");
-  else lua_pushfstring(L, BMWI_CLIENT ": %s", account->sessions[account->home].base_url);
+  char text[BMWI_MAX_TEXT + 1] = "closed"; /* before Lua 5.3 pushing may collect, then read */
+  if (!account->closed) bmwi_cut(text, sizeof text, account->sessions[account->home].base_url);
+  lua_pushfstring(L, BMWI_CLIENT ": %s", text);
   return 1;
 }
 

@@ -1,8 +1,9 @@
 /*
 ** Hooks: what a client calls of its program, and the tokens that go through them: a store, the log,
-** on_token. A hook may raise, close the client or collect garbage: after each one whoever called it
-** looks again whether the account is still there. What a store raises fails the calls that wait for
-** a token; what the others raise is blamed on the operation by await.c.
+** on_token. A hook, or a finalizer at any allocation, may raise or close the client: op->account is
+** NULL then. What it holds stays meanwhile, since whoever calls in here has it pinned. What a store
+** raises fails the calls that wait for a token; what the others raise is blamed on the operation by
+** await.c.
 */
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "binding/bmwi.h"
 #include "binding/kept.h"
+#include "binding/options.h"
 #include "core/clock.h"
 
 #define MAX_TOKEN (16 * 1024) /* of a text in it */
@@ -71,6 +73,14 @@ static int call_hook(lua_State *L, bmwi_account *account, int arguments, int res
   return status;
 }
 
+/* Puts the store and its method below the arguments on top. */
+static void push_method(lua_State *L, int store, const char *method, int arguments) {
+  lua_getfield(L, store, method);
+  lua_pushvalue(L, store);
+  lua_insert(L, -2 - arguments);
+  lua_insert(L, -2 - arguments);
+}
+
 /* Calls store:method(...) with the arguments on top, if there is a store. Raises what it raises. */
 static bool call_store(lua_State *L, bmwi_account *account, int store, const char *method,
                        int arguments, int results) {
@@ -78,10 +88,7 @@ static bool call_store(lua_State *L, bmwi_account *account, int store, const cha
     lua_pop(L, arguments);
     return false;
   }
-  lua_getfield(L, store, method);
-  lua_pushvalue(L, store);
-  lua_insert(L, -2 - arguments);
-  lua_insert(L, -2 - arguments);
+  push_method(L, store, method, arguments);
   if (call_hook(L, account, arguments + 1, results) != 0) lua_error(L);
   return true;
 }
@@ -125,10 +132,7 @@ static void push_hook(lua_State *L, int client, const char *name) {
 /* store:method(...) on behalf of the calls that wait for a token. False if it has raised. */
 static bool ask_store(lua_State *L, bmwi_op *op, bmwi_account *account, int store,
                       const char *method, int arguments, int results) {
-  lua_getfield(L, store, method);
-  lua_pushvalue(L, store);
-  lua_insert(L, -2 - arguments);
-  lua_insert(L, -2 - arguments);
+  push_method(L, store, method, arguments);
   int status = call_hook(L, account, arguments + 1, results);
   if (status != 0) blame_store(L, op, method, status);
   return status == 0;
@@ -264,6 +268,7 @@ static void save(lua_State *L, bmwi_op *op, bmwi_account *account, int client) {
   bmwi_push_token(L, &op->session->token);
   bmwi_resources_push(L, op->session);
   push_owner(L, account);
+  if (op->account == NULL) return;
   if (!ask_store(L, op, account, store, "save", 2, 2) || lua_toboolean(L, -2)) return;
   if (op->account == NULL || !bmwi_logs(L, client)) return;
   lua_createtable(L, 0, 1);
@@ -305,19 +310,25 @@ void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
 
 void bmwi_hooks_finish(lua_State *L, bmwi_op *op, int client) {
   bmwi_session *session = op->session;
+  bmwi_account *account = op->account;
   push_hook(L, client, "store");
   int store = lua_gettop(L);
   bmwi_refusal_push(L, session);
-  push_owner(L, op->account);
+  push_owner(L, account);
+  if (!session->begun) return; /* closed by a finalizer, which has called it */
   session->begun = false;
-  ask_store(L, op, op->account, store, "finish", 2, 0);
+  push_method(L, store, "finish", 2);
+  int status = call_hook(L, account, 3, 0);
+  session->begun = status == LUA_ERRMEM && op->account != NULL; /* it may not have been called */
+  if (status != 0) blame_store(L, op, "finish", status);
 }
 
 void bmwi_hooks_announce(lua_State *L, bmwi_op *op, int client) {
+  bmwi_account *account = op->account;
   push_hook(L, client, "on_token");
   if (!lua_isfunction(L, -1)) return;
   bmwi_push_token(L, &op->session->token);
-  if (call_hook(L, op->account, 1, 0) != 0) lua_error(L);
+  if (op->account != NULL && call_hook(L, account, 1, 0) != 0) lua_error(L);
 }
 
 /* store:begin() returns a token, or seconds after which to ask again, or nil to
@@ -331,6 +342,7 @@ void bmwi_ask_store(lua_State *L, bmwi_op *op, int client) {
   memset(token, 0, sizeof *token);
   luaL_setmetatable(L, "bmwi.token");
   push_owner(L, account);
+  if (op->account == NULL) return;
   if (!ask_store(L, op, account, store, "begin", 1, 2)) return;
   int found = lua_gettop(L) - 1;
   bool later = lua_type(L, found) == LUA_TNUMBER;
@@ -372,9 +384,10 @@ void bmwi_hooks_closed(lua_State *L, int client, bmwi_account *account) {
 ** somebody has another token by now, or renews it. Protected. */
 static int save_resources(lua_State *L) {
   const bmwi_op *op = lua_touserdata(L, 1);
-  bmwi_push_entry(L, BMWI_KEPT_CLIENTS, op->account);
-  if (lua_isnil(L, -1)) return 0;
   bmwi_account *account = op->account;
+  const bmwi_session *session = op->session;
+  bmwi_push_entry(L, BMWI_KEPT_CLIENTS, account);
+  if (lua_isnil(L, -1)) return 0;
   push_hook(L, lua_gettop(L), "store");
   int store = lua_gettop(L);
   push_owner(L, account);
@@ -382,12 +395,12 @@ static int save_resources(lua_State *L) {
   if (lua_type(L, -1) == LUA_TNUMBER) return 0;
   if (lua_istable(L, -1) && op->account != NULL) {
     lua_getfield(L, -1, "access_token");
-    bmwi_push_token(L, &op->session->token);
+    bmwi_push_token(L, &session->token);
     if (lua_istable(L, -1)) lua_getfield(L, -1, "access_token");
     if (lua_rawequal(L, -1, -3)) {
       lua_pop(L, 1);
-      bmwi_resources_push(L, op->session);
-      push_owner(L, op->account);
+      bmwi_resources_push(L, session);
+      push_owner(L, account);
       call_store(L, account, store, "save", 2, 0);
     }
   }
@@ -396,10 +409,18 @@ static int save_resources(lua_State *L) {
 }
 
 void bmwi_hooks_resource(lua_State *L, bmwi_op *op) {
-  if (!op->newly_own || op->account == NULL || !op->session->kept) return;
+  if (!op->newly_own) return;
   lua_pushcfunction(L, save_resources);
   lua_pushlightuserdata(L, op);
-  if (lua_pcall(L, 1, 0, 0) == 0) return;
+  bmwi_account *account = op->account;
+  if (account == NULL || !op->session->kept) {
+    lua_pop(L, 2);
+    return;
+  }
+  account->pins++;
+  int status = lua_pcall(L, 1, 0, 0);
+  bmwi_account_unpin(account);
+  if (status == 0) return;
   lua_pop(L, 1); /* the next process finds out by itself, then */
   if (op->account == NULL) return;
   lua_pushcfunction(L, finish_store);

@@ -11,7 +11,6 @@
 #include "binding/bmwi.h"
 #include "core/url.h"
 
-#define MAX_TEXT 4096 /* of an option */
 
 /* ---- the rows ----------------------------------------------------------------------------- */
 
@@ -101,7 +100,8 @@ static bool chosen(const char *words, const char *text) {
 
 static void check_text(lua_State *L, const bmwi_option *row, const char *text, size_t len) {
   if (len == 0) luaL_error(L, "option '%s': empty", row->name);
-  if (len > MAX_TEXT) luaL_error(L, "option '%s': longer than %d bytes", row->name, MAX_TEXT);
+  if (len > BMWI_MAX_TEXT)
+    luaL_error(L, "option '%s': longer than %d bytes", row->name, BMWI_MAX_TEXT);
   for (size_t i = 0; i < len; i++) /* they could end a header line */
     if (text[i] == '\0' || (!row->any_bytes && ((unsigned char)text[i] < 32 || text[i] == 127)))
       luaL_error(L, "option '%s': a control character", row->name);
@@ -231,7 +231,7 @@ void bmwi_options_read(lua_State *L, const bmwi_service *service, bmwi_account *
 
 static void make_basic(lua_State *L, bmwi_account *account) {
   bmwi_buffer basic;
-  bmwi_buffer_init(&basic, 3 * MAX_TEXT, true);
+  bmwi_buffer_init(&basic, 3 * BMWI_MAX_TEXT, true);
   if (bmwi_oauth_basic(&basic, account->api_key, account->api_secret))
     account->basic = bmwi_copy(basic.data);
   bmwi_buffer_free(&basic);
@@ -245,12 +245,21 @@ void bmwi_options_check_login(lua_State *L, bmwi_account *account) {
   if (account->api_key != NULL) make_basic(L, account);
 }
 
-void bmwi_account_end(bmwi_account *account) {
-  bmwi_account_close(account);
+static void wipe(bmwi_account *account) {
+  bmwi_account_wipe(account);
   if (account->service == NULL) return; /* bmwi.new broke off before */
   const bmwi_option *row;
   for (size_t i = 0; (row = bmwi_service_option(account->service, i))->name != NULL; i++)
     if (is_text(row)) bmwi_drop(place(account, row));
+}
+
+void bmwi_account_end(bmwi_account *account) {
+  bmwi_account_close(account);
+  if (account->pins == 0) wipe(account);
+}
+
+void bmwi_account_unpin(bmwi_account *account) {
+  if (--account->pins == 0 && account->closed) wipe(account);
 }
 
 void bmwi_options_secrets(const bmwi_account *account,

@@ -9,6 +9,8 @@
 #include "core/op.h"
 #include "service/service.h"
 
+#define BMWI_MAX_TEXT 4096 /* of an option */
+
 #pragma GCC visibility push(hidden)
 
 /* Reads the options, the table at 1, into a zeroed account. Raises for what is unknown or wrong;
@@ -18,6 +20,9 @@ void bmwi_options_read(lua_State *L, const bmwi_service *service, bmwi_account *
 void bmwi_options_check_login(lua_State *L, bmwi_account *account);
 /* Closes the account, and wipes every text that an option has left in it. */
 void bmwi_account_end(bmwi_account *account);
+/* Whoever reads an account's texts, tokens or answers across calls of Lua pins it meanwhile (pins++):
+** a finalizer may close the client. What is wiped then is wiped here. */
+void bmwi_account_unpin(bmwi_account *account);
 /* Calls `visit` with each text in the account that is a secret, and the least length at which it
 ** is to be looked for in what a server says. */
 void bmwi_options_secrets(const bmwi_account *account,

@@ -296,6 +296,7 @@ void bmwi_session_request(bmwi_session *session) {
 
 unsigned bmwi_session_trace(const bmwi_session *session) {
   const bmwi_account *account = session->request.account;
+  if (account == NULL) return 0; /* closed by a finalizer meanwhile */
   size_t server = strlen(session->base_url); /* is told apart by whoever keeps refusals */
   bool there = strncmp(session->token_url, session->base_url, server) == 0;
   const char *const made_with[] = {account->username, account->password, account->basic,
@@ -548,10 +549,17 @@ void bmwi_account_close(bmwi_account *account) {
   }
   for (int i = 0; i < account->session_count; i++) {
     bmwi_session *session = &account->sessions[i];
-    bmwi_transfer_release(account->engine, &session->request.transfer);
-    bmwi_buffer_free(&session->request.body);
+    if (account->engine != NULL) bmwi_engine_stop(account->engine, &session->request.transfer);
     session->request.account = NULL;
     session->request.state = BMWI_FINISHED;
+  }
+}
+
+void bmwi_account_wipe(bmwi_account *account) {
+  for (int i = 0; i < account->session_count; i++) {
+    bmwi_session *session = &account->sessions[i];
+    bmwi_transfer_release(account->engine, &session->request.transfer);
+    bmwi_buffer_free(&session->request.body);
     bmwi_token_clear(&session->token);
     free(session->resources);
     session->resources = NULL;

@@ -102,6 +102,7 @@ struct bmwi_account {
   bool closed;
   bool logs;       /* there is a log hook */
   int hooks;       /* of the client that are running */
+  int pins;        /* of those that read what is wiped when the client is closed */
   bmwi_session sessions[BMWI_SESSIONS]; /* one per region, or only the first */
   int session_count, home;
   bmwi_route *routes; /* which session serves which car, as far as it is known */
@@ -121,8 +122,10 @@ typedef enum bmwi_next {
 void bmwi_session_init(bmwi_session *session, bmwi_account *account);
 /* Keeps the id of an event, to know it when a server says it back. */
 void bmwi_account_event(bmwi_account *account, const char *event);
-/* Ends every operation with `closed` and wipes all secrets. */
+/* Ends every operation with `closed`. */
 void bmwi_account_close(bmwi_account *account);
+/* Then wipes all secrets and gives everything back. */
+void bmwi_account_wipe(bmwi_account *account);
 
 void bmwi_op_init(bmwi_op *op, bmwi_engine *engine, bmwi_kind kind);
 void bmwi_op_join(bmwi_op *op, bmwi_account *account, bmwi_session *session,

@@ -37,6 +37,7 @@ local unpack = table.unpack or unpack -- luacheck: ignore (Lua 5.1 has the globa
 
 -- What needs no memory when it is needed.
 local CANCELLED = pack(false, "cancelled")
+local CLOSED_SAYS = "cannot resume dead coroutine"
 local CLOSED = pack(false, "the coroutine was closed")
 local NOT_STARTED = pack(false, "the task could not be started")
 
@@ -88,6 +89,8 @@ local function wait(task, operation, client)
   local ok, message = pcall(loop.begin, loop, task.thread, operation, client)
   if not ok then
     stop(task, pack(false, message))
+  elseif task.results then -- it was cancelled meanwhile
+    loop:detach(task.thread)
   end
 end
 
@@ -105,12 +108,17 @@ local function explain(task, message)
 end
 
 local function settle(task, ok, ...)
+  if task.results then -- cancelled, by a finalizer just now
+    return
+  end
   local waits = ok and not task.cancelled and (...) == loop
   if waits and status(task.thread) ~= "dead" then
     return wait(task, select(2, ...))
   end
   enter(task, nil)
-  if not ok then
+  if not ok and (...) == CLOSED_SAYS then
+    finish(task, CLOSED) -- by coroutine.close, from outside
+  elseif not ok then
     finish(task, pack(false, explain(task, (...))))
   elseif status(task.thread) == "dead" then
     finish(task, pack(true, ...))
@@ -124,9 +132,6 @@ end
 
 local function advance(task, ...)
   task.group = false
-  if status(task.thread) == "dead" then -- by coroutine.close, from outside
-    return finish(task, CLOSED)
-  end
   return settle(task, resume(task.thread, ...))
 end
 

@@ -200,6 +200,26 @@ operations.store = function()
   try(file.clear, file)
 end
 
+-- A store's lock is let go in the end, whatever failed in between.
+operations["hooks in a task"] = function()
+  local async = try(require, "bmwi.async")
+  local begun, finished = 0, 0
+  local store = { load = function() end, begin = function() begun = begun + 1 end,
+    save = function() return true end,
+    finish = function() finished = finished + 1 end }
+  with_car({ store = store, log = function() end, on_token = function() end }, function(car)
+    for _ = 1, async and 2 or 0 do
+      try(async.run, function()
+        local trip, message, code = car:last_trip()
+        must(type(trip) == "table" or message and code, "neither a result nor an error")
+        all = all and trip ~= nil
+        return true
+      end)
+    end
+  end)
+  must(begun == finished, "the store's lock is kept")
+end
+
 operations["close in flight"] = function()
   local async = try(require, "bmwi.async")
   with_car(nil, function(car, client)
