@@ -25,44 +25,69 @@ static const struct {
   {"&quot;", '"'}, {"&amp;", '&'}, {"&apos;", '\''}, {"&lt;", '<'}, {"&gt;", '>'},
 };
 
-/* The length of an escape at `p` that stands for `byte`, or 0. */
-static size_t escaped(const char *p, unsigned char byte) {
-  if (p[0] == '+' && byte == ' ') return 1;
-  for (size_t i = 0; i < sizeof entities / sizeof entities[0]; i++) {
-    size_t len = strlen(entities[i].text);
-    if (entities[i].byte == (char)byte && strncmp(p, entities[i].text, len) == 0) return len;
-  }
-  for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++) {
-    size_t at = strlen(escapes[i].start), digits = 0;
-    char number[8], *end;
-    if (strncmp(p, escapes[i].start, at) != 0) continue;
-    size_t most = escapes[i].digits > 0 ? (size_t)escapes[i].digits : sizeof number - 1;
-    while (digits < most && isxdigit((unsigned char)p[at + digits])) {
-      number[digits] = p[at + digits];
-      digits++;
-    }
-    number[digits] = '\0';
-    if (digits == 0 || strtol(number, &end, escapes[i].base) != byte || *end != '\0') continue;
-    if (escapes[i].digits > 0 && digits == most) return at + digits;
-    if (escapes[i].digits == 0 && p[at + digits] == ';') return at + digits + 1;
-  }
-  size_t slashes = strspn(p, "\\"); /* quoted, perhaps several times over */
-  if (slashes > 0 && (unsigned char)p[slashes] == byte) return slashes + 1;
-  return slashes > 1 && byte == '\\' ? 2 : 0;
+/* The ways in which the texts that a secret begins can be read so far: how long each is. */
+#define MAX_READINGS 16
+typedef struct readings {
+  size_t count, lengths[MAX_READINGS];
+} readings;
+
+static void add_reading(readings *r, size_t length) {
+  for (size_t i = 0; i < r->count; i++)
+    if (r->lengths[i] == length) return;
+  if (r->count < MAX_READINGS) r->lengths[r->count++] = length;
 }
 
-/* The length of `secret` as it is spelt at `p`, or 0. What can be read both ways is
-** taken as escaped, or as it is. */
-static size_t spelt(const char *p, const char *secret, size_t len, bool escapes_first) {
-  const char *start = p;
-  for (size_t i = 0; i < len; i++) {
-    size_t plain = *p == secret[i] ? 1 : 0;
-    size_t step = escapes_first || plain == 0 ? escaped(p, (unsigned char)secret[i]) : plain;
-    if (step == 0) step = plain;
-    if (step == 0) return 0;
-    p += step;
+/* The length of an escape of that row at `p` that stands for `byte`, or 0. */
+static size_t escaped(const char *p, size_t row, unsigned char byte) {
+  size_t at = strlen(escapes[row].start), digits = 0;
+  char number[8], *end;
+  if (strncmp(p, escapes[row].start, at) != 0) return 0;
+  size_t most = escapes[row].digits > 0 ? (size_t)escapes[row].digits : sizeof number - 1;
+  while (digits < most && isxdigit((unsigned char)p[at + digits])) {
+    number[digits] = p[at + digits];
+    digits++;
   }
-  return (size_t)(p - start);
+  number[digits] = '\0';
+  if (digits == 0 || strtol(number, &end, escapes[row].base) != byte || *end != '\0') return 0;
+  if (escapes[row].digits > 0) return digits == most ? at + digits : 0;
+  return p[at + digits] == ';' ? at + digits + 1 : 0;
+}
+
+/* Adds each length that `byte` may have at `p`, counted from `start` on. */
+static void read_byte(readings *r, const char *p, size_t start, unsigned char byte) {
+  p += start;
+  if ((unsigned char)*p == byte || (*p == '+' && byte == ' ')) add_reading(r, start + 1);
+  for (size_t i = 0; i < sizeof entities / sizeof entities[0]; i++) {
+    size_t len = strlen(entities[i].text);
+    if (entities[i].byte == (char)byte && strncmp(p, entities[i].text, len) == 0)
+      add_reading(r, start + len);
+  }
+  for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++) {
+    size_t len = escaped(p, i, byte);
+    if (len > 0) add_reading(r, start + len);
+  }
+  size_t slashes = strspn(p, "\\"); /* quoted, perhaps several times over */
+  if (byte == '\\') {
+    for (size_t len = 2; len <= slashes; len *= 2) add_reading(r, start + len);
+  } else if (slashes > 0 && (unsigned char)p[slashes] == byte) {
+    add_reading(r, start + slashes + 1);
+  }
+}
+
+/* The length of `secret` as it is spelt at `p`, or 0. All ways to read it are followed: "%25" may be
+** an escaped '%', or the three bytes themselves. */
+static size_t spelt(const char *p, const char *secret, size_t len) {
+  readings now = {1, {0}};
+  for (size_t i = 0; i < len && now.count > 0; i++) {
+    readings next = {0, {0}};
+    for (size_t k = 0; k < now.count; k++)
+      read_byte(&next, p, now.lengths[k], (unsigned char)secret[i]);
+    now = next;
+  }
+  size_t longest = 0;
+  for (size_t k = 0; k < now.count; k++)
+    if (now.lengths[k] > longest) longest = now.lengths[k];
+  return longest;
 }
 
 static void blot(char *p, size_t len) {
@@ -99,8 +124,7 @@ void bmwi_redact(char *text, const char *secret, size_t least) {
   size_t len = secret != NULL ? strlen(secret) : 0;
   if (len < least || len < 3) return;
   for (char *p = text; *p != '\0'; p++) {
-    size_t found = spelt(p, secret, len, true);
-    if (found == 0) found = spelt(p, secret, len, false);
+    size_t found = spelt(p, secret, len);
     if (found == 0) continue;
     blot(p, found);
     p += 2;

@@ -5,6 +5,8 @@
 ** the targets do in Lua is in fuzz.lua.
 **
 ** base64  decode, then encode again
+** redact  a secret in a text: the first byte chooses its spelling, a line holds the secret, the
+**         next one what stands before it, the rest what stands behind it
 ** answer  an answer through the JSON bridge into Lua and all that reads it there;
 **         the first byte chooses the endpoint ('a' is the first), the second the
 **         status ('0' is 200)
@@ -27,8 +29,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/base64.h"
 #include "binding/bmwi.h"
+#include "core/base64.h"
+#include "core/redact.h"
 
 int luaopen_bmwi(lua_State *L);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -44,6 +47,7 @@ static void fail(const char *what) {
 #define TARGET_text 4
 #define TARGET_http 5
 #define TARGET_values 6
+#define TARGET_redact 7
 
 #if TARGET == TARGET_base64
 
@@ -58,6 +62,75 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   free(bytes);
   free(again);
+  return 0;
+}
+
+#elif TARGET == TARGET_redact
+
+/* How each byte of a secret is spelt: as it is where `plain` holds it, else in that format. */
+static const char unreserved[] =
+  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+static const struct {
+  const char *format, *plain;
+} spellings[] = {
+  {"%c", ""},      {"%%%02X", unreserved}, {"%%%02x", ""},  {"%%25%02X", unreserved},
+  {"\\u00%02x", ""}, {"\\x%02x", ""},        {"&#x%x;", ""},  {"&#%d;", unreserved},
+};
+#define FORMATS (sizeof spellings / sizeof spellings[0])
+#define SPELLINGS (FORMATS + 3 + 3) /* quoted 0 to 2 times; base64 from each place in a group */
+
+static void quote(char *out, const char *secret, unsigned times) {
+  for (; *secret != '\0'; secret++) {
+    bool special = *secret == '"' || *secret == '\\';
+    size_t slashes = special ? ((size_t)1 << times) - 1 : 0;
+    memset(out, '\\', slashes);
+    out += slashes;
+    *out++ = *secret;
+  }
+  *out = '\0';
+}
+
+static void spell(char *out, const char *secret, size_t choice) {
+  if (choice >= FORMATS + 3) {
+    size_t place = choice - FORMATS - 3, len = strlen(secret);
+    char plain[4096 + 2] = "xx";
+    memcpy(plain + place, secret, len);
+    bmwi_base64_encode(out, plain, place + len);
+    out[BMWI_BASE64_ENCODED(place + len)] = '\0';
+  } else if (choice >= FORMATS) {
+    quote(out, secret, (unsigned)(choice - FORMATS));
+  } else {
+    const char *format = spellings[choice].format;
+    for (; *secret != '\0'; secret++) {
+      bool plain = strchr(spellings[choice].plain, *secret) != NULL;
+      out += sprintf(out, plain ? "%c" : format, (unsigned char)*secret);
+    }
+  }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static char copy[4097], spelt[6 * 4096 + 1];
+  if (size < 2 || size > 4096 || memchr(data, '\0', size) != NULL) return 0;
+  memcpy(copy, data, size);
+  copy[size] = '\0';
+  char *secret = copy + 1, *before = strchr(secret, '\n');
+  char *after = before != NULL ? strchr(before + 1, '\n') : NULL;
+  if (after == NULL) return 0;
+  *before++ = *after++ = '\0';
+  size_t choice = data[0] % SPELLINGS;
+  spell(spelt, secret, choice);
+  size_t len = strlen(before) + strlen(spelt) + strlen(after);
+  char *text = malloc(len + 1);
+  sprintf(text, "%s%s%s", before, spelt, after);
+  bmwi_redact(text, secret, 3);
+  /* What is blotted out could be a part of a secret with '*' in it; of base64, five bytes are
+  ** needed for what is the same wherever it stands. */
+  size_t least = choice >= FORMATS + 3 ? 5 : 3;
+  if (strlen(text) > len) fail("redacted text is longer");
+  if (strchr(secret, '*') == NULL && strlen(secret) >= least &&
+      (strstr(text, secret) != NULL || strstr(text, spelt) != NULL))
+    fail("the secret is still there");
+  free(text);
   return 0;
 }
 
