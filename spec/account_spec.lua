@@ -532,7 +532,7 @@ describe("the account file", function()
 
   it("waits for another process without holding up other tasks", function()
     local kept = store.new(path)
-    local lock = assert(bmwi.sys.try_lock(path, "write.lock"))
+    local lock = assert(bmwi._sys.try_lock(path, "write.lock"))
     local ran, allowed = false, nil
     async.run(function() allowed = kept:_spend({ now = NOW }) end, function()
       bmwi.sleep(0.05)
@@ -542,7 +542,7 @@ describe("the account file", function()
     end)
     assert.is_true(ran)
     assert.is_true(allowed)
-    lock = assert(bmwi.sys.try_lock(path, "write.lock"))
+    lock = assert(bmwi._sys.try_lock(path, "write.lock"))
     local never = function() error("it was called") end
     helper.has(fails_as("store", kept:_change(never, 0.05)), path)
     lock:unlock()

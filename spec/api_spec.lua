@@ -5,9 +5,8 @@ local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local read, names = helper.read, helper.names
 
-local MODULE = { "_VERSION", "base64", "curl_version", "json", "loop", "new", "regions", "sleep",
-  "sys" }
-local PRIVATE = { "_hash", "_values" } -- for the specs and our own Lua files
+local MODULE = { "_VERSION", "base64", "curl_version", "json", "loop", "new", "regions", "sleep" }
+local PRIVATE = { "_hash", "_sys", "_values" } -- for the specs and our own Lua files
 local BASE64 = { "decode", "encode" }
 local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }
@@ -61,7 +60,7 @@ describe("require 'bmwi'", function()
     assert.same(BASE64, names(bmwi.base64))
     assert.same(JSON, names(bmwi.json))
     assert.same(REGIONS, names(bmwi.regions))
-    assert.same(SYS, names(bmwi.sys))
+    assert.same(SYS, names(bmwi._sys))
     local loop = {}
     for _, list in ipairs({ LOOP, LOOP_INNER }) do
       for _, name in ipairs(list) do loop[name] = true end

@@ -11,16 +11,16 @@ local old_lua = _VERSION == "Lua 5.1" and not rawget(_G, "jit")
 local close_coroutine = coroutine.close -- luacheck: ignore (Lua 5.4)
 
 local function drive(done)
-  local stop = bmwi.sys.monotonic() + 20
+  local stop = bmwi._sys.monotonic() + 20
   while not done() do
-    assert(bmwi.sys.monotonic() < stop, "the loop does not come to an end")
+    assert(bmwi._sys.monotonic() < stop, "the loop does not come to an end")
     loop:step(0.05)
   end
 end
 
 local function drive_for(seconds)
-  local stop = bmwi.sys.monotonic() + seconds
-  while bmwi.sys.monotonic() < stop do loop:step(0.02) end
+  local stop = bmwi._sys.monotonic() + seconds
+  while bmwi._sys.monotonic() < stop do loop:step(0.02) end
 end
 
 local function numbers(count)
@@ -122,10 +122,10 @@ describe("bmwi.async", function()
     it("takes as long as the longest, not as all together", function()
       local car = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 0.3 })
-      local start = bmwi.sys.monotonic()
+      local start = bmwi._sys.monotonic()
       local _, errors = async.map(numbers(50), function() return car:status() end)
       assert.same({}, errors)
-      assert(bmwi.sys.monotonic() - start < 10) -- one after the other: 15
+      assert(bmwi._sys.monotonic() - start < 10) -- one after the other: 15
     end)
 
     it("does not let one failure disturb the others", function()

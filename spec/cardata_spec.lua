@@ -287,7 +287,7 @@ describe("car:status()", function()
     client.pause = 0.01
     collectgarbage("stop") -- a turn that is not given back would be collected
     finally(function() collectgarbage("restart") end)
-    local start = bmwi.sys.monotonic()
+    local start = bmwi._sys.monotonic()
     local cars = { car, client:vehicle("WBACARDATA0000002"), client:vehicle("WBACARDATA0000003") }
     local results = async.map(cars, function(one) return one:status() end)
     for i = 1, 3 do assert.equal(48260, results[i].mileage) end
@@ -322,7 +322,7 @@ describe("car:status()", function()
     async.spawn(function() car:status() end):cancel()
     collectgarbage()
     collectgarbage()
-    local start = bmwi.sys.monotonic()
+    local start = bmwi._sys.monotonic()
     assert.truthy(car:status())
     assert.truthy(helper.since(start) < 20)
   end)

@@ -60,9 +60,9 @@ function helper.fails_as(expected, value, message, code, info)
   return message, info
 end
 
---- Seconds since bmwi.sys.monotonic() was `start`.
+--- Seconds since bmwi._sys.monotonic() was `start`.
 function helper.since(start)
-  return require("bmwi").sys.monotonic() - start
+  return require("bmwi")._sys.monotonic() - start
 end
 
 --- Sets a locale with a decimal comma for numbers; false where none is installed. The spec goes

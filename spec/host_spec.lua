@@ -5,7 +5,7 @@ local async = require("bmwi.async")
 local host = require("bmwi.host")
 
 local function now()
-  return bmwi.sys.monotonic()
+  return bmwi._sys.monotonic()
 end
 
 describe("bmwi.host", function()

@@ -402,7 +402,7 @@ describe("an operation", function()
     it("does not wait when the time would be over", function()
       local car = logged_in({ timeout = 5 })
       sim:fault({ path = "/status", times = 0, status = 503, headers = { ["Retry-After"] = "60" } })
-      local start = bmwi.sys.monotonic()
+      local start = bmwi._sys.monotonic()
       local _, info = fails_as("server", car:status())
       assert.equal(60, info.retry_after)
       assert(since(start) < 4)
@@ -431,9 +431,9 @@ describe("an operation", function()
         file:write(seconds)
         file:close()
       end
-      local before, passed = bmwi.sys.monotonic(), 1000
+      local before, passed = bmwi._sys.monotonic(), 1000
       ahead(passed)
-      if bmwi.sys.monotonic() - before < passed then return io.write("it stands") end
+      if bmwi._sys.monotonic() - before < passed then return io.write("it stands") end
       local client = bmwi.new({ base_url = %q, token = { access_token = "x" }, retries = 10,
         timeout = 3600, log = function(event, fields)
           if event ~= "repeat" then return end
@@ -459,7 +459,7 @@ describe("an operation", function()
     it("for all its attempts", function()
       local car = logged_in({ timeout = 1, retries = 10 })
       fault("/status", { status = 503, latency = 0.2 })
-      local start = bmwi.sys.monotonic()
+      local start = bmwi._sys.monotonic()
       local value, _, code = car:status()
       assert.is_nil(value)
       assert(code == "server" or code == "timeout", code)
@@ -468,7 +468,7 @@ describe("an operation", function()
 
     it("for the log-in and the call", function()
       fault("/oauth/token", { latency = 20 })
-      local start = bmwi.sys.monotonic()
+      local start = bmwi._sys.monotonic()
       local car = new({ timeout = 0.4 }):vehicle(VIN)
       local _, info = fails_as("timeout", car:status())
       assert.is_true(info.retryable)
@@ -480,7 +480,7 @@ describe("an operation", function()
     it("that the log-in has used up", function()
       fault("/oauth/token", { latency = 0.3 })
       fault("/status", { latency = 20 })
-      local start = bmwi.sys.monotonic()
+      local start = bmwi._sys.monotonic()
       fails_as("timeout", new({ timeout = 0.8 }):vehicle(VIN):status())
       assert(since(start) < 5)
     end)
@@ -497,9 +497,9 @@ describe("an operation", function()
           return bmwi.new({ base_url = "https://car.invalid", token = { access_token = "x" },
             timeout = 1, connect_timeout = 10, retries = 2 })
         end
-        local start = bmwi.sys.monotonic()
+        local start = bmwi._sys.monotonic()
         local function tell(what, code)
-          local passed = bmwi.sys.monotonic() - start
+          local passed = bmwi._sys.monotonic() - start
           print(what, code, passed < 4 and "in time" or passed)
         end
         async.run(function()
@@ -527,7 +527,7 @@ describe("an operation", function()
     it("which a server that is not there does not lengthen", function()
       local client = bmwi.new(helper.client({ url = "http://127.0.0.1:1" },
         { timeout = 0.5, retries = 10 }))
-      local start = bmwi.sys.monotonic()
+      local start = bmwi._sys.monotonic()
       local value = client:vehicles()
       assert.is_nil(value)
       assert(since(start) < 3)

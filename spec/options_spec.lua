@@ -29,7 +29,7 @@ local function shown(standard)
   return standard >= MIB and number(standard / MIB) .. " MiB" or number(standard)
 end
 
-for service, options in pairs(bmwi.sys.options()) do
+for service, options in pairs(bmwi._sys.options()) do
   describe("an option of " .. service, function()
     it("is in the README with its default and its range", function()
       local rows = documented()
@@ -84,7 +84,7 @@ end
 
 it("each row of the README's options is an option of some service", function()
   local known, count = {}, 0
-  for _, options in pairs(bmwi.sys.options()) do
+  for _, options in pairs(bmwi._sys.options()) do
     for _, option in ipairs(options) do known[option.name] = true end
   end
   for name in pairs(documented()) do

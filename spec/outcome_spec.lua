@@ -324,10 +324,10 @@ describe("the outcome of a command", function()
         local before = os.time()
         set("%d")
         local moved = os.time() - before
-        local started = bmwi.sys.monotonic()
+        local started = bmwi._sys.monotonic()
         local done, _, code = wait.for_execution(car, execution, { timeout = 20, interval = 0.2 })
         print(done and "executed" or code, math.abs(moved) > 3000 and "moved" or "not moved",
-          bmwi.sys.monotonic() - started < 15 and "in time" or "late")
+          bmwi._sys.monotonic() - started < 15 and "in time" or "late")
       ]]):format(clock, json.encode(helper.client(sim)), VIN, hours * 3600),
         weather .. " BMWI_CLOCK=" .. clock)
       os.remove(clock)

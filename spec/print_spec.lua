@@ -1,6 +1,6 @@
 -- sys.json: JSON for people and other programs, as the command line and bmwi.geo write it.
 local bmwi = require("bmwi")
-local print_json = bmwi.sys.json
+local print_json = bmwi._sys.json
 
 describe("the JSON that is printed", function()
   it("keeps arrays, whole numbers and all digits, with sorted members", function()

@@ -21,8 +21,8 @@ local car = client:vehicle "WAB1C23456V123456"
 local FULL = { chargingLevelHv = 100, chargingStatus = "FINISHED_FULLY_CHARGED" }
 
 local HELPERS = { "async", "geo", "host", "navigation", "store", "time", "units", "wait" }
--- Public for other files of this module only, as the README says of bmwi.sys.
-local INTERNAL = { sys = true, _hash = true, _values = true, attach = true, begin = true,
+-- For the files of this module only.
+local INTERNAL = { _sys = true, _hash = true, _values = true, attach = true, begin = true,
   detach = true, fail = true, gate = true, open = true, wait = true }
 
 local readme = read("README.md")

@@ -3,7 +3,7 @@ local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local shell, write, read, fails_as = helper.shell, helper.write, helper.read, helper.fails_as
 
-local sys = bmwi.sys
+local sys = bmwi._sys
 local interpreter = helper.interpreter
 
 local function mode_of(path)
@@ -13,7 +13,7 @@ end
 local is_root = shell("id -u") == "0"
 local no_terminal = helper.no_terminal()
 
-describe("bmwi.sys", function()
+describe("bmwi._sys", function()
   local folder, path
 
   before_each(function()
@@ -33,7 +33,7 @@ describe("bmwi.sys", function()
   -- A program of its own: the command that runs it.
   local function program(text)
     local name = folder .. "/program.lua"
-    write(name, ("package.path, package.cpath = %q, %q\nlocal sys = require('bmwi').sys\n"
+    write(name, ("package.path, package.cpath = %q, %q\nlocal sys = require('bmwi')._sys\n"
       .. "local folder, path = %q, %q\n"):format(absolute(package.path), absolute(package.cpath),
       folder, path) .. text)
     return ("%s '%s'"):format(interpreter, name)

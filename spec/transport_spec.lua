@@ -117,7 +117,7 @@ describe("the transport", function()
       it(case[1], function()
         if not helper.libcurl(7, case.since or 0) then return pending("this libcurl takes it") end
         local client = raw(case[3], case[4])
-        local start = bmwi.sys.monotonic()
+        local start = bmwi._sys.monotonic()
         local message, info = fails_as(case[2], client:vehicles())
         assert(#message < 500, message)
         if case[2] == "too_large" then assert.is_false(info.retryable) end
@@ -125,7 +125,7 @@ describe("the transport", function()
         info = select(2, fails_as("unknown", client:vehicle(helper.vin):lock_doors()))
         assert(info.hint:find("look before you send it again", 1, true), info.hint)
         fails_as("unknown", client:vehicle(helper.vin):send_poi({ lat = 1, lon = 2 }))
-        assert(bmwi.sys.monotonic() - start < 14)
+        assert(bmwi._sys.monotonic() - start < 14)
         client:close()
       end)
     end

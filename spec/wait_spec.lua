@@ -512,7 +512,7 @@ describe("wait.for_execution", function()
     local world = scripted({ answer "EXECUTED" })
     local options = world.options()
     local real = package.loaded.bmwi
-    package.loaded.bmwi = { sleep = options.sleep, sys = { monotonic = options.clock } }
+    package.loaded.bmwi = { sleep = options.sleep, _sys = { monotonic = options.clock } }
     local ok, execution = pcall(wait.for_execution, world.car, own_execution())
     package.loaded.bmwi = real
     assert.is_true(ok, execution)

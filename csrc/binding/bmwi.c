@@ -95,7 +95,7 @@ int luaopen_bmwi(lua_State *L) {
   bmwi_json_push(L);
   lua_setfield(L, -2, "json");
   bmwi_sys_open(L);
-  lua_setfield(L, -2, "sys");
+  lua_setfield(L, -2, "_sys");
   lua_newtable(L);
   luaL_setfuncs(L, base64_functions, 0);
   lua_setfield(L, -2, "base64");

@@ -140,7 +140,7 @@ void bmwi_car_open(lua_State *L);
 int bmwi_car_new(lua_State *L); /* client:vehicle(vin) */
 
 /* From sys.c: what POSIX offers and Lua lacks. */
-void bmwi_sys_open(lua_State *L); /* pushes bmwi.sys */
+void bmwi_sys_open(lua_State *L); /* pushes bmwi._sys */
 
 #pragma GCC visibility pop
 

@@ -1,5 +1,5 @@
 /*
-** bmwi.sys: what POSIX offers and Lua lacks, for the token store and the command
+** bmwi._sys: what POSIX offers and Lua lacks, for the token store and the command
 ** line: private files, a lock, a prompt without echo. No I/O on the network.
 */
 #if defined(__linux__)

@@ -13,11 +13,11 @@ return function(ticks)
   local start
 
   local function since()
-    local seconds = bmwi.sys.monotonic() - start.time
+    local seconds = bmwi._sys.monotonic() - start.time
     return seconds, ("%d ticks of %d"):format(ticks() - start.ticks, math.floor(seconds / TICK))
   end
 
-  start = { time = bmwi.sys.monotonic(), ticks = ticks() }
+  start = { time = bmwi._sys.monotonic(), ticks = ticks() }
   local whole = start
   local client = bmwi.new({
     base_url = assert(os.getenv("BMWI_URL"), "BMWI_URL is not set"),
@@ -28,7 +28,7 @@ return function(ticks)
   assert(client:login())
   local car = client:vehicle("WAB1C23456V123456")
 
-  start = { time = bmwi.sys.monotonic(), ticks = ticks() }
+  start = { time = bmwi._sys.monotonic(), ticks = ticks() }
   local cars = {}
   for i = 1, STATUSES do
     cars[i] = car

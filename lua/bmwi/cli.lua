@@ -136,7 +136,7 @@ end
 ---@return integer exit 0 done, 1 error, 2 usage, 3 outcome unknown, 4 log-in needed, 5 rate
 --- limited, 6 time-out while waiting, 7 the car refused, 130 interrupted
 function cli.main(argv)
-  bmwi.sys.no_core() -- passwords and tokens pass through this process
+  bmwi._sys.no_core() -- passwords and tokens pass through this process
   local ctx = { argv = argv }
   local ran, result = pcall(run, ctx, argv)
   local code = ran and (result or 0) or report(ctx, argv, result)

@@ -18,7 +18,7 @@ local check = require("bmwi._check").argument
 local loop = bmwi.loop
 local unpack = table.unpack or unpack -- luacheck: ignore (Lua 5.1 has the global only)
 
-local now = bmwi.sys.monotonic
+local now = bmwi._sys.monotonic
 local MIN_PAUSE, MAX_PAUSE = 0.001, 0.01 -- seconds that `drive` asks to sleep
 local MAX_STEPS = 0.025                  -- seconds of work in between, roughly
 

@@ -74,7 +74,7 @@ local function new_timer(options, delays)
   local clock, sleep = options.clock, options.sleep
   if not (clock and sleep) then
     local bmwi = require "bmwi"
-    clock = clock or bmwi.sys.monotonic
+    clock = clock or bmwi._sys.monotonic
     sleep = sleep or bmwi.sleep
   end
   local timeout = options.timeout or DEFAULT_TIMEOUT

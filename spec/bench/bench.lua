@@ -47,11 +47,11 @@ end
 
 -- Wall and processor time of n things, done `repeats` times.
 local function ask(worker, n, repeats)
-  local before = bmwi.sys.monotonic()
+  local before = bmwi._sys.monotonic()
   worker.to:write(("%d %d\n"):format(n, repeats or 1))
   worker.to:flush()
   local answer = worker.from:read("l")
-  local wall = bmwi.sys.monotonic() - before
+  local wall = bmwi._sys.monotonic() - before
   if not answer then error("a program of the benchmark failed: " .. worker.command, 0) end
   return wall, tonumber(answer)
 end
@@ -392,7 +392,7 @@ end
 
 local GROUPS = { "one", "many", "flat", "range", "soak", "cold", "base64" }
 local before = load_average()
-local begun = bmwi.sys.monotonic()
+local begun = bmwi._sys.monotonic()
 for _, name in ipairs(#arg > 0 and arg or GROUPS) do groups[name]() end
 
 local text = { [[
@@ -427,4 +427,4 @@ if SCALE ~= 1 then text[#text + 1] = ("- a try-out with SCALE=%g\n"):format(SCAL
 local file = assert(io.open(RESULTS, "w"))
 file:write(table.concat(text))
 file:close()
-print(("%.0f seconds; written to %s"):format(bmwi.sys.monotonic() - begun, RESULTS))
+print(("%.0f seconds; written to %s"):format(bmwi._sys.monotonic() - begun, RESULTS))

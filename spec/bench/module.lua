@@ -107,8 +107,8 @@ function kinds.hold()
   check(list[1].vin)
   local function start(from, to)
     for i = from, to do async.spawn(function() return list[i]:status() end) end
-    local finish = bmwi.sys.monotonic() + 1
-    while bmwi.sys.monotonic() < finish do bmwi.loop:step(0.1) end
+    local finish = bmwi._sys.monotonic() + 1
+    while bmwi._sys.monotonic() < finish do bmwi.loop:step(0.1) end
   end
   start(1, second)
   collect()

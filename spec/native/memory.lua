@@ -177,9 +177,9 @@ operations["sleep beside a call"] = function()
       try(car.last_trip, car)
       return true
     end, function()
-      local start = bmwi.sys.monotonic()
+      local start = bmwi._sys.monotonic()
       bmwi.sleep(0.01)
-      must(bmwi.sys.monotonic() - start >= 0.01, "the sleep was cut short")
+      must(bmwi._sys.monotonic() - start >= 0.01, "the sleep was cut short")
     end)
   end)
 end

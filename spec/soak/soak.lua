@@ -53,10 +53,10 @@ local sim_pid = io.popen([[awk -v parent=$PPID '$2 == "(bmwi-sim)" && $4 == pare
   /proc/[0-9]*/stat 2>/dev/null]]):read("*l")
 
 -- Where the log's clock stands on ours.
-local before = bmwi.sys.monotonic()
+local before = bmwi._sys.monotonic()
 helper.curl("--insecure", sim.url .. "/clock")
 local log = sim:log()
-local OFFSET = log[#log].time - (before + bmwi.sys.monotonic()) / 2
+local OFFSET = log[#log].time - (before + bmwi._sys.monotonic()) / 2
 sim:clear()
 
 local chaos = io.popen(("%s spec/soak/chaos.lua %s %d %s 2>&1"):format(
@@ -84,12 +84,12 @@ end
 
 local function start(i, call)
   made = made + 1
-  return { car = i, call = call, from = bmwi.sys.monotonic() + OFFSET }
+  return { car = i, call = call, from = bmwi._sys.monotonic() + OFFSET }
 end
 
 -- What a call has returned, for the judge; `own`: the answer is this car's.
 local function note(entry, value, message, code, info, own)
-  entry.to = bmwi.sys.monotonic() + OFFSET
+  entry.to = bmwi._sys.monotonic() + OFFSET
   entry.ok, entry.code, entry.status = value ~= nil, code, info and info.status
   entry.own = own
   if value == nil and type(message) ~= "string" then entry.code = "no message" end
@@ -256,8 +256,8 @@ end
 -- With every car at rest, after whole collections.
 local function measure()
   gate = true
-  local patience = bmwi.sys.monotonic() + 60
-  while parked < running - 1 and bmwi.sys.monotonic() < patience do bmwi.sleep(0.05) end
+  local patience = bmwi._sys.monotonic() + 60
+  while parked < running - 1 and bmwi._sys.monotonic() < patience do bmwi.sleep(0.05) end
   bmwi.sleep(0.5)
   for _ = 1, 3 do collectgarbage() end
   local pid = assert(io.open("/proc/self/stat")):read("*n")
@@ -275,12 +275,12 @@ local warm, final
 local retired = {}
 
 local function supervise()
-  local began = bmwi.sys.monotonic()
+  local began = bmwi._sys.monotonic()
   local random = common.random(SEED)
   local told = began
   while true do
     bmwi.sleep(1)
-    local now = bmwi.sys.monotonic() - began
+    local now = bmwi._sys.monotonic() - began
     if not warm and now >= WARM then warm = measure() end
     if random() < 0.05 then
       local k = random(CLIENTS)
@@ -313,8 +313,8 @@ for i, task in ipairs(tasks) do
   end)
 end
 -- Nothing takes that long: what is still there then hangs.
-local patience = bmwi.sys.monotonic() + SECONDS + 120
-while running > 0 and bmwi.sys.monotonic() < patience do bmwi.loop:step(1) end
+local patience = bmwi._sys.monotonic() + SECONDS + 120
+while running > 0 and bmwi._sys.monotonic() < patience do bmwi.loop:step(1) end
 for _, task in ipairs(tasks) do
   if not task:done() and running > 0 then
     print("hangs: " .. debug.traceback(task.thread))

@@ -47,13 +47,13 @@ end
 local turns = setmetatable({}, { __mode = "kv" })
 
 local function take_turn(store)
-  local deadline = bmwi.sys.monotonic() + TURN_WAIT
-  while turns[store] and bmwi.sys.monotonic() < deadline do bmwi.sleep(TURN_STEP) end
+  local deadline = bmwi._sys.monotonic() + TURN_WAIT
+  while turns[store] and bmwi._sys.monotonic() < deadline do bmwi.sleep(TURN_STEP) end
   local turn = {}
   turns[store] = turn
   -- A store without a file is of this process alone.
   turn.lock = store.path and change.take(store.place, "container.lock",
-    math.max(0, deadline - bmwi.sys.monotonic()), TURN_STEP, bmwi.sleep)
+    math.max(0, deadline - bmwi._sys.monotonic()), TURN_STEP, bmwi.sleep)
   return turn
 end
 
@@ -247,7 +247,7 @@ local function find_or_make(work, list, bad)
     end
     id, message, code, info = make(work, list, bad)
     if not id then return nil, message, code, info end
-    made_at[work.store] = { id = id, time = bmwi.sys.monotonic() }
+    made_at[work.store] = { id = id, time = bmwi._sys.monotonic() }
   end
   local kept, why, what = work.store:_set_container(
     { id = id, name = NAME, version = work.version })
@@ -290,7 +290,8 @@ local function replace(work, bad, sure)
   local id, message, code = known(work, bad) -- another task may have replaced it
   if id or code then return id, message, code end
   local made = made_at[work.store]
-  if made and made.id == bad and bmwi.sys.monotonic() - made.time < HEAL_PAUSE then return false end
+  local recent = made and bmwi._sys.monotonic() - made.time < HEAL_PAUSE
+  if recent and made.id == bad then return false end
   local list, info
   list, message, code, info = list_of(work.client)
   if not list then return nil, message, code, info end

@@ -34,7 +34,7 @@ end
 
 local function remember(ctx, service, execution)
   local kept = bmwi.json.encode({ eventId = execution.eventId, serviceType = service })
-  local saved, message = bmwi.sys.write_private(event_path(ctx, service), kept)
+  local saved, message = bmwi._sys.write_private(event_path(ctx, service), kept)
   if not saved then ctx.out:remark("The event could not be saved: " .. tostring(message)) end
 end
 
@@ -43,7 +43,7 @@ local function forget(ctx, service)
 end
 
 local function recall(ctx, service)
-  local bytes = bmwi.sys.read_private(event_path(ctx, service))
+  local bytes = bmwi._sys.read_private(event_path(ctx, service))
   local kept = bmwi.json.decode(bytes or "")
   if type(kept) == "table" and type(kept.eventId) == "string" then
     return { serviceType = service, eventId = kept.eventId, status = "INITIATED" }
@@ -100,14 +100,14 @@ end
 -- Waits for an execution and says how it ended.
 local function follow(ctx, name, execution, doing, service)
   local out = ctx.out
-  local started = bmwi.sys.monotonic()
+  local started = bmwi._sys.monotonic()
   ctx.sending, ctx.following = doing, name
   local ended, message, code, info = wait.for_execution(ctx.car, execution, {
     timeout = ctx.settings.wait_timeout or WAIT_SECONDS,
     interval = ctx.settings.interval,
     on_update = function(update, text)
       local news = update and update.status or "no update (" .. tostring(text) .. ")"
-      out:progress(("%s: %s"):format(doing, tostring(news)), bmwi.sys.monotonic() - started)
+      out:progress(("%s: %s"):format(doing, tostring(news)), bmwi._sys.monotonic() - started)
     end,
   })
   out:progress_end()
@@ -146,7 +146,7 @@ local function unlock(ctx, action)
   if answer or not (ctx.out.tty_in and ctx.out.tty_err) then return nil, message, code, info end
   -- The server refused the first one, so it was not carried out: this is no repetition.
   ctx.out:progress_end()
-  local typed, problem, cancelled = bmwi.sys.read_secret("Answer to your security question: ")
+  local typed, problem, cancelled = bmwi._sys.read_secret("Answer to your security question: ")
   if not typed then fail.raise(problem, cancelled) end
   return send(ctx, action, { secret = typed })
 end

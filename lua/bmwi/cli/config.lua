@@ -122,7 +122,7 @@ end
 
 --- What helps when a private file cannot be read.
 ---@param path string
----@param message string of bmwi.sys.read_private
+---@param message string of bmwi._sys.read_private
 ---@return string|nil hint
 function config.private_hint(path, message)
   if message:find("somebody else", 1, true) or message:find("Permission denied", 1, true) then
@@ -144,7 +144,7 @@ end
 local function read_file(options)
   local path, named = config.path(options)
   if not path then return {}, nil, "missing" end
-  local text, message, code = bmwi.sys.read_private(path)
+  local text, message, code = bmwi._sys.read_private(path)
   if not text then
     if code == "missing" and not named then return {}, path, code end
     if code == "missing" then

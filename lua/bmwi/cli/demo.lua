@@ -83,7 +83,7 @@ end
 -- Sends a command and waits; shows each status as it comes.
 local function command(ctx, doing, execution, ...)
   fail.check(execution, ...)
-  local out, began = ctx.out, bmwi.sys.monotonic()
+  local out, began = ctx.out, bmwi._sys.monotonic()
   local words = { tostring(execution.status) }
   -- Elsewhere than on a terminal the line at the end says it all.
   local function show()
@@ -101,7 +101,7 @@ local function command(ctx, doing, execution, ...)
   out:progress_end()
   fail.check(ended, message, code, info)
   out:line(("  %s: %s, after %.1f s"):format(doing, table.concat(words, ", "),
-    bmwi.sys.monotonic() - began))
+    bmwi._sys.monotonic() - began))
   return ended.status
 end
 

@@ -31,7 +31,7 @@ end
 -- Writes what is like the token file, beside it.
 local function try_to_write(kept)
   local trial = kept.path .. ".doctor"
-  local written, message = bmwi.sys.write_private(trial, "")
+  local written, message = bmwi._sys.write_private(trial, "")
   os.remove(trial)
   if not written then
     fail.raise("the log-in cannot be kept: " .. message, "file", { hint = "Each run would log in "
@@ -98,7 +98,7 @@ local STEPS = {
     local bad = ctx.config_failure
     if bad and not bad.info.setting then return nil, bad.message, bad.code, bad.info end
     local path = config.path(ctx.options)
-    if path and bmwi.sys.read_private(path) then return path .. ", readable by you only" end
+    if path and bmwi._sys.read_private(path) then return path .. ", readable by you only" end
     return ("no file %s; that is fine with the environment or prompts"):format(
       path or "(no home folder)")
   end },

@@ -39,12 +39,12 @@ function output.new(options)
   return setmetatable({
     json = options.json or false,
     -- A program that reads JSON finds nothing else on standard error than the error, as JSON.
-    quiet = options.quiet or (options.json and not bmwi.sys.isatty(2)) or false,
+    quiet = options.quiet or (options.json and not bmwi._sys.isatty(2)) or false,
     file = options.output,
-    tty_in = bmwi.sys.isatty(0), tty_out = bmwi.sys.isatty(1), tty_err = bmwi.sys.isatty(2),
-    color_out = not plain and not options.output and bmwi.sys.isatty(1),
-    color_err = not plain and bmwi.sys.isatty(2),
-    one_line = not dumb and bmwi.sys.isatty(2),
+    tty_in = bmwi._sys.isatty(0), tty_out = bmwi._sys.isatty(1), tty_err = bmwi._sys.isatty(2),
+    color_out = not plain and not options.output and bmwi._sys.isatty(1),
+    color_err = not plain and bmwi._sys.isatty(2),
+    one_line = not dumb and bmwi._sys.isatty(2),
     parts = {},
   }, Output)
 end
@@ -92,7 +92,7 @@ end
 --- The result as JSON.
 ---@param value any
 function Output:document(value)
-  self:line(bmwi.sys.json(value, self.tty_out or self.file ~= nil))
+  self:line(bmwi._sys.json(value, self.tty_out or self.file ~= nil))
 end
 
 --- A heading.
@@ -186,7 +186,7 @@ function Output:failure(failure, exit, hint)
   io.stdout:flush()
   if self.json then
     local info = failure.info or {}
-    io.stderr:write(bmwi.sys.json({ error = {
+    io.stderr:write(bmwi._sys.json({ error = {
       message = failure.message, code = failure.code, exit = exit, hint = hint,
       status = info.status, api_code = info.api_code, description = info.description,
       retry_after = info.retry_after, location = info.location,

@@ -64,7 +64,7 @@ local function complete(ctx)
     if row.secret then
       local message, code
       ctx.out:progress_end()
-      answer, message, code = bmwi.sys.read_secret(row.prompt .. ": ")
+      answer, message, code = bmwi._sys.read_secret(row.prompt .. ": ")
       if not answer then fail.raise(message, code) end
     else
       answer = ctx.out:ask(row.prompt .. ": ")

@@ -31,7 +31,7 @@ local function write(list, options)
     features[i] = { type = "Feature", geometry = geometry(shape), properties = shape.properties }
   end
   -- RFC 7946 section 6.1 allows further members; a title is what viewers look for.
-  return bmwi.sys.json({ type = "FeatureCollection", title = options.title, features = features })
+  return bmwi._sys.json({ type = "FeatureCollection", title = options.title, features = features })
     .. "\n"
 end
 

@@ -68,10 +68,10 @@ end
 ---@return string|nil message
 ---@return "locked"|"file"|nil code
 function change.take(place, kind, seconds, step, sleep)
-  local deadline = bmwi.sys.monotonic() + seconds
+  local deadline = bmwi._sys.monotonic() + seconds
   while true do
     local lock, message, code = place.try_lock(kind)
-    if code ~= "locked" or bmwi.sys.monotonic() >= deadline then return lock, message, code end
+    if code ~= "locked" or bmwi._sys.monotonic() >= deadline then return lock, message, code end
     sleep(step)
   end
 end
@@ -90,7 +90,7 @@ end
 --- log-in is not saved is worse than what another process may be about to write.
 ---@param mend? boolean begin anew where the file cannot be trusted
 function change.now(place, fn, mend)
-  local lock = change.take(place, LOCK, MOST, STEP, bmwi.sys.pause)
+  local lock = change.take(place, LOCK, MOST, STEP, bmwi._sys.pause)
   return release(lock, pcall(run, place, fn, mend))
 end
 
@@ -99,7 +99,7 @@ end
 ---@return string|nil message
 ---@return "file"|nil code
 function change.remove(place)
-  local lock = change.take(place, LOCK, MOST, STEP, bmwi.sys.pause)
+  local lock = change.take(place, LOCK, MOST, STEP, bmwi._sys.pause)
   return release(lock, pcall(place.remove))
 end
 

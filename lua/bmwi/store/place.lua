@@ -1,5 +1,5 @@
 --- Where an account is kept: a private file, or the memory of this process. A place has a `name`
---- for messages, and functions that answer as those of bmwi.sys do.
+--- for messages, and functions that answer as those of bmwi._sys do.
 
 local bmwi = require "bmwi"
 
@@ -11,16 +11,16 @@ local place = {}
 function place.file(path)
   return {
     name = path,
-    read = function() return bmwi.sys.read_private(path) end,
-    write = function(bytes) return bmwi.sys.write_private(path, bytes) end,
+    read = function() return bmwi._sys.read_private(path) end,
+    write = function(bytes) return bmwi._sys.write_private(path, bytes) end,
     -- What could not be read is kept for its owner to look at, or to mend.
-    set_aside = function(bytes) return bmwi.sys.write_private(path .. ".damaged", bytes) end,
+    set_aside = function(bytes) return bmwi._sys.write_private(path .. ".damaged", bytes) end,
     remove = function()
-      local removed, message, code = bmwi.sys.remove_private(path .. ".damaged")
+      local removed, message, code = bmwi._sys.remove_private(path .. ".damaged")
       if not removed then return nil, message, code end
-      return bmwi.sys.remove_private(path)
+      return bmwi._sys.remove_private(path)
     end,
-    try_lock = function(kind) return bmwi.sys.try_lock(path, kind) end,
+    try_lock = function(kind) return bmwi._sys.try_lock(path, kind) end,
   }
 end
 
