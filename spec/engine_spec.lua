@@ -319,8 +319,10 @@ describe("the engine", function()
     end)
 
     it("has a limit of its own for the answer to a log-in", function()
-      sim:fault({ path = "/oauth/token", times = 0, pad = 10e9 })
-      fails_as("too_large", new(sim):login())
+      for _, bytes in ipairs({ 70e3, 10e9 }) do
+        sim:fault({ path = "/oauth/token", pad = bytes })
+        fails_as("too_large", new(sim):login())
+      end
     end)
 
     it("does not believe a command whose answer is too large", function()

@@ -389,6 +389,14 @@ describe("a token", function()
       end
     end)
 
+    it("that may be a smaller one when it is renewed (RFC 6749 section 6)", function()
+      new({ token = { access_token = "old", refresh_token = "r", expires_at = os.time() - 10 } })
+      answer_token('{"access_token":"abc","scope":"vehicle_data"}')
+      assert.is_true(client:login())
+      assert.equal("abc", client:token().access_token)
+      assert.same({ "refresh 200" }, story())
+    end)
+
     it("of one's own choice", function()
       assert.is_true(new({ scope = "authenticate_user vehicle_data remote_services" }):login())
       assert.matches("&scope=authenticate_user%+vehicle_data%+remote_services$", sim:log()[1].body)
