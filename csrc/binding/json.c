@@ -98,8 +98,9 @@ static void no_cjson(lua_State *L, const char *message) {
   size_t len = at != NULL ? strspn(at + 5, "0123456789.") : 0;
   if (len > 0 && strncmp(at + 5, &LUA_VERSION[4], len) != 0) {
     lua_pushlstring(L, at + 5, len);
-    luaL_error(L, "%s: the one found is installed for Lua %s, but this is " LUA_VERSION
-               " (look at LUA_PATH and LUA_CPATH): %s", needs, lua_tostring(L, -1), message);
+    luaL_error(L, "%s: the one found is installed for Lua %s, but this is %s"
+               " (look at LUA_PATH and LUA_CPATH): %s", needs, lua_tostring(L, -1), LUA_VERSION,
+               message);
   }
   luaL_error(L, "%s (apt install lua-cjson, or luarocks install lua-cjson): %s", needs, message);
 }
