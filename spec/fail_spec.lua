@@ -315,7 +315,7 @@ describe("a failure", function()
     client({ log = function(event, t) events[#events + 1] = { event, t } end })
       :vehicle(helper.vin):status()
     local event, t = events[#events][1], events[#events][2]
-    assert.equal("answer", event)
+    assert.equal("response", event)
     assert.equal("status", t.call)
     assert.equal("GET", t.method)
     assert.equal(404, t.status)

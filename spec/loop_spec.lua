@@ -703,7 +703,7 @@ describe("the loop", function()
       sim:fault({ path = "/status", times = 0, status = 503 })
       local task
       local car = logged_in({ retries = 2, log = function(event)
-        if event == "repeat" then
+        if event == "retry" then
           task:cancel()
           collectgarbage()
           collectgarbage()

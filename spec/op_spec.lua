@@ -169,7 +169,7 @@ describe("an operation", function()
     car:status()
     local words = {}
     for i, e in ipairs(events) do words[i] = e[1] .. " " .. e[2].call .. " " .. e[2].attempt end
-    assert.same({ "answer token 1", "answer status 1", "repeat status 2", "answer status 2" },
+    assert.same({ "response token 1", "response status 1", "retry status 2", "response status 2" },
       words)
     assert(events[3][2].wait >= 0 and events[3][2].wait <= 0.5)
   end)
@@ -180,7 +180,7 @@ describe("an operation", function()
       local attempts = 0
       local client = bmwi.new(helper.client({ url = "http://127.0.0.1:1" }, {
         token = { access_token = "x" }, retries = 2, timeout = 10,
-        log = function(event) attempts = attempts + (event == "answer" and 1 or 0) end }))
+        log = function(event) attempts = attempts + (event == "response" and 1 or 0) end }))
       local car = client:vehicle(VIN)
       local _, info = fails_as("network", car[call](car))
       assert.is_true(info.retryable)
@@ -436,7 +436,7 @@ describe("an operation", function()
       if bmwi._sys.monotonic() - before < passed then return io.write("it stands") end
       local client = bmwi.new({ base_url = %q, token = { access_token = "x" }, retries = 10,
         timeout = 3600, log = function(event, fields)
-          if event ~= "repeat" then return end
+          if event ~= "retry" then return end
           print(fields.wait)
           passed = passed + fields.wait
           ahead(passed)

@@ -558,7 +558,7 @@ describe("a client with a store", function()
     }
     local client = new(full, { log = function(event, fields) told[event] = fields end })
     assert(client:vehicles())
-    assert.equal("the disk is full", told.unsaved.error)
+    assert.equal("the disk is full", told.store_error.error)
     assert.is_true(told.finish)
   end)
 

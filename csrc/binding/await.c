@@ -188,10 +188,10 @@ static int tell(lua_State *L) {
   lua_setfield(L, -2, "method");
   lua_pushinteger(L, op->attempt + 1);
   lua_setfield(L, -2, "attempt");
-  if (!exchanged) { /* the repeat was planned just now */
+  if (!exchanged) { /* the retry was planned just now */
     lua_pushnumber(L, t->timer.wake - bmwi_now());
     lua_setfield(L, -2, "wait");
-    bmwi_call_log_hook(L, 2, "repeat");
+    bmwi_call_log_hook(L, 2, "retry");
     return 0;
   }
   lua_pushnumber(L, t->seconds);
@@ -213,7 +213,7 @@ static int tell(lua_State *L) {
     lua_pushstring(L, bmwi_code_name(failure.code));
     lua_setfield(L, -2, "code");
   }
-  bmwi_call_log_hook(L, 2, "answer");
+  bmwi_call_log_hook(L, 2, "response");
   return 0;
 }
 

@@ -274,7 +274,7 @@ static void save(lua_State *L, bmwi_op *op, bmwi_account *account, int client) {
   lua_createtable(L, 0, 1);
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, "error");
-  bmwi_call_log_hook(L, client, "unsaved");
+  bmwi_call_log_hook(L, client, "store_error");
 }
 
 /* Runs in a protected call: whatever is raised, the token's texts are owned. */

@@ -97,7 +97,7 @@ operations["command and wait"] = function()
   -- Once the command was answered its call returns, with an execution or as unknown.
   local answered = false
   local function log(event, fields)
-    answered = answered or event == "answer" and fields.call == "execute" and fields.status ~= nil
+    answered = answered or event == "response" and fields.call == "execute" and fields.status ~= nil
   end
   with_car({ log = log }, function(car)
     local ran, execution, _, code = pcall(car.unlock_doors, car, { secret = "Rex" })

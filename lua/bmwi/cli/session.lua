@@ -76,12 +76,12 @@ end
 
 -- The client's log hook: one line for each event of --verbose; the module has taken the secrets out
 -- already. A token that cannot be saved is worth a remark to everybody.
-local function teller(ctx)
+local function log_hook(ctx)
   local out = ctx.out
   return function(event, fields)
-    if event == "answer" and fields.call == "token" then ctx.login_status = fields.status end
+    if event == "response" and fields.call == "token" then ctx.login_status = fields.status end
     if fields.date then ctx.clock_error = os.time() - fields.date end
-    if event == "unsaved" then
+    if event == "store_error" then
       ctx.unsaved = tostring(fields.error)
       return out:remark("The log-in could not be saved: " .. tostring(fields.error))
     end
@@ -139,7 +139,7 @@ function session.open(ctx, again)
   end
   if again then kept.load = function() return nil end end
   ctx.out:busy("Asking " .. session.server(settings))
-  local options = { store = kept, log = teller(ctx) }
+  local options = { store = kept, log = log_hook(ctx) }
   for name, option in pairs(config.PASSED) do options[option] = settings[name] end
   -- Half of a pair is of no use; with a kept log-in it is also no fault.
   for _, pair in ipairs { { "username", "password" }, { "api_key", "api_secret" } } do
