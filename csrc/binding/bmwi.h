@@ -28,7 +28,7 @@ typedef struct bmwi_client {
 /* Adds what the error body of the answer says; may change the code. */
 void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failure);
 /* Takes out of a text what this call's account must keep to itself, and control characters. */
-void bmwi_failure_hide(const bmwi_op *op, char *text);
+void bmwi_failure_redact(const bmwi_op *op, char *text);
 /* Pushes nil, message, code, info; `what` names the call that failed, `service` knows advice. */
 int bmwi_fail(lua_State *L, const char *what, const bmwi_failure *failure,
               const bmwi_service *service);

@@ -31,7 +31,7 @@ int bmwi_car_new(lua_State *L) {
   if (!bmwi_vin(self->vin, text, len)) {
     char shown[41];
     bmwi_cut(shown, sizeof shown, text);
-    bmwi_tame(shown);
+    bmwi_sanitize(shown);
     return luaL_argerror(L, 2, lua_pushfstring(L, "'%s' is not a VIN (17 characters, letters and digits)",
                                                shown));
   }

@@ -94,8 +94,8 @@ static void redact_field(const bmwi_op *op, char *text) {
   bmwi_wipe(answer, sizeof answer);
 }
 
-void bmwi_failure_hide(const bmwi_op *op, char *text) {
-  bmwi_tame(text);
+void bmwi_failure_redact(const bmwi_op *op, char *text) {
+  bmwi_sanitize(text);
   redact_account(op->account, text);
   redact_field(op, text);
 }
@@ -181,7 +181,7 @@ static void trim(char *text) {
 void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
   const bmwi_buffer *body = &op->transfer.body;
   int top = lua_gettop(L);
-  bmwi_failure_hide(op, failure->location);
+  bmwi_failure_redact(op, failure->location);
   if (failure->status == 0 || body->len == 0 || body->len > MAX_ERROR_BODY) return;
   bool said = bmwi_json_decode(L, body->data, body->len) ? push_description(L, op, failure)
                                                           : push_text(L, body, failure->status);
@@ -190,7 +190,7 @@ void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failur
     const char *whole = lua_tolstring(L, -1, &len);
     char *text = lua_newuserdata(L, len + 1); /* redacted before it is cut to size */
     memcpy(text, whole, len + 1);
-    bmwi_failure_hide(op, text);
+    bmwi_failure_redact(op, text);
     trim(text);
     bmwi_cut(failure->description, sizeof failure->description, text);
     bmwi_wipe(text, len);

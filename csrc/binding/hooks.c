@@ -104,7 +104,7 @@ static void describe_error(lua_State *L, const bmwi_op *op, bmwi_failure *failur
   char *text = lua_newuserdata(L, len + 1); /* redacted before it is cut to size */
   memcpy(text, whole, len);
   text[len] = '\0';
-  bmwi_failure_hide(op, text);
+  bmwi_failure_redact(op, text);
   bmwi_cut(failure->description, sizeof failure->description, text);
   bmwi_wipe(text, len);
 }
@@ -242,7 +242,7 @@ static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failur
     return false;
   }
   if (token->type == NULL) token->type = keep(L, "Bearer");
-  if (token->scope != NULL) bmwi_failure_hide(op, token->scope); /* it is shown to people */
+  if (token->scope != NULL) bmwi_failure_redact(op, token->scope); /* it is shown to people */
   lua_getfield(L, answer, "expires_in"); /* a number, or a string with one */
   if (lua_isnumber(L, -1))
     bmwi_token_fresh(token, lua_tonumber(L, -1), bmwi_wall(), bmwi_now());

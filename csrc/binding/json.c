@@ -154,7 +154,7 @@ static void close_gaps(lua_State *L, int length) {
 /* Replaces in the table on top: null by nothing, whole floats by integers; notes
 ** in the table at `arrays` which ones are arrays. False for a number that is none
 ** (1e999). Only existing keys are assigned, so the traversal stays valid. */
-static bool even_out(lua_State *L, int arrays) {
+static bool normalize(lua_State *L, int arrays) {
   luaL_checkstack(L, 5, "JSON nested too deeply");
   int table = lua_gettop(L), members = 0, nulls = 0;
   bool array = false;
@@ -183,7 +183,7 @@ static bool even_out(lua_State *L, int arrays) {
         break;
       }
       case LUA_TTABLE:
-        if (!even_out(L, arrays)) return false;
+        if (!normalize(L, arrays)) return false;
         break;
       default: break;
     }
@@ -259,7 +259,7 @@ bool bmwi_json_decode(lua_State *L, const char *data, size_t len) {
   if (good && lua_istable(L, -1)) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &arrays_key);
     lua_insert(L, -2);
-    good = even_out(L, lua_gettop(L) - 1);
+    good = normalize(L, lua_gettop(L) - 1);
   }
   if (good) {
     lua_replace(L, top + 1);

@@ -47,7 +47,7 @@ static double number_member(lua_State *L, const char *name, double absent) {
 static void text_member(lua_State *L, const char *name, char *out, size_t room) {
   lua_getfield(L, -1, name);
   bmwi_cut(out, room, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "");
-  bmwi_tame(out);
+  bmwi_sanitize(out);
   lua_pop(L, 1);
 }
 

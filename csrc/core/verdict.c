@@ -17,10 +17,10 @@ void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text) {
   failure->retry_after = -1;
   failure->retryable = code == BMWI_NETWORK || code == BMWI_TIMEOUT;
   bmwi_cut(failure->text, sizeof failure->text, text);
-  bmwi_tame(failure->text); /* libcurl's texts hold words of the server's certificate */
+  bmwi_sanitize(failure->text); /* libcurl's texts hold words of the server's certificate */
 }
 
-void bmwi_tame(char *text) {
+void bmwi_sanitize(char *text) {
   for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
     if (*p < 32 || *p == 127) *p = ' ';
     else if (p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0) p[0] = p[1] = ' '; /* C1 in UTF-8 */
@@ -71,7 +71,7 @@ static bool perhaps_passed_on(long status) {
 
 /* The answer to a POST was lost, or a gateway or server broke down over it: the
 ** car may have got the command all the same. */
-static void be_unknown(bmwi_failure *failure) {
+static void mark_unknown(bmwi_failure *failure) {
   failure->code = BMWI_UNKNOWN;
   failure->retryable = false;
 }
@@ -97,7 +97,7 @@ bool bmwi_explain(const bmwi_transfer *t, bmwi_asked asked, bmwi_failure *failur
     if (code == BMWI_TOO_LARGE)
       bmwi_failure_set(failure, code, t->body.full ? "the answer is larger than max_response_bytes"
                                                    : "the answer's headers are too large");
-    if (asked == BMWI_ASKED_COMMAND && t->sent) be_unknown(failure);
+    if (asked == BMWI_ASKED_COMMAND && t->sent) mark_unknown(failure);
     return false;
   }
   if (t->status >= 200 && t->status <= 299) return true;
@@ -108,7 +108,7 @@ bool bmwi_explain(const bmwi_transfer *t, bmwi_asked asked, bmwi_failure *failur
   if (t->retry_after >= 0)
     failure->retry_after = t->retry_after < MAX_RETRY_AFTER ? t->retry_after : MAX_RETRY_AFTER;
   if (t->location != NULL && t->status < 400) note_location(failure, t->location);
-  if (asked == BMWI_ASKED_COMMAND && perhaps_passed_on(t->status)) be_unknown(failure);
+  if (asked == BMWI_ASKED_COMMAND && perhaps_passed_on(t->status)) mark_unknown(failure);
   return false;
 }
 

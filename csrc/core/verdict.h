@@ -53,7 +53,7 @@ typedef enum bmwi_asked { BMWI_ASKED_READING, BMWI_ASKED_COMMAND, BMWI_ASKED_TOK
 /* Fills a failure with no HTTP status. */
 void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text);
 /* Makes a text of strangers one line without control characters: it goes to terminals and logs. */
-void bmwi_tame(char *text);
+void bmwi_sanitize(char *text);
 /* What an answer, or its absence, means: fills `failure` and returns false, or true if it
 ** is a success to be decoded. */
 bool bmwi_explain(const bmwi_transfer *t, bmwi_asked asked, bmwi_failure *failure);
