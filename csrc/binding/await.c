@@ -115,7 +115,7 @@ static void tell_again(lua_State *L, bmwi_op *op) {
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "not enough memory";
   op->kind = BMWI_LOST;
   bmwi_failure_set(&op->failure, BMWI_NO_MEMORY, text);
-  bmwi_engine_end(op->engine, &op->transfer);
+  bmwi_engine_complete(op->engine, &op->transfer);
   lua_pop(L, 1);
 }
 
@@ -243,11 +243,11 @@ static void renew(lua_State *L, bmwi_op *op, int stage) {
   bmwi_session_go_on(session);
 }
 
-/* Hands out what has ended, for some 5 ms: a host has its turn however many end at once
-** or ask again and are refused at once. What is left makes the next step due. `hold`: no
-** coroutine is woken, those that could be are held back. The operation and its client stay on the
+/* Hands out what is complete, for some 5 ms: a host has its turn however many end at once
+** or ask again and are refused at once. What is left makes the next step due. `defer`: no
+** coroutine is woken, those that could be are deferred. The operation and its client stay on the
 ** stack meanwhile: a hook may cancel the one, a token request lives in the other. */
-static void dispatch(lua_State *L, bmwi_engine *engine, bool hold) {
+static void dispatch(lua_State *L, bmwi_engine *engine, bool defer) {
   bmwi_transfer *t;
   double until = bmwi_now() + BMWI_BUDGET;
   luaL_checkstack(L, RESERVE, NULL); /* from here on nothing raises */
@@ -264,7 +264,7 @@ static void dispatch(lua_State *L, bmwi_engine *engine, bool hold) {
                 bmwi_logs(L, lua_gettop(L));
     if (logs) call_back(L, TELL, op, true);
     bmwi_next next = bmwi_op_advance(op);
-    if (next == BMWI_DELIVER && hold && !lua_isnil(L, -2)) bmwi_engine_hold(engine, t);
+    if (next == BMWI_DELIVER && defer && !lua_isnil(L, -2)) bmwi_engine_defer(engine, t);
     else if (next == BMWI_DELIVER) wake(L, op);
     if (next == BMWI_READ_TOKEN || next == BMWI_ASK_KEEPER)
       renew(L, op, next == BMWI_READ_TOKEN ? READ_TOKEN : ASK_KEEPER);
@@ -290,10 +290,10 @@ static void let_hooks_run(lua_State *L, bmwi_engine *engine) {
 
 /* Moves everything on. A Ctrl-C of the wait must not be taken for the fault of a coroutine that
 ** is woken. */
-void bmwi_move(lua_State *L, bmwi_engine *engine, double seconds, bool hold) {
+void bmwi_move(lua_State *L, bmwi_engine *engine, double seconds, bool defer) {
   bmwi_engine_step(engine, seconds);
   let_hooks_run(L, engine);
-  dispatch(L, engine, hold);
+  dispatch(L, engine, defer);
   let_hooks_run(L, engine);
 }
 
@@ -337,7 +337,7 @@ int bmwi_loop_await(lua_State *L, int client) {
     status = lua_pcall(L, 0, 0, 0);
   }
   self->nested = nested;
-  if (nested <= MAX_NESTED) bmwi_engine_unhold(engine);
+  if (nested <= MAX_NESTED) bmwi_engine_release(engine);
   /* Ctrl-C gives the call up: it must not be sent later, beside the same call made again. */
   if (status != 0) bmwi_op_release(op);
   bmwi_engine_arm(engine);

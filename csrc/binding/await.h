@@ -11,8 +11,8 @@
 #define BMWI_OP "bmwi.op" /* the metatable of operations */
 
 void bmwi_await_open(lua_State *L);
-/* Moves everything on, waits at most so long. `hold`: no coroutine is woken meanwhile. */
-void bmwi_move(lua_State *L, bmwi_engine *engine, double seconds, bool hold);
+/* Moves everything on, waits at most so long. `defer`: no coroutine is woken meanwhile. */
+void bmwi_move(lua_State *L, bmwi_engine *engine, double seconds, bool defer);
 /* Enters the coroutine at 2, its operation at 3 and the client at 4 into the tables. False, and an
 ** error on top, without memory. */
 bool bmwi_await_begin(lua_State *L);

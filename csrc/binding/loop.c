@@ -45,7 +45,7 @@ static int loop_step(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   double seconds = luaL_optnumber(L, 2, 0);
   luaL_argcheck(L, seconds >= 0, 2, "seconds must not be negative");
-  bmwi_engine_unhold(engine); /* whoever steps may wait for any of them */
+  bmwi_engine_release(engine); /* whoever steps may wait for any of them */
   bmwi_move(L, engine, seconds, false);
   bmwi_engine_arm(engine);
   if (bmwi_take_fault(L, engine)) return lua_error(L);
@@ -61,7 +61,7 @@ static int loop_wait(lua_State *L) {
   bmwi_engine *engine = self->engine;
   if (self->hooks > 0)
     luaL_error(L, "a hook of a client (log, store, on_token) cannot wait for tasks");
-  bmwi_engine_unhold(engine);
+  bmwi_engine_release(engine);
   if (!bmwi_engine_busy(engine)) {
     lua_settop(L, 1);
     lua_pushboolean(L, 0);
@@ -92,7 +92,8 @@ static int loop_gate(lua_State *L) {
 static int loop_open(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   bmwi_op *gate = luaL_checkudata(L, 2, BMWI_OP);
-  if (gate->state == BMWI_RUNNING && gate->deadline < 0) bmwi_engine_end(engine, &gate->transfer);
+  bool closed = gate->state == BMWI_RUNNING && gate->deadline < 0;
+  if (closed) bmwi_engine_complete(engine, &gate->transfer);
   bmwi_engine_arm(engine);
   return 0;
 }
@@ -163,7 +164,7 @@ static void release_all(lua_State *L, bmwi_engine *engine) {
   bmwi_push_kept(L, BMWI_KEPT_CLIENTS);
   lua_pushnil(L);
   for (; lua_next(L, -2); lua_pop(L, 1)) bmwi_account_end(lua_touserdata(L, -1));
-  bmwi_engine_end_all(engine);
+  bmwi_engine_complete_all(engine);
   while ((t = bmwi_engine_next(engine)) != NULL) bmwi_op_release((bmwi_op *)t);
 }
 

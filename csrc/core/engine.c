@@ -32,7 +32,7 @@ struct bmwi_engine {
   bmwi_poll poll;
   pid_t pid;
   double curl_wake; /* when libcurl wants to be called; negative: not */
-  bmwi_timers timers;   /* of all that is under way: when it must have ended */
+  bmwi_timers timers;   /* of all that is under way: when it must be complete */
   long limit;           /* connections to one server; 0: any number */
   bool broken;          /* libcurl ran out of memory in the middle */
   bool stale;           /* too many connections may be open: start anew when there is a gap */
@@ -40,8 +40,8 @@ struct bmwi_engine {
   bool asked;           /* its owner wants a step */
   bmwi_queue starting;       /* exchanges that libcurl has not got yet */
   size_t exchanges;     /* those that it has got */
-  bmwi_queue ended;          /* not yet handed back */
-  bmwi_queue held;           /* handed back, but to come once more */
+  bmwi_queue completed;      /* not yet handed back */
+  bmwi_queue deferred;       /* handed back, but to come once more */
   CURL *idle[IDLE_HANDLES];
   int idle_count;
   uint64_t random;
@@ -208,25 +208,25 @@ long bmwi_engine_limit(bmwi_engine *engine, long connections) {
   return before;
 }
 
-static void ended(bmwi_engine *engine, bmwi_transfer *t) {
-  t->phase = BMWI_ENDED;
-  bmwi_queue_add(&engine->ended, &t->link);
+static void complete(bmwi_engine *engine, bmwi_transfer *t) {
+  t->phase = BMWI_COMPLETED;
+  bmwi_queue_add(&engine->completed, &t->link);
 }
 
 bmwi_transfer *bmwi_engine_next(bmwi_engine *engine) {
-  bmwi_transfer *t = (bmwi_transfer *)bmwi_queue_take(&engine->ended);
+  bmwi_transfer *t = (bmwi_transfer *)bmwi_queue_take(&engine->completed);
   if (t != NULL) t->phase = BMWI_IDLE;
   return t;
 }
 
-void bmwi_engine_hold(bmwi_engine *engine, bmwi_transfer *t) {
-  t->phase = BMWI_ENDED;
-  bmwi_queue_add(&engine->held, &t->link);
+void bmwi_engine_defer(bmwi_engine *engine, bmwi_transfer *t) {
+  t->phase = BMWI_COMPLETED;
+  bmwi_queue_add(&engine->deferred, &t->link);
 }
 
-void bmwi_engine_unhold(bmwi_engine *engine) {
-  for (bmwi_link *link; (link = bmwi_queue_take(&engine->held)) != NULL;)
-    bmwi_queue_add(&engine->ended, link);
+void bmwi_engine_release(bmwi_engine *engine) {
+  for (bmwi_link *link; (link = bmwi_queue_take(&engine->deferred)) != NULL;)
+    bmwi_queue_add(&engine->completed, link);
 }
 
 /* ---- transfers ------------------------------------------------------------ */
@@ -274,20 +274,21 @@ static void give_back(bmwi_engine *engine, bmwi_transfer *t) {
 
 void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
   if (t->phase != BMWI_IDLE && !bmwi_engine_mine(engine)) return;
-  if (t->phase == BMWI_ENDED) bmwi_queue_leave(&t->link);
+  if (t->phase == BMWI_COMPLETED) bmwi_queue_leave(&t->link);
   else if (t->phase != BMWI_IDLE) bmwi_timers_remove(&engine->timers, &t->timer);
   if (t->phase == BMWI_STARTING || t->phase == BMWI_SENDING) give_back(engine, t);
   t->phase = BMWI_IDLE;
 }
 
-void bmwi_engine_end(bmwi_engine *engine, bmwi_transfer *t) {
+void bmwi_engine_complete(bmwi_engine *engine, bmwi_transfer *t) {
   bmwi_engine_stop(engine, t);
-  ended(engine, t);
+  complete(engine, t);
 }
 
-void bmwi_engine_end_all(bmwi_engine *engine) {
-  bmwi_engine_unhold(engine);
-  while (engine->timers.count > 0) bmwi_engine_end(engine, transfer_of(engine->timers.heap[0]));
+void bmwi_engine_complete_all(bmwi_engine *engine) {
+  bmwi_engine_release(engine);
+  while (engine->timers.count > 0)
+    bmwi_engine_complete(engine, transfer_of(engine->timers.heap[0]));
 }
 
 void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t) {
@@ -359,7 +360,7 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   t->location = bmwi_copy(location); /* without memory it is not told, no more */
   bmwi_timers_remove(&engine->timers, &t->timer);
   give_back(engine, t);
-  ended(engine, t);
+  complete(engine, t);
 }
 
 /* Whether exchanges can be started now. */
@@ -400,20 +401,20 @@ static void break_off(bmwi_engine *engine) {
   renew(engine);
 }
 
-/* Ends what is due: pauses, and exchanges that libcurl should have ended. */
+/* Ends what is due: pauses, and exchanges that libcurl should have completed. */
 static void serve_due(bmwi_engine *engine) {
   double now = bmwi_now();
   if (engine->broken) break_off(engine);
   while (engine->timers.count > 0 && engine->timers.heap[0]->wake <= now) {
     bmwi_transfer *t = transfer_of(engine->timers.heap[0]);
-    if (t->phase == BMWI_PAUSING) bmwi_engine_end(engine, t);
+    if (t->phase == BMWI_PAUSING) bmwi_engine_complete(engine, t);
     else collect(engine, t->easy, CURLE_OPERATION_TIMEDOUT);
   }
 }
 
 /* When step must run at the latest; negative: never by itself. */
 static double due(const bmwi_engine *engine) {
-  if (engine->ended.first != NULL || engine->rushed || engine->broken) return 0;
+  if (engine->completed.first != NULL || engine->rushed || engine->broken) return 0;
   if (can_start(engine)) return 0;
   if (engine->timers.count == 0) return -1; /* libcurl may look after kept connections later */
   double wake = engine->timers.heap[0]->wake;
@@ -447,7 +448,7 @@ double bmwi_engine_timeout(const bmwi_engine *engine) {
   return engine->asked ? 0 : left_until(due(engine));
 }
 
-/* What libcurl does by the clock, and what has ended. */
+/* What libcurl does by the clock, and what has completed. */
 static void serve_libcurl(bmwi_engine *engine) {
   CURLMsg *message;
   int messages;

@@ -4,7 +4,7 @@
 **
 ** A transfer is one exchange or one pause. It is embedded in whoever wants it
 ** (an operation), never allocated here, and comes back once through
-** bmwi_engine_next when it has ended. No callback runs user code.
+** bmwi_engine_next when it is complete. No callback runs user code.
 */
 #ifndef BMWI_ENGINE_H
 #define BMWI_ENGINE_H
@@ -42,10 +42,10 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
 bool bmwi_engine_pause(bmwi_engine *engine, bmwi_transfer *t, double wake);
 /* Stops an exchange or a pause; the transfer does not come back. */
 void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t);
-/* Stops it and hands it back at once, as ended. */
-void bmwi_engine_end(bmwi_engine *engine, bmwi_transfer *t);
+/* Stops it and hands it back at once, as complete. */
+void bmwi_engine_complete(bmwi_engine *engine, bmwi_transfer *t);
 /* The same for all of them. */
-void bmwi_engine_end_all(bmwi_engine *engine);
+void bmwi_engine_complete_all(bmwi_engine *engine);
 
 /* One descriptor that is readable when step has something to do, timers included
 ** (from the first call on, and if arm is called after each change). */
@@ -53,7 +53,7 @@ int bmwi_engine_fd(bmwi_engine *engine);
 void bmwi_engine_arm(bmwi_engine *engine);
 /* Makes a step due, whatever is under way, until it is taken back. */
 void bmwi_engine_ask(bmwi_engine *engine, bool step);
-/* Whether anything is under way or has ended and was not handed back. */
+/* Whether anything is under way, or complete and not handed back. */
 bool bmwi_engine_busy(const bmwi_engine *engine);
 /* Seconds until step must run at the latest (0: now, negative: never by itself). */
 double bmwi_engine_timeout(const bmwi_engine *engine);
@@ -61,16 +61,16 @@ double bmwi_engine_timeout(const bmwi_engine *engine);
 ** moves everything on, for some 5 ms: what is left then makes the next one due.
 ** Returns early on a signal. */
 void bmwi_engine_step(bmwi_engine *engine, double seconds);
-/* The next transfer that has ended, or NULL. */
+/* The next complete transfer, or NULL. */
 bmwi_transfer *bmwi_engine_next(bmwi_engine *engine);
-/* Keeps back one that has come; unhold lets all of them come again. */
-void bmwi_engine_hold(bmwi_engine *engine, bmwi_transfer *t);
-void bmwi_engine_unhold(bmwi_engine *engine);
+/* Puts off one that has come; release lets all of them come again. */
+void bmwi_engine_defer(bmwi_engine *engine, bmwi_transfer *t);
+void bmwi_engine_release(bmwi_engine *engine);
 
 /* At most so many connections to one server (64 unless told otherwise); 0: no limit.
 ** Returns the limit before.
 ** What is open beyond a lower limit is closed at once, or, with exchanges under way,
-** once these have ended, and those that come meanwhile wait for it. */
+** once these are complete, and those that come meanwhile wait for it. */
 long bmwi_engine_limit(bmwi_engine *engine, long connections);
 
 /* A number from [0, 1), for jitter only. */

@@ -59,7 +59,7 @@ static bmwi_next fail(bmwi_op *op, bmwi_code code, const char *text) {
 
 /* For an operation that is not being advanced right now. */
 static void hand_back(bmwi_op *op, bmwi_next next) {
-  if (next == BMWI_DELIVER) bmwi_engine_end(op->engine, &op->transfer);
+  if (next == BMWI_DELIVER) bmwi_engine_complete(op->engine, &op->transfer);
 }
 
 void bmwi_op_cancel(bmwi_op *op, bmwi_code code, const char *text) {
@@ -144,7 +144,7 @@ static void fail_waiting(bmwi_session *session, const bmwi_failure *failure) {
     bmwi_engine_stop(op->engine, &op->transfer);
     op->failure = *failure;
     op->state = BMWI_FINISHED;
-    bmwi_engine_end(op->engine, &op->transfer);
+    bmwi_engine_complete(op->engine, &op->transfer);
   }
 }
 
@@ -179,7 +179,7 @@ static bool request_token(bmwi_session *session, bmwi_failure *failure) {
 static bool start_request(bmwi_session *session, bmwi_failure *failure) {
   if (!session->kept) return request_token(session, failure);
   session->request.state = BMWI_ASKING;
-  bmwi_engine_end(session->request.engine, &session->request.transfer);
+  bmwi_engine_complete(session->request.engine, &session->request.transfer);
   return true;
 }
 

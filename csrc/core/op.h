@@ -110,12 +110,12 @@ struct bmwi_account {
   bmwi_op *ops;
 };
 
-/* What the Lua face must do with an operation whose transfer has ended. */
+/* What the Lua face must do with an operation whose transfer is complete. */
 typedef enum bmwi_next {
   BMWI_GO_ON,     /* nothing: sent again, pausing or waiting */
   BMWI_DELIVER,   /* the operation is finished: hand its outcome over */
   BMWI_ASK_KEEPER, /* a token is needed: is there a newer one than ours? */
-  BMWI_READ_TOKEN /* the token request has ended: decode the answer, then accept or refuse */
+  BMWI_READ_TOKEN /* the token request is complete: decode the answer, then accept or refuse */
 } bmwi_next;
 
 /* Readies one of the account's sessions for use. */

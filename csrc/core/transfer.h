@@ -14,7 +14,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* What to send. All texts must stay until the transfer has ended. */
+/* What to send. All texts must stay until the transfer is complete. */
 typedef struct bmwi_request {
   const char *method;        /* "GET", "POST", "DELETE" */
   const char *url;
@@ -28,9 +28,9 @@ typedef struct bmwi_request {
 } bmwi_request;
 
 typedef struct bmwi_transfer {
-  bmwi_link link;             /* first; in the queue of what starts or has ended */
-  enum { BMWI_IDLE, BMWI_STARTING, BMWI_SENDING, BMWI_PAUSING, BMWI_ENDED } phase;
-  bmwi_timer timer;           /* when a pause ends, and an exchange must have ended */
+  bmwi_link link;             /* first; in the queue of what starts or is complete */
+  enum { BMWI_IDLE, BMWI_STARTING, BMWI_SENDING, BMWI_PAUSING, BMWI_COMPLETED } phase;
+  bmwi_timer timer;           /* when a pause ends, and an exchange must be complete */
   void *easy;                 /* the CURL handle */
   bmwi_buffer authorization;  /* a header line */
   struct bmwi_scratch *scratch; /* what libcurl reads and writes meanwhile; see transfer.c */
