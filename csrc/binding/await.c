@@ -44,7 +44,9 @@ static bool is_task(lua_State *L) {
 }
 
 /* Functions that are called where nothing may raise, and Lua 5.1 needs memory to push one. */
-enum { DELIVER, READ_TOKEN, ASK_KEEPER, FINISH_STORE, ANNOUNCE, TELL, TURN, ANCHOR, FUNCTIONS };
+enum {
+  DELIVER, READ_TOKEN, ASK_STORE, FINISH_STORE, ANNOUNCE, CALL_LOG_HOOK, TURN, ANCHOR, FUNCTIONS
+};
 static const lua_CFunction functions[FUNCTIONS];
 
 static void push_function(lua_State *L, int which) {
@@ -109,9 +111,9 @@ static int deliver(lua_State *L) {
   return results;
 }
 
-/* The coroutine at `thread` could not be told, for the reason on top, which is popped: the next
-** step tells it so. */
-static void tell_again(lua_State *L, bmwi_op *op) {
+/* The coroutine could not be woken, for the reason on top, which is popped: the next step wakes it
+** with that as its error. */
+static void wake_again(lua_State *L, bmwi_op *op) {
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "not enough memory";
   op->kind = BMWI_LOST;
   bmwi_failure_set(&op->failure, BMWI_NO_MEMORY, text);
@@ -152,7 +154,7 @@ static void wake(lua_State *L, bmwi_op *op) {
     bool told = lua_isnil(L, -1);
     lua_pop(L, 1);
     if (!told) {
-      tell_again(L, op);
+      wake_again(L, op);
       lua_settop(L, top);
       return;
     }
@@ -171,12 +173,12 @@ static int call_hook(lua_State *L, void (*hook)(lua_State *, bmwi_op *, int)) {
 }
 
 static int read_token(lua_State *L) { return call_hook(L, bmwi_read_token_answer); }
-static int ask_keeper(lua_State *L) { return call_hook(L, bmwi_ask_store); }
+static int ask_store(lua_State *L) { return call_hook(L, bmwi_ask_store); }
 static int finish_store(lua_State *L) { return call_hook(L, bmwi_hooks_finish); }
 static int announce(lua_State *L) { return call_hook(L, bmwi_hooks_announce); }
 
-/* (operation, client, state before) -> tells the log hook; protected. */
-static int tell(lua_State *L) {
+/* (operation, client, state before) -> calls the log hook; protected. */
+static int call_log_hook(lua_State *L) {
   const bmwi_op *op = lua_touserdata(L, 1);
   const bmwi_transfer *t = &op->transfer;
   bool exchanged = lua_toboolean(L, 3);
@@ -233,7 +235,7 @@ static void call_back(lua_State *L, int function, bmwi_op *op, bool flag) {
 /* One stage of a token request, and the hooks that go with it. Each may close the client. */
 static void renew(lua_State *L, bmwi_op *op, int stage) {
   bmwi_session *session = op->session;
-  if (stage == ASK_KEEPER && session->begun) call_back(L, FINISH_STORE, op, false); /* of before */
+  if (stage == ASK_STORE && session->begun) call_back(L, FINISH_STORE, op, false); /* of before */
   call_back(L, stage, op, false);
   bmwi_session_settle(session);
   if (op->account != NULL && session->begun && op->state == BMWI_NEW)
@@ -262,13 +264,13 @@ static void dispatch(lua_State *L, bmwi_engine *engine, bool defer) {
     }
     bool logs = op->state == BMWI_RUNNING && !lua_isnil(L, -1) &&
                 bmwi_logs(L, lua_gettop(L));
-    if (logs) call_back(L, TELL, op, true);
+    if (logs) call_back(L, CALL_LOG_HOOK, op, true);
     bmwi_next next = bmwi_op_advance(op);
     if (next == BMWI_DELIVER && defer && !lua_isnil(L, -2)) bmwi_engine_defer(engine, t);
     else if (next == BMWI_DELIVER) wake(L, op);
-    if (next == BMWI_READ_TOKEN || next == BMWI_ASK_KEEPER)
-      renew(L, op, next == BMWI_READ_TOKEN ? READ_TOKEN : ASK_KEEPER);
-    if (logs && op->state == BMWI_BACKOFF) call_back(L, TELL, op, false);
+    if (next == BMWI_READ_TOKEN || next == BMWI_ASK_STORE)
+      renew(L, op, next == BMWI_READ_TOKEN ? READ_TOKEN : ASK_STORE);
+    if (logs && op->state == BMWI_BACKOFF) call_back(L, CALL_LOG_HOOK, op, false);
     lua_pop(L, 2);
     if (bmwi_now() >= until) break;
   }
@@ -381,9 +383,9 @@ bool bmwi_await_begin(lua_State *L) {
 }
 
 static const lua_CFunction functions[FUNCTIONS] = {
-  [DELIVER] = deliver, [READ_TOKEN] = read_token, [ASK_KEEPER] = ask_keeper,
+  [DELIVER] = deliver, [READ_TOKEN] = read_token, [ASK_STORE] = ask_store,
   [FINISH_STORE] = finish_store, [ANNOUNCE] = announce,
-  [TELL] = tell,       [TURN] = turn,             [ANCHOR] = anchor,
+  [CALL_LOG_HOOK] = call_log_hook, [TURN] = turn, [ANCHOR] = anchor,
 };
 
 void bmwi_await_open(lua_State *L) {

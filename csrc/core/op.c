@@ -175,7 +175,7 @@ static bool request_token(bmwi_session *session, bmwi_failure *failure) {
   return false;
 }
 
-/* Starts what leads to a token: by the keeper's leave, if there is one. */
+/* Starts what leads to a token; the token store is asked first, if there is one. */
 static bool start_request(bmwi_session *session, bmwi_failure *failure) {
   if (!session->kept) return request_token(session, failure);
   session->request.state = BMWI_ASKING;
@@ -457,7 +457,7 @@ bmwi_next bmwi_op_advance(bmwi_op *op) {
       stop_waiting(op);
       return fail(op, BMWI_TIMEOUT, "the log-in was not answered in time");
     case BMWI_ASKING:
-      if (op->session->waiting != NULL) return BMWI_ASK_KEEPER;
+      if (op->session->waiting != NULL) return BMWI_ASK_STORE;
       op->state = BMWI_NEW; /* nobody wants it any more */
       return BMWI_GO_ON;
     case BMWI_BACKOFF:

@@ -65,7 +65,7 @@ struct bmwi_session {
   unsigned generation; /* counts the tokens */
   unsigned refused;    /* the generation that the server refused though new */
   bool kept;           /* somebody keeps tokens for several processes: asked first */
-  bool begun;          /* the keeper waits to be told that the renewal is over */
+  bool begun;          /* the token store waits for the end of the renewal */
   bool granted;        /* there is a new token: those that wait go on when the hooks are done */
   bool announce;       /* it is to be told to whoever wants to know */
   bool refreshing;     /* the running token request is a refresh grant */
@@ -114,7 +114,7 @@ struct bmwi_account {
 typedef enum bmwi_next {
   BMWI_GO_ON,     /* nothing: sent again, pausing or waiting */
   BMWI_DELIVER,   /* the operation is finished: hand its outcome over */
-  BMWI_ASK_KEEPER, /* a token is needed: is there a newer one than ours? */
+  BMWI_ASK_STORE, /* a token is needed: is there a newer one than ours? */
   BMWI_READ_TOKEN /* the token request is complete: decode the answer, then accept or refuse */
 } bmwi_next;
 
@@ -142,7 +142,7 @@ void bmwi_op_release(bmwi_op *op);
 
 /* Takes a decoded token (its texts are moved); go_on lets the waiting go on. */
 void bmwi_session_accept(bmwi_session *session, bmwi_token *token);
-/* The keeper's answers: a token to take over if it is another than ours (true: it
+/* The token store's answers: a token to take over if it is another than ours (true: it
 ** is good, and the waiting go on), ask again later, or go on and request one. */
 bool bmwi_session_take(bmwi_session *session, bmwi_token *token);
 /* Notes a resource that refuses new tokens. False if it was, or cannot be. */
