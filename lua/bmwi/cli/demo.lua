@@ -5,6 +5,7 @@ local bmwi = require "bmwi"
 local geo = require "bmwi.geo"
 local wait = require "bmwi.wait"
 local fail = require "bmwi.cli.fail"
+local programs = require "bmwi.cli.programs"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
 local views = require "bmwi.cli.views"
@@ -16,20 +17,10 @@ local ACCOUNT = { username = "whatever@example.com", password = "p4ssw0rd", api_
 local PICTURE = "./range-map.svg"
 local SPEED = 5 -- how much faster than a real car the simulated one is
 
-local function exists(path)
-  local handle = io.open(path, "rb")
-  if handle then handle:close() end
-  return handle ~= nil
-end
+local exists, in_path = programs.exists, programs.in_path
 
 local function quoted(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
-local function in_path(name)
-  for folder in (os.getenv("PATH") or ""):gmatch("[^:]+") do
-    if exists(folder .. "/" .. name) then return folder .. "/" .. name end
-  end
 end
 
 -- What somebody types to run this program again: it need not be installed.

@@ -3,41 +3,13 @@
 
 local bmwi = require "bmwi"
 local fail = require "bmwi.cli.fail"
+local checks = require "bmwi.cli.checks"
 local clean = require("bmwi.cli.output").clean
 local config = require "bmwi.cli.config"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
 
 local doctor = {}
-
-local CLOCK_TOLERANCE = 300 -- seconds that two clocks may differ by
-
--- The first exchange with the server serves three steps: was it reached, is its certificate good,
--- does it let us in?
-local UNREACHED = { network = true, timeout = true }
-
-local function ask(ctx)
-  if ctx.probe then return ctx.probe end
-  local client = session.open(ctx)
-  local token = client:token()
-  local kept = session.fresh(token)
-  local done, message, code, info = client:vehicles() -- login() would try a refused one again
-  if done then ctx.cars = render.tables(done) end
-  ctx.probe = { ok = done or code ~= "auth" and session.fresh(client:token()), message = message,
-    code = code, info = info, kept = kept }
-  return ctx.probe
-end
-
--- Writes what is like the token file, beside it.
-local function try_to_write(kept)
-  local trial = kept.path .. ".doctor"
-  local written, message = bmwi._sys.write_private(trial, "")
-  os.remove(trial)
-  if not written then
-    fail.raise("the log-in cannot be kept: " .. message, "file", { hint = "Each run would log in "
-      .. "anew, and too many log-ins are refused. Set token_file to a path of yours." })
-  end
-end
 
 -- How the kept token stands, in words.
 local function kept_log_in(ctx)
@@ -46,9 +18,9 @@ local function kept_log_in(ctx)
   if not token and code ~= "missing" and code ~= "json" then
     return nil, message, code, { hint = config.private_hint(kept.path, message) }
   end
-  try_to_write(kept)
+  checks.try_to_write(kept)
   if not session.fresh(token) and #session.lacking(ctx.settings) == 0 then
-    local probe = ask(ctx)
+    local probe = checks.ask(ctx)
     if probe.info and probe.info.refused_at then
       return nil, probe.message, probe.code, probe.info
     end
@@ -73,51 +45,15 @@ local function settings_line(ctx)
     or "all that a log-in needs is set")
 end
 
--- The clocks of this machine and of the server, whose answers have a date.
-local function clock_line(ctx)
-  ask(ctx)
-  local off = ctx.clock_error
-  if not off then return "the server does not tell its time" end
-  if math.abs(off) <= CLOCK_TOLERANCE then return "as the server's" end
-  return nil, ("this machine's clock is %s %s the server's"):format(render.span(math.abs(off)),
-    off > 0 and "ahead of" or "behind"), "clock",
-    { hint = ("Check this machine's clock: it says %s."):format(render.clock(os.time())) }
-end
-
 -- Each step returns a line about what it found, or nil, message, code, info. A step marked `stop`
 -- makes the ones after it pointless when it fails.
-local STEPS = {
-  { "Lua", function()
-    local jit = rawget(_G, "jit")
-    return (jit and jit.version .. ", " or "") .. _VERSION
-  end },
-  { "bmwi", function() return bmwi._VERSION end },
-  { "libcurl", function() return (bmwi.curl_version or render.ABSENT):match("^%S+%s?%S*") end },
-  { "lua-cjson", function() return require("cjson")._VERSION or render.ABSENT end },
-  { "configuration", stop = true, run = function(ctx)
-    local bad = ctx.config_failure
-    if bad and not bad.info.setting then return nil, bad.message, bad.code, bad.info end
-    local path = config.path(ctx.options)
-    if path and bmwi._sys.read_private(path) then return path .. ", readable by you only" end
-    return ("no file %s; that is fine with the environment or prompts"):format(
-      path or "(no home folder)")
-  end },
+local STEPS = checks.joined(checks.BASE, {
   { "settings", stop = true, run = settings_line },
   { "kept log-in", stop = true, run = kept_log_in },
-  { "server", stop = true, run = function(ctx)
-    local probe = ask(ctx)
-    if UNREACHED[probe.code] then return nil, probe.message, probe.code, probe.info end
-    return "reached"
-  end },
-  { "TLS", stop = true, run = function(ctx)
-    local probe = ask(ctx)
-    if probe.code == "tls" then return nil, probe.message, probe.code, probe.info end
-    if session.server(ctx.settings):match("^https:") then return "the certificate is good" end
-    return "not used; that is allowed on loopback only"
-  end },
-  { "clock", clock_line },
+}, checks.NETWORK, {
+  { "clock", checks.clock },
   { "log-in", stop = true, run = function(ctx)
-    local probe = ask(ctx)
+    local probe = checks.ask(ctx)
     if not probe.ok then return nil, probe.message, probe.code, probe.info end
     if ctx.unsaved then return nil, "the log-in could not be saved: " .. ctx.unsaved, "file" end
     return probe.kept and "the kept log-in is taken" or "logged in"
@@ -148,7 +84,7 @@ local STEPS = {
     if not status then return nil, message, code, info end
     return "reported " .. render.moment(status.updateTime)
   end },
-}
+})
 
 -- Returns a line, or nil and a failure.
 local function run_step(ctx, step)

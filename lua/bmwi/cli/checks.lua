@@ -1,0 +1,97 @@
+-- bmwi.cli.checks: the steps of the doctor that are the same for both services. A step returns a
+-- line about what it found, or nil, message, code, info.
+
+local bmwi = require "bmwi"
+local config = require "bmwi.cli.config"
+local fail = require "bmwi.cli.fail"
+local render = require "bmwi.cli.render"
+local session = require "bmwi.cli.session"
+
+local checks = {}
+
+local CLOCK_TOLERANCE = 300 -- seconds that two clocks may differ by
+
+-- The first exchange with the server serves several steps: was it reached, is its certificate good,
+-- does it let us in?
+local UNREACHED = { network = true, timeout = true }
+
+--- Asks for the list of cars, once.
+---@return table probe ok, message, code, info, kept
+function checks.ask(ctx)
+  if ctx.probe then return ctx.probe end
+  local client = session.open(ctx)
+  local token = client:token()
+  local kept = session.fresh(token)
+  local done, message, code, info = client:vehicles() -- login() would try a refused one again
+  if done then ctx.cars = render.tables(done) end
+  ctx.probe = { ok = done or code ~= "auth" and session.fresh(client:token()), message = message,
+    code = code, info = info, kept = kept }
+  return ctx.probe
+end
+
+--- Writes what is like the token file, beside it; raises where that fails.
+function checks.try_to_write(kept)
+  local trial = kept.path .. ".doctor"
+  local written, message = bmwi._sys.write_private(trial, "")
+  os.remove(trial)
+  if not written then
+    fail.raise("the log-in cannot be kept: " .. message, "file", { hint = "Each run would log in "
+      .. "anew, and too many log-ins are refused. Set token_file to a path of yours." })
+  end
+end
+
+--- The clocks of this machine and of the server, whose answers have a date.
+function checks.clock(ctx)
+  checks.ask(ctx)
+  local off = ctx.clock_error
+  if not off then return "the server does not tell its time" end
+  if math.abs(off) <= CLOCK_TOLERANCE then return "as the server's" end
+  return nil, ("this machine's clock is %s %s the server's"):format(render.span(math.abs(off)),
+    off > 0 and "ahead of" or "behind"), "clock",
+    { hint = ("Check this machine's clock: it says %s."):format(render.clock(os.time())) }
+end
+
+--- What bmwi is made of, and its configuration file.
+checks.BASE = {
+  { "Lua", function()
+    local jit = rawget(_G, "jit")
+    return (jit and jit.version .. ", " or "") .. _VERSION
+  end },
+  { "bmwi", function() return bmwi._VERSION end },
+  { "libcurl", function() return (bmwi.curl_version or render.ABSENT):match("^%S+%s?%S*") end },
+  { "lua-cjson", function() return require("cjson")._VERSION or render.ABSENT end },
+  { "configuration", stop = true, run = function(ctx)
+    local bad = ctx.config_failure
+    if bad and not bad.info.setting then return nil, bad.message, bad.code, bad.info end
+    local path = config.path(ctx.options)
+    if path and bmwi._sys.read_private(path) then return path .. ", readable by you only" end
+    return ("no file %s; that is fine with the environment or prompts"):format(
+      path or "(no home folder)")
+  end },
+}
+
+--- How the server is reached.
+checks.NETWORK = {
+  { "server", stop = true, run = function(ctx)
+    local probe = checks.ask(ctx)
+    if UNREACHED[probe.code] then return nil, probe.message, probe.code, probe.info end
+    return "reached"
+  end },
+  { "TLS", stop = true, run = function(ctx)
+    local probe = checks.ask(ctx)
+    if probe.code == "tls" then return nil, probe.message, probe.code, probe.info end
+    if session.server(ctx.settings):match("^https:") then return "the certificate is good" end
+    return "not used; that is allowed on loopback only"
+  end },
+}
+
+--- One list of several.
+function checks.joined(...)
+  local all = {}
+  for _, steps in ipairs { ... } do
+    for _, step in ipairs(steps) do all[#all + 1] = step end
+  end
+  return all
+end
+
+return checks

@@ -1,0 +1,19 @@
+-- bmwi.cli.programs: finds the programs that the command line can make use of.
+
+local programs = {}
+
+--- Whether a file can be read.
+function programs.exists(path)
+  local handle = io.open(path, "rb")
+  if handle then handle:close() end
+  return handle ~= nil
+end
+
+--- The path of a program that PATH leads to, or nil.
+function programs.in_path(name)
+  for folder in (os.getenv("PATH") or ""):gmatch("[^:]+") do
+    if programs.exists(folder .. "/" .. name) then return folder .. "/" .. name end
+  end
+end
+
+return programs
