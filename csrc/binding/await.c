@@ -251,7 +251,7 @@ static void renew(lua_State *L, bmwi_op *op, int stage) {
 ** stack meanwhile: a hook may cancel the one, a token request lives in the other. */
 static void dispatch(lua_State *L, bmwi_engine *engine, bool defer) {
   bmwi_transfer *t;
-  double until = bmwi_now() + BMWI_BUDGET;
+  double until = bmwi_now() + BMWI_TIME_SLICE;
   luaL_checkstack(L, RESERVE, NULL); /* from here on nothing raises */
   while ((t = bmwi_engine_next(engine)) != NULL) {
     bmwi_op *op = (bmwi_op *)t; /* its first member */

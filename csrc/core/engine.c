@@ -63,7 +63,7 @@ static void act(bmwi_engine *engine, curl_socket_t s, int what) {
 
 /* Tells libcurl what has happened to its sockets, for some 5 ms. */
 static void serve_sockets(bmwi_engine *engine, const bmwi_event *events, int count) {
-  double until = bmwi_now() + BMWI_BUDGET;
+  double until = bmwi_now() + BMWI_TIME_SLICE;
   for (int i = 0; i < count; i++) {
     int what = (events[i].readable ? CURL_CSELECT_IN : 0) |
                (events[i].writable ? CURL_CSELECT_OUT : 0) |
@@ -372,7 +372,7 @@ static bool can_start(const bmwi_engine *engine) {
 ** connections at once are 50 ms in which the host would not come to its own work.
 ** What has waited for that, or for its host, until its time was over is not sent. */
 static void start(bmwi_engine *engine) {
-  double until = bmwi_now() + BMWI_BUDGET;
+  double until = bmwi_now() + BMWI_TIME_SLICE;
   if (engine->stale && engine->exchanges == 0) renew(engine);
   while (can_start(engine) && !engine->broken) {
     bmwi_transfer *t = (bmwi_transfer *)bmwi_queue_take(&engine->starting);

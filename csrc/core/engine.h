@@ -16,7 +16,7 @@
 
 #pragma GCC visibility push(hidden)
 
-#define BMWI_BUDGET 0.005 /* seconds of a step, roughly; then the host has its turn */
+#define BMWI_TIME_SLICE 0.005 /* seconds of a step, roughly; then the host has its turn */
 
 typedef struct bmwi_engine bmwi_engine;
 

@@ -1,5 +1,5 @@
 /*
-** Operations: see op.h. Owns the rules of renewal and repetition.
+** Operations: see op.h. Owns the rules of renewals and retries.
 */
 #include "core/op.h"
 
@@ -13,10 +13,11 @@
 #define MAX_REQUEST (1024 * 1024) /* of an URL and of a form */
 #define BACKOFF 0.5               /* seconds; doubled each time, full jitter */
 #define MAX_BACKOFF 8.0
-/* The budget for repeats, for each server: so many at most, a fifth earned by each call, and one
-** that worked costs nothing. A server in trouble sees 1.2 times the calls in the long run. */
-#define BUDGET 20.0
-#define EARNED 0.2
+/* The retry budget of each server: so much credit at most; each call adds a fifth, each retry takes
+** one, and one that worked gets it back. A server in trouble sees 1.2 times the calls, in the long
+** run. */
+#define RETRY_BUDGET 20.0
+#define CALL_CREDIT 0.2
 #define MAX_RESOURCES 1024
 
 static bool is_command(const bmwi_op *op) {
@@ -70,9 +71,9 @@ void bmwi_op_cancel(bmwi_op *op, bmwi_code code, const char *text) {
 
 /* ---- sending ---------------------------------------------------------------- */
 
-static void earn(bmwi_session *session, double repeats) {
-  session->repeats += repeats;
-  if (session->repeats > BUDGET) session->repeats = BUDGET;
+static void add_credit(bmwi_session *session, double credit) {
+  session->retry_credit += credit;
+  if (session->retry_credit > RETRY_BUDGET) session->retry_credit = RETRY_BUDGET;
 }
 
 static bmwi_next send_now(bmwi_op *op) {
@@ -94,7 +95,7 @@ static bmwi_next send_now(bmwi_op *op) {
     .body = &op->body,
     .once = token || op->exchange->command,
   };
-  if (op->attempt == 0) earn(session, EARNED);
+  if (op->attempt == 0) add_credit(session, CALL_CREDIT);
   op->generation = session->generation;
   op->state = BMWI_RUNNING;
   if (!bmwi_engine_send(op->engine, &op->transfer, &account->transport, &request, left))
@@ -102,12 +103,12 @@ static bmwi_next send_now(bmwi_op *op) {
   return BMWI_GO_ON;
 }
 
-/* ---- repeating --------------------------------------------------------------- */
+/* ---- retrying ---------------------------------------------------------------- */
 
-/* Whether the exchange may be repeated without doing anything twice: a POST to
+/* Whether the exchange may be retried without doing anything twice: a POST to
 ** the car only if not a byte of it can have left; the token request unless the
 ** refresh token may be used up already, or the server asked for silence. */
-static bool repeatable(const bmwi_op *op, const bmwi_failure *failure) {
+static bool may_retry(const bmwi_op *op, const bmwi_failure *failure) {
   const bmwi_transfer *t = &op->transfer;
   if (!failure->retryable) return false;
   if (op->kind == BMWI_TOKEN) {
@@ -117,10 +118,10 @@ static bool repeatable(const bmwi_op *op, const bmwi_failure *failure) {
   return !is_command(op) || (t->result != 0 && !t->sent);
 }
 
-static bool repeat(bmwi_op *op, bmwi_failure *failure) {
+static bool retry(bmwi_op *op, bmwi_failure *failure) {
   bmwi_session *session = op->session;
   if (op->attempt >= op->account->retries) return false;
-  failure->budget = session->repeats < 1;
+  failure->budget = session->retry_credit < 1;
   if (failure->budget) return false;
   double longest = BACKOFF;
   for (int i = 0; i < op->attempt && longest < MAX_BACKOFF; i++) longest *= 2;
@@ -129,7 +130,7 @@ static bool repeat(bmwi_op *op, bmwi_failure *failure) {
   double wake = bmwi_now() + wait;
   if (wake >= op->deadline) return false;
   if (!bmwi_engine_pause(op->engine, &op->transfer, wake)) return false;
-  session->repeats -= 1;
+  session->retry_credit -= 1;
   op->attempt++;
   op->state = BMWI_BACKOFF;
   return true;
@@ -242,7 +243,7 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
   session->forced = false;
   if (!session->by_resource) session->resource_count = 0;
   session->by_resource = false;
-  if (session->request.attempt > 0) earn(session, 1);
+  if (session->request.attempt > 0) add_credit(session, 1);
   session->request.attempt = 0;
   session->request.state = BMWI_NEW;
   bmwi_buffer_clear(&session->request.body);
@@ -336,7 +337,7 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
   bmwi_op *op = &session->request;
   bmwi_failure failure = *told, also;
   bmwi_verdict verdict = bmwi_judge_token(&failure);
-  if (verdict == BMWI_NOTHING_REFUSED && repeatable(op, &failure) && repeat(op, &failure))
+  if (verdict == BMWI_NOTHING_REFUSED && may_retry(op, &failure) && retry(op, &failure))
     return true;
   failure.login = true;
   session->refusal_told = false;
@@ -408,7 +409,7 @@ static bool is_own(const bmwi_op *op, uint64_t resource) {
          find_resource(session, resource) != NULL;
 }
 
-/* The server refused the token: one renewal and one repeat for each resource, until the token
+/* The server refused the token: one renewal and one retry for each resource, until the token
 ** changes for another reason. */
 static bmwi_next token_refused(bmwi_op *op, const bmwi_failure *failure) {
   bmwi_session *session = op->session;
@@ -431,7 +432,7 @@ static bmwi_next token_refused(bmwi_op *op, const bmwi_failure *failure) {
 /* The token works after all: once it has ended it is worth a renewal. */
 static void token_worked(bmwi_op *op) {
   bmwi_session *session = op->session;
-  if (op->attempt > 0) earn(session, 1);
+  if (op->attempt > 0) add_credit(session, 1);
   if (op->generation == session->refused) session->refused = 0;
   if (session->resource_count == 0) return;
   uint64_t *found = find_resource(session, resource_of(op));
@@ -445,7 +446,7 @@ static bmwi_next answered(bmwi_op *op) {
     token_worked(op);
     return finish(op);
   }
-  if (repeatable(op, &failure) && repeat(op, &failure)) return BMWI_GO_ON;
+  if (may_retry(op, &failure) && retry(op, &failure)) return BMWI_GO_ON;
   if (failure.status == 401) return token_refused(op, &failure);
   op->failure = failure;
   return finish(op);
@@ -529,7 +530,7 @@ void bmwi_session_init(bmwi_session *session, bmwi_account *account) {
   op->session = session;
   bmwi_transfer_init(&op->transfer, MAX_TOKEN_ANSWER, true);
   bmwi_buffer_init(&op->body, MAX_REQUEST, true);
-  session->repeats = BUDGET;
+  session->retry_credit = RETRY_BUDGET;
 }
 
 void bmwi_account_event(bmwi_account *account, const char *event) {

@@ -1,8 +1,8 @@
 /*
 ** Operations: what a call of a method goes through, as a state machine over the
 ** engine. Needs a token? Renew it or log in, once for all who wait. Send. 401?
-** Renew once and send again. Passing trouble? Pause and repeat what is safe to
-** repeat. Done. No lua.h: the Lua face decodes JSON and hands tokens in.
+** Renew once and send again. Passing trouble? Back off and retry what is safe to
+** retry. Done. No lua.h: the Lua face decodes JSON and hands tokens in.
 */
 #ifndef BMWI_OP_H
 #define BMWI_OP_H
@@ -78,7 +78,7 @@ struct bmwi_session {
   bool refusal_told;   /* the server said so: other processes should know */
   uint64_t *resources; /* that refuse a new token as well: their 401 is their own */
   size_t resource_count;
-  double repeats;      /* what is left of the budget for repeats */
+  double retry_credit; /* what is left of the retry budget */
 };
 
 /* Which session serves a car. */
