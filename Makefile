@@ -14,10 +14,11 @@ PKG_CONFIG ?= pkg-config
 LUAS := lua5.4 lua5.3 lua5.2 lua5.1 luajit
 
 # csrc/ without the simulator; the same list stands in the rockspec.
-SRC := csrc/binding/answer.c csrc/binding/await.c csrc/binding/bmwi.c csrc/binding/car.c \
-  csrc/binding/client.c csrc/binding/fail.c csrc/binding/fields.c csrc/binding/hooks.c \
+SRC := csrc/binding/answer.c csrc/binding/auth_error.c csrc/binding/await.c \
+  csrc/binding/bmwi.c csrc/binding/car.c csrc/binding/client.c csrc/binding/fail.c \
+  csrc/binding/fields.c csrc/binding/hooks.c \
   csrc/binding/json.c csrc/binding/kept.c csrc/binding/loop.c csrc/binding/options.c \
-  csrc/binding/refusal.c csrc/binding/request.c csrc/binding/schema.c csrc/binding/sys.c \
+  csrc/binding/request.c csrc/binding/schema.c csrc/binding/sys.c \
   csrc/binding/values.c csrc/binding/values_status.c csrc/core/base64.c csrc/core/buffer.c \
   csrc/core/engine.c csrc/core/guard.c csrc/core/oauth.c csrc/core/op.c csrc/core/poll.c \
   csrc/core/redact.c csrc/core/sha256.c csrc/core/timers.c csrc/core/transfer.c \

@@ -468,9 +468,9 @@ describe("bmwi", function()
       assert.equal(tried + 2, sim:count("POST", "/oauth/token"))
       configure("password = p4ssw0rd\n")
       ok("status", bare)
-      local refusals = json.decode(read(state() .. "token.json")).refusals
-      assert.equal(1, #refusals)
-      assert.equal("me@example.com", refusals[1].owner.username)
+      local auth_errors = json.decode(read(state() .. "token.json")).auth_errors
+      assert.equal(1, #auth_errors)
+      assert.equal("me@example.com", auth_errors[1].owner.username)
       ok("status", bare)
     end)
 

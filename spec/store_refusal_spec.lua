@@ -101,12 +101,12 @@ describe("a client with a store remembers a refused log-in", function()
     file:close()
     assert.is_nil(text:find("wr0ng", 1, true))
     assert.equal("600", shell(("stat -c %%a '%s'"):format(path)))
-    local refusal = helper.json.decode(text).refusals[1]
+    local auth_error = helper.json.decode(text).auth_errors[1]
     local names = {}
-    for name in pairs(refusal) do names[#names + 1] = name end
+    for name in pairs(auth_error) do names[#names + 1] = name end
     table.sort(names)
     assert.same({ "at", "code", "description", "owner", "status", "text", "trace" }, names)
-    assert.is_true(refusal.trace >= 0 and refusal.trace <= 255, "eight bits tell nothing")
+    assert.is_true(auth_error.trace >= 0 and auth_error.trace <= 255, "eight bits tell nothing")
   end)
 
   it("and keeps the token of whom the file belongs to", function()
@@ -137,8 +137,8 @@ describe("a client with a store remembers a refused log-in", function()
     local file = assert(io.open(path))
     local kept = helper.json.decode(file:read("*a"))
     file:close()
-    assert.equal(8, #kept.refusals)
-    assert.equal("12@example.com", kept.refusals[1].owner.username)
+    assert.equal(8, #kept.auth_errors)
+    assert.equal("12@example.com", kept.auth_errors[1].owner.username)
     assert.equal("missing", select(3, store.new(path):load()))
   end)
 

@@ -38,12 +38,12 @@ const char *bmwi_code_name(bmwi_code code);
 /* The code of that name, or BMWI_AUTH. */
 bmwi_code bmwi_code_named(const char *name);
 
-/* From refusal.c: what one process tells the next through a store. */
-/* Pushes the refusal of a log-in for a store to keep, or nil if there is none to tell others. */
-void bmwi_refusal_push(lua_State *L, const bmwi_session *session);
-/* Takes over the refusal on top of the stack, that bmwi_refusal_push made in another process
+/* From auth_error.c: what one process tells the next through a store. */
+/* Pushes the auth error of a log-in for a store to keep, or nil if others need not know of any. */
+void bmwi_auth_error_push(lua_State *L, const bmwi_session *session);
+/* Takes over the auth error on top of the stack, which bmwi_auth_error_push made in another process
 ** perhaps, if it is of a log-in such as ours and not over. */
-bool bmwi_refusal_recall(lua_State *L, bmwi_session *session);
+bool bmwi_auth_error_recall(lua_State *L, bmwi_session *session);
 /* Writes the resources that refuse new tokens into the token table on top; reads them. */
 void bmwi_resources_push(lua_State *L, const bmwi_session *session);
 void bmwi_resources_read(lua_State *L, int token, bmwi_session *session);

@@ -313,7 +313,7 @@ void bmwi_hooks_finish(lua_State *L, bmwi_op *op, int client) {
   bmwi_account *account = op->account;
   push_hook(L, client, "store");
   int store = lua_gettop(L);
-  bmwi_refusal_push(L, session);
+  bmwi_auth_error_push(L, session);
   push_owner(L, account);
   if (!session->begun) return; /* closed by a finalizer, which has called it */
   session->begun = false;
@@ -332,7 +332,7 @@ void bmwi_hooks_announce(lua_State *L, bmwi_op *op, int client) {
 }
 
 /* store:begin() returns a token, or seconds after which to ask again, or nil to
-** go on; and the refusal that store:finish() was told. Runs in a protected call. */
+** go on; and the auth error that store:finish() was given. Runs in a protected call. */
 void bmwi_ask_store(lua_State *L, bmwi_op *op, int client) {
   bmwi_session *session = op->session;
   bmwi_account *account = op->account;
@@ -354,7 +354,7 @@ void bmwi_ask_store(lua_State *L, bmwi_op *op, int client) {
   } else if (lua_istable(L, found) && read_kept_token(L, found, token) &&
              bmwi_session_take(session, token)) {
     bmwi_resources_read(L, found, session);
-  } else if (!bmwi_refusal_recall(L, session)) {
+  } else if (!bmwi_auth_error_recall(L, session)) {
     bmwi_session_request(session);
   }
 }

@@ -189,11 +189,11 @@ static bmwi_next wait_for_token(bmwi_op *op) {
   if (op->kind == BMWI_LOGIN) {
     session->forced = true;
     session->by_resource = false;
-    session->refusal.code = BMWI_OK;
+    session->auth_error.code = BMWI_OK;
   }
-  double left = session->refusal_ends - bmwi_now();
-  if (session->refusal.code != BMWI_OK && left > 0) {
-    op->failure = session->refusal;
+  double left = session->auth_error_until - bmwi_now();
+  if (session->auth_error.code != BMWI_OK && left > 0) {
+    op->failure = session->auth_error;
     if (isfinite(left)) op->failure.retry_after = left;
     return finish(op);
   }
@@ -239,7 +239,7 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
   session->token = *token;
   memset(token, 0, sizeof *token);
   session->generation++;
-  session->refusal.code = BMWI_OK;
+  session->auth_error.code = BMWI_OK;
   session->forced = false;
   if (!session->by_resource) session->resource_count = 0;
   session->by_resource = false;
@@ -298,7 +298,7 @@ void bmwi_session_request(bmwi_session *session) {
 unsigned bmwi_session_trace(const bmwi_session *session) {
   const bmwi_account *account = session->request.account;
   if (account == NULL) return 0; /* closed by a finalizer meanwhile */
-  size_t server = strlen(session->base_url); /* is told apart by whoever keeps refusals */
+  size_t server = strlen(session->base_url); /* is told apart by whoever keeps auth errors */
   bool there = strncmp(session->token_url, session->base_url, server) == 0;
   const char *const made_with[] = {account->username, account->password, account->basic,
                                    account->scope, session->token_url + (there ? server : 0)};
@@ -309,27 +309,27 @@ unsigned bmwi_session_trace(const bmwi_session *session) {
 }
 
 void bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, double seconds) {
-  session->refusal = *failure;
-  session->refusal.login = true;
-  session->refusal_ends = bmwi_now() + seconds;
-  session->refusal_told = false;
+  session->auth_error = *failure;
+  session->auth_error.login = true;
+  session->auth_error_until = bmwi_now() + seconds;
+  session->auth_error_shared = false;
   session->request.state = BMWI_NEW;
-  bmwi_failure first = session->refusal;
+  bmwi_failure first = session->auth_error;
   if (isfinite(seconds)) first.retry_after = seconds;
   fail_waiting(session, &first);
 }
 
-/* Keeps a refusal in mind: one of the log-in until it is asked for by name, one that asks for a
+/* Makes an auth error sticky: one of the log-in until it is asked for by name, one that asks for a
 ** pause as long as that. */
 static void remember(bmwi_session *session, const bmwi_failure *failure, bmwi_verdict verdict) {
   double pause = verdict != BMWI_NOTHING_REFUSED
                    ? HUGE_VAL
                    : bmwi_token_pause(failure, !session->refreshing);
   if (!(pause > 0)) return;
-  session->refusal = *failure;
-  session->refusal.refused_at = bmwi_wall();
-  session->refusal_ends = bmwi_now() + pause;
-  session->refusal_told = verdict != BMWI_NOTHING_REFUSED || failure->retry_after >= 0 ||
+  session->auth_error = *failure;
+  session->auth_error.refused_at = bmwi_wall();
+  session->auth_error_until = bmwi_now() + pause;
+  session->auth_error_shared = verdict != BMWI_NOTHING_REFUSED || failure->retry_after >= 0 ||
                           failure->code == BMWI_RATE_LIMITED;
 }
 
@@ -340,7 +340,7 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
   if (verdict == BMWI_NOTHING_REFUSED && may_retry(op, &failure) && retry(op, &failure))
     return true;
   failure.login = true;
-  session->refusal_told = false;
+  session->auth_error_shared = false;
   op->state = BMWI_NEW;
   bmwi_buffer_clear(&op->body);
   bmwi_buffer_clear(&op->transfer.body);

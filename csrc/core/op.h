@@ -73,9 +73,9 @@ struct bmwi_session {
   bool forced;         /* a log-in is asked for by name: what was refused before does not count */
   bmwi_op request;     /* the token request */
   bmwi_op *waiting;    /* operations that wait for it */
-  bmwi_failure refusal; /* of the log-in: not repeated by itself */
-  double refusal_ends; /* monotonic, or HUGE_VAL for one that lasts */
-  bool refusal_told;   /* the server said so: other processes should know */
+  bmwi_failure auth_error; /* of the log-in; sticky: not retried by itself */
+  double auth_error_until; /* monotonic, or HUGE_VAL for one that lasts */
+  bool auth_error_shared;  /* the server said so: other processes should know */
   uint64_t *resources; /* that refuse a new token as well: their 401 is their own */
   size_t resource_count;
   double retry_credit; /* what is left of the retry budget */
@@ -155,7 +155,7 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure);
 /* A number of eight bits that changes, nearly always, with what a log-in is made with. It tells a
 ** changed password from the one that was refused, and far too little about either to guess it. */
 unsigned bmwi_session_trace(const bmwi_session *session);
-/* Another process's refusal of the same log-in, which `seconds` still lasts (HUGE_VAL: for good). */
+/* Another process's auth error of the same log-in, which lasts `seconds` (HUGE_VAL: for good). */
 void bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, double seconds);
 /* Fails the waiting, whatever has become of the token. */
 void bmwi_session_fail(bmwi_session *session, const bmwi_failure *failure);

@@ -35,7 +35,7 @@ typedef struct bmwi_failure {
   bmwi_code code;
   long status;         /* HTTP; 0 when there was no answer */
   double retry_after;  /* seconds; negative when not said */
-  double refused_at;   /* seconds since 1970, of a refusal that is only remembered; else 0 */
+  double refused_at;   /* seconds since 1970, of a sticky auth error; else 0 */
   bool retryable;      /* the same call may well succeed later */
   bool login;          /* it is the log-in that failed, not the call that needed it */
   bool own;            /* a new token was refused as well: it is this resource that is refused */

@@ -35,7 +35,7 @@ local PERSONAL = { "quota", "container", "refused_descriptors", "vehicles", "bas
 
 local REFRESH_LIFE = 14 * 24 * 60 * 60 -- seconds that BMW's refresh token lives
 
-local MOST_REFUSALS = 8 -- kept at a time: one for each server and user
+local MOST_AUTH_ERRORS = 8 -- kept at a time: one for each server and user
 
 -- Held by whoever renews the log-in, as long as that takes. (To change the file there is another.)
 local RENEWAL = "lock"
@@ -131,14 +131,14 @@ function Store:_change(fn, timeout)
   return outcome(change.later(self.place, fn, timeout or 10))
 end
 
--- The refusals of this owner or of all others, newest first.
-local function refusals(kept, owner, own)
+-- The auth_errors of this owner or of all others, newest first.
+local function auth_errors(kept, owner, own)
   local list = {}
-  for _, refusal in ipairs(kept and kept.refusals or {}) do
-    local of = type(refusal) == "table" and refusal.owner
+  for _, auth_error in ipairs(kept and kept.auth_errors or {}) do
+    local of = type(auth_error) == "table" and auth_error.owner
     local same = type(of) == "table"
     for name in pairs(OWNER) do same = same and of[name] == owner[name] end
-    if type(of) == "table" and same == own then list[#list + 1] = refusal end
+    if type(of) == "table" and same == own then list[#list + 1] = auth_error end
   end
   return list
 end
@@ -175,8 +175,8 @@ function Store:save(token, owner)
     fresh.refresh_expires_at = refresh_ends(fresh, kept)
     for name in pairs(MEMBERS) do kept[name] = fresh[name] end
     kept.owner = next(owner) and owner or nil
-    kept.refusals = refusals(kept, owner, false)
-    if #kept.refusals == 0 then kept.refusals = nil end
+    kept.auth_errors = auth_errors(kept, owner, false)
+    if #kept.auth_errors == 0 then kept.auth_errors = nil end
     return true
   end, true)
   if done then return true end
@@ -230,36 +230,36 @@ end
 --- several processes only one renews, and gives the token that another may have saved meanwhile.
 ---@param owner? table as of store.new, for what that left out
 ---@return table|number|nil token, or the seconds after which to ask again, while another renews
----@return table|nil refusal what finish was told last of a log-in of this owner
+---@return table|nil auth_error what finish was told last of a log-in of this owner
 function Store:begin(owner)
   -- Held already means: by another client of this process that has the same store.
   if self.held then return LOCK_STEP end
   local lock, _, code = self.place.try_lock(RENEWAL)
   if code == "locked" then return LOCK_STEP end
   self.held = lock
-  return (self:load(owner)), refusals(change.read(self.place), owner_of(self, owner), true)[1]
+  return (self:load(owner)), auth_errors(change.read(self.place), owner_of(self, owner), true)[1]
 end
 
 -- Keeps that a log-in was refused. A file that is no store's is left alone.
-local function keep_refusal(self, refusal, owner)
+local function keep_auth_error(self, auth_error, owner)
   owner = owner_of(self, owner)
   change.now(self.place, function(kept)
-    local list = refusals(kept, owner, false)
-    refusal.owner = owner
-    table.insert(list, 1, refusal)
-    list[MOST_REFUSALS + 1] = nil
-    kept.refusals = list
+    local list = auth_errors(kept, owner, false)
+    auth_error.owner = owner
+    table.insert(list, 1, auth_error)
+    list[MOST_AUTH_ERRORS + 1] = nil
+    kept.auth_errors = list
     return true
   end)
 end
 
 --- The other end of begin: the renewal is over, well or not.
----@param refusal? table how the log-in was refused, to be remembered for the next begin: by other
+---@param auth_error? table how the log-in was refused, to be remembered for the next begin: by other
 --- processes, too, until one logs in. It holds no secret
 ---@param owner? table as of store.new, for what that left out
-function Store:finish(refusal, owner)
+function Store:finish(auth_error, owner)
   local ok, message = true, nil
-  if refusal then ok, message = pcall(keep_refusal, self, refusal, owner) end
+  if auth_error then ok, message = pcall(keep_auth_error, self, auth_error, owner) end
   if self.held then self.held:unlock() end
   self.held = nil
   if not ok then error(message, 0) end

@@ -251,7 +251,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   session->token.access = bmwi_copy("ACCESS");
   session->token.refresh = bmwi_copy("REFRESH");
   session->refreshing = (data[0] & 1) != 0;
-  session->refusal.code = BMWI_OK;
+  session->auth_error.code = BMWI_OK;
   /* Somebody waits for it. */
   bmwi_op *login = bmwi_loop_op(L, BMWI_LOGIN);
   lua_insert(L, 3);

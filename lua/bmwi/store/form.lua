@@ -12,7 +12,7 @@ local MAX_DEPTH = 8
 
 -- What a server gives again when it is asked: the wrong kind is taken for an absence. A damaged
 -- quota makes the whole file a damaged one.
-local CACHES = { "refusals", "container", "refused_descriptors", "vehicles", "basic", "values",
+local CACHES = { "auth_errors", "container", "refused_descriptors", "vehicles", "basic", "values",
   "fetched", "attempts" }
 -- What a file that has become too large goes without, car by car.
 local LET_GO = { "values", "basic" }

@@ -11,26 +11,26 @@
 
 #define MAX_PAUSE 90000.0 /* seconds */
 
-void bmwi_refusal_push(lua_State *L, const bmwi_session *session) {
-  const bmwi_failure *refusal = &session->refusal;
-  double left = session->refusal_ends - bmwi_now();
+void bmwi_auth_error_push(lua_State *L, const bmwi_session *session) {
+  const bmwi_failure *error = &session->auth_error;
+  double left = session->auth_error_until - bmwi_now();
   bool closed = session->request.account == NULL;
-  if (closed || refusal->code == BMWI_OK || !session->refusal_told) {
+  if (closed || error->code == BMWI_OK || !session->auth_error_shared) {
     lua_pushnil(L);
     return;
   }
   lua_createtable(L, 0, 7);
-  lua_pushstring(L, bmwi_code_name(refusal->code));
+  lua_pushstring(L, bmwi_code_name(error->code));
   lua_setfield(L, -2, "code");
-  lua_pushstring(L, refusal->text);
+  lua_pushstring(L, error->text);
   lua_setfield(L, -2, "text");
-  lua_pushstring(L, refusal->description);
+  lua_pushstring(L, error->description);
   lua_setfield(L, -2, "description");
-  lua_pushinteger(L, refusal->status);
+  lua_pushinteger(L, error->status);
   lua_setfield(L, -2, "status");
   lua_pushinteger(L, (lua_Integer)bmwi_session_trace(session));
   lua_setfield(L, -2, "trace");
-  bmwi_push_whole(L, (double)(long long)refusal->refused_at);
+  bmwi_push_whole(L, (double)(long long)error->refused_at);
   lua_setfield(L, -2, "at");
   if (!isfinite(left)) return;
   bmwi_push_whole(L, (double)(long long)(bmwi_wall() + left) + 1);
@@ -51,7 +51,7 @@ static void text_member(lua_State *L, const char *name, char *out, size_t room) 
   lua_pop(L, 1);
 }
 
-bool bmwi_refusal_recall(lua_State *L, bmwi_session *session) {
+bool bmwi_auth_error_recall(lua_State *L, bmwi_session *session) {
   if (!lua_istable(L, -1) || session->forced || session->request.account == NULL) return false;
   double left = number_member(L, "ends", HUGE_VAL) - bmwi_wall();
   bool far = isfinite(left) && left > MAX_PAUSE; /* a clock was wrong */
