@@ -14,17 +14,16 @@ PKG_CONFIG ?= pkg-config
 LUAS := lua5.4 lua5.3 lua5.2 lua5.1 luajit
 
 # csrc/ without the simulator; the same list stands in the rockspec.
-SRC := csrc/binding/answer.c csrc/binding/auth_error.c csrc/binding/await.c \
-  csrc/binding/bmwi.c csrc/binding/car.c csrc/binding/client.c csrc/binding/fail.c \
-  csrc/binding/fields.c csrc/binding/hooks.c \
-  csrc/binding/json.c csrc/binding/kept.c csrc/binding/loop.c csrc/binding/options.c \
-  csrc/binding/request.c csrc/binding/schema.c csrc/binding/sys.c \
-  csrc/binding/values.c csrc/binding/values_status.c csrc/core/base64.c csrc/core/buffer.c \
-  csrc/core/engine.c csrc/core/guard.c csrc/core/oauth.c csrc/core/op.c csrc/core/poll.c \
-  csrc/core/redact.c csrc/core/sha256.c csrc/core/timers.c csrc/core/transfer.c \
-  csrc/core/transport.c csrc/core/url.c csrc/core/verdict.c csrc/core/word.c \
-  csrc/service/cardata_fields.c csrc/service/cardata_values.c csrc/service/classic.c \
-  csrc/service/service.c
+SRC := csrc/binding/answer.c csrc/binding/auth_error.c csrc/binding/await.c csrc/binding/bmwi.c \
+  csrc/binding/car.c csrc/binding/client.c csrc/binding/fail.c csrc/binding/fields.c \
+  csrc/binding/hooks.c csrc/binding/json.c csrc/binding/kept.c csrc/binding/loop.c \
+  csrc/binding/methods.c csrc/binding/options.c csrc/binding/request.c csrc/binding/schema.c \
+  csrc/binding/sys.c csrc/binding/values.c csrc/binding/values_status.c csrc/core/account.c \
+  csrc/core/base64.c csrc/core/buffer.c csrc/core/device.c csrc/core/engine.c csrc/core/guard.c \
+  csrc/core/oauth.c csrc/core/op.c csrc/core/poll.c csrc/core/redact.c csrc/core/sha256.c \
+  csrc/core/timers.c csrc/core/transfer.c csrc/core/transport.c csrc/core/url.c \
+  csrc/core/verdict.c csrc/core/word.c csrc/service/cardata.c csrc/service/cardata_fields.c \
+  csrc/service/cardata_values.c csrc/service/classic.c csrc/service/service.c
 SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.c \
   csrc/sim/route.c csrc/sim/fault.c csrc/sim/log.c csrc/sim/service.c csrc/sim/http.c \
   csrc/sim/world.c csrc/sim/json.c csrc/sim/form.c csrc/sim/text.c csrc/sim/sha256.c \
@@ -37,11 +36,11 @@ SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.
   csrc/sim/classic/profile.c csrc/sim/classic/types.c csrc/sim/classic/car.c \
   csrc/sim/classic/settings.c csrc/sim/classic/errors.c csrc/sim/classic/data.c
 LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_names.lua lua/bmwi/_text.lua lua/bmwi/async.lua \
-  lua/bmwi/cardata.lua lua/bmwi/cardata/containers.lua lua/bmwi/cardata/history.lua \
-  lua/bmwi/cardata/status.lua lua/bmwi/cli.lua lua/bmwi/cli/act.lua lua/bmwi/cli/args.lua \
-  lua/bmwi/cli/checks.lua lua/bmwi/cli/commands.lua lua/bmwi/cli/config.lua \
-  lua/bmwi/cli/demo.lua lua/bmwi/cli/doctor.lua lua/bmwi/cli/fail.lua lua/bmwi/cli/help.lua \
-  lua/bmwi/cli/output.lua lua/bmwi/cli/programs.lua lua/bmwi/cli/read.lua \
+  lua/bmwi/cardata.lua lua/bmwi/cardata/call.lua lua/bmwi/cardata/containers.lua \
+  lua/bmwi/cardata/history.lua lua/bmwi/cardata/status.lua lua/bmwi/cli.lua \
+  lua/bmwi/cli/act.lua lua/bmwi/cli/args.lua lua/bmwi/cli/checks.lua lua/bmwi/cli/commands.lua \
+  lua/bmwi/cli/config.lua lua/bmwi/cli/demo.lua lua/bmwi/cli/doctor.lua lua/bmwi/cli/fail.lua \
+  lua/bmwi/cli/help.lua lua/bmwi/cli/output.lua lua/bmwi/cli/programs.lua lua/bmwi/cli/read.lua \
   lua/bmwi/cli/render.lua lua/bmwi/cli/session.lua lua/bmwi/cli/views.lua lua/bmwi/geo.lua \
   lua/bmwi/geo/geojson.lua lua/bmwi/geo/kml.lua lua/bmwi/geo/reading.lua \
   lua/bmwi/geo/shapes.lua lua/bmwi/geo/sphere.lua lua/bmwi/geo/svg.lua lua/bmwi/geo/xml.lua \

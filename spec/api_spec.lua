@@ -15,11 +15,12 @@ local SYS = { "isatty", "json", "monotonic", "no_core", "options", "pause", "rea
 local LOOP = { "events", "pollfd", "step", "timeout" }
 -- For bmwi.async alone.
 local LOOP_INNER = { "attach", "begin", "detach", "fail", "gate", "limit", "open", "wait" }
-local CLIENT = { "close", "get", "login", "post", "token", "vehicle", "vehicles" }
-local CAR = { "all_trips", "blow_horn", "charge_now", "charging_profile", "climate_now",
-  "destinations", "execute", "execution", "find", "flash_lights", "image", "last_trip",
-  "lock_doors", "navigation", "range_map", "send_poi", "set_charging_profile", "status",
-  "supports", "unlock_doors", "vin" }
+local CLIENT = { "close", "containers", "create_container", "delete_container", "get", "login",
+  "post", "quota", "token", "vehicle", "vehicles" }
+local CAR = { "all_trips", "basic_data", "blow_horn", "charge_now", "charging_history",
+  "charging_profile", "charging_settings", "climate_now", "destinations", "execute", "execution",
+  "find", "flash_lights", "image", "last_trip", "lock_doors", "navigation", "range_map", "send_poi",
+  "set_charging_profile", "status", "supports", "telematics", "tyres", "unlock_doors", "vin" }
 
 -- The helpers of the Lua layer; the command line's own parts are no public interface.
 local HELPERS = {

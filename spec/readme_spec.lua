@@ -139,6 +139,22 @@ describe("README.md", function()
     end)
   end
 
+  it("shows a program for CarData that runs", function()
+    local programs, path = marked("lua cardata"), os.tmpname()
+    assert.equal(1, #programs)
+    os.remove(path)
+    sim:control("POST", "/cardata/login", { interval = 0.05 })
+    local text = programs[1]:gsub("client_id =", ("base_url = %q, login_url = %q, client_id ="):format(
+      sim.url, sim.url .. "/gcdm/oauth"), 1):gsub("account%.json", path)
+    local output, code = run_lua(text)
+    for _, ending in ipairs({ "", ".lock", ".write.lock", ".container.lock" }) do
+      os.remove(path .. ending)
+    end
+    assert.equal(0, code, output)
+    assert.truthy(output:find("user_code=", 1, true), output)
+    assert.truthy(output:find("seconds old", 1, true), output)
+  end)
+
   it("tells the simulator only what it understands", function()
     local commands = marked("sh simulator")
     assert.is_true(#commands > 0)

@@ -159,6 +159,9 @@ static int deliver_answer(lua_State *L, bmwi_op *op) {
         return not_promised(L, op, "the answer is not a PNG picture");
       lua_pushlstring(L, body->data, body->len);
       return 1;
+    case BMWI_ANSWER_BYTES:
+      lua_pushlstring(L, body->data != NULL ? body->data : "", body->len);
+      return 1;
     case BMWI_ANSWER_NOTHING:
       return says_nothing(body) ? deliver_nothing(L)
                                 : not_promised(L, op, "the answer is not empty");

@@ -83,7 +83,6 @@ int luaopen_bmwi(lua_State *L) {
   bmwi_json_open(L);
   bmwi_hooks_open(L);
   bmwi_client_open(L);
-  bmwi_car_open(L);
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
   lua_pushliteral(L, BMWI_VERSION);

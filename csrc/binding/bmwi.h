@@ -7,6 +7,7 @@
 #define BMWI_H
 
 #include "binding/compat.h"
+#include "core/account.h"
 #include "core/op.h"
 #include "service/service.h"
 
@@ -16,8 +17,6 @@
 #define BMWI_EXPORT __attribute__((visibility("default")))
 
 #pragma GCC visibility push(hidden)
-
-#define BMWI_CLIENT "bmwi.client" /* the metatable of clients */
 
 /* A client owns one account with its secrets. Its user value holds the hooks. */
 typedef struct bmwi_client {
@@ -91,7 +90,17 @@ void bmwi_add_fields(lua_State *L, bmwi_op *op, int argument, bmwi_add_field *ad
 const char *bmwi_field_name(lua_State *L, int argument);
 void bmwi_push_field(lua_State *L, int argument);
 
+/* From methods.c: the tables of methods, one for each service. */
+/* Into the table on top: for each of these names that it lacks, a method that says so. */
+void bmwi_methods_lacking(lua_State *L, const bmwi_service *service, const char *const *names);
+/* The same for one name. */
+void bmwi_method_lacking(lua_State *L, const bmwi_service *service, const char *name);
+/* The methods that the service's Lua module has under that name. */
+void bmwi_methods_of_module(lua_State *L, const bmwi_service *service, const char *kind);
+
 /* From request.c: the operations of a client. */
+/* The client at `index`, whichever service it is of, even if it is closed. */
+bmwi_client *bmwi_client_get(lua_State *L, int index);
 /* The open client at `index`; raises for a closed one. */
 bmwi_client *bmwi_client_check(lua_State *L, int index);
 /* Pushes a new operation on an endpoint with its URL filled in (no query yet). */
@@ -104,6 +113,8 @@ void bmwi_client_position(lua_State *L, const bmwi_client *client, bmwi_op *op);
 /* Adds one pair to the operation's query or form. */
 void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
 void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len);
+/* Makes a JSON text the body. */
+void bmwi_client_document(lua_State *L, bmwi_op *op, const char *json, size_t len);
 
 /* From answer.c. */
 /* Pushes the results of a finished operation. */
@@ -115,7 +126,7 @@ void bmwi_hooks_open(lua_State *L);
 void bmwi_hooks_load(lua_State *L, bmwi_account *account);
 void bmwi_hooks_keep(lua_State *L, bmwi_account *account);
 /* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
-void bmwi_push_token(lua_State *L, const bmwi_token *token);
+void bmwi_push_token(lua_State *L, const bmwi_account *account, const bmwi_token *token);
 /* Asks the client's store for a newer token before one is requested. */
 void bmwi_ask_store(lua_State *L, bmwi_op *op, int client);
 /* Reads the answer of a token request and has the token saved. */
@@ -136,7 +147,6 @@ void bmwi_client_open(lua_State *L);
 int bmwi_client_new(lua_State *L); /* bmwi.new */
 
 /* From car.c: the car. */
-void bmwi_car_open(lua_State *L);
 int bmwi_car_new(lua_State *L); /* client:vehicle(vin) */
 
 /* From sys.c: what POSIX offers and Lua lacks. */

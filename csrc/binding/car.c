@@ -5,42 +5,27 @@
 #include "binding/bmwi.h"
 #include "binding/schema.h"
 
-#define CAR "bmwi.vehicle"
-
 typedef struct car {
   char vin[BMWI_VIN_LENGTH + 1];
 } car;
 
+static const car *check_car(lua_State *L) {
+  for (const bmwi_service *const *p = bmwi_services; *p != NULL; p++) {
+    const car *self = luaL_testudata(L, 1, (*p)->car_type);
+    if (self != NULL) return self;
+  }
+  return luaL_checkudata(L, 1, bmwi_services[0]->car_type); /* raises */
+}
+
 /* Checks the car at 1 and pushes its client, of which it returns the index. */
 static bmwi_client *car_client(lua_State *L, const char **vin, int *index) {
-  const car *self = luaL_checkudata(L, 1, CAR);
+  const car *self = check_car(L);
   *vin = self->vin;
   lua_getuservalue(L, 1);
   lua_rawgeti(L, -1, 1);
   lua_replace(L, -2);
   *index = lua_gettop(L);
   return bmwi_client_check(L, *index);
-}
-
-/* client:vehicle(vin) -> car. No I/O; raises for an invalid VIN. */
-int bmwi_car_new(lua_State *L) {
-  size_t len;
-  bmwi_client_check(L, 1);
-  const char *text = luaL_checklstring(L, 2, &len);
-  car *self = lua_newuserdata(L, sizeof *self);
-  if (!bmwi_vin(self->vin, text, len)) {
-    char shown[41];
-    bmwi_cut(shown, sizeof shown, text);
-    bmwi_sanitize(shown);
-    return luaL_argerror(L, 2, lua_pushfstring(L, "'%s' is not a VIN (17 characters, letters and digits)",
-                                               shown));
-  }
-  luaL_setmetatable(L, CAR);
-  lua_createtable(L, 1, 0);
-  lua_pushvalue(L, 1);
-  lua_rawseti(L, -2, 1);
-  lua_setuservalue(L, -2);
-  return 1;
 }
 
 /* ---- making a request --------------------------------------------------------------------- */
@@ -102,7 +87,7 @@ static int call_method(lua_State *L) {
   const char *vin, *type = method->type, *secret = NULL;
   int argument = 2, index;
   size_t len = type != NULL ? strlen(type) : 0;
-  luaL_checkudata(L, 1, CAR);
+  check_car(L);
   if (method->typed && type == NULL) {
     type = luaL_checklstring(L, argument, &len);
     luaL_argcheck(L, bmwi_is_word(type, len), argument,
@@ -134,41 +119,92 @@ static int call_method(lua_State *L) {
 
 /* car:vin() -> the VIN, upper-cased */
 static int car_vin(lua_State *L) {
-  const car *self = luaL_checkudata(L, 1, CAR);
+  const car *self = check_car(L);
   lua_pushstring(L, self->vin);
   return 1;
 }
 
+static bool has_name(const char *const *names, const char *name) {
+  for (; names != NULL && *names != NULL; names++)
+    if (strcmp(*names, name) == 0) return true;
+  return false;
+}
+
+static bool supports(const bmwi_service *service, const char *name) {
+  for (const bmwi_method *m = service->methods; m->name != NULL; m++)
+    if (strcmp(m->name, name) == 0) return true;
+  return has_name(service->car_methods, name);
+}
+
 /* car:supports(name) -> whether the service of this car has a method of this name */
 static int car_supports(lua_State *L) {
-  luaL_checkudata(L, 1, CAR);
-  const char *name = luaL_checkstring(L, 2);
-  bool found = false;
-  for (const bmwi_method *m = bmwi_services[0]->methods; m->name != NULL && !found; m++)
-    found = strcmp(m->name, name) == 0;
-  lua_pushboolean(L, found);
+  const char *vin;
+  int index;
+  const bmwi_client *client = car_client(L, &vin, &index);
+  lua_pushboolean(L, supports(client->account.service, luaL_checkstring(L, 2)));
+  return 1;
+}
+
+/* car:_client() -> its client */
+static int car_owner(lua_State *L) {
+  const char *vin;
+  int index;
+  car_client(L, &vin, &index);
+  lua_pushvalue(L, index);
   return 1;
 }
 
 /* The end of a VIN is its serial number: not for logs. */
 static int car_tostring(lua_State *L) {
-  const car *self = luaL_checkudata(L, 1, CAR);
-  lua_pushfstring(L, CAR ": %c%c%c...", self->vin[0], self->vin[1], self->vin[2]);
+  const car *self = check_car(L);
+  lua_pushfstring(L, "bmwi.vehicle: %c%c%c...", self->vin[0], self->vin[1], self->vin[2]);
   return 1;
 }
 
-void bmwi_car_open(lua_State *L) {
+/* Pushes the metatable of a service's cars. */
+static void push_meta(lua_State *L, const bmwi_service *service) {
   static const luaL_Reg functions[] = {{"vin", car_vin}, {"supports", car_supports}, {NULL, NULL}};
-  luaL_newmetatable(L, CAR);
+  if (!luaL_newmetatable(L, service->car_type)) return;
   lua_pushcfunction(L, car_tostring);
   lua_setfield(L, -2, "__tostring");
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
-  for (const bmwi_method *m = bmwi_services[0]->methods; m->name != NULL; m++) {
+  for (const bmwi_method *m = service->methods; m->name != NULL; m++) {
     lua_pushlightuserdata(L, (void *)m);
     lua_pushcclosure(L, call_method, 1);
     lua_setfield(L, -2, m->name);
   }
+  if (service->module != NULL) {
+    lua_pushcfunction(L, car_owner);
+    lua_setfield(L, -2, "_client");
+    bmwi_methods_of_module(L, service, "car");
+  }
+  for (const bmwi_service *const *p = bmwi_services; *p != NULL; p++) {
+    for (const bmwi_method *m = (*p)->methods; m->name != NULL; m++)
+      bmwi_method_lacking(L, service, m->name);
+    bmwi_methods_lacking(L, service, (*p)->car_methods);
+  }
   lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+}
+
+/* client:vehicle(vin) -> car. No I/O; raises for an invalid VIN. */
+int bmwi_car_new(lua_State *L) {
+  size_t len;
+  const bmwi_client *client = bmwi_client_check(L, 1);
+  const char *text = luaL_checklstring(L, 2, &len);
+  car *self = lua_newuserdata(L, sizeof *self);
+  if (!bmwi_vin(self->vin, text, len)) {
+    char shown[41];
+    bmwi_cut(shown, sizeof shown, text);
+    bmwi_sanitize(shown);
+    return luaL_argerror(L, 2, lua_pushfstring(L, "'%s' is not a VIN (17 characters, letters and digits)",
+                                               shown));
+  }
+  push_meta(L, client->account.service);
+  lua_setmetatable(L, -2);
+  lua_createtable(L, 1, 0);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, 1);
+  lua_setuservalue(L, -2);
+  return 1;
 }

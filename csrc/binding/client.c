@@ -24,7 +24,7 @@ static int client_vehicles(lua_State *L) {
 
 static int push_home_token(lua_State *L) {
   const bmwi_account *account = lua_touserdata(L, 1);
-  bmwi_push_token(L, &account->sessions[account->home].token);
+  bmwi_push_token(L, account, &account->sessions[account->home].token);
   return 1;
 }
 
@@ -61,7 +61,7 @@ static int client_post(lua_State *L) { return free_call(L, &bmwi_free_post, bmwi
 
 /* client:close(): wipes the secrets; calls that are under way end with `closed` */
 static int client_close(lua_State *L) {
-  bmwi_client *client = luaL_checkudata(L, 1, BMWI_CLIENT);
+  bmwi_client *client = bmwi_client_get(L, 1);
   if (client->account.closed) return 0;
   bmwi_account_end(&client->account);
   bmwi_engine *engine = client->account.engine; /* NULL where bmwi.new broke off */
@@ -71,37 +71,77 @@ static int client_close(lua_State *L) {
 }
 
 static int client_tostring(lua_State *L) {
-  const bmwi_client *client = luaL_checkudata(L, 1, BMWI_CLIENT);
+  const bmwi_client *client = bmwi_client_get(L, 1);
   const bmwi_account *account = &client->account;
   char text[BMWI_MAX_TEXT + 1] = "closed"; /* before Lua 5.3 pushing may collect, then read */
   if (!account->closed) bmwi_cut(text, sizeof text, account->sessions[account->home].base_url);
-  lua_pushfstring(L, BMWI_CLIENT ": %s", text);
+  lua_pushfstring(L, "bmwi.client: %s", text);
   return 1;
 }
 
-/* bmwi.new(options) -> client. Raises for a wrong option; no I/O. */
-int bmwi_client_new(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 1);
-  bmwi_engine *engine = bmwi_loop_engine(L); /* raises in a forked child */
-  bmwi_client *client = lua_newuserdata(L, sizeof *client);
-  memset(client, 0, sizeof *client);
-  luaL_setmetatable(L, BMWI_CLIENT);
-  bmwi_account *account = &client->account;
-  account->engine = engine;
-  bmwi_options_read(L, bmwi_services[0], account);
-  bmwi_hooks_load(L, account);
-  bmwi_options_check_login(L, account);
-  lua_settop(L, 2);
-  bmwi_hooks_keep(L, account);
-  bmwi_loop_adopt(L, 2, account);
-  return 1;
+/* ---- what a service's Lua module is made of ------------------------------------------------- */
+
+/* Pushes the member of the request, the table at 3, as text; NULL if it is absent. */
+static const char *push_text_of(lua_State *L, const char *name, size_t *len) {
+  lua_getfield(L, 3, name);
+  return lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, len) : NULL;
 }
+
+/* client:_exchange(endpoint, {vin =, id =, path =, query =, body =}) -> the answer | nil, message,
+** code, info. One request, once; nothing is counted. */
+static int client_exchange(lua_State *L) {
+  size_t len;
+  char vin[BMWI_VIN_LENGTH + 1];
+  bmwi_client *client = bmwi_client_check(L, 1);
+  const char *name = luaL_checkstring(L, 2);
+  const bmwi_endpoint *endpoint = bmwi_service_endpoint(client->account.service, name);
+  luaL_argcheck(L, endpoint != NULL, 2, "no such endpoint");
+  luaL_checktype(L, 3, LUA_TTABLE);
+  lua_settop(L, 3);
+  lua_getfield(L, 3, "body");
+  bool has_body = !lua_isnil(L, 4);
+  if (has_body) bmwi_json_encode(L, 4);
+  else lua_pushnil(L);
+  const char *text = push_text_of(L, "vin", &len);
+  luaL_argcheck(L, text == NULL || bmwi_vin(vin, text, len), 3, "an invalid VIN");
+  const char *value = text != NULL ? vin : push_text_of(L, "id", &len);
+  bool needs = endpoint->path != NULL && strchr(endpoint->path, '{') != NULL;
+  luaL_argcheck(L, !needs || value != NULL, 3, "neither a VIN nor an id");
+  const char *path = push_text_of(L, "path", &len);
+  luaL_argcheck(L, endpoint->path != NULL || (path != NULL && bmwi_path(path, len)), 3, "no path");
+  lua_getfield(L, 3, "query");
+  int query = lua_gettop(L);
+  bmwi_op *op = bmwi_client_op(L, client, endpoint, value);
+  if (endpoint->path == NULL) bmwi_client_path(L, op, path);
+  bmwi_add_fields(L, op, query, bmwi_client_query);
+  if (has_body) {
+    const char *json = lua_tolstring(L, 5, &len);
+    bmwi_client_document(L, op, json, len);
+  }
+  return bmwi_loop_await(L, 1);
+}
+
+/* client:_option(name) -> what the option is */
+static int client_option(lua_State *L) {
+  const bmwi_client *client = bmwi_client_check(L, 1);
+  lua_settop(L, 2);
+  lua_getuservalue(L, 1);
+  return bmwi_options_get(L, &client->account, 3);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static const luaL_Reg client_methods[] = {
   {"login", client_login}, {"vehicles", client_vehicles}, {"vehicle", bmwi_car_new},
   {"token", client_token}, {"get", client_get},           {"post", client_post},
   {"close", client_close}, {NULL, NULL},
+};
+
+/* Of a service with a module of its own. */
+static const luaL_Reg module_methods[] = {
+  {"login", client_login},         {"vehicle", bmwi_car_new}, {"token", client_token},
+  {"close", client_close},         {"_exchange", client_exchange}, {"_option", client_option},
+  {NULL, NULL},
 };
 
 static const luaL_Reg client_meta[] = {
@@ -111,11 +151,40 @@ static const luaL_Reg client_meta[] = {
   {NULL, NULL},
 };
 
-void bmwi_client_open(lua_State *L) {
-  luaL_newmetatable(L, BMWI_CLIENT);
+/* Pushes the metatable of a service's clients. */
+static void push_meta(lua_State *L, const bmwi_service *service) {
+  if (!luaL_newmetatable(L, service->client_type)) return;
   luaL_setfuncs(L, client_meta, 0);
   lua_newtable(L);
-  luaL_setfuncs(L, client_methods, 0);
+  luaL_setfuncs(L, service->module == NULL ? client_methods : module_methods, 0);
+  bmwi_methods_of_module(L, service, "client");
+  for (const bmwi_service *const *p = bmwi_services; *p != NULL; p++)
+    bmwi_methods_lacking(L, service, (*p)->client_methods);
   lua_setfield(L, -2, "__index");
+}
+
+/* bmwi.new(options) -> client. Raises for a wrong option; no I/O. */
+int bmwi_client_new(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  bmwi_engine *engine = bmwi_loop_engine(L); /* raises in a forked child */
+  bmwi_client *client = lua_newuserdata(L, sizeof *client);
+  memset(client, 0, sizeof *client);
+  luaL_setmetatable(L, bmwi_services[0]->client_type); /* until its service is known */
+  bmwi_account *account = &client->account;
+  account->engine = engine;
+  bmwi_options_read(L, account);
+  push_meta(L, account->service);
+  lua_setmetatable(L, 2);
+  bmwi_hooks_load(L, account);
+  bmwi_options_check_login(L, account);
+  lua_settop(L, 2);
+  bmwi_hooks_keep(L, account);
+  bmwi_loop_adopt(L, 2, account);
+  return 1;
+}
+
+void bmwi_client_open(lua_State *L) {
+  push_meta(L, bmwi_services[0]);
   lua_pop(L, 1);
 }

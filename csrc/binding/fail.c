@@ -30,6 +30,8 @@ static const struct {
   [BMWI_GONE] = {"gone", NULL},
   [BMWI_RATE_LIMITED] = {"rate_limited", "wait before the next call"},
   [BMWI_SERVER] = {"server", "the trouble is on the server's side; try again later"},
+  [BMWI_QUOTA] = {"quota", "wait until calls are given back"},
+  [BMWI_UNSUPPORTED] = {"unsupported", NULL},
   [BMWI_HTTP] = {"http", NULL},
   [BMWI_UNKNOWN] = {"unknown", "it may have been carried out: look before you send it again"},
   [BMWI_CLOSED] = {"closed", NULL},
@@ -73,6 +75,9 @@ static void redact_account(const bmwi_account *account, char *text) {
   for (int i = 0; i < account->session_count; i++) {
     bmwi_redact(text, account->sessions[i].token.access, 4);
     bmwi_redact(text, account->sessions[i].token.refresh, 4);
+    bmwi_redact(text, account->sessions[i].token.id_token, 8);
+    bmwi_redact(text, account->sessions[i].device.code, 4);
+    bmwi_redact(text, account->sessions[i].device.verifier, 4);
   }
 }
 
@@ -129,6 +134,16 @@ static bool push_words(lua_State *L, int root) {
   return false;
 }
 
+/* Keeps the service's own code, where a member of the error body holds it. */
+static void note_code(lua_State *L, int root, const char *member, bmwi_failure *failure) {
+  if (member == NULL) return;
+  lua_getfield(L, root, member);
+  if (lua_type(L, -1) == LUA_TSTRING)
+    bmwi_cut(failure->api_code, sizeof failure->api_code, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  bmwi_sanitize(failure->api_code);
+}
+
 /* Pushes what the decoded error body on top of the stack says: {"error": "...", "message": "..."}
 ** becomes "error: message". Notes what OAuth 2.0 says. */
 static bool push_description(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
@@ -136,7 +151,11 @@ static bool push_description(lua_State *L, const bmwi_op *op, bmwi_failure *fail
   int root = lua_gettop(L);
   lua_getfield(L, root, "error");
   bool named = lua_type(L, -1) == LUA_TSTRING && lua_rawlen(L, -1) > 0;
-  if (named && op->kind == BMWI_TOKEN) failure->oauth = bmwi_oauth_refuses(lua_tostring(L, -1));
+  if (named && op->kind == BMWI_TOKEN) {
+    failure->oauth = bmwi_oauth_refuses(lua_tostring(L, -1));
+    bmwi_cut(failure->error, sizeof failure->error, lua_tostring(L, -1));
+  }
+  if (op->account != NULL) note_code(L, root, op->account->service->code_member, failure);
   bool words = push_words(L, root);
   if (named && words) {
     lua_pushliteral(L, ": ");
@@ -206,7 +225,8 @@ static const char *find_advice(const bmwi_advice *rows, const bmwi_failure *fail
     if (rows->only != BMWI_OK && rows->only != failure->code) continue;
     if (rows->part == NULL ? general
                            : strstr(failure->description, rows->part) != NULL ||
-                               strstr(failure->text, rows->part) != NULL)
+                               strstr(failure->text, rows->part) != NULL ||
+                               strcmp(failure->api_code, rows->part) == 0)
       return rows->advice;
   }
   return NULL;

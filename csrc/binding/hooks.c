@@ -43,12 +43,20 @@ static bool read_token(lua_State *L, int index, bmwi_token *token) {
   return token_member(L, index, "access_token", true, &token->access) && token->access != NULL &&
          token_member(L, index, "refresh_token", true, &token->refresh) &&
          token_member(L, index, "token_type", true, &token->type) &&
-         token_member(L, index, "scope", false, &token->scope);
+         token_member(L, index, "scope", false, &token->scope) &&
+         token_member(L, index, "id_token", true, &token->id_token);
+}
+
+/* Whose the token is, where the service says so. */
+static bool read_subject(lua_State *L, int index, const bmwi_account *account, bmwi_token *token) {
+  const char *member = account->service->subject_member;
+  return member == NULL || token_member(L, index, member, true, &token->subject);
 }
 
 /* Reads a saved token: the common members and expires_at. */
-static bool read_kept_token(lua_State *L, int index, bmwi_token *token) {
-  if (!read_token(L, index, token)) return false;
+static bool read_kept_token(lua_State *L, int index, const bmwi_account *account,
+                            bmwi_token *token) {
+  if (!read_token(L, index, token) || !read_subject(L, index, account, token)) return false;
   lua_getfield(L, index, "expires_at");
   if (lua_type(L, -1) == LUA_TNUMBER) {
     double wall = bmwi_wall();
@@ -156,7 +164,7 @@ static void push_owner(lua_State *L, const bmwi_account *account) {
   lua_pushstring(L, account->sessions[account->home].base_url);
   lua_setfield(L, -2, "server");
   /* cppcheck-suppress nullPointerRedundantCheck */
-  lua_pushstring(L, account->username); /* nil for NULL */
+  lua_pushstring(L, account->client_id != NULL ? account->client_id : account->username);
   lua_setfield(L, -2, "username");
 }
 
@@ -179,7 +187,7 @@ void bmwi_hooks_load(lua_State *L, bmwi_account *account) {
     }
   }
   if (lua_istable(L, -1)) {
-    if (!read_kept_token(L, lua_gettop(L), &session->token))
+    if (!read_kept_token(L, lua_gettop(L), account, &session->token))
       luaL_error(L, "option 'token': a table as client:token() returns it expected");
     bmwi_resources_read(L, lua_gettop(L), session);
     session->generation = 1;
@@ -204,7 +212,7 @@ void bmwi_call_log_hook(lua_State *L, int client, const char *event) {
 /* ---- tokens on their way ---------------------------------------------------------------- */
 
 /* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
-void bmwi_push_token(lua_State *L, const bmwi_token *token) {
+void bmwi_push_token(lua_State *L, const bmwi_account *account, const bmwi_token *token) {
   if (token->access == NULL) {
     lua_pushnil(L);
     return;
@@ -215,9 +223,11 @@ void bmwi_push_token(lua_State *L, const bmwi_token *token) {
   } members[] = {{"access_token", token->access},
                  {"refresh_token", token->refresh},
                  {"token_type", token->type},
-                 {"scope", token->scope}};
+                 {"scope", token->scope},
+                 {"id_token", token->id_token},
+                 {account->service->subject_member, token->subject}};
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-    if (members[i].value == NULL) continue;
+    if (members[i].value == NULL || members[i].name == NULL) continue;
     lua_pushstring(L, members[i].value);
     lua_setfield(L, -2, members[i].name);
   }
@@ -228,9 +238,11 @@ void bmwi_push_token(lua_State *L, const bmwi_token *token) {
 }
 
 /* Reads the answer on top of the stack. False and a failure if it is no token. */
-static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failure *failure) {
+static bool take_token(lua_State *L, bmwi_op *op, const bmwi_account *account, bmwi_token *token,
+                       bmwi_failure *failure) {
   int answer = lua_gettop(L);
-  if (!lua_istable(L, answer) || !read_token(L, answer, token)) {
+  if (!lua_istable(L, answer) || !read_token(L, answer, token) ||
+      !read_subject(L, answer, account, token)) {
     bmwi_failure_set(failure, BMWI_JSON, "");
     failure->status = op->transfer.status; /* for its words; told only if they are an error's */
     bmwi_failure_describe(L, op, failure);
@@ -248,15 +260,90 @@ static bool take_token(lua_State *L, bmwi_op *op, bmwi_token *token, bmwi_failur
     bmwi_token_fresh(token, lua_tonumber(L, -1), bmwi_wall(), bmwi_now());
   lua_pop(L, 1);
   if (op->account == NULL) return false; /* closed by a finalizer meanwhile */
-  const char *asked = op->account->scope;
-  if (!op->session->refreshing && !bmwi_oauth_scope_granted(asked, token->scope)) {
+  int missing = 0;
+  const char *word = bmwi_oauth_missing_scope(op->account->scope, token->scope, &missing);
+  if (!op->session->refreshing && word != NULL) {
     bmwi_failure_set(failure, BMWI_AUTH, "");
     snprintf(failure->text, sizeof failure->text,
-             "not the scope '%.160s' that was asked for was granted, but another", asked);
+             "the scope '%.*s' was asked for, but not granted", missing < 160 ? missing : 160, word);
     bmwi_cut(failure->description, sizeof failure->description, token->scope);
     return false;
   }
   return true;
+}
+
+/* The number of that name in the table on top, or `absent`. */
+static double number_of(lua_State *L, const char *name, double absent) {
+  lua_getfield(L, -1, name);
+  double value = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : absent;
+  lua_pop(L, 1);
+  return value;
+}
+
+/* Pushes {verification_uri, verification_uri_complete, user_code, expires_in, interval} out of the
+** answer on top, with the link that has the code in it where the service does not send it. */
+static bool push_prompt(lua_State *L, double lifetime, double interval) {
+  static const char *const names[] = {"verification_uri", "user_code", "verification_uri_complete"};
+  int answer = lua_gettop(L);
+  lua_createtable(L, 0, 5);
+  for (int i = 0; i < 3; i++) {
+    lua_getfield(L, answer, names[i]);
+    bool text = lua_type(L, -1) == LUA_TSTRING;
+    if (!text && i < 2) return false;
+    if (!text) {
+      lua_pop(L, 1);
+      lua_getfield(L, answer, names[0]);
+      lua_pushliteral(L, "?user_code=");
+      lua_getfield(L, answer, names[1]);
+      lua_concat(L, 3);
+    }
+    lua_setfield(L, -2, names[i]);
+  }
+  bmwi_push_whole(L, lifetime);
+  lua_setfield(L, -2, "expires_in");
+  bmwi_push_whole(L, interval);
+  lua_setfield(L, -2, "interval");
+  return true;
+}
+
+/* The answer holds a code, which somebody has to confirm: tells them, and begins to poll. */
+static void read_code(lua_State *L, bmwi_op *op, int client) {
+  bmwi_session *session = op->session;
+  bmwi_failure failure;
+  const bmwi_buffer *body = &op->transfer.body;
+  bmwi_failure_set(&failure, BMWI_JSON, "the answer holds no code to log in with");
+  bool object = body->len > 0 && bmwi_json_decode(L, body->data, body->len) && lua_istable(L, -1);
+  if (op->account == NULL) return; /* closed by a finalizer meanwhile */
+  if (!object) {
+    bmwi_session_refuse(session, &failure);
+    return;
+  }
+  double lifetime = floor(number_of(L, "expires_in", 300)), interval = number_of(L, "interval", 5);
+  lua_getfield(L, -1, "device_code");
+  if (op->account == NULL) return; /* closed by a finalizer meanwhile */
+  const char *code = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  bool kept = code != NULL && bmwi_session_take_code(session, code, interval, lifetime);
+  lua_pop(L, 1);
+  push_hook(L, client, "on_prompt");
+  lua_insert(L, -2);
+  bool shown = kept && push_prompt(L, lifetime, floor(interval));
+  bmwi_account *account = op->account;
+  if (account == NULL) return;
+  if (!shown) {
+    bmwi_session_refuse(session, &failure);
+    return;
+  }
+  lua_remove(L, -2);
+  if (!lua_isfunction(L, -2))
+    luaL_error(L, "a log-in by a code needs the option 'on_prompt', which shows it");
+  if (call_hook(L, account, 1, 0) != 0) {
+    if (op->account != NULL) bmwi_session_fail(session, &failure);
+    lua_error(L);
+  }
+  if (op->account != NULL && !bmwi_session_poll(session)) {
+    bmwi_failure_set(&failure, BMWI_NO_MEMORY, "not enough memory");
+    bmwi_session_fail(session, &failure);
+  }
 }
 
 /* Has the store save the session's token, and tells the log hook if it could not: the calls go on
@@ -265,7 +352,7 @@ static void save(lua_State *L, bmwi_op *op, bmwi_account *account, int client) {
   push_hook(L, client, "store");
   int store = lua_gettop(L);
   if (!lua_istable(L, store)) return;
-  bmwi_push_token(L, &op->session->token);
+  bmwi_push_token(L, account, &op->session->token);
   bmwi_resources_push(L, op->session);
   push_owner(L, account);
   if (op->account == NULL) return;
@@ -286,7 +373,11 @@ void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
   bmwi_token *token = lua_newuserdata(L, sizeof *token);
   memset(token, 0, sizeof *token);
   luaL_setmetatable(L, "bmwi.token");
-  bool good = false;
+  bool good = false, code = session->device.stage == BMWI_DEVICE_CODE;
+  if (code && bmwi_op_explain(op, &failure)) {
+    read_code(L, op, client);
+    return;
+  }
   if (!bmwi_op_explain(op, &failure)) {
     bmwi_failure_describe(L, op, &failure);
   } else if (body->len == 0) { /* recorded: what the service says without a Basic value */
@@ -295,7 +386,7 @@ void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
     bmwi_failure_set(&failure, BMWI_JSON,
                      "the log-in was answered with something that is not JSON");
   } else {
-    good = take_token(L, op, token, &failure);
+    good = take_token(L, op, account, token, &failure);
   }
   if (op->account == NULL) return; /* closed by a finalizer meanwhile */
   if (!good) {
@@ -327,7 +418,7 @@ void bmwi_hooks_announce(lua_State *L, bmwi_op *op, int client) {
   bmwi_account *account = op->account;
   push_hook(L, client, "on_token");
   if (!lua_isfunction(L, -1)) return;
-  bmwi_push_token(L, &op->session->token);
+  bmwi_push_token(L, account, &op->session->token);
   if (op->account != NULL && call_hook(L, account, 1, 0) != 0) lua_error(L);
 }
 
@@ -351,7 +442,7 @@ void bmwi_ask_store(lua_State *L, bmwi_op *op, int client) {
     bmwi_hooks_closed(L, client, account);
   } else if (later) {
     bmwi_session_ask_later(session, lua_tonumber(L, found));
-  } else if (lua_istable(L, found) && read_kept_token(L, found, token) &&
+  } else if (lua_istable(L, found) && read_kept_token(L, found, account, token) &&
              bmwi_session_take(session, token)) {
     bmwi_resources_read(L, found, session);
   } else if (!bmwi_auth_error_recall(L, session)) {
@@ -395,7 +486,7 @@ static int save_resources(lua_State *L) {
   if (lua_type(L, -1) == LUA_TNUMBER) return 0;
   if (lua_istable(L, -1) && op->account != NULL) {
     lua_getfield(L, -1, "access_token");
-    bmwi_push_token(L, &session->token);
+    bmwi_push_token(L, account, &session->token);
     if (lua_istable(L, -1)) lua_getfield(L, -1, "access_token");
     if (lua_rawequal(L, -1, -3)) {
       lua_pop(L, 1);
@@ -435,13 +526,10 @@ static int token_gc(lua_State *L) {
 }
 
 void bmwi_hooks_keep(lua_State *L, bmwi_account *account) {
-  static const char *const names[] = {"log", "on_token", "store"};
-  lua_createtable(L, 0, 3); /* of its own for each client */
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    lua_getfield(L, 1, names[i]);
-    if (i == 0) account->logs = !lua_isnil(L, -1);
-    lua_setfield(L, -2, names[i]);
-  }
+  bmwi_options_keep(L, account->service); /* a table of its own for each client */
+  lua_getfield(L, -1, "log");
+  account->logs = !lua_isnil(L, -1);
+  lua_pop(L, 1);
   lua_setuservalue(L, 2);
 }
 

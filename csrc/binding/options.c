@@ -46,7 +46,6 @@ static int unknown_option(lua_State *L, const bmwi_service *service, const char 
 
 /* Every key is a known option, every value of its type. */
 static void check_names(lua_State *L, const bmwi_service *service) {
-  bmwi_check_plain(L, 1);
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING)
@@ -117,6 +116,8 @@ static void read_text(lua_State *L, bmwi_account *account, const bmwi_option *ro
   const char *text = lua_tolstring(L, -1, &len);
   if (text != NULL) check_text(L, row, text, len);
   *kept = keep(L, text != NULL ? text : row->text);
+  for (char *p = *kept; row->lower_case && p != NULL && *p != '\0'; p++)
+    *p = (char)tolower((unsigned char)*p);
   bool origin = row->type == BMWI_OPTION_ORIGIN;
   if (*kept == NULL || (!origin && row->type != BMWI_OPTION_URL)) return;
   tidy_url(*kept, origin);
@@ -144,29 +145,34 @@ static void exclude(lua_State *L, const char *a, const char *b, const char *name
     luaL_error(L, "options '%s' and '%s' exclude each other", name_a, name_b);
 }
 
+static char *keep_joined(lua_State *L, const char *url, const char *path) {
+  lua_pushfstring(L, "%s%s", url, path);
+  char *copy = keep(L, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return copy;
+}
+
 /* The servers: one session for base_url, or one for each region. */
 static void make_sessions(lua_State *L, const bmwi_service *service, bmwi_account *account) {
   const char *base = account->base_url;
   exclude(L, account->region, base, "region", "base_url");
   exclude(L, account->token_path, account->token_url, "token_path", "token_url");
-  if (base == NULL && account->region == NULL) luaL_error(L, "%s", service->no_server);
+  bool none = base == NULL && account->region == NULL;
+  if (none && service->no_server != NULL) luaL_error(L, "%s", service->no_server);
   const char *path = account->token_path != NULL ? account->token_path : service->token_path;
-  account->home = base != NULL ? 0 : bmwi_service_region(service, account->region);
+  account->home = base != NULL || none ? 0 : bmwi_service_region(service, account->region);
   for (int i = 0; base != NULL ? i < 1 : service->regions[i].name != NULL; i++) {
     bmwi_session *session = &account->sessions[i];
     bmwi_session_init(session, account);
     account->session_count = i + 1;
     session->base_url = keep(L, base != NULL ? base : service->regions[i].url);
-    if (account->token_url != NULL) {
-      session->token_url = keep(L, account->token_url);
-    } else {
-      lua_pushfstring(L, "%s%s", session->base_url, path);
-      session->token_url = keep(L, lua_tostring(L, -1));
-      lua_pop(L, 1);
-    }
+    if (service->login_by_code) session->token_url = keep_joined(L, account->login_url, "/token");
+    else if (account->token_url != NULL) session->token_url = keep(L, account->token_url);
+    else session->token_url = keep_joined(L, session->base_url, path);
   }
+  if (service->login_by_code) account->device_url = keep_joined(L, account->login_url, "/device/code");
   /* A server of one's own answers for the other one too: its token is not for BMW. */
-  if (account->second_url == NULL)
+  if (account->second_url == NULL && service->second_host != NULL)
     account->second_url = keep(L, base != NULL ? base : service->second_host);
 }
 
@@ -213,7 +219,19 @@ static void find_proxy(lua_State *L, bmwi_transport *transport) {
   if (!bmwi_transport_find_proxy(transport)) luaL_error(L, "not enough memory");
 }
 
-void bmwi_options_read(lua_State *L, const bmwi_service *service, bmwi_account *account) {
+/* The service that the options name, which decides what the others may be. */
+static const bmwi_service *named_service(lua_State *L) {
+  lua_getfield(L, 1, "service");
+  const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  const bmwi_service *service = name != NULL ? bmwi_service_named(name) : bmwi_services[0];
+  if (service == NULL) check_text(L, find_row(bmwi_services[0], "service"), name, strlen(name));
+  lua_pop(L, 1);
+  return service;
+}
+
+void bmwi_options_read(lua_State *L, bmwi_account *account) {
+  bmwi_check_plain(L, 1);
+  const bmwi_service *service = named_service(L);
   check_names(L, service);
   account->service = service;
   const bmwi_option *row;
@@ -247,6 +265,7 @@ void bmwi_options_check_login(lua_State *L, bmwi_account *account) {
 
 static void wipe(bmwi_account *account) {
   bmwi_account_wipe(account);
+  bmwi_drop(&account->device_url);
   if (account->service == NULL) return; /* bmwi.new broke off before */
   const bmwi_option *row;
   for (size_t i = 0; (row = bmwi_service_option(account->service, i))->name != NULL; i++)
@@ -267,6 +286,26 @@ void bmwi_options_secrets(const bmwi_account *account,
   const bmwi_option *row;
   for (size_t i = 0; (row = bmwi_service_option(account->service, i))->name != NULL; i++)
     if (row->secret > 0) visit(user, *(char **)place(account, row), row->secret);
+}
+
+void bmwi_options_keep(lua_State *L, const bmwi_service *service) {
+  const bmwi_option *row;
+  lua_newtable(L);
+  for (size_t i = 0; (row = bmwi_service_option(service, i))->name != NULL; i++) {
+    if (row->type < BMWI_OPTION_TABLE) continue;
+    lua_getfield(L, 1, row->name);
+    lua_setfield(L, -2, row->name);
+  }
+}
+
+int bmwi_options_get(lua_State *L, const bmwi_account *account, int kept) {
+  const bmwi_option *row = find_row(account->service, luaL_checkstring(L, 2));
+  if (row == NULL || row->secret > 0) return luaL_error(L, "there is no such option to be read");
+  if (row->type >= BMWI_OPTION_TABLE) lua_getfield(L, kept, row->name);
+  else if (is_text(row)) lua_pushstring(L, *(char **)place(account, row));
+  else if (row->type == BMWI_OPTION_NUMBER) lua_pushnumber(L, *(double *)place(account, row));
+  else lua_pushinteger(L, (lua_Integer)*(long *)place(account, row));
+  return 1;
 }
 
 void bmwi_options_push(lua_State *L, const bmwi_service *service) {

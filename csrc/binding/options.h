@@ -15,7 +15,7 @@
 
 /* Reads the options, the table at 1, into a zeroed account. Raises for what is unknown or wrong;
 ** what is kept by then is given back by bmwi_account_end. */
-void bmwi_options_read(lua_State *L, const bmwi_service *service, bmwi_account *account);
+void bmwi_options_read(lua_State *L, bmwi_account *account);
 /* Checks that what there is will do for a log-in, once a saved token has been looked for. */
 void bmwi_options_check_login(lua_State *L, bmwi_account *account);
 /* Closes the account, and wipes every text that an option has left in it. */
@@ -27,6 +27,10 @@ void bmwi_account_unpin(bmwi_account *account);
 ** is to be looked for in what a server says. */
 void bmwi_options_secrets(const bmwi_account *account,
                           void (*visit)(void *user, const char *secret, size_t least), void *user);
+/* Pushes a table of the options at 1 that are tables and functions. */
+void bmwi_options_keep(lua_State *L, const bmwi_service *service);
+/* Pushes the option that is named at 2; `kept` is where that table is. Never a secret. */
+int bmwi_options_get(lua_State *L, const bmwi_account *account, int kept);
 /* Pushes an array of {name, type, least, most, standard, secret}: every option of the service. */
 void bmwi_options_push(lua_State *L, const bmwi_service *service);
 

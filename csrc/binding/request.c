@@ -5,8 +5,16 @@
 
 #define CLOSED "attempt to use a closed client"
 
+bmwi_client *bmwi_client_get(lua_State *L, int index) {
+  for (const bmwi_service *const *p = bmwi_services; *p != NULL; p++) {
+    bmwi_client *client = luaL_testudata(L, index, (*p)->client_type);
+    if (client != NULL) return client;
+  }
+  return luaL_checkudata(L, index, bmwi_services[0]->client_type); /* raises */
+}
+
 bmwi_client *bmwi_client_check(lua_State *L, int index) {
-  bmwi_client *client = luaL_checkudata(L, index, BMWI_CLIENT);
+  bmwi_client *client = bmwi_client_get(L, index);
   if (client->account.closed) luaL_error(L, CLOSED);
   return client;
 }
@@ -63,4 +71,9 @@ void bmwi_client_position(lua_State *L, const bmwi_client *client, bmwi_op *op) 
   if (!account->has_position) return;
   degrees(L, op, account->service->position[0], account->lat);
   degrees(L, op, account->service->position[1], account->lon);
+}
+
+void bmwi_client_document(lua_State *L, bmwi_op *op, const char *json, size_t len) {
+  need(L, bmwi_buffer_add(&op->body, json, len));
+  op->content_type = "Content-Type: application/json";
 }

@@ -93,7 +93,7 @@ static bool unreserved(unsigned char c) {
 }
 
 /* Percent-encodes all but RFC 3986's unreserved characters. */
-static bool escape(bmwi_buffer *b, const char *data, size_t len, bool form) {
+bool bmwi_buffer_escape(bmwi_buffer *b, const char *data, size_t len, bool form) {
   static const char hex[] = "0123456789ABCDEF";
   size_t before = b->len;
   for (size_t i = 0; i < len; i++) {
@@ -114,8 +114,8 @@ static bool escape(bmwi_buffer *b, const char *data, size_t len, bool form) {
 bool bmwi_buffer_pair(bmwi_buffer *b, size_t start, const char *name, const char *value,
                       size_t len, bool form) {
   return (b->len == start || bmwi_buffer_add(b, "&", 1)) &&
-         escape(b, name, strlen(name), form) && bmwi_buffer_add(b, "=", 1) &&
-         escape(b, value, len, form);
+         bmwi_buffer_escape(b, name, strlen(name), form) && bmwi_buffer_add(b, "=", 1) &&
+         bmwi_buffer_escape(b, value, len, form);
 }
 
 void bmwi_cut(char *out, size_t size, const char *text) {

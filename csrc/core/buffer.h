@@ -28,6 +28,10 @@ bool bmwi_buffer_reserve(bmwi_buffer *b, size_t more);
 bool bmwi_buffer_add(bmwi_buffer *b, const void *data, size_t len);
 bool bmwi_buffer_text(bmwi_buffer *b, const char *text);
 
+/* Percent-encodes all but RFC 3986's unreserved characters. `form` writes a
+** blank as '+', as application/x-www-form-urlencoded does. */
+bool bmwi_buffer_escape(bmwi_buffer *b, const char *data, size_t len, bool form);
+
 /* Adds "name=value" with both sides escaped, '&' before all but the first
 ** pair (counted from `start`, the length at which the pairs began). `form` writes a
 ** blank as '+', as application/x-www-form-urlencoded does. */

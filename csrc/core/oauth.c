@@ -13,6 +13,8 @@ void bmwi_token_clear(bmwi_token *token) {
   bmwi_drop(&token->refresh);
   bmwi_drop(&token->type);
   bmwi_drop(&token->scope);
+  bmwi_drop(&token->id_token);
+  bmwi_drop(&token->subject);
   memset(token, 0, sizeof *token);
 }
 
@@ -83,10 +85,12 @@ bool bmwi_oauth_password_form(bmwi_buffer *b, const char *user, const char *pass
          bmwi_buffer_pair(b, start, "scope", scope, strlen(scope), true);
 }
 
-bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh) {
+bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh, const char *client_id) {
   size_t start = b->len;
   return bmwi_buffer_pair(b, start, "grant_type", "refresh_token", 13, true) &&
-         bmwi_buffer_pair(b, start, "refresh_token", refresh, strlen(refresh), true);
+         bmwi_buffer_pair(b, start, "refresh_token", refresh, strlen(refresh), true) &&
+         (client_id == NULL ||
+          bmwi_buffer_pair(b, start, "client_id", client_id, strlen(client_id), true));
 }
 
 /* FNV-1a with the finish of MurmurHash3, so that each bit depends on all of the text. */
@@ -107,12 +111,14 @@ static bool has_word(const char *words, const char *word, size_t len) {
   return len == 0;
 }
 
-bool bmwi_oauth_scope_granted(const char *asked, const char *granted) {
-  if (granted == NULL) return true;
-  while (*asked != '\0') {
+const char *bmwi_oauth_missing_scope(const char *asked, const char *granted, int *len) {
+  while (granted != NULL && *asked != '\0') {
     size_t n = strcspn(asked, " ");
-    if (!has_word(granted, asked, n)) return false;
+    if (!has_word(granted, asked, n)) {
+      *len = (int)n;
+      return asked;
+    }
     asked += n + strspn(asked + n, " ");
   }
-  return true;
+  return NULL;
 }

@@ -13,7 +13,8 @@
 #pragma GCC visibility push(hidden)
 
 typedef struct bmwi_token {
-  char *access, *refresh, *type, *scope; /* refresh and scope may be NULL */
+  char *access, *refresh, *type, *scope; /* all but access may be NULL */
+  char *id_token, *subject;              /* of OpenID Connect; or NULL */
   bool expires;                          /* false: nobody said when */
   bool brief;                            /* it was said to end at once */
   double expires_wall;                   /* seconds since 1970, for saving */
@@ -41,17 +42,17 @@ bool bmwi_token_text(const char *text, size_t len);
 /* Appends base64(key:secret). */
 bool bmwi_oauth_basic(bmwi_buffer *b, const char *key, const char *secret);
 
-/* Appends the form of RFC 6749 section 4.3.2 or 6. */
+/* Appends the form of RFC 6749 section 4.3.2 or 6. `client_id`: of a public client, or NULL. */
 bool bmwi_oauth_password_form(bmwi_buffer *b, const char *user, const char *password,
                               const char *scope);
-bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh);
+bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh, const char *client_id);
 
 /* A number for texts; the parts of one are hashed one after the other. */
 uint64_t bmwi_hash(uint64_t before, const char *text, size_t len);
 
-/* Whether every word of `asked` stands in `granted`; a NULL grant means "as
-** asked" (RFC 6749 section 5.1). */
-bool bmwi_oauth_scope_granted(const char *asked, const char *granted);
+/* The first word of `asked` that does not stand in `granted`, and its length; NULL if all do. A NULL
+** grant means "as asked" (RFC 6749 section 5.1). */
+const char *bmwi_oauth_missing_scope(const char *asked, const char *granted, int *len);
 
 #pragma GCC visibility pop
 

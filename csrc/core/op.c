@@ -9,14 +9,11 @@
 
 #include "core/clock.h"
 
-#define MAX_TOKEN_ANSWER (64 * 1024)
-#define MAX_REQUEST (1024 * 1024) /* of an URL and of a form */
 #define BACKOFF 0.5               /* seconds; doubled each time, full jitter */
 #define MAX_BACKOFF 8.0
 /* The retry budget of each server: so much credit at most; each call adds a fifth, each retry takes
 ** one, and one that worked gets it back. A server in trouble sees 1.2 times the calls, in the long
 ** run. */
-#define RETRY_BUDGET 20.0
 #define CALL_CREDIT 0.2
 #define MAX_RESOURCES 1024
 
@@ -73,7 +70,7 @@ void bmwi_op_cancel(bmwi_op *op, bmwi_code code, const char *text) {
 
 static void add_credit(bmwi_session *session, double credit) {
   session->retry_credit += credit;
-  if (session->retry_credit > RETRY_BUDGET) session->retry_credit = RETRY_BUDGET;
+  if (session->retry_credit > BMWI_RETRY_BUDGET) session->retry_credit = BMWI_RETRY_BUDGET;
 }
 
 static bmwi_next send_now(bmwi_op *op) {
@@ -85,7 +82,9 @@ static bmwi_next send_now(bmwi_op *op) {
   if (left <= 0) return fail(op, BMWI_TIMEOUT, "the time was over before it could be sent");
   bmwi_request request = {
     .method = token ? "POST" : op->exchange->method,
-    .url = token ? session->token_url : op->url.data,
+    .url = !token                                     ? op->url.data
+           : session->device.stage == BMWI_DEVICE_CODE ? account->device_url
+                                                        : session->token_url,
     .accept = token || op->exchange->accept == NULL ? "Accept: application/json"
                                                       : op->exchange->accept,
     .header = token ? NULL : op->exchange->header,
@@ -120,7 +119,8 @@ static bool may_retry(const bmwi_op *op, const bmwi_failure *failure) {
 
 static bool retry(bmwi_op *op, bmwi_failure *failure) {
   bmwi_session *session = op->session;
-  if (op->attempt >= op->account->retries) return false;
+  if (op->attempt >= op->account->retries || (op->kind == BMWI_CALL && op->exchange->metered))
+    return false;
   failure->budget = session->retry_credit < 1;
   if (failure->budget) return false;
   double longest = BACKOFF;
@@ -149,23 +149,40 @@ static void fail_waiting(bmwi_session *session, const bmwi_failure *failure) {
   }
 }
 
-/* Starts the token request: the refresh grant while there is a refresh token,
-** else the password grant. False and a failure when neither can be. */
+/* The form of the token request: of the refresh grant while there is a refresh token, else of the
+** password grant or, where somebody asked for a log-in, of the one by a code. */
+static bool make_form(bmwi_session *session) {
+  const bmwi_account *account = session->request.account;
+  bmwi_buffer *form = &session->request.body;
+  bmwi_buffer_clear(form);
+  bmwi_device_login_clear(&session->device);
+  session->refreshing = session->token.refresh != NULL;
+  if (session->refreshing)
+    return bmwi_oauth_refresh_form(form, session->token.refresh, account->client_id);
+  if (account->client_id != NULL)
+    return bmwi_device_login_begin(&session->device, form, account->client_id, account->scope);
+  return bmwi_oauth_password_form(form, account->username, account->password, account->scope);
+}
+
+/* Whether a token can be had without a refresh token. */
+static bool can_log_in(const bmwi_session *session) {
+  const bmwi_account *account = session->request.account;
+  return account->client_id != NULL ? session->forced : account->password != NULL;
+}
+
+/* Starts the token request. False and a failure when it cannot be. */
 static bool request_token(bmwi_session *session, bmwi_failure *failure) {
   bmwi_op *op = &session->request;
   bmwi_account *account = op->account;
   bool refresh = session->token.refresh != NULL;
-  if (account->basic == NULL || (!refresh && account->password == NULL)) {
-    bmwi_failure_set(failure, BMWI_AUTH,
-                     "there is no usable token and nothing to get one with (username, password, "
-                     "api_key and api_secret)");
+  if ((account->basic == NULL && account->client_id == NULL) || (!refresh && !can_log_in(session))) {
+    bmwi_failure_set(failure, BMWI_AUTH, account->client_id != NULL
+                                           ? "nobody is logged in"
+                                           : "there is no usable token and nothing to get one with "
+                                             "(username, password, api_key and api_secret)");
     return false;
   }
-  bmwi_buffer_clear(&op->body);
-  bool ok = refresh ? bmwi_oauth_refresh_form(&op->body, session->token.refresh)
-                    : bmwi_oauth_password_form(&op->body, account->username, account->password,
-                                               account->scope);
-  session->refreshing = refresh;
+  bool ok = make_form(session);
   op->deadline = bmwi_now() + account->timeout;
   op->attempt = 0;
   op->failure.code = BMWI_OK;
@@ -235,6 +252,11 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
     token->refresh = session->token.refresh;
     session->token.refresh = NULL;
   }
+  if (token->subject == NULL && session->refreshing) {
+    token->subject = session->token.subject;
+    session->token.subject = NULL;
+  }
+  bmwi_device_login_clear(&session->device);
   bmwi_token_clear(&session->token);
   session->token = *token;
   memset(token, 0, sizeof *token);
@@ -295,13 +317,31 @@ void bmwi_session_request(bmwi_session *session) {
   if (!request_token(session, &failure)) bmwi_session_refuse(session, &failure);
 }
 
+bool bmwi_session_take_code(bmwi_session *session, const char *code, double interval,
+                            double lifetime) {
+  return bmwi_device_login_take(&session->device, code, interval, lifetime, bmwi_now());
+}
+
+bool bmwi_session_poll(bmwi_session *session) {
+  bmwi_op *op = &session->request;
+  double wake = bmwi_now() + session->device.interval;
+  bmwi_buffer_clear(&op->body);
+  if (!bmwi_device_login_form(&session->device, &op->body, op->account->client_id) ||
+      !bmwi_engine_pause(op->engine, &op->transfer, wake))
+    return false;
+  op->deadline = wake + op->account->timeout;
+  op->state = BMWI_BACKOFF;
+  return true;
+}
+
 unsigned bmwi_session_trace(const bmwi_session *session) {
   const bmwi_account *account = session->request.account;
   if (account == NULL) return 0; /* closed by a finalizer meanwhile */
   size_t server = strlen(session->base_url); /* is told apart by whoever keeps auth errors */
   bool there = strncmp(session->token_url, session->base_url, server) == 0;
   const char *const made_with[] = {account->username, account->password, account->basic,
-                                   account->scope, session->token_url + (there ? server : 0)};
+                                   account->scope, account->client_id,
+                                   session->token_url + (there ? server : 0)};
   uint64_t h = 0;
   for (size_t i = 0; i < sizeof made_with / sizeof made_with[0]; i++)
     if (made_with[i] != NULL) h = bmwi_hash(h + i + 1, made_with[i], strlen(made_with[i]));
@@ -336,8 +376,12 @@ static void remember(bmwi_session *session, const bmwi_failure *failure, bmwi_ve
 bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
   bmwi_op *op = &session->request;
   bmwi_failure failure = *told, also;
-  bmwi_verdict verdict = bmwi_judge_token(&failure);
-  if (verdict == BMWI_NOTHING_REFUSED && may_retry(op, &failure) && retry(op, &failure))
+  bool polls = session->device.stage == BMWI_DEVICE_POLL;
+  if (polls && session->waiting != NULL && bmwi_device_login_again(&session->device, &failure, bmwi_now()) &&
+      bmwi_session_poll(session))
+    return true;
+  bmwi_verdict verdict = polls ? BMWI_NOTHING_REFUSED : bmwi_judge_token(&failure);
+  if (!polls && verdict == BMWI_NOTHING_REFUSED && may_retry(op, &failure) && retry(op, &failure))
     return true;
   failure.login = true;
   session->auth_error_shared = false;
@@ -346,22 +390,25 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
   bmwi_buffer_clear(&op->transfer.body);
   if (verdict == BMWI_GRANT_REFUSED && session->refreshing) {
     bmwi_drop(&session->token.refresh);
-    if (op->account->password != NULL) {
+    if (can_log_in(session)) {
       if (request_token(session, &also)) return true;
       failure = also;
       failure.login = true;
       verdict = bmwi_judge_token(&failure);
     }
   }
+  bool by_code = session->device.stage != BMWI_DEVICE_OFF; /* asked for by name, each time */
+  bmwi_device_login_clear(&session->device);
   session->forced = false;
   op->attempt = 0;
-  remember(session, &failure, verdict);
+  if (!by_code) remember(session, &failure, verdict);
   fail_waiting(session, &failure);
   return false;
 }
 
 void bmwi_session_fail(bmwi_session *session, const bmwi_failure *failure) {
   bmwi_op *op = &session->request;
+  bmwi_device_login_clear(&session->device);
   session->granted = false;
   op->state = BMWI_NEW;
   bmwi_buffer_clear(&op->body);
@@ -426,6 +473,11 @@ static bmwi_next token_refused(bmwi_op *op, const bmwi_failure *failure) {
   }
   op->renewed = true;
   if (current) expire(session, true);
+  if (op->exchange->metered) { /* its caller may send it again, with a new token */
+    op->failure = *failure;
+    op->failure.retryable = true;
+    return finish(op);
+  }
   return go(op);
 }
 
@@ -486,16 +538,18 @@ void bmwi_op_join(bmwi_op *op, bmwi_account *account, bmwi_session *session,
   op->session = session;
   op->exchange = exchange;
   op->deadline = bmwi_now() + account->timeout;
+  /* Somebody takes up a telephone first. */
+  if (op->kind == BMWI_LOGIN && account->client_id != NULL) op->deadline += BMWI_DEVICE_LIFE;
   /* An answer may hold an event's id, a form the security answer, an URL anything. */
   bmwi_transfer_init(&op->transfer, account->transport.max_response_bytes, true);
-  bmwi_buffer_init(&op->url, MAX_REQUEST, true);
-  bmwi_buffer_init(&op->body, MAX_REQUEST, true);
+  bmwi_buffer_init(&op->url, BMWI_MAX_REQUEST, true);
+  bmwi_buffer_init(&op->body, BMWI_MAX_REQUEST, true);
   op->next = account->ops;
   if (op->next != NULL) op->next->previous = op;
   account->ops = op;
 }
 
-static void leave(bmwi_op *op) {
+void bmwi_op_leave(bmwi_op *op) {
   if (op->account == NULL) return;
   if (op->previous != NULL) op->previous->next = op->next;
   else op->account->ops = op->next;
@@ -519,58 +573,6 @@ void bmwi_op_release(bmwi_op *op) {
   bmwi_transfer_release(op->engine, &op->transfer);
   bmwi_buffer_free(&op->url);
   bmwi_buffer_free(&op->body);
-  leave(op);
+  bmwi_op_leave(op);
   op->state = BMWI_FINISHED;
-}
-
-void bmwi_session_init(bmwi_session *session, bmwi_account *account) {
-  bmwi_op *op = &session->request;
-  bmwi_op_init(op, account->engine, BMWI_TOKEN);
-  op->account = account;
-  op->session = session;
-  bmwi_transfer_init(&op->transfer, MAX_TOKEN_ANSWER, true);
-  bmwi_buffer_init(&op->body, MAX_REQUEST, true);
-  session->retry_credit = RETRY_BUDGET;
-}
-
-void bmwi_account_event(bmwi_account *account, const char *event) {
-  char *copy = bmwi_copy(event);
-  if (copy == NULL) return; /* then it is not known, no more */
-  bmwi_drop(&account->event);
-  account->event = copy;
-}
-
-void bmwi_account_close(bmwi_account *account) {
-  if (account->closed) return;
-  account->closed = true;
-  while (account->ops != NULL) {
-    bmwi_op *op = account->ops;
-    bmwi_op_cancel(op, BMWI_CLOSED, "the client was closed");
-    leave(op);
-  }
-  for (int i = 0; i < account->session_count; i++) {
-    bmwi_session *session = &account->sessions[i];
-    if (account->engine != NULL) bmwi_engine_stop(account->engine, &session->request.transfer);
-    session->request.account = NULL;
-    session->request.state = BMWI_FINISHED;
-  }
-}
-
-void bmwi_account_wipe(bmwi_account *account) {
-  for (int i = 0; i < account->session_count; i++) {
-    bmwi_session *session = &account->sessions[i];
-    bmwi_transfer_release(account->engine, &session->request.transfer);
-    bmwi_buffer_free(&session->request.body);
-    bmwi_token_clear(&session->token);
-    free(session->resources);
-    session->resources = NULL;
-    session->resource_count = 0;
-    bmwi_drop(&session->base_url);
-    bmwi_drop(&session->token_url);
-  }
-  free(account->routes);
-  account->routes = NULL;
-  account->route_count = 0;
-  bmwi_transport_clear(&account->transport);
-  bmwi_drop(&account->event);
 }

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "core/device.h"
 #include "core/engine.h"
 #include "core/oauth.h"
 #include "core/verdict.h"
@@ -25,6 +26,7 @@ typedef struct bmwi_exchange {
   const char *method; /* "GET", "POST", "DELETE" */
   const char *accept; /* the whole header line; NULL: JSON */
   const char *header; /* one line more; NULL: none */
+  bool metered;       /* each time it is sent costs: nothing is repeated without its caller */
   bool command;       /* it acts on something: sent once, and unknown where its answer is lost */
 } bmwi_exchange;
 
@@ -56,6 +58,8 @@ typedef struct bmwi_op {
   bmwi_failure failure; /* its code is BMWI_OK unless it finished without an answer */
 } bmwi_op;
 
+#define BMWI_MAX_REQUEST (1024 * 1024) /* of an URL and of a body */
+#define BMWI_RETRY_BUDGET 20.0    /* of each server */
 #define BMWI_SESSIONS 3 /* of one account, at most */
 
 /* One server with its token. */
@@ -72,6 +76,7 @@ struct bmwi_session {
   bool by_resource;    /* the token is renewed because a resource refused it */
   bool forced;         /* a log-in is asked for by name: what was refused before does not count */
   bmwi_op request;     /* the token request */
+  bmwi_device_login device;  /* the log-in by a code, while there is one */
   bmwi_op *waiting;    /* operations that wait for it */
   bmwi_failure auth_error; /* of the log-in; sticky: not retried by itself */
   double auth_error_until; /* monotonic, or HUGE_VAL for one that lasts */
@@ -92,7 +97,10 @@ struct bmwi_account {
   bmwi_engine *engine;
   bmwi_transport transport;
   const struct bmwi_service *service;
+  char *service_name;
   char *base_url, *region, *token_path, *token_url, *second_url;
+  char *login_url, *device_url, *client_id; /* of a public client, which logs in by a code (RFC 8628) */
+  long daily_limit;
   char *username, *password, *api_key, *api_secret, *basic, *scope, *document_field;
   bool has_position;
   double lat, lon; /* degrees */
@@ -118,15 +126,6 @@ typedef enum bmwi_next {
   BMWI_READ_TOKEN /* the token request is complete: decode the answer, then accept or refuse */
 } bmwi_next;
 
-/* Readies one of the account's sessions for use. */
-void bmwi_session_init(bmwi_session *session, bmwi_account *account);
-/* Keeps the id of an event, to know it when a server says it back. */
-void bmwi_account_event(bmwi_account *account, const char *event);
-/* Ends every operation with `closed`. */
-void bmwi_account_close(bmwi_account *account);
-/* Then wipes all secrets and gives everything back. */
-void bmwi_account_wipe(bmwi_account *account);
-
 void bmwi_op_init(bmwi_op *op, bmwi_engine *engine, bmwi_kind kind);
 void bmwi_op_join(bmwi_op *op, bmwi_account *account, bmwi_session *session,
                   const bmwi_exchange *exchange);
@@ -139,6 +138,8 @@ bmwi_next bmwi_op_advance(bmwi_op *op);
 void bmwi_op_cancel(bmwi_op *op, bmwi_code code, const char *text);
 /* Gives back all it holds, whatever it is doing. */
 void bmwi_op_release(bmwi_op *op);
+/* Takes it out of its account. */
+void bmwi_op_leave(bmwi_op *op);
 
 /* Takes a decoded token (its texts are moved); go_on lets the waiting go on. */
 void bmwi_session_accept(bmwi_session *session, bmwi_token *token);
@@ -157,6 +158,10 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure);
 unsigned bmwi_session_trace(const bmwi_session *session);
 /* Another process's auth error of the same log-in, which lasts `seconds` (HUGE_VAL: for good). */
 void bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, double seconds);
+/* The answer with the code was read: keeps it, and begins to poll once somebody was told of it. */
+bool bmwi_session_take_code(bmwi_session *session, const char *code, double interval,
+                            double lifetime);
+bool bmwi_session_poll(bmwi_session *session);
 /* Fails the waiting, whatever has become of the token. */
 void bmwi_session_fail(bmwi_session *session, const bmwi_failure *failure);
 /* After the answer was read: if that broke off without either, fails the waiting. */

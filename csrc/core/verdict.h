@@ -23,6 +23,8 @@ typedef enum bmwi_code {
   BMWI_GONE,
   BMWI_RATE_LIMITED,
   BMWI_SERVER,
+  BMWI_QUOTA,   /* the day's calls are used up */
+  BMWI_UNSUPPORTED, /* the service has no such thing */
   BMWI_HTTP,
   BMWI_UNKNOWN, /* a POST whose answer was lost: nobody knows */
   BMWI_CLOSED,
@@ -44,6 +46,7 @@ typedef struct bmwi_failure {
   char text[256];      /* what happened, without secrets, without a full stop */
   char description[320]; /* what the service says, redacted; or empty */
   char api_code[16];     /* "A-2013"; or empty */
+  char error[40];        /* what OAuth 2.0 calls it; or empty */
   char location[256];    /* where a redirect points to, without its query; or empty */
 } bmwi_failure;
 

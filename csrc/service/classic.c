@@ -305,8 +305,12 @@ static const char *check_login(const bmwi_account *account, bool token) {
   return NULL;
 }
 
+static const char *const client_methods[] = {"vehicles", "get", "post", NULL};
+
 const bmwi_service bmwi_classic = {
   .name = "classic",
+  .client_type = "bmwi.client",
+  .car_type = "bmwi.vehicle",
   .options = options,
   .regions = regions,
   .region_member = "hub",
@@ -318,6 +322,8 @@ const bmwi_service bmwi_classic = {
   .secret_field = "bmwSkAnswer=",
   .type_field = "serviceType",
   .methods = methods,
+  .client_methods = client_methods,
+  .lacks = "the classic service has no such thing",
   .no_server = "option 'base_url': the server's address is missing (BMW has switched its own "
                "servers off; region = 'rest_of_world', 'usa' or 'china' still names them)",
   .check_login = check_login,

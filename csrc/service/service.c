@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-const bmwi_service *const bmwi_services[] = {&bmwi_classic, NULL};
+const bmwi_service *const bmwi_services[] = {&bmwi_classic, &bmwi_cardata, NULL};
 
 #define KEPT(member) .place = BMWI_KEPT(member)
 
@@ -21,6 +21,8 @@ static const bmwi_option common[] = {
   {.name = "on_token", .type = BMWI_OPTION_FUNCTION},
   {.name = "proxy", .type = BMWI_OPTION_TEXT, KEPT(transport.proxy), .secret = 4},
   {.name = "retries", .type = BMWI_OPTION_WHOLE, KEPT(retries), .standard = 2, .least = 0, .most = 10},
+  {.name = "service", .type = BMWI_OPTION_CHOICE, KEPT(service_name), .text = "classic",
+   .words = "'classic' or 'cardata'"},
   {.name = "store", .type = BMWI_OPTION_OBJECT},
   {.name = "timeout", .type = BMWI_OPTION_NUMBER, KEPT(timeout), .standard = 30, .least = 0.001, .most = 86400},
   {.name = "token", .type = BMWI_OPTION_TABLE},
@@ -37,11 +39,24 @@ const bmwi_endpoint bmwi_free_post = {
   .answer = BMWI_ANSWER_ANY,
 };
 
-bool bmwi_endpoint_path(bmwi_buffer *b, const bmwi_endpoint *endpoint, const char *vin) {
-  const char *mark = strstr(endpoint->path, "{vin}");
+bool bmwi_endpoint_path(bmwi_buffer *b, const bmwi_endpoint *endpoint, const char *value) {
+  const char *mark = strchr(endpoint->path, '{');
   if (mark == NULL) return bmwi_buffer_text(b, endpoint->path);
   return bmwi_buffer_add(b, endpoint->path, (size_t)(mark - endpoint->path)) &&
-         bmwi_buffer_text(b, vin) && bmwi_buffer_text(b, mark + 5);
+         bmwi_buffer_escape(b, value, strlen(value), false) &&
+         bmwi_buffer_text(b, strchr(mark, '}') + 1);
+}
+
+const bmwi_service *bmwi_service_named(const char *name) {
+  for (const bmwi_service *const *p = bmwi_services; *p != NULL; p++)
+    if (strcmp((*p)->name, name) == 0) return *p;
+  return NULL;
+}
+
+const bmwi_endpoint *bmwi_service_endpoint(const bmwi_service *service, const char *name) {
+  for (const bmwi_endpoint *e = service->endpoints; e != NULL && e->exchange.name != NULL; e++)
+    if (strcmp(e->exchange.name, name) == 0) return e;
+  return NULL;
 }
 
 const bmwi_option *bmwi_service_option(const bmwi_service *service, size_t i) {

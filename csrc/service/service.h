@@ -13,6 +13,8 @@
 
 #pragma GCC visibility push(hidden)
 
+typedef struct bmwi_service bmwi_service;
+
 /* ---- what an argument must look like ----------------------------------------------------- */
 
 typedef enum bmwi_type {
@@ -68,13 +70,14 @@ typedef enum bmwi_answer {
   BMWI_ANSWER_ARRAY,   /* an array, inside the envelope or bare */
   BMWI_ANSWER_ANY,     /* any JSON object or array, or nothing */
   BMWI_ANSWER_PNG,     /* bytes */
+  BMWI_ANSWER_BYTES,   /* whatever they are */
   BMWI_ANSWER_NOTHING  /* no body */
 } bmwi_answer;
 
 typedef struct bmwi_endpoint {
   bmwi_exchange exchange; /* first: operations know only this */
   bool second_host;       /* it is not on the server of the region */
-  const char *path;       /* "{vin}" stands for the car; NULL: the caller's */
+  const char *path;       /* "{vin}" stands for the car, "{id}" for a thing; NULL: the caller's */
   const char *envelope;   /* the member that holds the answer, or NULL */
   bmwi_answer answer;
   bool lists_cars;        /* the answer tells which region serves which car */
@@ -135,6 +138,7 @@ typedef struct bmwi_option {
   const char *text; /* what a text is where it was not given; NULL: absent */
   const char *words; /* of a choice: 'a', 'b' or 'c' */
   size_t secret;    /* a text that is blotted out of messages where it has so many bytes; 0: none */
+  bool lower_case;  /* a text is kept in lower case */
   bool any_bytes;   /* control characters may be part of the text: it goes into a form only */
 } bmwi_option;
 
@@ -149,19 +153,29 @@ typedef struct bmwi_advice {
 
 #define BMWI_KEPT(member) offsetof(bmwi_account, member)
 
-typedef struct bmwi_service {
+struct bmwi_service {
   const char *name;
+  const char *client_type, *car_type; /* the metatables of its clients and cars */
   const bmwi_option *options;  /* beside the common ones; ended by a row without a name */
   const bmwi_region *regions;  /* at most BMWI_SESSIONS; ended by a row without a name */
   const char *region_member;   /* of a car in the list: the mark of its region */
+  const char *subject_member;  /* of a token's answer: whose it is; NULL: none */
+  const char *code_member;     /* of an error body: the service's own code; NULL: none */
   const char *event_member;    /* of an answer: the event's id, which is kept out of messages */
   const char *position[2];     /* the pairs of a query that hold latitude and longitude */
   const bmwi_endpoint *vehicles;
+  bool login_by_code;          /* RFC 8628 below `login_url`; else a token path below the server */
   const char *token_path;      /* on the server of the region */
   const char *second_host;     /* of endpoints that are not served by the region */
   const char *secret_field;    /* of a form, with its '=': what must not come out again */
   const char *type_field;      /* the pair that holds the type of a request */
   const bmwi_method *methods;  /* ended by a row without a name */
+  /* What takes more than one request is written in Lua: a module that returns {client =, car =},
+  ** tables of methods, and the endpoints that they call. */
+  const char *module;
+  const char *const *client_methods, *const *car_methods; /* its names, ended by NULL */
+  const bmwi_endpoint *endpoints; /* ended by a row without a name */
+  const char *lacks;           /* what to say of a method that only another service has */
   const char *no_server;       /* what to say where neither an address nor a region was given */
   /* What is wrong with the options of a log-in, or NULL. `token`: there is a saved one. */
   const char *(*check_login)(const bmwi_account *account, bool token);
@@ -169,20 +183,24 @@ typedef struct bmwi_service {
   ** failure is. */
   void (*explain)(bmwi_failure *failure, bool call);
   const bmwi_advice *advice;   /* the first row that fits counts */
-} bmwi_service;
+};
 
 /* For paths that have no method of their own: any GET, any POST. */
 extern const bmwi_endpoint bmwi_free_get, bmwi_free_post;
 
-/* Appends the endpoint's path with the VIN in its place. */
-bool bmwi_endpoint_path(bmwi_buffer *b, const bmwi_endpoint *endpoint, const char *vin);
+/* Appends the endpoint's path with the VIN, or the id, in its place. */
+bool bmwi_endpoint_path(bmwi_buffer *b, const bmwi_endpoint *endpoint, const char *value);
+/* The service of that name, or NULL. */
+const bmwi_service *bmwi_service_named(const char *name);
+/* The endpoint of that name which a service's Lua module may call, or NULL. */
+const bmwi_endpoint *bmwi_service_endpoint(const bmwi_service *service, const char *name);
 /* The rows of all its options: the common ones, then its own; the last one has no name. */
 const bmwi_option *bmwi_service_option(const bmwi_service *service, size_t i);
 /* The index of a region by its name, or by the mark that a car of it has; -1 if there is none. */
 int bmwi_service_region(const bmwi_service *service, const char *name);
 int bmwi_service_region_of(const bmwi_service *service, const char *mark);
 
-extern const bmwi_service bmwi_classic;
+extern const bmwi_service bmwi_classic, bmwi_cardata;
 /* All of them, ended by NULL; the first one is meant where none is named. */
 extern const bmwi_service *const bmwi_services[];
 

@@ -2,11 +2,15 @@
 --- or more than decoding. The C module installs them; each is plain sequential Lua and waits in
 --- client:_call() alone, which yields in a task.
 
+local call = require "bmwi.cardata.call"
 local containers = require "bmwi.cardata.containers"
 local history = require "bmwi.cardata.history"
 local status = require "bmwi.cardata.status"
 
 local client_methods = {
+  _call = call.call,
+  _store = call.store,
+  get = call.get,
   containers = containers.list,
   create_container = containers.create,
   delete_container = containers.delete,

@@ -1,0 +1,94 @@
+/*
+** Device authorization: see device.h.
+*/
+#include "core/device.h"
+
+#include <string.h>
+#include <unistd.h>
+#if defined(__APPLE__)
+#include <sys/random.h>
+#endif
+
+#include "core/base64.h"
+#include "core/sha256.h"
+
+#define VERIFIER 43           /* characters of 32 bytes in base64url; the least that RFC 7636 allows */
+#define SLOW_DOWN 5           /* seconds, RFC 8628 section 3.5 */
+#define DEFAULT_INTERVAL 5.0  /* seconds, RFC 8628 section 3.2 */
+#define LONGEST_INTERVAL 60.0
+#define DENIALS 12            /* polls: a grant can need that long to be known everywhere */
+
+void bmwi_device_login_clear(bmwi_device_login *device) {
+  bmwi_drop(&device->code);
+  bmwi_drop(&device->verifier);
+  memset(device, 0, sizeof *device);
+}
+
+static bool add(bmwi_buffer *form, const char *name, const char *value) {
+  return bmwi_buffer_pair(form, 0, name, value, strlen(value), true);
+}
+
+bool bmwi_device_login_begin(bmwi_device_login *device, bmwi_buffer *form, const char *client_id,
+                       const char *scope) {
+  unsigned char bytes[BMWI_SHA256_SIZE];
+  char text[VERIFIER + 5];
+  bmwi_device_login_clear(device);
+  if (getentropy(bytes, sizeof bytes) != 0) return false;
+  text[bmwi_base64url_encode(text, bytes, sizeof bytes)] = '\0';
+  device->verifier = bmwi_copy(text);
+  bmwi_sha256(bytes, text, VERIFIER);
+  text[bmwi_base64url_encode(text, bytes, sizeof bytes)] = '\0'; /* now the challenge */
+  device->stage = BMWI_DEVICE_CODE;
+  return device->verifier != NULL && add(form, "client_id", client_id) &&
+         add(form, "response_type", "device_code") && add(form, "scope", scope) &&
+         add(form, "code_challenge", text) && add(form, "code_challenge_method", "S256");
+}
+
+bool bmwi_device_login_take(bmwi_device_login *device, const char *code, double interval, double lifetime,
+                      double now) {
+  bmwi_drop(&device->code);
+  device->code = bmwi_copy(code);
+  device->interval = interval > 0 ? interval : DEFAULT_INTERVAL;
+  if (device->interval > LONGEST_INTERVAL) device->interval = LONGEST_INTERVAL;
+  device->ends = now + (lifetime > 0 && lifetime < BMWI_DEVICE_LIFE ? lifetime : BMWI_DEVICE_LIFE);
+  device->stage = BMWI_DEVICE_POLL;
+  return device->code != NULL;
+}
+
+bool bmwi_device_login_form(const bmwi_device_login *device, bmwi_buffer *form, const char *client_id) {
+  return add(form, "client_id", client_id) &&
+         add(form, "grant_type", "urn:ietf:params:oauth:grant-type:device_code") &&
+         add(form, "device_code", device->code) && add(form, "code_verifier", device->verifier);
+}
+
+/* The log-in has failed for good, and this is why. */
+static bool give_up(bmwi_failure *failure, const char *text) {
+  bmwi_cut(failure->text, sizeof failure->text, text);
+  failure->code = BMWI_AUTH;
+  failure->retryable = false;
+  return false;
+}
+
+bool bmwi_device_login_again(bmwi_device_login *device, bmwi_failure *failure, double now) {
+  const char *error = failure->error;
+  bool expired = now >= device->ends || strcmp(error, "expired_token") == 0;
+  bool answered = failure->status != 0;
+  if (!answered && failure->code != BMWI_NETWORK && failure->code != BMWI_TIMEOUT) return false;
+  if (expired) return give_up(failure, "the code has expired before it was confirmed");
+  if (strcmp(error, "authorization_pending") == 0) return true;
+  if (strcmp(error, "slow_down") == 0) {
+    device->interval += SLOW_DOWN;
+    return true;
+  }
+  if (strcmp(error, "access_denied") == 0) {
+    if (device->gateway_failed)
+      return give_up(failure, "the service broke down over the confirmation, which used the code up");
+    if (device->denied_until <= 0) device->denied_until = now + DENIALS * device->interval;
+    return now < device->denied_until || give_up(failure, "the log-in was denied");
+  }
+  if (error[0] == '\0' && (!answered || failure->status >= 500)) {
+    device->gateway_failed = device->gateway_failed || failure->status >= 500;
+    return true;
+  }
+  return give_up(failure, "the code was refused");
+}

@@ -1,0 +1,156 @@
+/*
+** BMW CarData (2025 on; EU; reads only) as data. What takes more than one request is in
+** lua/bmwi/cardata.lua.
+**
+** Sources: BMW's integration guide and its two OpenAPI descriptions for customers; where the service
+** differs from them, what owners have recorded of it.
+*/
+#include "service/service.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* ---- endpoints ---------------------------------------------------------------------------- */
+
+#define CAR "/customers/vehicles/{vin}"
+#define VERSION .header = "x-version: v1", .metered = true
+#define GET(NAME) .exchange = {.name = (NAME), .method = "GET", VERSION}
+
+static const bmwi_endpoint endpoints[] = {
+  {GET("get"), .answer = BMWI_ANSWER_ANY},
+  {GET("mappings"), .path = "/customers/vehicles/mappings", .answer = BMWI_ANSWER_ANY},
+  {GET("basic_data"), .path = CAR "/basicData"},
+  {GET("telematic_data"), .path = CAR "/telematicData"},
+  {GET("charging_history"), .path = CAR "/chargingHistory"},
+  {GET("charging_settings"), .path = CAR "/locationBasedChargingSettings"},
+  {GET("tyres"), .path = CAR "/smartMaintenanceTyreDiagnosis"},
+  {.exchange = {.name = "image", .method = "GET", .accept = "Accept: */*", VERSION},
+   .path = CAR "/image", .answer = BMWI_ANSWER_BYTES},
+  {GET("containers"), .path = "/customers/containers"},
+  {GET("container"), .path = "/customers/containers/{id}"},
+  {.exchange = {.name = "create_container", .method = "POST", .command = true, VERSION},
+   .path = "/customers/containers"},
+  {.exchange = {.name = "delete_container", .method = "DELETE", VERSION},
+   .path = "/customers/containers/{id}", .answer = BMWI_ANSWER_ANY},
+  {.path = NULL},
+};
+
+/* ---- options ------------------------------------------------------------------------------ */
+
+#define KEPT(member) .place = BMWI_KEPT(member)
+
+static const bmwi_option options[] = {
+  /* BMW compares it as it is, and knows lower case only. */
+  {.name = "client_id", .type = BMWI_OPTION_TEXT, KEPT(client_id), .lower_case = true},
+  {.name = "daily_limit", .type = BMWI_OPTION_WHOLE, KEPT(daily_limit), .standard = 50, .least = 1,
+   .most = 100000},
+  {.name = "descriptors", .type = BMWI_OPTION_TABLE},
+  {.name = "login_url", .type = BMWI_OPTION_URL, KEPT(login_url),
+   .text = "https://customer.bmwgroup.com/gcdm/oauth"},
+  {.name = "on_prompt", .type = BMWI_OPTION_FUNCTION},
+  /* Without it BMW grants no scope for its API, although it says that it grants all. */
+  {.name = "scope", .type = BMWI_OPTION_TEXT, KEPT(scope),
+   .text = "authenticate_user openid cardata:api:read cardata:streaming:read"},
+  {.name = NULL},
+};
+
+static const bmwi_region regions[] = {
+  {"europe", "", "https://api-cardata.bmwgroup.com"},
+  {.name = NULL},
+};
+
+static const char *check_login(const bmwi_account *account, bool token) {
+  (void)token;
+  if (account->client_id == NULL)
+    return "CarData needs the option 'client_id': create it at BMW's portal (My BMW, your vehicle, "
+           "CarData)";
+  return NULL;
+}
+
+/* ---- failures ----------------------------------------------------------------------------- */
+
+/* BMW's codes decide, not the status: 403 is six different things. */
+static const struct {
+  const char *id;
+  bmwi_code code;
+  bool retryable;
+} errors[] = {
+  {"CU-100", BMWI_AUTH, false},        {"CU-101", BMWI_AUTH, false},
+  {"CU-102", BMWI_AUTH, false},        {"CU-103", BMWI_FORBIDDEN, false},
+  {"CU-104", BMWI_FORBIDDEN, false},   {"CU-105", BMWI_NOT_FOUND, false},
+  {"CU-120", BMWI_HTTP, false},        {"CU-121", BMWI_HTTP, false},
+  {"CU-122", BMWI_HTTP, false},        {"CU-124", BMWI_FORBIDDEN, false},
+  {"CU-125", BMWI_HTTP, false},        {"CU-126", BMWI_NOT_FOUND, false},
+  {"CU-127", BMWI_NOT_FOUND, false},   {"CU-400", BMWI_HTTP, false},
+  {"CU-401", BMWI_HTTP, false},        {"CU-402", BMWI_HTTP, false},
+  {"CU-403", BMWI_FORBIDDEN, false},   {"CU-429", BMWI_QUOTA, false},
+  {"CU-500", BMWI_SERVER, true},       {"CU-503", BMWI_SERVER, true},
+};
+
+static void explain(bmwi_failure *failure, bool call) {
+  if (!call || failure->code == BMWI_UNKNOWN) return;
+  /* A true 429 is the quota, too: nothing else is limited here. */
+  if (failure->code == BMWI_RATE_LIMITED) failure->code = BMWI_QUOTA;
+  for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+    if (strcmp(errors[i].id, failure->api_code) != 0) continue;
+    failure->code = errors[i].code;
+    failure->retryable = errors[i].retryable;
+    return;
+  }
+}
+
+#define SUBSCRIBE "at BMW's portal subscribe the client to \"CarData API\" and \"CarData Stream\", " \
+                  "wait a minute, then log in again"
+
+static const bmwi_advice advice[] = {
+  {"cardata:api:read", BMWI_AUTH, SUBSCRIBE},
+  {"cardata:streaming:read", BMWI_AUTH, SUBSCRIBE},
+  {"has expired before", BMWI_AUTH, "log in again, and confirm the code in time"},
+  {"was denied", BMWI_AUTH,
+   "log in again; if you did confirm it, type the code by hand in a private window of the browser"},
+  {"broke down over the confirmation", BMWI_AUTH, "this is BMW's fault: log in again with a new code"},
+  {"the code was refused", BMWI_AUTH,
+   "log in again; do not press \"Authenticate device\" at the portal"},
+  {"invalid_client", BMWI_AUTH,
+   "check client_id: BMW does not know it, or has not activated it yet"},
+  {"invalid_request", BMWI_AUTH, "log in again; if that is refused: " SUBSCRIBE},
+  {"nobody is logged in", BMWI_AUTH, "log in: client:login()"},
+  {NULL, BMWI_AUTH, "log in again: client:login()"},
+  {"CU-103", BMWI_FORBIDDEN, "the log-in has no leave for the API: " SUBSCRIBE},
+  {"CU-104", BMWI_FORBIDDEN,
+   "BMW gives data of a car to its PRIMARY user only: check the mapping at the portal"},
+  {"CU-124", BMWI_FORBIDDEN, "delete containers that are not needed: client:delete_container(id)"},
+  {"CU-403", BMWI_FORBIDDEN,
+   "check at the portal that both services are subscribed and the car is PRIMARY; then log in again"},
+  {"CU-126", BMWI_NOT_FOUND, "BMW has no picture of this car"},
+  {NULL, BMWI_QUOTA, "BMW allows 50 calls a day: wait until they are given back"},
+  {NULL, BMWI_SERVER, "this is BMW's fault; each try costs a call of the quota"},
+  {NULL, BMWI_OK, NULL},
+};
+
+static const char *const client_methods[] = {"vehicles", "quota", "containers", "create_container",
+                                             "delete_container", NULL};
+static const char *const car_methods[] = {"status", "telematics", "basic_data", "image",
+                                          "charging_history", "charging_settings", "tyres", NULL};
+
+static const bmwi_method methods[] = {{.name = NULL}};
+
+const bmwi_service bmwi_cardata = {
+  .name = "cardata",
+  .client_type = "bmwi.client.cardata",
+  .car_type = "bmwi.vehicle.cardata",
+  .options = options,
+  .regions = regions,
+  .subject_member = "gcid",
+  .code_member = "exveErrorId",
+  .login_by_code = true,
+  .methods = methods,
+  .module = "bmwi.cardata",
+  .client_methods = client_methods,
+  .car_methods = car_methods,
+  .endpoints = endpoints,
+  .lacks = "BMW CarData only tells what a car has reported: it offers no commands, and not this",
+  .check_login = check_login,
+  .explain = explain,
+  .advice = advice,
+};

@@ -1,0 +1,66 @@
+--- One request to BMW CarData: counted before it is sent, since BMW allows 50 a day for all programs
+--- of an account together. For the other files of bmwi.cardata.
+
+local bmwi = require "bmwi"
+local store = require "bmwi.store"
+
+local call = {}
+
+-- Of clients whose store keeps no more than the log-in, or that have none.
+local memories = setmetatable({}, { __mode = "k" })
+
+--- Where the account's quota, container and values are kept: the option `store`, else memory.
+---@return table store
+function call.store(client)
+  local given = client:_option("store")
+  if given and given._spend then return given end
+  memories[client] = memories[client] or store.memory()
+  return memories[client]
+end
+
+-- Counts a call. Nil and what a method returns for it where it may not be sent.
+local function spend(client)
+  local kept, limit = call.store(client), client:_option("daily_limit")
+  local left, wait, reason = kept:_spend { limit = limit }
+  if left then return true end
+  if type(wait) ~= "number" then
+    return nil, "the account file cannot count this call: " .. wait, "store", { retryable = false }
+  end
+  local why = reason == "closed" and "BMW has said that the day's calls are used up"
+    or ("all %d calls of the day are used up"):format(limit)
+  return nil, why .. "; nothing was sent", "quota", { retry_after = wait, retryable = false,
+    hint = "wait until calls are given back (bmwi quota)" }
+end
+
+-- What is worth another call: the first request got no answer, or not with this token.
+local function once_more(client, code, info)
+  return info and info.retryable and client:_option("retries") > 0
+    and (code == "auth" or code == "network" or code == "timeout" or code == "server")
+end
+
+--- One request; once more where that may help, which costs a second call.
+---@param endpoint string
+---@param request {vin:string|nil,id:string|nil,path:string|nil,query:table|nil,body:table|nil}
+---@return any answer nil after a failure
+---@return string|nil message
+---@return string|nil code
+---@return table|nil info
+function call.call(client, endpoint, request)
+  for try = 1, 2 do
+    local allowed, why, what, about = spend(client)
+    if not allowed then return nil, why, what, about end
+    local answer, message, code, info = client:_exchange(endpoint, request)
+    if answer ~= nil then return answer end
+    if code == "quota" then call.store(client):_close_day() end
+    if try == 2 or not once_more(client, code, info) then return nil, message, code, info end
+  end
+end
+
+--- The decoded answer of any path, for what has no method. One call of the quota.
+---@param path string
+---@param query table|nil
+function call.get(client, path, query)
+  return call.call(client, "get", { path = path, query = query })
+end
+
+return call

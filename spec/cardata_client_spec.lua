@@ -1,0 +1,316 @@
+-- The client of CarData against the simulator: the log-in by a code, renewal, the quota, and what
+-- goes over the wire.
+
+local bmwi = require("bmwi")
+local async = require("bmwi.async")
+local helper = require("spec.helper")
+local stores = require("bmwi.store")
+
+local CLIENT = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a"
+local BEV = "WBYCARDATA0000001"
+
+describe("a client of CarData", function()
+  local sim, path, prompts
+
+  local function options(changes)
+    local given = { service = "cardata", client_id = CLIENT, base_url = sim.url,
+      login_url = sim.url .. "/gcdm/oauth", store = stores.new(path), timeout = 10,
+      on_prompt = function(prompt) prompts[#prompts + 1] = prompt end }
+    for name, value in pairs(changes or {}) do given[name] = value or nil end
+    return given
+  end
+  local function new(changes) return bmwi.new(options(changes)) end
+  local function login(change) sim:control("POST", "/cardata/login", change) end
+  local function requests(part)
+    local list = {}
+    for _, request in ipairs(sim:log()) do
+      if request.path:find(part, 1, true) then list[#list + 1] = request end
+    end
+    return list
+  end
+  local function logged_in(changes)
+    local client = new(changes)
+    assert(client:login())
+    return client
+  end
+
+  before_each(function()
+    sim = helper.start()
+    path = os.tmpname()
+    os.remove(path)
+    prompts = {}
+    login({ interval = 0.05 })
+  end)
+  after_each(function()
+    sim:stop()
+    for _, ending in ipairs({ "", ".lock", ".write.lock", ".container.lock" }) do
+      os.remove(path .. ending)
+    end
+  end)
+
+  describe("logs in by a code", function()
+    it("that it shows once, polls, and keeps what it got", function()
+      local client = new()
+      assert.is_true(client:login())
+      assert.equal(1, #prompts)
+      local prompt = prompts[1]
+      assert.equal(sim.url .. "/oneid/link", prompt.verification_uri)
+      assert.equal(prompt.verification_uri .. "?user_code=" .. prompt.user_code,
+        prompt.verification_uri_complete)
+      assert.equal(300, prompt.expires_in)
+      local token = client:token()
+      assert.equal("aa111192-d570-4d3d-8835-656ee00edcd7", token.gcid)
+      assert.truthy(#token.id_token > 1000)
+      assert.equal(1, #requests("/device/code"))
+      assert.is_true(client:login()) -- nothing to do
+      assert.equal(1, #prompts)
+      client:close()
+      local again = new() -- from the account file
+      assert(again:vehicles())
+      assert.equal(1, #prompts)
+    end)
+
+    it("with PKCE, without credentials in a header, with the id in lower case", function()
+      logged_in({ client_id = CLIENT:upper() })
+      local code, poll = requests("/device/code")[1], requests("/oauth/token")[1]
+      assert.is_nil(code.headers.authorization)
+      assert.is_nil(poll.headers.authorization)
+      assert.truthy(code.body:find("client_id=" .. CLIENT, 1, true), code.body)
+      assert.truthy(code.body:find("code_challenge_method=S256", 1, true), code.body)
+      local challenge = code.body:match("code_challenge=([^&]+)")
+      local verifier = poll.body:match("code_verifier=([^&]+)")
+      assert.equal(43, #verifier)
+      assert.equal(challenge, bmwi._hash.base64url(bmwi._hash.sha256(verifier)))
+    end)
+
+    it("in a task, while others run", function()
+      local ticks, done = 0, false
+      async.run(function()
+        async.spawn(function()
+          while not done do ticks = ticks + 1 bmwi.sleep(0.01) end
+        end)
+        assert(new():login())
+        done = true
+      end)
+      assert.truthy(ticks > 3, ticks)
+    end)
+
+    it("waiting longer when it is told to", function()
+      login({ answers = { "slow_down" } })
+      login({ interval = 0.01 })
+      local waits = {}
+      assert(new({ log = function(event, t)
+        if event == "repeat" or event == "retry" then waits[#waits + 1] = t.wait end
+      end }):login())
+      assert.truthy(waits[2] > 4.9, waits[2])
+    end)
+
+    it("and says what became of it", function()
+      for _, row in ipairs({
+        { { "expired_token" }, "expired before", "log in again" },
+        { { "invalid_grant" }, "the code was refused", "Authenticate device" },
+        { { "gateway_fault", "access_denied" }, "used the code up", "BMW's fault" },
+      }) do
+        login({ answers = row[1] })
+        local done, message, code, info = new():login()
+        assert.is_nil(done)
+        assert.equal("auth", code)
+        assert.truthy(message:find(row[2], 1, true), message)
+        assert.truthy(info.hint:find(row[3], 1, true), info.hint)
+      end
+    end)
+
+    it("although the first polls were denied or met a broken gateway", function()
+      login({ answers = { "access_denied", "access_denied", "ok" } })
+      local done, message = new():login()
+      assert.is_true(done, message)
+      login({ answers = { "gateway_fault", "ok" } })
+      os.remove(path)
+      done, message = new():login()
+      assert.is_true(done, message)
+    end)
+
+    it("and gives up when it stays denied", function()
+      local denials = {}
+      for i = 1, 40 do denials[i] = "access_denied" end
+      login({ interval = 0.02, answers = denials })
+      local _, message, code = new():login()
+      assert.equal("auth", code)
+      assert.truthy(message:find("denied", 1, true), message)
+    end)
+
+    it("and names the scope that was not granted, with the step at the portal", function()
+      sim:fault({ path = "/oauth/token", times = 0, raw = '{"access_token":"abcdef","expires_in":'
+        .. '3600,"scope":"cardata:streaming:read openid authenticate_user"}' })
+      local done, message, code, info = new():login()
+      assert.is_nil(done)
+      assert.equal("auth", code)
+      assert.truthy(message:find("cardata:api:read", 1, true), message)
+      assert.truthy(info.hint:find("portal", 1, true), info.hint)
+      sim:no_faults()
+      done, message, code, info = new({ scope = "openid cardata:nothing" }):login()
+      assert.is_nil(done)
+      assert.equal("auth", code)
+      assert.truthy(info.hint:find("portal", 1, true), message)
+      sim:control("POST", "/cardata/token", { scope_turned = true })
+      assert.is_true(new():login()) -- in another order
+    end)
+
+    it("only when it is asked for by name", function()
+      local client = new()
+      local _, message, code, info = client:vehicles()
+      assert.equal("auth", code)
+      assert.truthy(message:find("nobody is logged in", 1, true), message)
+      assert.truthy(info.hint:find("login()", 1, true), info.hint)
+      assert.equal(0, #sim:log())
+      assert.equal(0, #prompts)
+    end)
+
+    it("only with somebody to show the code to", function()
+      local client = new({ on_prompt = false })
+      local ok, message = pcall(client.login, client)
+      assert.is_false(ok)
+      assert.truthy(message:find("on_prompt", 1, true), message)
+    end)
+  end)
+
+  describe("renews the log-in", function()
+    it("once for all tasks, keeping whose it is", function()
+      sim:control("POST", "/cardata/token", { expires_in = 2 })
+      local client = logged_in()
+      sim:control("POST", "/cardata/token", { expires_in = 3600, no_gcid = true })
+      local gcid = assert(client:token().gcid)
+      bmwi.sleep(2)
+      async.map({ 1, 2, 3 }, function() return assert(client:vehicles()) end)
+      local refreshed = 0
+      for _, request in ipairs(requests("/oauth/token")) do
+        if request.body:find("grant_type=refresh_token", 1, true) then refreshed = refreshed + 1 end
+      end
+      assert.equal(1, refreshed)
+      assert.equal(gcid, client:token().gcid)
+    end)
+
+    it("or says once that it is dead", function()
+      sim:control("POST", "/cardata/token", { expires_in = 2 })
+      local client = logged_in()
+      sim:fault({ path = "/oauth/token", status = 400, times = 0,
+        body = '{"error":"invalid_request","error_description":"missing a required parameter"}' })
+      bmwi.sleep(2)
+      local before = #requests("/oauth/token")
+      for _ = 1, 3 do
+        local _, _, code, info = client:vehicles()
+        assert.equal("auth", code)
+        assert.truthy(info.hint:find("log in again", 1, true) or info.hint:find("login()", 1, true),
+          info.hint)
+      end
+      assert.equal(before + 1, #requests("/oauth/token"))
+    end)
+  end)
+
+  describe("reads a car", function()
+    it("with the version header and the token, and counts what that costs", function()
+      local client = logged_in()
+      local status, details = client:vehicle(BEV):status()
+      assert.truthy(status, details)
+      assert.is_number(status.mileage)
+      assert.equal("rest", details.mileage.source)
+      for _, request in ipairs(requests("/customers/")) do
+        assert.equal("v1", request.headers["x-version"], request.path)
+        assert.equal("Bearer " .. client:token().access_token, request.headers.authorization)
+      end
+      assert.equal(#requests("/customers/"), client:quota().used)
+      assert.equal(sim:control("GET", "/cardata").quota.used, client:quota().used)
+    end)
+
+    it("for which nothing is sent once the calls of the day are used up", function()
+      local client = logged_in({ daily_limit = 1 })
+      assert(client:vehicles())
+      local before = #sim:log()
+      local _, message, code, info = client:vehicles()
+      assert.equal("quota", code)
+      assert.truthy(message:find("nothing was sent", 1, true), message)
+      assert.truthy(info.retry_after > 0)
+      assert.equal(before, #sim:log())
+      assert.equal("quota", select(3, new({ daily_limit = 1 }):vehicles())) -- the next process
+    end)
+
+    it("until BMW itself says that they are", function()
+      local client = logged_in()
+      sim:fault({ path = "/customers/", recorded = "CU-429", times = 0 })
+      assert.equal("quota", select(3, client:vehicles()))
+      local before = #sim:log()
+      assert.equal("quota", select(3, client:vehicles()))
+      assert.equal(before, #sim:log())
+    end)
+
+    it("and tells BMW's six kinds of 403 apart", function()
+      local client = logged_in()
+      for id, code in pairs({ ["CU-103"] = "forbidden", ["CU-104"] = "forbidden",
+        ["CU-105"] = "not_found", ["CU-403"] = "forbidden", ["CU-401"] = "http" }) do
+        sim:fault({ path = "/customers/vehicles/mappings", recorded = id })
+        local _, message, got, info = client:vehicles()
+        assert.equal(code, got, id .. ": " .. message)
+        assert.equal(id, info.api_code)
+        assert.is_false(info.retryable)
+      end
+      assert.equal(5, client:quota().used) -- none was sent again
+    end)
+
+    it("once more where a breakdown may pass, and counts that", function()
+      local client = logged_in()
+      sim:fault({ path = "/customers/vehicles/mappings", recorded = "CU-500" })
+      assert(client:vehicles())
+      assert.equal(2, client:quota().used)
+      sim:fault({ path = "/customers/vehicles/mappings", recorded = "CU-500", times = 0 })
+      assert.equal("server", select(3, new({ retries = 0 }):vehicles()))
+      assert.equal(3, client:quota().used)
+    end)
+  end)
+
+  it("says at once what CarData lacks, and the classic client the same of CarData", function()
+    local car = new():vehicle(BEV)
+    assert.is_false(car:supports("lock_doors"))
+    assert.is_true(car:supports("charging_history"))
+    for _, name in ipairs({ "lock_doors", "last_trip", "set_charging_profile", "send_poi" }) do
+      local done, message, code = car[name](car, {})
+      assert.is_nil(done)
+      assert.equal("unsupported", code)
+      assert.truthy(message:find("no commands", 1, true), message)
+    end
+    local classic = bmwi.new(helper.client(sim))
+    assert.equal("unsupported", select(3, classic:vehicle(BEV):charging_history()))
+    assert.equal("unsupported", select(3, classic:quota()))
+    assert.equal(0, #sim:log())
+  end)
+
+  it("keeps its secrets", function()
+    local seen = {}
+    local client = new({ log = function(event, t)
+      for name, value in pairs(t) do seen[#seen + 1] = event .. name .. tostring(value) end
+    end })
+    assert(client:login())
+    local token = client:token()
+    sim:fault({ path = "/customers/vehicles/mappings", status = 400,
+      body = '{"exveErrorId":"CU-400","exveErrorMsg":"' .. token.id_token .. " "
+        .. token.access_token .. '"}' })
+    local _, message, _, info = client:vehicles()
+    for _, text in ipairs({ message, info.description, table.concat(seen), tostring(client) }) do
+      assert.is_nil(text:find(token.access_token, 1, true))
+      assert.is_nil(text:find(token.id_token, 1, true))
+      assert.is_nil(text:find(token.refresh_token, 1, true))
+    end
+  end)
+
+  it("wants what belongs to it, and nothing of the classic service", function()
+    local function refuses(part, changes)
+      local ok, message = pcall(new, changes)
+      assert.is_false(ok)
+      assert.truthy(message:find(part, 1, true), message)
+    end
+    refuses("'client_id'", { client_id = false })
+    refuses("unknown option 'username'", { username = "u" })
+    refuses("'classic' or 'cardata'", { service = "other" })
+    refuses("daily_limit", { daily_limit = 0 })
+    refuses("login_url", { login_url = "ftp://example.com" })
+  end)
+end)
