@@ -215,9 +215,10 @@ describe("bmwi doctor", function()
     end)
 
     it("tells a wrong port from a certificate that is not trusted", function()
-      local plain = sim.url:gsub("^http", "https")
+      local port, stop = helper.raw("HTTP/1.1 400 Bad Request\\r\\n\\r\\n", "")
+      finally(stop)
       fails("TLS", { "wrong version number", "right port" }, { "--ca-file" },
-        { BMWI_BASE_URL = plain })
+        { BMWI_BASE_URL = "https://127.0.0.1:" .. port })
       fails("TLS", { "--ca-file" }, {}, { BMWI_BASE_URL = secure.url })
       local open = secure.url:gsub("^https", "http")
       fails("server", { "https://" }, {}, { BMWI_BASE_URL = open, BMWI_RETRIES = "0" })

@@ -293,6 +293,21 @@ function helper.program(script, environment, wrap)
   end))
 end
 
+--- A server that says what no HTTP library would say (see spec/raw.pl).
+---@param first string what it answers, with \r, \n and \0 spelt out
+---@param again string what it goes on with for ever; "": nothing
+---@return string port
+---@return function stop
+function helper.raw(first, again)
+  local server = assert(io.popen(("echo $$; exec perl spec/raw.pl $PPID '%s' '%s'"):format(
+    first, again)))
+  local pid, port = server:read("*l"), server:read("*l")
+  return port, function()
+    os.execute("kill " .. pid)
+    server:close()
+  end
+end
+
 --- Why no program here knows the name localhost; nil where they do.
 function helper.no_localhost()
   local file = io.open("/etc/hosts")

@@ -70,13 +70,8 @@ describe("the transport", function()
 
   -- A client of a server that says these bytes, and then those without end.
   local function raw(first, again, scheme)
-    local server = assert(io.popen(("echo $$; exec perl spec/raw.pl $PPID '%s' '%s'"):format(
-      first, again)))
-    local pid, port = server:read("*l"), server:read("*l")
-    finally(function()
-      shell("kill " .. pid)
-      server:close()
-    end)
+    local port, stop = helper.raw(first, again)
+    finally(stop)
     return bmwi.new({ base_url = (scheme or "http") .. "://127.0.0.1:" .. port, retries = 0,
       timeout = 5, token = { access_token = "AAAA" } })
   end

@@ -354,7 +354,8 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
   t->result = t->no_memory ? CURLE_OUT_OF_MEMORY : result;
   bool refused_by_proxy = connect_code != 0 && connect_code / 100 != 2;
   t->sent = (t->sent || request_size > 0 || pretransfer > 0) && !refused_by_proxy;
-  t->reset = os_errno == ECONNRESET || os_errno == EPIPE;
+  t->reset = os_errno == ECONNRESET || os_errno == EPIPE || /* libcurl 7.74: in words only */
+             (t->error != NULL && strstr(t->error, "reset by peer") != NULL);
   t->seconds = (double)total / 1e6;
   curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &location);
   t->location = bmwi_copy(location); /* without memory it is not told, no more */
