@@ -32,6 +32,16 @@ static inline void bmwi_setmetatable(lua_State *L, const char *name) {
   lua_setmetatable(L, -2);
 }
 
+#define luaL_testudata bmwi_testudata
+static inline void *bmwi_testudata(lua_State *L, int index, const char *name) {
+  void *p = lua_touserdata(L, index);
+  if (p == NULL || !lua_getmetatable(L, index)) return NULL;
+  luaL_getmetatable(L, name);
+  if (!lua_rawequal(L, -1, -2)) p = NULL;
+  lua_pop(L, 2);
+  return p;
+}
+
 #define luaL_checkversion(L) ((void)(L))
 
 #define lua_rawgetp bmwi_rawgetp
