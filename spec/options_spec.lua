@@ -55,8 +55,7 @@ for service, options in pairs(bmwi._sys.options()) do
         if key.new then settings[key.new] = name end
       end
       -- For programs: tables, functions, and a limit that the command line has no use for.
-      local own = { max_response_bytes = true, position = false, service = true, client_id = true,
-        daily_limit = true, login_url = true }
+      local own = { max_response_bytes = true, position = false }
       for _, option in ipairs(options) do
         local program = option.type == "table" or option.type == "object"
           or option.type == "function"

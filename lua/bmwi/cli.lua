@@ -28,6 +28,30 @@ local function unknown_command(name)
     close and ("Did you mean: bmwi %s?"):format(close) or "All commands: bmwi help")
 end
 
+-- What the service lacks is no command there, and an option of the other one is a mistake.
+local LACKS = {
+  classic = "`bmwi %s` is not supported by the classic service: it reads from BMW CarData "
+    .. "(service = cardata)",
+  cardata = "`bmwi %s` is not supported by BMW CarData, which only tells what a car has reported: "
+    .. "it takes no commands and knows no trips, schedules, destinations or range maps",
+}
+
+-- The function of the command for the service of the settings.
+local function runner(ctx, command, name)
+  local service = ctx.settings and ctx.settings.service or "classic"
+  local fn = command.run
+  if service == "cardata" then fn = command.cardata end
+  if command.alone then return command.run end
+  if not fn then fail.raise(LACKS[service]:format(name), "unsupported") end
+  for option in pairs(ctx.options) do
+    local only = args.OPTIONS[option].only
+    if only and only ~= service then
+      fail.usage(("--%s does not go with service = %s"):format(option, service))
+    end
+  end
+  return fn
+end
+
 local function run(ctx, argv)
   local parsed, message, hint = args.parse(argv, commands)
   if not parsed then fail.usage(message, hint) end
@@ -81,7 +105,10 @@ local function run(ctx, argv)
   else
     error(settings, 0)
   end
-  local code = command.run(ctx)
+  local code = runner(ctx, command, name)(ctx)
+  if settings.service == "cardata" and not command.tolerant then
+    require("bmwi.cli.session").foretell(ctx)
+  end
   out:finish()
   return code
 end
@@ -124,6 +151,9 @@ local function report(ctx, argv, reason)
     hint = fail.hint(failure)
     if failure.info.retry_after and failure.code == "rate_limited" then
       hint = ("Try again in %.0f seconds."):format(math.ceil(failure.info.retry_after))
+    elseif failure.info.retry_after and failure.code == "quota" then
+      hint = ("The next call is possible on %s. %s"):format(
+        os.date("%Y-%m-%d %H:%M", os.time() + math.ceil(failure.info.retry_after)), hint or "")
     end
   end
   local exit = fail.EXIT[failure.code] or 1

@@ -5,7 +5,8 @@ local names = require "bmwi._names"
 
 local args = {}
 
--- `value` names the option's value in the help; `kind` says how it is checked.
+-- `value` names the option's value in the help; `kind` says how it is checked; `only` is the one
+-- service that it is for.
 args.OPTIONS = {
   json = { short = "j", text = "print one JSON document, the service's own answer" },
   vin = { value = "VIN", text = "which car (default: the account's only car)" },
@@ -23,7 +24,7 @@ args.OPTIONS = {
   verbose = { short = "v", text = "tell on standard error what goes over the wire" },
   ["no-color"] = { text = "no colour (also: NO_COLOR=1, TERM=dumb)" },
   config = { value = "FILE", text = "the configuration file" },
-  region = { value = "REGION", text = "rest_of_world, usa or china" },
+  region = { only = "classic", value = "REGION", text = "rest_of_world, usa or china" },
   ["base-url"] = { value = "URL", text = "the server's address, instead of a region" },
   ["ca-file"] = { value = "FILE", text = "trust the authorities in this PEM file" },
   ["request-timeout"] = { value = "SECONDS", kind = "positive",
@@ -31,8 +32,9 @@ args.OPTIONS = {
   help = { short = "h", text = "show help" },
   version = { short = "V", text = "show the version" },
 
-  format = { value = "FORMAT", text = "text, geojson, kml or svg",
-    choice = { "text", "geojson", "kml", "svg" } },
+  format = { value = "FORMAT",
+    text = "text; geojson, kml or svg for maps; csv for the charging history",
+    choice = { "text", "geojson", "kml", "svg", "csv" } },
   count = { value = "N", kind = "count", text = "number of flashes (BMW documents no meaning)" },
   name = { value = "TEXT", text = "what the car shows as the name" },
   lat = { value = "DEGREES", kind = "number", text = "latitude, south is negative" },
@@ -44,9 +46,14 @@ args.OPTIONS = {
   info = { value = "TEXT", text = "more text for the driver" },
   phone = { value = "NUMBER", text = "telephone number" },
   website = { value = "URL", text = "address of a web page" },
-  view = { value = "VIEW", text = "FRONTSIDE, FRONT, REARSIDE, REAR, SIDE, DASHBOARD, ..." },
-  width = { value = "PIXELS", kind = "count", text = "width of the picture" },
-  height = { value = "PIXELS", kind = "count", text = "height of the picture" },
+  from = { value = "DAY", text = "the first day, such as 2026-01-31 (30 days before --to)" },
+  to = { value = "DAY", text = "the last day (today)" },
+  ["max-age"] = { only = "cardata", value = "SECONDS", kind = "positive",
+    text = "CarData: values read at most so long ago will do, and cost no call" },
+  view = { only = "classic", value = "VIEW",
+    text = "FRONTSIDE, FRONT, REARSIDE, REAR, SIDE, DASHBOARD, ..." },
+  width = { only = "classic", value = "PIXELS", kind = "count", text = "width of the picture" },
+  height = { only = "classic", value = "PIXELS", kind = "count", text = "height of the picture" },
 }
 
 -- Options that every command takes, in the order of the help.
@@ -214,6 +221,10 @@ function args.parse(argv, commands)
         return nil, ("--%s does not go with `bmwi %s`"):format(name, result.command),
           ("See: bmwi %s --help"):format(result.command)
       end
+    end
+    local format = result.options.format
+    if format and not args.among(command.formats, format) then
+      return nil, "--format must be one of: " .. table.concat(command.formats, ", ")
     end
   end
   return result

@@ -1,4 +1,5 @@
 -- bmwi.cli.commands: every command as data: what it takes, what its help says, what runs it.
+-- `run` is for the classic service and `cardata` for CarData; without it that service lacks it.
 -- `least` and `most` are how many arguments it takes. `alone`: it needs no settings. `tolerant`: it
 -- runs with settings that are wrong, to tell about them.
 
@@ -10,11 +11,14 @@ local function part(module)
 end
 
 local act = part "bmwi.cli.act"
+local cardata = part "bmwi.cli.cardata"
 local demo = part "bmwi.cli.demo"
 local doctor = part "bmwi.cli.doctor"
 local read = part "bmwi.cli.read"
 
 local CAR = { "wait", "no-wait", "wait-timeout", "interval" }
+
+local MAPS = { "text", "geojson", "kml", "svg" }
 
 local function with_car(...)
   local list = { ... }
@@ -23,10 +27,10 @@ local function with_car(...)
 end
 
 local commands = {
-  vehicles = { run = read.vehicles, most = 0,
+  vehicles = { run = read.vehicles, cardata = cardata.vehicles, most = 0,
     summary = "the cars of the account and what they offer",
     examples = { { "bmwi vehicles" }, { "bmwi vehicles --json | jq -r '.[].vin'" } } },
-  status = { run = read.status, most = 0,
+  status = { run = read.status, cardata = cardata.status, most = 0, options = { "max-age" },
     summary = "locks, doors, battery, range, mileage, position",
     examples = { { "bmwi status" }, { "bmwi status --units imperial" },
       { "bmwi status --json | jq .chargingLevelHv" } } },
@@ -40,17 +44,44 @@ local commands = {
       { "bmwi charging-profile get --json -o profile.json", "then change the file, and" },
       { "bmwi charging-profile set profile.json" } } },
   destinations = { run = read.destinations, most = 0, options = { "format" },
-    summary = "the destinations sent to the car",
+    formats = MAPS, summary = "the destinations sent to the car",
     examples = { { "bmwi destinations" }, { "bmwi destinations --format kml -o places.kml" } } },
   ["range-map"] = { run = read.range_map, most = 0, options = { "format" },
-    summary = "the reachable area, as a table or a map",
+    formats = MAPS, summary = "the reachable area, as a table or a map",
     examples = { { "bmwi range-map" }, { "bmwi range-map --format svg -o range.svg" },
       { "bmwi range-map --format geojson" } } },
   soc = { run = read.soc, most = 0, summary = "battery charge and capacity in kWh",
     examples = { { "bmwi soc" }, { "bmwi soc --json | jq .socMax" } } },
-  image = { run = read.image, most = 0, options = { "view", "width", "height" },
-    summary = "a picture of the car (PNG)",
+  image = { run = read.image, cardata = cardata.image, most = 0,
+    options = { "view", "width", "height" },
+    summary = "a picture of the car (PNG; of CarData PNG or JPEG)",
     examples = { { "bmwi image --view SIDE --width 800 --height 600 -o car.png" } } },
+
+  telematics = { cardata = cardata.telematics, most = 0, options = { "max-age" },
+    summary = "every value that BMW has of the car, by its name there",
+    examples = { { "bmwi telematics" }, { "bmwi telematics --max-age 3600 --json" } } },
+  ["charging-history"] = { cardata = cardata.charging_history, most = 0,
+    options = { "from", "to", "format" }, formats = { "text", "csv" },
+    summary = "the charging sessions, with totals",
+    note = "The last 30 days, or any span of days on this machine's clock. It takes a call for\n"
+      .. "each 45 days and each ten sessions.",
+    examples = { { "bmwi charging-history" }, { "bmwi charging-history --from 2026-01-01" },
+      { "bmwi charging-history --from 2026-01-01 --format csv -o charging.csv" } } },
+  ["charging-settings"] = { cardata = cardata.charging_settings, most = 0,
+    summary = "the charging settings kept for places",
+    examples = { { "bmwi charging-settings" } } },
+  tyres = { cardata = cardata.tyres, most = 0, summary = "the tyres, and when they are due",
+    examples = { { "bmwi tyres" } } },
+  containers = { cardata = cardata.containers, most = math.huge, options = { "yes" },
+    usage = "containers [list | show ID | create NAME DESCRIPTOR ... | delete ID]",
+    summary = "BMW's lists of the values that can be read",
+    note = "`bmwi status` makes the one that it needs; this is to look and to tidy up. An account\n"
+      .. "can have ten.",
+    examples = { { "bmwi containers" }, { "bmwi containers show W0123456789AB" },
+      { "bmwi containers delete W0123456789AB" } } },
+  quota = { cardata = cardata.quota, most = 0,
+    summary = "how many of the day's calls are left; sends nothing",
+    examples = { { "bmwi quota" }, { "bmwi quota --json | jq .left" } } },
 
   lock = { run = act.lock, most = 0, options = with_car(), summary = "lock the doors",
     examples = { { "bmwi lock" }, { "bmwi lock --no-wait && bmwi wait lock" } } },
@@ -85,19 +116,22 @@ local commands = {
     note = "COMMAND is lock, unlock, flash, horn, climate, charge, find or charging-profile.",
     examples = { { "bmwi wait lock" } } },
 
-  login = { run = read.login, most = 0, summary = "log in anew and keep the token",
-    note = "User name, password, API key and API secret come from the configuration file, the\n"
+  login = { run = read.login, cardata = cardata.login, most = 0,
+    summary = "log in anew and keep the token",
+    note = "For CarData it shows a link and a code, and waits until you have allowed it there.\n"
+      .. "Else: user name, password, API key and API secret come from the configuration file, the\n"
       .. "environment (BMWI_USERNAME, BMWI_PASSWORD, BMWI_API_KEY, BMWI_API_SECRET or BMWI_BASIC)\n"
       .. "or a prompt. There are no options for them.",
     examples = { { "bmwi login --region usa" } } },
-  logout = { run = read.logout, most = 0, summary = "forget the kept token",
+  logout = { run = read.logout, cardata = read.logout, most = 0, summary = "forget the kept token",
     examples = { { "bmwi logout" } } },
-  doctor = { run = doctor.run, most = 0, tolerant = true, summary = "check the set-up step by step",
+  doctor = { run = doctor.run, cardata = doctor.run, most = 0, tolerant = true,
+    summary = "check the set-up step by step",
     examples = { { "bmwi doctor" } } },
   demo = { run = demo.run, most = 0, alone = true,
     summary = "a tour of everything with the simulator",
     examples = { { "bmwi demo" }, { "bmwi demo --output range.svg" } } },
-  get = { run = read.get, most = 1, least = 1, usage = "get PATH",
+  get = { run = read.get, cardata = read.get, most = 1, least = 1, usage = "get PATH",
     summary = "the answer of any path of the service, as JSON",
     note = "{vin} in PATH stands for the car's VIN.",
     examples = { { "bmwi get /webapi/v1/user/vehicles/{vin}/status" } } },

@@ -10,25 +10,31 @@ local config = {}
 
 -- Every key of the file; the environment has the same in capitals after BMWI_ (BMWI_USERNAME).
 -- `new` is the option of bmwi.new that it is; `option` is the flag of the same meaning; `kind` says
--- how it is checked, `choice` lists the words; the value of a `secret` is never shown.
+-- how it is checked, `choice` lists the words; the value of a `secret` is never shown. What is
+-- `only` one service's is left alone while the other one is used.
 local KEYS = {
-  region = { new = "region", option = "region", choice = { "rest_of_world", "usa", "china" } },
+  service = { new = "service", choice = { "classic", "cardata" } },
+  client_id = { new = "client_id", only = "cardata", kind = "uuid" },
+  login_url = { new = "login_url", only = "cardata" },
+  daily_limit = { new = "daily_limit", only = "cardata", kind = "count" },
+  region = { new = "region", option = "region", choice = { "rest_of_world", "usa", "china" },
+    only = "classic" },
   base_url = { new = "base_url", option = "base-url" },
-  navigation_url = { new = "navigation_url" },
-  token_url = { new = "token_url" },
-  token_path = { new = "token_path" },
+  navigation_url = { new = "navigation_url", only = "classic" },
+  token_url = { new = "token_url", only = "classic" },
+  token_path = { new = "token_path", only = "classic" },
   scope = { new = "scope" },
-  username = { new = "username" },
-  password = { new = "password", secret = true },
-  api_key = { new = "api_key", secret = true },
-  api_secret = { new = "api_secret", secret = true },
-  basic = { new = "basic", secret = true },
+  username = { new = "username", only = "classic" },
+  password = { new = "password", only = "classic", secret = true },
+  api_key = { new = "api_key", only = "classic", secret = true },
+  api_secret = { new = "api_secret", only = "classic", secret = true },
+  basic = { new = "basic", only = "classic", secret = true },
   security_answer = { secret = true },
   ca_file = { new = "ca_file", option = "ca-file", kind = "pem" },
   proxy = { new = "proxy", secret = true }, -- it may hold a password
   user_agent = { new = "user_agent" },
-  poi_field = { new = "poi_field", choice = { "data", "body" } },
-  position = { new = "position", kind = "position" },
+  poi_field = { new = "poi_field", only = "classic", choice = { "data", "body" } },
+  position = { new = "position", only = "classic", kind = "position" },
   request_timeout = { new = "timeout", option = "request-timeout", kind = "positive" },
   connect_timeout = { new = "connect_timeout", kind = "positive" },
   retries = { new = "retries", kind = "number" },
@@ -41,9 +47,16 @@ local KEYS = {
 
 config.KEYS = KEYS
 
---- Setting -> the option of bmwi.new.
-config.PASSED = {}
-for name, key in pairs(KEYS) do config.PASSED[name] = key.new end
+--- The options of bmwi.new that settings stand for.
+---@param settings table
+---@return table options
+function config.options(settings)
+  local options, service = {}, settings.service or "classic"
+  for name, key in pairs(KEYS) do
+    if key.new and (not key.only or key.only == service) then options[key.new] = settings[name] end
+  end
+  return options
+end
 
 local NAMES = require "bmwi._names"(KEYS)
 config.NAMES = NAMES
@@ -159,6 +172,13 @@ end
 -- By kind: a text -> its value, or nil and what is wrong with it.
 local KINDS = {
   path = expand,
+  -- BMW compares it in lower case.
+  uuid = function(text)
+    local hex = text:lower():match("^[%x%-]+$")
+    if hex and #hex == 36 and hex:gsub("%x", "") == "----" then return hex end
+    return nil, "it must be a client id as the portal shows it, such as "
+      .. "01234567-89ab-cdef-0123-456789abcdef"
+  end,
   pem = function(text)
     local path = expand(text)
     local file, message = io.open(path, "rb")
@@ -198,12 +218,15 @@ end
 
 -- A client that sends nothing: it tells whether the module takes these settings.
 local function trial(settings)
-  local options = {}
-  for name, option in pairs(config.PASSED) do options[option] = settings[name] end
+  local options = config.options(settings)
   if not options.region then options.base_url = options.base_url or "https://localhost" end
-  options.username, options.password = options.username or "x", options.password or "x"
-  if not options.basic then
-    options.api_key, options.api_secret = options.api_key or "x", options.api_secret or "x"
+  if settings.service == "cardata" then
+    options.client_id = options.client_id or "x"
+  else
+    options.username, options.password = options.username or "x", options.password or "x"
+    if not options.basic then
+      options.api_key, options.api_secret = options.api_key or "x", options.api_secret or "x"
+    end
   end
   local client = bmwi.new(options)
   if settings.vin then client:vehicle(settings.vin) end
@@ -215,7 +238,7 @@ local function check_all(settings, texts)
   if pcall(trial, settings) then return end
   for _, name in ipairs(NAMES) do
     if settings[name] ~= nil then
-      local taken, problem = pcall(trial, { [name] = settings[name] })
+      local taken, problem = pcall(trial, { service = settings.service, [name] = settings[name] })
       if not taken then
         problem = tostring(problem):gsub("^[^\n]-:%d+: ", ""):gsub("^option '[%w_]+': ", "")
         problem = problem:match("^bad argument #%d+ to '[^']*' %((.*)%)$") or problem

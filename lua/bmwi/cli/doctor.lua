@@ -107,7 +107,11 @@ end
 -- Runs the steps and tells about each one at once: a slow server should show where it is slow.
 local function examine(ctx)
   local out, steps, first = ctx.out, bmwi.json.array(), nil
-  for _, step in ipairs(STEPS) do
+  local all = STEPS
+  if ctx.settings and session.is_cardata(ctx.settings) then
+    all = require("bmwi.cli.cardata_doctor").STEPS
+  end
+  for _, step in ipairs(all) do
     out:progress("Checking " .. step[1])
     local line, failure = run_step(ctx, step)
     out:progress_end()

@@ -11,7 +11,7 @@ fail.EXIT = {
   usage = 2, config = 2,
   unknown = 3,
   auth = 4, login = 4,
-  rate_limited = 5,
+  rate_limited = 5, quota = 5,
   timed_out = 6,
   not_executed = 7, refused = 7,
   cancelled = 130, interrupted = 130,
@@ -31,6 +31,12 @@ local ADVICE = {
   unknown = "The car may have done it. Look before you send it again: bmwi status",
   timed_out = "The car may have no reception. How it is now: bmwi status",
   not_executed = "How the car is now: bmwi status",
+}
+
+-- What the module says to Lua programs, and what that is here.
+local HERE = {
+  { "client:login()", "bmwi login" },
+  { "client:delete_container(id)", "bmwi containers delete ID" },
 }
 
 -- Fits only where the module gives advice, too: not with words of other servers.
@@ -102,6 +108,10 @@ function fail.hint(failure, inside)
   local info = failure.info
   local ours = info.hint and (info.advised or info.retryable == nil)
   local hint = ours and info.hint or not ours and module_hint(failure)
+  for _, row in ipairs(HERE) do
+    local at, to = (hint or ""):find(row[1], 1, true)
+    if at then hint = hint:sub(1, at - 1) .. row[2] .. hint:sub(to + 1) end
+  end
   if hint and inside then hint = hint:gsub("%.?%s*" .. DOCTOR, "") end
   return hint and hint ~= "" and hint or nil
 end

@@ -9,6 +9,8 @@ local GROUPS = {
   { "Look", { "vehicles", "status", "trips", "charging-profile", "destinations", "range-map",
     "soc", "image" } },
   { "Do", { "lock", "unlock", "flash", "horn", "climate", "charge", "find", "poi", "wait" } },
+  { "Look, with BMW CarData", { "charging-history", "charging-settings", "tyres", "telematics",
+    "containers", "quota" } },
   { "Set up", { "login", "logout", "doctor", "demo", "get", "help" } },
 }
 
@@ -29,7 +31,9 @@ Configuration: $XDG_CONFIG_HOME/bmwi/config or ~/.config/bmwi/config, mode 0600,
 Options override the environment, which overrides the file. Secrets are never arguments.
 The keys:
 %s
-Exit codes: 0 done, 1 error, 2 usage, 3 outcome unknown, 4 log-in needed, 5 rate limited,
+With service = cardata it reads from BMW CarData: vehicles, status, image, what is listed as such,
+login, logout, doctor and get. It needs client_id; the rest is done by `bmwi login`.
+Exit codes: 0 done, 1 error, 2 usage, 3 outcome unknown, 4 log-in needed, 5 rate limited or quota,
   6 time-out while waiting, 7 the car refused, 130 interrupted.
 
 BMW switched the classic service off on 2021-11-09; a server is any that speaks its protocol.

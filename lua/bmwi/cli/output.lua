@@ -115,7 +115,7 @@ end
 
 --- A table with a heading line.
 ---@param heads string[]
----@param rows table[] arrays of cells
+---@param rows table[] arrays of cells; `paint` colours the whole row
 ---@param indent? string
 function Output:columns(heads, rows, indent)
   local widest = {}
@@ -132,7 +132,9 @@ function Output:columns(heads, rows, indent)
     return (indent or "") .. table.concat(cells, "  ")
   end
   self:line(self:paint("bold", line_of(heads)))
-  for _, row in ipairs(rows) do self:line(line_of(row)) end
+  for _, row in ipairs(rows) do
+    self:line(row.paint and self:paint(row.paint, line_of(row)) or line_of(row))
+  end
 end
 
 --- A remark for people, on standard error; nothing with --quiet.

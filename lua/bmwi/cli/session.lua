@@ -18,10 +18,11 @@ local NEEDED = {
   { name = "api_secret", prompt = "API secret", secret = true, unless = "basic" },
 }
 
---- The settings that a log-in lacks.
+--- The settings that a log-in lacks and that can be asked for.
 ---@return table[] rows {name, prompt, secret}
 function session.lacking(settings)
   local rows = {}
+  if session.is_cardata(settings) then return rows end
   for _, row in ipairs(NEEDED) do
     if not settings[row.name] and not (row.unless and settings[row.unless]) then
       rows[#rows + 1] = row
@@ -30,9 +31,19 @@ function session.lacking(settings)
   return rows
 end
 
+local WARN_BEFORE = 3 * 24 * 60 * 60 -- seconds before CarData's log-in ends for good
+local CARDATA = "https://api-cardata.bmwgroup.com"
+
+--- Whether the settings are for CarData.
+function session.is_cardata(settings)
+  return settings.service == "cardata"
+end
+
 --- The server, for people and for telling saved log-ins apart.
 function session.server(settings)
-  return settings.base_url or bmwi.regions[settings.region]
+  if settings.base_url then return settings.base_url end
+  if session.is_cardata(settings) then return CARDATA end
+  return bmwi.regions[settings.region]
 end
 
 --- Raises if the settings name no server.
@@ -109,6 +120,7 @@ end
 
 --- The store of the log-in that belongs to the settings.
 function session.store(settings)
+  if session.is_cardata(settings) then return store.new(settings.token_file) end
   return store.new(settings.token_file,
     { server = session.server(settings), username = settings.username })
 end
@@ -123,6 +135,20 @@ local function kept_token(kept)
   end
 end
 
+-- CarData's client: its store holds the quota, too, and nothing but `bmwi login` logs in.
+local function open_cardata(ctx)
+  local settings = ctx.settings
+  if not settings.client_id then
+    fail.raise("no client id is set", "config", { hint = "Create one at BMW's portal and set "
+      .. "client_id in the configuration file, or BMWI_CLIENT_ID. Step by step: bmwi doctor" })
+  end
+  local options = config.options(settings)
+  options.store, options.log = session.store(settings), log_hook(ctx)
+  options.on_prompt = function(prompt) require("bmwi.cli.prompt").show(ctx, prompt) end
+  ctx.client = fail.input(bmwi.new, options)
+  return ctx.client
+end
+
 --- Makes the client. The token is kept by its store: of several runs at once one renews it.
 ---@param ctx table settings, options, out; gets ctx.client
 ---@param again? boolean do not use the saved log-in
@@ -130,6 +156,7 @@ end
 function session.open(ctx, again)
   if ctx.client then return ctx.client end
   local settings = ctx.settings
+  if session.is_cardata(settings) then return open_cardata(ctx) end
   session.need_server(settings)
   local kept = session.store(settings)
   local token = not again and kept_token(kept) or nil
@@ -139,8 +166,8 @@ function session.open(ctx, again)
   end
   if again then kept.load = function() return nil end end
   ctx.out:busy("Asking " .. session.server(settings))
-  local options = { store = kept, log = log_hook(ctx) }
-  for name, option in pairs(config.PASSED) do options[option] = settings[name] end
+  local options = config.options(settings)
+  options.store, options.log = kept, log_hook(ctx)
   -- Half of a pair is of no use; with a kept log-in it is also no fault.
   for _, pair in ipairs { { "username", "password" }, { "api_key", "api_secret" } } do
     if not (options[pair[1]] and options[pair[2]]) then
@@ -149,6 +176,22 @@ function session.open(ctx, again)
   end
   ctx.client = fail.input(bmwi.new, options)
   return ctx.client
+end
+
+--- When CarData's kept log-in ends unless it is renewed, if that is soon.
+---@param token table|nil of the store
+---@return number|nil epoch seconds
+function session.ends_soon(token)
+  local at = token and token.refresh_expires_at
+  return at and at - os.time() < WARN_BEFORE and at or nil
+end
+
+--- Warns of the end of CarData's log-in, if that is soon.
+function session.foretell(ctx)
+  local ends = session.ends_soon((session.store(ctx.settings):load()))
+  if not ends then return end
+  ctx.out:remark(("The log-in ends on %s unless it is renewed before. A new one: bmwi login")
+    :format(render.clock(ends)))
 end
 
 --- Ends the client.
@@ -221,6 +264,12 @@ local NO_SERVICE = { [404] = true, [405] = true, [501] = true }
 ---@return table failure
 function session.explain(ctx, failure)
   local status, vin = failure.info.status, ctx.settings.vin
+  if session.is_cardata(ctx.settings) then
+    -- What else is advised (hubs, what a car offers) is of the classic service.
+    local hint = failure.info.hint
+    if hint then fail.advise(failure.info, (hint:gsub("^%l", string.upper))) end
+    return failure
+  end
   if status and status == ctx.login_status and (NO_SERVICE[status] or status < 400) then
     return fail.new(("%s does not look like the car service (HTTP %d for the log-in)"):format(
       session.server(ctx.settings), status), failure.code,

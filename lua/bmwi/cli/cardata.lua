@@ -1,0 +1,272 @@
+-- bmwi.cli.cardata: the commands that read from BMW CarData, and its log-in.
+
+local bmwi = require "bmwi"
+local fail = require "bmwi.cli.fail"
+local clean = require("bmwi.cli.output").clean
+local prompt = require "bmwi.cli.prompt"
+local render = require "bmwi.cli.render"
+local session = require "bmwi.cli.session"
+local time = require "bmwi.time"
+local views = require "bmwi.cli.cardata_views"
+
+local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore
+local cardata = {}
+
+local function system(ctx)
+  return ctx.settings.units or "metric"
+end
+
+-- What the account file knows of the cars, so that no call is spent on it.
+local function known_cars(ctx)
+  local store, list = session.store(ctx.settings), {}
+  for i, mapping in ipairs(store:_vehicles() or {}) do
+    local car = { vin = mapping.vin, mappingType = mapping.mappingType }
+    local basic = type(mapping.vin) == "string" and store:_basic(mapping.vin:upper()) or {}
+    car.model = basic.modelName
+    list[i] = car
+  end
+  return list
+end
+
+-- The cars that BMW gives data of.
+local function own(list)
+  local cars = {}
+  for _, car in ipairs(render.tables(list)) do
+    if car.mappingType ~= "SECONDARY" then cars[#cars + 1] = car end
+  end
+  return cars
+end
+
+--- The car of this run: that of `vin`, else the account's only one.
+---@return userdata car
+function cardata.car(ctx)
+  if ctx.car then return ctx.car end
+  local client, vin = session.open(ctx), ctx.settings.vin
+  if vin then
+    ctx.car = fail.input(client.vehicle, client, vin)
+    return ctx.car
+  end
+  local known = own(known_cars(ctx))
+  ctx.cars = known[1] and known or own(fail.check(client:vehicles()))
+  return session.car(ctx)
+end
+
+-- The model is known once a status was read.
+local function title(ctx, words)
+  local vin = ctx.car:vin()
+  local basic = session.store(ctx.settings):_basic(vin) or {}
+  ctx.out:heading(("%s, %s"):format(words, session.name({ vin = vin, model = basic.modelName })))
+end
+
+--- bmwi vehicles
+function cardata.vehicles(ctx)
+  local list = fail.check(session.open(ctx):vehicles())
+  if ctx.out.json then return ctx.out:document(list) end
+  if #list == 0 then
+    return ctx.out:line("This account has no car. Cars are added in the My BMW app.")
+  end
+  ctx.out:columns(views.VEHICLE_HEADS, views.vehicles(list))
+end
+
+-- car:status() or car:telematics(), for the commands of these names: they can show what is kept.
+local function read_values(ctx, name)
+  local car = cardata.car(ctx)
+  local values, details, code, info = car[name](car, { max_age = ctx.options["max-age"] })
+  if values then return values, details end
+  if code ~= "auth" and session.store(ctx.settings):_values(car:vin()) then
+    info = fail.advise(info or {}, ("What is kept from before: bmwi %s --max-age SECONDS")
+      :format(name))
+  end
+  fail.raise(details, code, info)
+end
+
+--- bmwi status
+function cardata.status(ctx)
+  local status, details = read_values(ctx, "status")
+  if ctx.out.json then
+    status.details = details
+    return ctx.out:document(status)
+  end
+  title(ctx, "Status")
+  ctx.out:columns(views.STATUS_HEADS, views.status(status, details, system(ctx)))
+end
+
+--- bmwi telematics
+function cardata.telematics(ctx)
+  local values = read_values(ctx, "telematics")
+  if ctx.out.json then return ctx.out:document(values) end
+  title(ctx, "All values")
+  ctx.out:columns(views.TELEMATICS_HEADS, views.telematics(values))
+end
+
+--- bmwi image
+function cardata.image(ctx)
+  if not ctx.options.output and not ctx.out.json and ctx.out.tty_out then
+    fail.usage("refusing to write a picture to a terminal; use --output FILE")
+  end
+  local bytes, kind, code, info = cardata.car(ctx):image()
+  fail.check(bytes, kind, code, info)
+  if ctx.out.json then
+    return ctx.out:document({ type = "image/" .. kind, base64 = bmwi.base64.encode(bytes) })
+  end
+  ctx.out:write(bytes)
+end
+
+-- Midnight of a day on this machine's clock, some days later.
+local function midnight(name, text, later)
+  local year, month, day = text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)$")
+  local date = year and { year = tonumber(year), month = tonumber(month), day = tonumber(day) }
+  local epoch = date and time.parse(text .. "T00:00:00Z") -- does the day exist?
+  if not epoch then fail.usage(("--%s must be a day such as 2026-01-31"):format(name)) end
+  date.hour, date.day = 0, date.day + later
+  return os.time(date)
+end
+
+-- The time that --from and --to name: whole days, both of them included.
+local function span(options)
+  local chosen = { from = options.from and midnight("from", options.from, 0),
+    to = options.to and midnight("to", options.to, 1) }
+  if chosen.to then chosen.to = math.min(chosen.to, os.time()) end
+  if chosen.to and not chosen.from then chosen.from = chosen.to - 30 * 24 * 60 * 60 end
+  if chosen.from and chosen.from >= (chosen.to or os.time()) then
+    fail.usage("--from must be before --to, and in the past")
+  end
+  return chosen
+end
+
+local function show_history(ctx, sessions)
+  local out = ctx.out
+  if out.json then return out:document(bmwi.json.array(sessions)) end
+  if ctx.options.format == "csv" then
+    return out:write(views.history_csv(sessions, system(ctx)))
+  end
+  title(ctx, "Charging history")
+  if #sessions == 0 then return out:line("No charging sessions.") end
+  out:columns(views.HISTORY_HEADS, views.history(sessions, system(ctx)))
+  out:line()
+  out:pairs(views.history_totals(sessions))
+end
+
+--- bmwi charging-history
+function cardata.charging_history(ctx)
+  local options = ctx.options
+  if options.json and options.format == "csv" then
+    fail.usage("--json and --format csv do not go together")
+  end
+  local chosen = span(options)
+  local sessions, message, code, info = cardata.car(ctx):charging_history(chosen)
+  if sessions then return show_history(ctx, sessions) end
+  local partial = type(info) == "table" and info.partial
+  if partial and #partial > 0 then -- a part of it is more than nothing
+    show_history(ctx, partial)
+    ctx.out:finish()
+  end
+  fail.raise(message, code, info)
+end
+
+--- bmwi charging-settings
+function cardata.charging_settings(ctx)
+  local list = fail.check(cardata.car(ctx):charging_settings())
+  if ctx.out.json then return ctx.out:document(bmwi.json.array(list)) end
+  title(ctx, "Charging settings by place")
+  if #list == 0 then return ctx.out:line("None.") end
+  ctx.out:columns(views.SETTING_HEADS, views.settings(list))
+end
+
+--- bmwi tyres
+function cardata.tyres(ctx)
+  local tyres = fail.check(cardata.car(ctx):tyres())
+  local out = ctx.out
+  if out.json then return out:document(tyres) end
+  local sets = { { "Tyres on the car", tyres.mountedTyres },
+    { "The other set", tyres.unmountedTyres } }
+  local any = false
+  for _, set in ipairs(sets) do
+    local rows = set[2] and views.tyres(set[2], system(ctx)) or {}
+    if #rows > 0 then
+      title(ctx, set[1])
+      out:columns(views.TYRE_HEADS, rows)
+      any = true
+    end
+  end
+  if not any then out:line("BMW knows nothing of this car's tyres.") end
+end
+
+local function one_container(ctx, id)
+  local container = fail.check(fail.input(ctx.client.containers, ctx.client, id))
+  if ctx.out.json then return ctx.out:document(container) end
+  ctx.out:columns(views.CONTAINER_HEADS, views.containers({ container }))
+  ctx.out:line()
+  for _, descriptor in ipairs(container.technicalDescriptors or {}) do
+    ctx.out:line(clean(descriptor))
+  end
+end
+
+-- `bmwi containers`: what each word does with the arguments behind it, and how many it needs.
+local CONTAINERS = {
+  list = { least = 0, most = 0, run = function(ctx)
+    local list = fail.check(ctx.client:containers())
+    if ctx.out.json then return ctx.out:document(bmwi.json.array(list)) end
+    if #list == 0 then return ctx.out:line("None. `bmwi status` makes the one that it needs.") end
+    ctx.out:columns(views.CONTAINER_HEADS, views.containers(list))
+  end },
+  show = { least = 1, most = 1, usage = "show ID", run = one_container },
+  create = { least = 2, most = math.huge, usage = "create NAME DESCRIPTOR ...",
+    run = function(ctx, name, ...)
+      local made = fail.check(fail.input(ctx.client.create_container, ctx.client,
+        { name = name, descriptors = { ... } }))
+      if ctx.out.json then return ctx.out:document(made) end
+      ctx.out:line("Made: " .. clean(made.containerId))
+    end },
+  delete = { least = 1, most = 1, usage = "delete ID", run = function(ctx, id)
+    if not ctx.options.yes then
+      if not (ctx.out.tty_in and ctx.out.tty_err) then
+        fail.usage("deleting a container needs --yes where nobody can be asked")
+      elseif not ctx.out:confirm(("Delete the container %s? A program may use it."):format(id)) then
+        fail.raise("not deleted", "declined")
+      end
+    end
+    fail.check(fail.input(ctx.client.delete_container, ctx.client, id))
+    if ctx.out.json then return ctx.out:document({ containerId = id, deleted = true }) end
+    ctx.out:line("Deleted: " .. id)
+  end },
+}
+
+--- bmwi containers [list | show ID | create NAME DESCRIPTOR ... | delete ID]
+function cardata.containers(ctx)
+  local what = CONTAINERS[ctx.args[1] or "list"]
+  if not what then fail.usage("containers takes `list`, `show`, `create` or `delete`") end
+  local rest = { unpack(ctx.args, 2) }
+  if #rest < what.least or #rest > what.most then
+    fail.usage("Usage: bmwi containers " .. (what.usage or "list"))
+  end
+  session.open(ctx)
+  what.run(ctx, unpack(rest))
+end
+
+--- bmwi quota
+function cardata.quota(ctx)
+  local quota = fail.check(session.open(ctx):quota())
+  if ctx.out.json then return ctx.out:document(quota) end
+  ctx.out:pairs(views.quota(quota))
+end
+
+--- bmwi login
+function cardata.login(ctx)
+  prompt.log_in(ctx, session.open(ctx))
+  local token = session.store(ctx.settings):load() or {}
+  local file = ctx.settings.token_file
+  if ctx.out.json then
+    return ctx.out:document({ server = session.server(ctx.settings), scope = token.scope,
+      expires_at = token.expires_at, refresh_expires_at = token.refresh_expires_at,
+      token_file = file })
+  end
+  ctx.out:line("Logged in to BMW CarData.")
+  ctx.out:pairs({
+    { "Scope", tostring(token.scope or render.ABSENT) },
+    { "Kept in", file .. " (readable by you only)" },
+    { "Stays", "as long as it is used at least once in 14 days" },
+  })
+end
+
+return cardata

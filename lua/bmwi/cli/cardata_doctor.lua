@@ -1,0 +1,151 @@
+-- bmwi.cli.cardata_doctor: the doctor's steps for BMW CarData, in the order in which people fail.
+-- Most of what can be wrong is set at BMW's portal, so each step says which part of it.
+
+local checks = require "bmwi.cli.checks"
+local config = require "bmwi.cli.config"
+local fail = require "bmwi.cli.fail"
+local render = require "bmwi.cli.render"
+local session = require "bmwi.cli.session"
+
+local cardata_doctor = {}
+
+local PORTAL = "At BMW's portal (your car, BMW CarData): "
+local SUBSCRIBE = PORTAL .. "subscribe the client to CarData API and to CarData Stream, wait a "
+  .. "minute, then: bmwi login"
+local GUIDE = " Step by step: docs/cardata.md"
+
+-- What the log-in must cover, and what is missing at the portal where it does not.
+local SCOPES = { { "cardata:api:read", "CarData API" },
+  { "cardata:streaming:read", "CarData Stream" } }
+
+local function client_id(ctx)
+  local id = ctx.settings.client_id
+  if id then return id end
+  return nil, "no client id is set", "config", { hint = PORTAL
+    .. "create a CarData client, and set client_id to what it shows (or BMWI_CLIENT_ID)." .. GUIDE }
+end
+
+-- How the kept log-in stands; the account file can be read and written.
+local function kept_log_in(ctx)
+  local kept = session.store(ctx.settings)
+  local token, message, code = kept:load()
+  if not token and code ~= "missing" then
+    return nil, message, code == "insecure" and "config" or code,
+      { hint = config.private_hint(kept.path, message) }
+  end
+  checks.try_to_write(kept)
+  if not session.usable(token) then
+    return nil, "nobody is logged in", "login", { hint = "Run: bmwi login" }
+  end
+  local ends = token.refresh_expires_at
+  if not ends then return "kept in " .. kept.path end
+  local left = ends - os.time()
+  if left <= 0 then
+    return nil, "the log-in ended on " .. render.clock(ends), "login", { hint = "Run: bmwi login. "
+      .. "It must be used once in 14 days." }
+  end
+  return ("good for %s more if it is not used%s"):format(render.span(left) or "a minute",
+    session.ends_soon(token) and ": it ends soon, run bmwi login" or "")
+end
+
+-- BMW takes the log-in for its API.
+local function log_in(ctx)
+  local probe = checks.ask(ctx)
+  if ctx.unsaved then return nil, "the log-in could not be saved: " .. ctx.unsaved, "file" end
+  if ctx.cars then return "BMW takes it" end
+  return nil, probe.message, probe.code, probe.info
+end
+
+local function scopes(ctx)
+  local token = session.store(ctx.settings):load() or {}
+  local granted = " " .. (token.scope or "") .. " "
+  for _, row in ipairs(SCOPES) do
+    local scope, service = row[1], row[2]
+    if token.scope and not granted:find(" " .. scope .. " ", 1, true) then
+      return nil, ("the log-in does not cover %s (%s)"):format(service, scope), "scope",
+        { hint = SUBSCRIBE }
+    end
+  end
+  return token.scope or render.ABSENT
+end
+
+-- BMW gives data to the user who is the car's PRIMARY one.
+local function primary(ctx)
+  local own, other = {}, {}
+  for _, car in ipairs(ctx.cars) do
+    local list = car.mappingType == "SECONDARY" and other or own
+    list[#list + 1] = ("%s (%s)"):format(tostring(car.vin), session.name(car))
+  end
+  if #own == 0 and #other == 0 then
+    return nil, "this account has no car", "not_found", { hint = "Add the car to your BMW account "
+      .. "with the My BMW app; it needs an active ConnectedDrive contract." }
+  elseif #own == 0 then
+    return nil, "you are not the PRIMARY user of any car: " .. table.concat(other, ", "),
+      "forbidden", { hint = "Only the PRIMARY user gets data: become it in the My BMW app, or "
+      .. "have that user log in." }
+  end
+  return ("PRIMARY user of %s%s"):format(table.concat(own, ", "),
+    #other > 0 and "; not of " .. table.concat(other, ", ") or "")
+end
+
+-- Which car to ask: the one that is set, else the first that gives data.
+local function sample(ctx)
+  local vin = ctx.settings.vin
+  for _, car in ipairs(ctx.cars) do
+    if not vin and car.mappingType ~= "SECONDARY" then vin = car.vin end
+  end
+  return fail.input(ctx.client.vehicle, ctx.client, vin)
+end
+
+local function container(ctx)
+  local status, details, code, info = sample(ctx):status()
+  if not status then return nil, details, code, info end
+  ctx.details = details
+  local kept = session.store(ctx.settings):_container() or {}
+  return ("%s, made for bmwi"):format(kept.id or render.ABSENT)
+end
+
+-- Which values there are; what is absent is no failure, since no car has all.
+local function values(ctx)
+  local there, reasons, words = 0, {}, {}
+  for _, detail in pairs(ctx.details) do
+    if detail.value ~= nil then there = there + 1
+    elseif detail.reason then reasons[detail.reason] = (reasons[detail.reason] or 0) + 1
+    end
+  end
+  for _, reason in ipairs(require "bmwi._names"(reasons)) do
+    words[#words + 1] = ("%d %s"):format(reasons[reason], (reason:gsub("_", " ")))
+  end
+  if there == 0 then
+    return nil, "BMW sent no value for this car: " .. table.concat(words, ", "), "not_found",
+      { hint = "A new set-up has its first values after the next drive. If not: log in anew, and "
+      .. "check that the car's SIM and ConnectedDrive contract are active." }
+  end
+  return ("%d of the status%s"):format(there,
+    #words > 0 and "; without: " .. table.concat(words, ", ") or "")
+end
+
+local function quota(ctx)
+  local found, message, code, info = session.open(ctx):quota()
+  if not found then return nil, message, code, info end
+  if found.left == 0 then
+    return nil, ("all %d calls of the day are used"):format(found.limit), "quota",
+      { hint = "The next one is possible on " .. render.clock(found.resets_at) .. "." }
+  end
+  return ("%d of %d calls of the day are used"):format(found.used, found.limit)
+end
+
+cardata_doctor.STEPS = checks.joined(checks.BASE, {
+  { "client id", stop = true, run = client_id },
+  { "kept log-in", stop = true, run = kept_log_in },
+}, checks.NETWORK, {
+  { "scopes", stop = true, run = scopes },
+  { "log-in", stop = true, run = log_in },
+  { "PRIMARY", stop = true, run = primary },
+  { "container", stop = true, run = container },
+  { "values", run = values },
+  { "quota", run = quota },
+  { "clock", run = checks.clock },
+})
+
+return cardata_doctor
