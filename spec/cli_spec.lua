@@ -940,7 +940,8 @@ describe("bmwi", function()
       for _, line in ipairs { "https://127.0.0.1:", "Logged in as whatever@example.com",
         "1234 km = 767 mi", "16.6 kWh/100 km = 3.7 mi/kWh", "[", "weeklyPlanner.timer2",
         "PITFIELD STREET", "5.6 kWh", "Lock the doors: INITIATED, PENDING, DELIVERED, EXECUTED",
-        "Bridge Street" } do
+        "Bridge Street", "/oneid/link?user_code=", "cardata:api:read", "  48260 km  ",
+        "\n  Sessions       18\n", "\n  Calls a day  50\n" } do
         assert.is_truthy(out:find(line, 1, true), line)
       end
       assert.equal("", result.err)
@@ -956,7 +957,8 @@ describe("bmwi", function()
     it("tells what it found as JSON", function()
       local steps = json.decode(ok({ "demo", "--json", "-o", home .. "/range.svg" },
         { BMWI_SIM = os.getenv("BMWI_SIM") or "build/bmwi-sim" }).out)
-      assert.equal(11, #steps)
+      assert.equal(14, #steps)
+      assert.equal(50, steps[14].result.limit)
       assert.equal(1234, steps[3].result.mileage)
       assert.same({ flash = "EXECUTED", lock = "EXECUTED", doorLockState = "LOCKED" },
         steps[10].result)

@@ -1,9 +1,12 @@
 -- bmwi.cli.demo: a tour of everything, against the simulator. It starts the simulator, uses the
 -- account of the API's description, touches no file but the picture, and leaves no process.
 
+local async = require "bmwi.async"
 local bmwi = require "bmwi"
 local geo = require "bmwi.geo"
 local wait = require "bmwi.wait"
+local cardata_views = require "bmwi.cli.cardata_views"
+local checks = require "bmwi.cli.checks"
 local fail = require "bmwi.cli.fail"
 local programs = require "bmwi.cli.programs"
 local render = require "bmwi.cli.render"
@@ -14,6 +17,7 @@ local demo = {}
 
 local ACCOUNT = { username = "whatever@example.com", password = "p4ssw0rd", api_key = "key",
   api_secret = "secret" }
+local CLIENT_ID = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a" -- the simulator's, for CarData
 local PICTURE = "./range-map.svg"
 local SPEED = 5 -- how much faster than a real car the simulated one is
 
@@ -208,6 +212,42 @@ local TOUR = {
   end },
 }
 
+-- The other service: what an owner can use today. It answers on the same port.
+local CARDATA_TOUR = {
+  { "BMW CarData, for owners today: log in by a code", function(ctx)
+    local out, browser = ctx.out, ctx.client
+    ctx.client = bmwi.new { service = "cardata", client_id = CLIENT_ID, base_url = ctx.url,
+      login_url = ctx.url .. "/gcdm/oauth", ca_file = ctx.ca_file, on_prompt = function(asked)
+        out:line("  To be opened on the phone: " .. asked.verification_uri_complete)
+        out:line("  The demo clicks \"Allow\" there itself; BMW is asked every few seconds.")
+        io.stdout:flush()
+        async.spawn(function()
+          browser:post("/oneid/link", { user_code = asked.user_code, action = "allow" })
+        end)
+      end }
+    local done, message, code, info = ctx.client:login()
+    browser:close()
+    fail.check(done, message, code, info)
+    out:line("  Logged in; allowed: " .. ctx.client:token().scope)
+    return ctx.client:token().scope
+  end },
+  { "How the car is, and how old each value is", function(ctx)
+    ctx.car = ctx.client:vehicle(fail.check(ctx.client:vehicles())[1].vin)
+    local status, details, code, info = ctx.car:status()
+    fail.check(status, details, code, info)
+    ctx.out:columns(cardata_views.STATUS_HEADS,
+      cardata_views.status(status, details, "metric"), "  ")
+    return status
+  end },
+  { "How it was charged, and how many of the day's calls are left", function(ctx)
+    local sessions = fail.check(ctx.car:charging_history())
+    ctx.out:pairs(cardata_views.history_totals(sessions), "  ")
+    local quota = fail.check(ctx.client:quota())
+    ctx.out:pairs(cardata_views.quota(quota), "  ")
+    return quota
+  end },
+}
+
 -- Returns what each station found.
 local function tour(ctx, url, ca_file)
   local out, steps = ctx.out, bmwi.json.array()
@@ -215,8 +255,8 @@ local function tour(ctx, url, ca_file)
     ca_file and ", with a certificate that bmwi checks" or ""))
   local options = { base_url = url, ca_file = ca_file }
   for name, value in pairs(ACCOUNT) do options[name] = value end
-  ctx.client = bmwi.new(options)
-  for number, station in ipairs(TOUR) do
+  ctx.client, ctx.url, ctx.ca_file = bmwi.new(options), url, ca_file
+  for number, station in ipairs(checks.joined(TOUR, CARDATA_TOUR)) do
     out:line()
     out:heading(("%d. %s"):format(number, station[1]))
     steps[number] = { name = station[1], result = station[2](ctx) }
