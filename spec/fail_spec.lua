@@ -153,7 +153,7 @@ local refusals = {
   { { raw = '{"access_token":"a b"}' }, "json", nil, false },
   { { raw = '{"access_token":"a\\r\\nX: y"}' }, "json", nil, false },
   { { raw = '{"access_token":"x","expires_in":3600,"scope":"journey_mate"}' }, "auth", nil, false,
-    "journey_mate", "the scope 'remote_services vehicle_data'" },
+    "journey_mate", "the scope 'remote_services'" },
 }
 
 local function told(part, message, info)
