@@ -254,7 +254,7 @@ local function keep_auth_error(self, auth_error, owner)
 end
 
 --- The other end of begin: the renewal is over, well or not.
----@param auth_error? table how the log-in was refused, to be remembered for the next begin: by other
+---@param auth_error? table how the log-in was refused, remembered for the next begin: by other
 --- processes, too, until one logs in. It holds no secret
 ---@param owner? table as of store.new, for what that left out
 function Store:finish(auth_error, owner)
