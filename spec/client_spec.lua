@@ -446,7 +446,7 @@ describe("a client", function()
         assert.is_false(info.retryable)
         assert.truthy(message:find("ca_file " .. file:sub(1, 100), 1, true), message)
         assert.truthy(message:find(reason, 1, true), message)
-        assert.is_nil(message:find("for an authority of your own", 1, true), message)
+        assert.is_nil(message:find("for a private CA", 1, true), message)
       end
       os.remove(junk)
       assert.equal(0, #secure:log())

@@ -115,7 +115,7 @@ describe("bmwi doctor", function()
       local nowhere = { BMWI_TOKEN_FILE = "/proc/bmwi/token.json" }
       assert.is_truthy(ok("status", nowhere).err:find("could not be saved", 1, true))
       fails("kept log-in", { "token_file", "/proc/bmwi/token.json" }, {}, nowhere)
-      fails("kept log-in", { "not a plain file" }, {}, { BMWI_TOKEN_FILE = home })
+      fails("kept log-in", { "not a regular file" }, {}, { BMWI_TOKEN_FILE = home })
     end)
 
     it("leaves nothing where it can", function()
@@ -128,7 +128,7 @@ describe("bmwi doctor", function()
       if cli.shell("id -u") ~= "0" then pending("only root can give a file away") end
       ok("login")
       cli.shell("chown 65534 " .. state() .. "token.json")
-      fails("kept log-in", { "somebody else", "chown" }, { "chmod" })
+      fails("kept log-in", { "another user", "chown" }, { "chmod" })
       assert.is_truthy(run("status").err:find("chown", 1, true))
     end)
   end)

@@ -432,7 +432,7 @@ describe("an answer", function()
       assert.is_nil(status)
       assert.equal("json", code)
       assert.equal(200, info.status)
-      assert.equal("status failed: the answer is not JSON", message)
+      assert.equal("status failed: the response is not JSON", message)
       assert.truthy(info.hint:find("base_url", 1, true), info.hint)
     end)
 

@@ -635,7 +635,7 @@ describe("the loop", function()
       local said = helper.program(script)
       assert(said:find("^bmwi: task broke\nstack traceback:"), said)
       assert.equal("", helper.program(script .. " pcall(bmwi.loop.step, bmwi.loop)"))
-      assert.equal("bmwi: error that is a table\n",
+      assert.equal("bmwi: error object is a table value\n",
         helper.program((script:gsub('"task broke"', "{}"))))
     end)
 

@@ -147,8 +147,8 @@ describe("the password of a proxy", function()
         local said = program(("%s='%s'"):format(name, proxy), CALL)
         assert.is_nil(said:find("geheim", 1, true), said)
         assert.is_nil(said:find("1234", 1, true), said)
-        assert.truthy(said:find("the proxy of the environment (" .. name .. ") is wrong", 1, true),
-          said)
+        local fault = "the proxy from the environment (" .. name .. ") is invalid"
+        assert.truthy(said:find(fault, 1, true), said)
         assert.truthy(said:find("network", 1, true), said)
         assert.is_nil(said:find("\t2\n", 1, true), "tried again: " .. said)
       end

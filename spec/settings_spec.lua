@@ -58,7 +58,7 @@ describe("the settings", function()
       result = run(arguments, bare)
       assert.equal(2, result.code)
       local said = result.out .. result.err
-      assert.is_truthy(said:find("somebody else", 1, true), said)
+      assert.is_truthy(said:find("another user", 1, true), said)
       assert.is_truthy(said:find("chown", 1, true), said)
       assert.is_nil(said:find("chmod", 1, true), said)
     end
@@ -106,7 +106,7 @@ describe("the settings", function()
     { "poi_field", "poi", "data, body" },
     { "ca_file", "/nowhere/ca.pem", "No such file" },
     { "ca_file", "/", "cannot be read" },
-    { "ca_file", "bin/bmwi", "no certificate" },
+    { "ca_file", "bin/bmwi", "no PEM certificate" },
     { "ca_file", "~/ca.pem", "No such file" },
     { "username", "'me'", "quote" },
     { "username", "\226\128\156me\226\128\157", "quote" },

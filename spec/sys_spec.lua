@@ -206,7 +206,7 @@ describe("bmwi._sys", function()
       write(folder .. "/victim", "precious", "644")
       shell(("ln -s victim '%s'"):format(path))
       local message = fails_as("file", sys.write_private(path, "secret"))
-      assert(message:find("link to a file that others can read", 1, true), message)
+      assert(message:find("link to a file that other users can read", 1, true), message)
       fails_as("file", sys.remove_private(path))
       assert.equal("precious", read(folder .. "/victim"))
       shell(("rm '%s'; ln -s '%s' '%s'"):format(path, path, path))
@@ -214,7 +214,7 @@ describe("bmwi._sys", function()
       if is_root then
         shell(("rm '%s'; ln -s mine '%s'; chown -h 65534 '%s'"):format(path, path, path))
         message = fails_as("file", sys.write_private(path, "secret"))
-        assert(message:find("somebody else made", 1, true), message)
+        assert(message:find("another user made", 1, true), message)
       end
     end)
 

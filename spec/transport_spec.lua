@@ -118,7 +118,7 @@ describe("the transport", function()
         if case[2] == "too_large" then assert.is_false(info.retryable) end
         -- Of a command it was sent for nobody knows what became of it; it is never an error raised.
         info = select(2, fails_as("unknown", client:vehicle(helper.vin):lock_doors()))
-        assert(info.hint:find("look before you send it again", 1, true), info.hint)
+        assert(info.hint:find("check before you send it again", 1, true), info.hint)
         fails_as("unknown", client:vehicle(helper.vin):send_poi({ lat = 1, lon = 2 }))
         assert(bmwi._sys.monotonic() - start < 14)
         client:close()

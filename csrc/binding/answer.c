@@ -39,7 +39,7 @@ static int not_promised(lua_State *L, const bmwi_op *op, const char *text) {
 
 static int no_member(lua_State *L, const bmwi_op *op, const char *member) {
   char text[96];
-  snprintf(text, sizeof text, "the answer has no member '%s'", member);
+  snprintf(text, sizeof text, "the response has no member '%s'", member);
   return not_promised(L, op, text);
 }
 
@@ -88,16 +88,16 @@ static int deliver_json(lua_State *L, bmwi_op *op) {
   const bmwi_endpoint *endpoint = endpoint_of(op);
   bmwi_buffer *body = &op->transfer.body;
   if (body->len == 0) {
-    if (endpoint->answer != BMWI_ANSWER_ANY) return not_promised(L, op, "the answer is empty");
+    if (endpoint->answer != BMWI_ANSWER_ANY) return not_promised(L, op, "the response is empty");
     lua_pushboolean(L, 1);
     return 1;
   }
   bool array = starts_array(body);
   bool decoded = bmwi_json_decode(L, body->data, body->len);
   bmwi_buffer_free(body);
-  if (!decoded) return not_promised(L, op, "the answer is not JSON");
+  if (!decoded) return not_promised(L, op, "the response is not JSON");
   if (endpoint->answer == BMWI_ANSWER_ANY && lua_isnil(L, -1)) lua_pop(L, 1);
-  if (!lua_istable(L, -1)) return not_promised(L, op, "the answer is not an object");
+  if (!lua_istable(L, -1)) return not_promised(L, op, "the response is not an object");
   bool wants_array = endpoint->answer == BMWI_ANSWER_ARRAY;
   if (endpoint->envelope != NULL && !array) {
     lua_getfield(L, -1, endpoint->envelope);
@@ -105,8 +105,8 @@ static int deliver_json(lua_State *L, bmwi_op *op) {
     array = bmwi_is_array(L, -1) && (wants_array || lua_rawlen(L, -1) > 0);
   }
   if (endpoint->answer != BMWI_ANSWER_ANY && array != wants_array)
-    return not_promised(L, op, wants_array ? "the answer is not an array"
-                                           : "the answer is an array, not an object");
+    return not_promised(L, op, wants_array ? "the response is not an array"
+                                           : "the response is an array, not an object");
   if (op->account == NULL) return 1;
   if (endpoint->starts_event) {
     const char *member = op->account->service->event_member;
@@ -132,7 +132,7 @@ static int deliver_command(lua_State *L, bmwi_op *op) {
   if (status == LUA_ERRMEM) {
     lua_settop(L, top);
     lua_gc(L, LUA_GCCOLLECT, 0);
-    return not_promised(L, op, "there was not enough memory to read the answer");
+    return not_promised(L, op, "not enough memory to read the response");
   }
   return status == 0 ? lua_gettop(L) - top : lua_error(L);
 }
@@ -156,7 +156,7 @@ static int deliver_answer(lua_State *L, bmwi_op *op) {
   switch (endpoint_of(op)->answer) {
     case BMWI_ANSWER_PNG:
       if (body->len < 8 || memcmp(body->data, "\x89PNG\r\n\x1a\n", 8) != 0)
-        return not_promised(L, op, "the answer is not a PNG picture");
+        return not_promised(L, op, "the response is not a PNG picture");
       lua_pushlstring(L, body->data, body->len);
       return 1;
     case BMWI_ANSWER_BYTES:
@@ -164,7 +164,7 @@ static int deliver_answer(lua_State *L, bmwi_op *op) {
       return 1;
     case BMWI_ANSWER_NOTHING:
       return says_nothing(body) ? deliver_nothing(L)
-                                : not_promised(L, op, "the answer is not empty");
+                                : not_promised(L, op, "the response is not empty");
     default: return op->exchange->command ? deliver_command(L, op) : deliver_json(L, op);
   }
 }

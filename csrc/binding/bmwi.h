@@ -12,7 +12,7 @@
 #include "service/service.h"
 
 /* What a finalizer is told that comes after ours. */
-#define BMWI_AT_ITS_END "bmwi is at its end: the Lua state is being closed"
+#define BMWI_AT_ITS_END "bmwi is shut down: the Lua state is being closed"
 
 #define BMWI_EXPORT __attribute__((visibility("default")))
 

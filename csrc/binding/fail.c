@@ -21,32 +21,32 @@ static const struct {
   [BMWI_OK] = {"ok", NULL},
   [BMWI_NETWORK] = {"network", "check the connection and the server's address"},
   [BMWI_TIMEOUT] = {"timeout", "try again later, or raise the option `timeout`"},
-  [BMWI_TLS] = {"tls", "the server cannot be trusted; for an authority of your own set `ca_file`"},
-  [BMWI_TOO_LARGE] = {"too_large", "raise `max_response_bytes` if it should be so large"},
-  [BMWI_JSON] = {"json", "is `base_url` the right server?"},
+  [BMWI_TLS] = {"tls", "TLS or certificate verification failed; for a private CA set `ca_file`"},
+  [BMWI_TOO_LARGE] = {"too_large", "raise `max_response_bytes` if that size is expected"},
+  [BMWI_JSON] = {"json", "check that `base_url` is the right server"},
   [BMWI_AUTH] = {"auth", NULL},
-  [BMWI_FORBIDDEN] = {"forbidden", "this account or car may not do this"},
+  [BMWI_FORBIDDEN] = {"forbidden", "not permitted for this account or car"},
   [BMWI_NOT_FOUND] = {"not_found", NULL},
   [BMWI_GONE] = {"gone", NULL},
   [BMWI_RATE_LIMITED] = {"rate_limited", "wait before the next call"},
-  [BMWI_SERVER] = {"server", "the trouble is on the server's side; try again later"},
+  [BMWI_SERVER] = {"server", "problem on the server's side; try again later"},
   [BMWI_QUOTA] = {"quota", "wait until calls are given back"},
   [BMWI_UNSUPPORTED] = {"unsupported", NULL},
   [BMWI_HTTP] = {"http", NULL},
-  [BMWI_UNKNOWN] = {"unknown", "it may have been carried out: look before you send it again"},
+  [BMWI_UNKNOWN] = {"unknown", "it may have been carried out: check before you send it again"},
   [BMWI_CLOSED] = {"closed", NULL},
   [BMWI_CANCELLED] = {"cancelled", NULL},
-  [BMWI_STORE] = {"store", "the option `store` is this program's own: its methods must not raise"},
+  [BMWI_STORE] = {"store", "the methods of the option `store` must not raise"},
   [BMWI_NO_MEMORY] = {"no_memory", NULL},
 };
 
 /* Texts that deserve advice of their own, whatever the service. */
 static const bmwi_advice known[] = {
-  {"headers are too large", BMWI_OK, "is `base_url` the right server?"},
-  {"cannot use ca_file", BMWI_OK, "name a file with the certificate of the authority"},
-  {"the proxy of the environment", BMWI_OK,
-   "correct that variable, or name a proxy by the option `proxy`"},
-  {"wrong version number", BMWI_OK, "no TLS is spoken at this address"},
+  {"headers are too large", BMWI_OK, "check that `base_url` is the right server"},
+  {"cannot use ca_file", BMWI_OK, "name a PEM file with the CA certificate"},
+  {"the proxy from the environment", BMWI_OK,
+   "correct that variable, or set the option `proxy`"},
+  {"wrong version number", BMWI_OK, "this port does not use TLS (use http:// ?)"},
   {"not yet valid", BMWI_TLS, "check this machine's clock"},
   {"expired", BMWI_TLS,
    "check this machine's clock; if it is right, the server's certificate has expired"},
@@ -237,15 +237,15 @@ static const char *find_advice(const bmwi_advice *rows, const bmwi_failure *fail
 static const char *advice(const bmwi_failure *failure, const bmwi_service *service) {
   bmwi_code code = failure->code;
   if (failure->refused_at > 0)
-    return code == BMWI_AUTH ? "it is not tried again by itself, since that can lock the account: "
-                               "correct username, password, api_key or api_secret; client:login() "
-                               "always tries"
-                             : "it is not tried again by itself before the time is over; "
+    return code == BMWI_AUTH ? "not retried automatically, since that can lock the account: "
+                               "correct username, password, api_key or api_secret; "
+                               "client:login() always tries"
+                             : "not retried automatically before `retry_after` is over; "
                                "client:login() always tries";
   if (failure->own)
-    return "a new token was refused here, too: are account, api_key and scope allowed to do this?";
+    return "a new token was refused as well: check that account, api_key and scope allow this call";
   if (failure->location[0] != '\0')
-    return "no redirection is followed: is the address (`base_url`, `token_url`) right?";
+    return "redirects are not followed; check the address (`base_url`, `token_url`)";
   bool foreign = failure->description[0] != '\0' && failure->api_code[0] == '\0' &&
                  (code == BMWI_FORBIDDEN || code == BMWI_NOT_FOUND);
   const char *found = NULL;

@@ -9,7 +9,7 @@ const char *bmwi_field_name(lua_State *L, int argument) {
   size_t len;
   luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, argument, "names must be strings");
   const char *name = lua_tolstring(L, -2, &len);
-  luaL_argcheck(L, strlen(name) == len, argument, "a name must not hold a zero byte");
+  luaL_argcheck(L, strlen(name) == len, argument, "a name must not contain a zero byte");
   return name;
 }
 

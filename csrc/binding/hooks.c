@@ -105,7 +105,7 @@ static bool call_store(lua_State *L, bmwi_account *account, int store, const cha
 static void describe_error(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
   size_t len;
   if (!lua_isstring(L, -1) && !luaL_callmeta(L, -1, "__tostring"))
-    lua_pushfstring(L, "an error that is a %s", luaL_typename(L, -1));
+    lua_pushfstring(L, "error object is a %s value", luaL_typename(L, -1));
   const char *whole = lua_isstring(L, -1) ? lua_tolstring(L, -1, &len) : NULL;
   if (whole == NULL) return;
   if (len > MAX_ERROR) len = MAX_ERROR;
@@ -250,7 +250,7 @@ static bool take_token(lua_State *L, bmwi_op *op, const bmwi_account *account, b
       snprintf(failure->text, sizeof failure->text, "HTTP %ld", failure->status);
       return false;
     }
-    bmwi_failure_set(failure, BMWI_JSON, "the answer holds no access_token");
+    bmwi_failure_set(failure, BMWI_JSON, "the response has no access_token");
     return false;
   }
   if (token->type == NULL) token->type = keep(L, "Bearer");
@@ -381,10 +381,10 @@ void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
   if (!bmwi_op_explain(op, &failure)) {
     bmwi_failure_describe(L, op, &failure);
   } else if (body->len == 0) { /* recorded: what the service says without a Basic value */
-    bmwi_failure_set(&failure, BMWI_AUTH, "the server answered the log-in with nothing");
+    bmwi_failure_set(&failure, BMWI_AUTH, "the response to the log-in is empty");
   } else if (!bmwi_json_decode(L, body->data, body->len)) {
     bmwi_failure_set(&failure, BMWI_JSON,
-                     "the log-in was answered with something that is not JSON");
+                     "the response to the log-in is not JSON");
   } else {
     good = take_token(L, op, account, token, &failure);
   }

@@ -175,7 +175,7 @@ static int loop_gc(lua_State *L) {
   bmwi_push_kept(L, BMWI_KEPT_FAULT); /* nobody came to be told */
   if (lua_isstring(L, -1)) fprintf(stderr, "bmwi: %s\n", lua_tostring(L, -1));
   else if (lua_toboolean(L, -1))
-    fprintf(stderr, "bmwi: error that is a %s\n", luaL_typename(L, -1));
+    fprintf(stderr, "bmwi: error object is a %s value\n", luaL_typename(L, -1));
   if (served && self->engine != NULL && bmwi_engine_mine(self->engine))
     release_all(L, self->engine);
   if (self->engine != NULL) bmwi_engine_free(self->engine);
@@ -219,7 +219,8 @@ void bmwi_loop_open(lua_State *L) {
   self->nested = self->hooks = 0;
   luaL_setmetatable(L, LOOP);
   self->engine = bmwi_engine_new();
-  if (self->engine == NULL) luaL_error(L, "libcurl could not be started: no memory or descriptors");
+  if (self->engine == NULL)
+    luaL_error(L, "libcurl could not be initialized: out of memory or file descriptors");
   lua_pushvalue(L, -1);
   bmwi_keep(L, BMWI_KEPT_SELF);
 }

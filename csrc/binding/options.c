@@ -142,7 +142,7 @@ static void read_number(lua_State *L, bmwi_account *account, const bmwi_option *
 static void exclude(lua_State *L, const char *a, const char *b, const char *name_a,
                     const char *name_b) {
   if (a != NULL && b != NULL)
-    luaL_error(L, "options '%s' and '%s' exclude each other", name_a, name_b);
+    luaL_error(L, "options '%s' and '%s' are mutually exclusive", name_a, name_b);
 }
 
 static char *keep_joined(lua_State *L, const char *url, const char *path) {

@@ -93,9 +93,9 @@ static const char *follow(const char *path, char out[PATH_MAX]) {
     if (!S_ISLNK(st.st_mode)) {
       bool private = is_ours(&st) && (st.st_mode & 077) == 0;
       if (links == 0 || private || !S_ISREG(st.st_mode)) return NULL;
-      return "it is a link to a file that others can read or write";
+      return "it is a link to a file that other users can read or write";
     }
-    if (!is_ours(&st)) return "it is a link that somebody else made";
+    if (!is_ours(&st)) return "it is a link that another user made";
     if (links == MAX_LINKS) return "too many links";
     ssize_t n = readlink(out, target, sizeof target - 1);
     if (n < 0) return strerror(errno);
@@ -180,9 +180,9 @@ static int write_private(lua_State *L, handle *h, const char *path) {
   const char *fault = follow(path, place);
   if (fault != NULL) return bmwi_fail_plain(L, "file", "%s: %s", path, fault);
   if (stat(place, &st) == 0 && !S_ISREG(st.st_mode)) /* a device, say: it is not ours to replace */
-    return bmwi_fail_plain(L, "file", "%s: not a plain file", path);
+    return bmwi_fail_plain(L, "file", "%s: not a regular file", path);
   int error = make_folders(place);
-  if (error != 0) return file_failure(L, "making the folder", path, error);
+  if (error != 0) return file_failure(L, "creating the folder", path, error);
   sweep(place);
   const char *temp = lua_pushfstring(L, "%s.%d.%p.new", place, (int)getpid(), (void *)h);
   h->fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -222,7 +222,8 @@ static int sys_remove_private(lua_State *L) {
   const char *fault = follow(path, place);
   if (fault != NULL) return bmwi_fail_plain(L, "file", "%s: %s", path, fault);
   bool there = lstat(place, &st) == 0;
-  if (there && !S_ISREG(st.st_mode)) return bmwi_fail_plain(L, "file", "%s: not a plain file", path);
+  if (there && !S_ISREG(st.st_mode))
+    return bmwi_fail_plain(L, "file", "%s: not a regular file", path);
   if (unlink(place) != 0 && errno != ENOENT) return file_failure(L, "removing", path, errno);
   lua_pushboolean(L, 1);
   return 1;
@@ -234,11 +235,11 @@ static int read_private(lua_State *L, handle *probe, const char *path) {
   if (probe->fd < 0 && errno == ENOENT)
     return bmwi_fail_plain(L, "missing", "%s: there is no such file", path);
   if (probe->fd < 0 || fstat(probe->fd, &st) != 0) return file_failure(L, "reading", path, errno);
-  if (!S_ISREG(st.st_mode)) return bmwi_fail_plain(L, "file", "%s: not a plain file", path);
+  if (!S_ISREG(st.st_mode)) return bmwi_fail_plain(L, "file", "%s: not a regular file", path);
   if ((st.st_mode & 077) != 0)
-    return bmwi_fail_plain(L, "insecure", "%s: others can read or write it; run: chmod 600 %s", path,
-                           path);
-  if (!is_ours(&st)) return bmwi_fail_plain(L, "insecure", "%s: it belongs to somebody else", path);
+    return bmwi_fail_plain(L, "insecure",
+                           "%s: other users can read or write it; run: chmod 600 %s", path, path);
+  if (!is_ours(&st)) return bmwi_fail_plain(L, "insecure", "%s: it belongs to another user", path);
   if (st.st_size > MAX_FILE) return bmwi_fail_plain(L, "file", "%s: larger than 1 MiB", path);
   handle *h = new_handle(L, LOCK, (size_t)st.st_size + 1);
   size_t got = 0;
@@ -268,7 +269,7 @@ static int try_lock(lua_State *L, handle *h, const char *path, const char *kind)
   const char *fault = follow(path, place);
   if (fault != NULL) return bmwi_fail_plain(L, "file", "%s: %s", path, fault);
   int error = make_folders(place);
-  if (error != 0) return file_failure(L, "making the folder", path, error);
+  if (error != 0) return file_failure(L, "creating the folder", path, error);
   const char *name = lua_pushfstring(L, "%s.%s", place, kind);
   h->fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (h->fd < 0) return file_failure(L, "locking", path, errno);
@@ -312,7 +313,7 @@ static int read_secret(lua_State *L, handle *h) {
   struct termios before, quiet;
   h->fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
   if (h->fd < 0 || tcgetattr(h->fd, &before) != 0)
-    return bmwi_fail_plain(L, "file", "there is no terminal to ask on");
+    return bmwi_fail_plain(L, "file", "no terminal to prompt on");
   quiet = before;
   quiet.c_lflag &= (tcflag_t) ~(ECHO | ISIG | ICANON);
   quiet.c_cc[VMIN] = 1;
@@ -330,7 +331,7 @@ static int read_secret(lua_State *L, handle *h) {
   }
   tcsetattr(h->fd, TCSAFLUSH, &before);
   write_all(h->fd, "\n", 1);
-  if (!ended) return bmwi_fail_plain(L, "cancelled", "the question was not answered");
+  if (!ended) return bmwi_fail_plain(L, "cancelled", "the prompt was cancelled");
   lua_pushlstring(L, h->bytes, len);
   return 1;
 }

@@ -79,7 +79,7 @@ static bmwi_next send_now(bmwi_op *op) {
   bool token = op->kind == BMWI_TOKEN;
   if (op->kind == BMWI_LOGIN) return finish(op);
   double left = op->deadline - bmwi_now();
-  if (left <= 0) return fail(op, BMWI_TIMEOUT, "the time was over before it could be sent");
+  if (left <= 0) return fail(op, BMWI_TIMEOUT, "timed out before the request was sent");
   bmwi_request request = {
     .method = token ? "POST" : op->exchange->method,
     .url = !token                                     ? op->url.data
@@ -177,8 +177,8 @@ static bool request_token(bmwi_session *session, bmwi_failure *failure) {
   bool refresh = session->token.refresh != NULL;
   if ((account->basic == NULL && account->client_id == NULL) || (!refresh && !can_log_in(session))) {
     bmwi_failure_set(failure, BMWI_AUTH, account->client_id != NULL
-                                           ? "nobody is logged in"
-                                           : "there is no usable token and nothing to get one with "
+                                           ? "not logged in"
+                                           : "there is no usable token, and no credentials to get one "
                                              "(username, password, api_key and api_secret)");
     return false;
   }
@@ -508,7 +508,7 @@ bmwi_next bmwi_op_advance(bmwi_op *op) {
   switch (op->state) {
     case BMWI_WAITING:
       stop_waiting(op);
-      return fail(op, BMWI_TIMEOUT, "the log-in was not answered in time");
+      return fail(op, BMWI_TIMEOUT, "timed out waiting for the log-in");
     case BMWI_ASKING:
       if (op->session->waiting != NULL) return BMWI_ASK_STORE;
       op->state = BMWI_NEW; /* nobody wants it any more */

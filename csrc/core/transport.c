@@ -61,16 +61,16 @@ const char *bmwi_transport_proxy(const bmwi_transport *t, bool plain) {
 
 static const char *file_fault(const char *path) {
   struct stat st;
-  if (path[0] == '~') return "'~' stands for the home folder in a shell only: give the whole path";
+  if (path[0] == '~') return "'~' is expanded by shells only: give the full path";
   if (access(path, R_OK) != 0) return strerror(errno);
   if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return "it is a folder";
-  return "it holds no certificate in PEM form";
+  return "it contains no PEM certificate";
 }
 
 bool bmwi_transport_explain(const bmwi_transport *t, int result, const char *error,
                             char *text, size_t size) {
   if (t->proxy_fault != NULL && strstr(error, WRONG_PROXY) != NULL) {
-    snprintf(text, size, "the proxy of the environment (%s) is wrong: %s", t->proxy_variable,
+    snprintf(text, size, "the proxy from the environment (%s) is invalid: %s", t->proxy_variable,
              t->proxy_fault);
     return true;
   }

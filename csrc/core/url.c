@@ -48,7 +48,7 @@ static bool loopback(const char *host, size_t len) {
 }
 
 static const char *host_fault(const char *host, size_t all, size_t name) {
-  if (name == 0 || name > all) return "it names no host";
+  if (name == 0 || name > all) return "it has no host";
   if (name == all) return NULL;
   const char *port = host + name + 1;
   size_t digits = strspn(port, "0123456789");
@@ -70,11 +70,11 @@ const char *bmwi_url_fault(const char *url, bool path) {
   const char *host = url + (plain ? 7 : 8);
   for (const char *p = host; *p != '\0'; p++)
     if ((unsigned char)*p <= 32 || (unsigned char)*p >= 127 || strchr("\\\"<>^`{|}#?@", *p) != NULL)
-      return "it holds a character that has no place there (no user name, query or fragment)";
+      return "it contains a character that is not allowed there (no user name, query or fragment)";
   size_t all = strcspn(host, "/"), name = host_length(host);
   const char *fault = host_fault(host, all, name), *rest = host + all;
   if (fault != NULL) return fault;
-  if (*rest != '\0' && !path) return "it must end behind the host and port, without a path or '/'";
+  if (*rest != '\0' && !path) return "it must end after the host and port, without a path or '/'";
   if (*rest != '\0' && !bmwi_path(rest, strlen(rest))) return "its path is not a plain path";
   if (plain && !loopback(host, name))
     return "plain http:// is accepted for a loopback address only; use https://";
@@ -118,10 +118,10 @@ const char *bmwi_proxy_fault(const char *proxy) {
   size_t all = strcspn(host, "/"), name = host_length(host);
   for (size_t i = 0; i < name && i < all; i++)
     if (!isalnum((unsigned char)host[i]) && strchr("-._[]:", host[i]) == NULL)
-      return "it names no host";
+      return "it has no host";
   const char *fault = host_fault(host, all, name);
   if (fault == NULL && host[all] != '\0' && host[all + 1] != '\0')
-    fault = "it must end behind the host and port, without a path";
+    fault = "it must end after the host and port, without a path";
   return fault;
 }
 

@@ -95,8 +95,9 @@ bool bmwi_explain(const bmwi_transfer *t, bmwi_asked asked, bmwi_failure *failur
                                         ? t->error
                                         : curl_easy_strerror((CURLcode)t->result));
     if (code == BMWI_TOO_LARGE)
-      bmwi_failure_set(failure, code, t->body.full ? "the answer is larger than max_response_bytes"
-                                                   : "the answer's headers are too large");
+      bmwi_failure_set(failure, code,
+                       t->body.full ? "the response is larger than max_response_bytes"
+                                    : "the response's headers are too large");
     if (asked == BMWI_ASKED_COMMAND && t->sent) mark_unknown(failure);
     return false;
   }

@@ -114,7 +114,7 @@ static const bmwi_advice advice[] = {
   {"invalid_client", BMWI_AUTH,
    "check client_id: BMW does not know it, or has not activated it yet"},
   {"invalid_request", BMWI_AUTH, "log in again; if that is refused: " SUBSCRIBE},
-  {"nobody is logged in", BMWI_AUTH, "log in: client:login()"},
+  {"not logged in", BMWI_AUTH, "log in: client:login()"},
   {NULL, BMWI_AUTH, "log in again: client:login()"},
   {"CU-103", BMWI_FORBIDDEN, "the log-in has no leave for the API: " SUBSCRIBE},
   {"CU-104", BMWI_FORBIDDEN,

@@ -24,12 +24,12 @@ static const struct {
   [BMWI_REASON_NOT_AVAILABLE] = {"not_available", "the car said \"not available\""},
   [BMWI_REASON_INVALID] = {"invalid", "the car said \"invalid\": no sensor, or no value now"},
   [BMWI_REASON_UNKNOWN] = {"unknown", "the car said \"unknown\""},
-  [BMWI_REASON_UNREADABLE] = {"unreadable", "BMW sent something that is not known (see raw)"},
-  [BMWI_REASON_UNIT] = {"unit", "BMW sent it in a unit that does not belong to it"},
-  [BMWI_REASON_ZERO] = {"zero", "a zero, which is also what cars without it send"},
+  [BMWI_REASON_UNREADABLE] = {"unreadable", "BMW sent an unknown value (see raw)"},
+  [BMWI_REASON_UNIT] = {"unit", "BMW sent it in an unexpected unit"},
+  [BMWI_REASON_ZERO] = {"zero", "a zero, which cars without it send too"},
   [BMWI_REASON_NOT_FITTED] = {"not_fitted", "a car with this drive train does not have it"},
   [BMWI_REASON_COMBINED] = {"combined", "BMW gives only the range on all energies of the car"},
-  [BMWI_REASON_UNPAIRED] = {"unpaired", "latitude and longitude are not of the same moment"},
+  [BMWI_REASON_UNPAIRED] = {"unpaired", "latitude and longitude are from different times"},
 };
 
 const char *bmwi_reason_word(bmwi_reason reason) { return reasons[reason].word; }

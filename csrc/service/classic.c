@@ -102,7 +102,7 @@ static const bmwi_member poi_members[] = {
 };
 /* Without a place it is a text message: name (the subject) and additionalInfo. */
 static const bmwi_rule poi_rules[] = {
-  {BMWI_TOGETHER, "lat", "lon", "lat and lon belong together"},
+  {BMWI_TOGETHER, "lat", "lon", "lat and lon must be given together"},
   {BMWI_EITHER, "lat", "name", "lat and lon, or at least a name, expected"},
   {.message = NULL},
 };
@@ -237,23 +237,23 @@ static void explain(bmwi_failure *failure, bool call) {
 
 static const bmwi_advice advice[] = {
   {"dlat and dlon", BMWI_OK,
-   "set the option position = {lat =, lon =} to where the car roughly is"},
-  {"secretKnowledge", BMWI_OK, "pass secret = with the answer to the account's security question"},
-  {"No image available", BMWI_OK, "the car has no picture of this view"},
-  {"not allowed to use the service", BMWI_OK, "this car or account has not got this service"},
+   "set the option position = {lat =, lon =} to the car's approximate position"},
+  {"secretKnowledge", BMWI_OK, "pass secret = the answer to the account's security question"},
+  {"No image available", BMWI_OK, "there is no picture of this view"},
+  {"not allowed to use the service", BMWI_OK,
+   "this service is not enabled for this car or account"},
   {"invalid_client", BMWI_OK, "check api_key and api_secret (or basic)"},
-  {"client disabled", BMWI_OK, "this api_key was switched off; another one is needed"},
-  {"invalid_scope", BMWI_OK, "set the option `scope` to what this api_key may ask for"},
-  {"locked", BMWI_AUTH, "unlock the account at the service's own web site or app first"},
+  {"client disabled", BMWI_OK, "this api_key has been disabled; use another one"},
+  {"invalid_scope", BMWI_OK, "set the option `scope` to one that this api_key may request"},
+  {"locked", BMWI_AUTH, "unlock the account on the service's web site or in its app first"},
   {"authentication failed", BMWI_OK,
-   "wrong user name or password, or the log-in has moved (`token_url`)"},
+   "wrong user name or password, or the token endpoint changed (`token_url`)"},
   {"authN circuit failed", BMWI_OK,
-   "wrong user name or password, or the log-in has moved (`token_url`)"},
+   "wrong user name or password, or the token endpoint changed (`token_url`)"},
   {NULL, BMWI_AUTH, "check username, password, api_key, api_secret and scope"},
-  {NULL, BMWI_NOT_FOUND, "the server knows no such thing; is it the region of the car? "
-                         "The list of vehicles tells where each one belongs (hub)"},
+  {NULL, BMWI_NOT_FOUND, "not found; check the car's region (`hub` in `client:vehicles()`)"},
   {NULL, BMWI_GONE, "the service was switched off (BMW did so on 2021-11-09); set `base_url` to a "
-                    "server that still speaks it"},
+                    "server that still provides it"},
   {NULL, BMWI_OK, NULL},
 };
 
@@ -287,15 +287,15 @@ static const bmwi_region regions[] = {
 
 static const char *check_login(const bmwi_account *account, bool token) {
   if ((account->username == NULL) != (account->password == NULL))
-    return "options 'username' and 'password' belong together";
+    return "options 'username' and 'password' must be given together";
   if ((account->api_key == NULL) != (account->api_secret == NULL))
-    return "options 'api_key' and 'api_secret' belong together";
+    return "options 'api_key' and 'api_secret' must be given together";
   if (account->basic != NULL && account->api_key != NULL)
-    return "options 'basic' and 'api_key' exclude each other";
+    return "options 'basic' and 'api_key' are mutually exclusive";
   if (account->basic != NULL && !bmwi_token_text(account->basic, strlen(account->basic)))
     return "option 'basic': the base64 text of key:secret expected";
   if (account->api_key != NULL && strchr(account->api_key, ':') != NULL)
-    return "option 'api_key': a ':' cannot be part of it";
+    return "option 'api_key': it must not contain ':'";
   if (token) return NULL;
   if (account->username == NULL)
     return "a log-in needs the options 'username' and 'password' (or a saved 'token', or a 'store' "
@@ -324,8 +324,8 @@ const bmwi_service bmwi_classic = {
   .methods = methods,
   .client_methods = client_methods,
   .lacks = "the classic service has no such thing",
-  .no_server = "option 'base_url': the server's address is missing (BMW has switched its own "
-               "servers off; region = 'rest_of_world', 'usa' or 'china' still names them)",
+  .no_server = "option 'base_url': the server's address is missing (BMW has switched off its own "
+               "servers; region = 'rest_of_world', 'usa' or 'china' still selects them)",
   .check_login = check_login,
   .explain = explain,
   .advice = advice,

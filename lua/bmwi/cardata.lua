@@ -51,7 +51,7 @@ function client_methods.vehicles(client)
   -- An array, though the description says one object.
   local mappings = type(answer) == "table" and (answer.vin and { answer } or answer)
   if not mappings or #mappings == 0 and next(mappings) ~= nil then
-    return nil, "the answer is not a list of vehicles", "json", info
+    return nil, "the response is not a list of vehicles", "json", info
   end
   local store, kept, list = client:_store(), {}, {}
   for _, mapping in ipairs(mappings) do
@@ -89,7 +89,7 @@ function car_methods.image(car)
       return bytes, picture[1]
     end
   end
-  return nil, "the answer is not a PNG or JPEG picture", "json", info
+  return nil, "the response is not a PNG or JPEG picture", "json", info
 end
 
 -- Whether it is more than how a value would be shown: without one BMW sends 0 and false.
@@ -122,7 +122,7 @@ function car_methods.tyres(car)
   local answer, message, code, info = car:_client():_call("tyres", { vin = car:vin() })
   if not answer then return nil, message, code, info end
   if type(answer) ~= "table" then
-    return nil, "the answer is not a tyre diagnosis", "json", info
+    return nil, "the response is not a tyre diagnosis", "json", info
   end
   local sets = type(answer.passengerCar) == "table" and answer.passengerCar or {}
   local tyres = { errors = type(answer.errors) == "table" and answer.errors or {} }

@@ -68,7 +68,7 @@ local function list_of(client)
   if not answer then return nil, message, code, info end
   local list = type(answer) == "table" and answer.containers
   if type(list) ~= "table" then
-    return nil, "the answer is not a list of containers", "json", info
+    return nil, "the response is not a list of containers", "json", info
   end
   local good = {}
   for _, container in ipairs(list) do
@@ -342,7 +342,7 @@ function containers.list(client, id)
   local container, message, code, info = client:_call("container", { id = id })
   if not container then return nil, message, code, info end
   if type(container) ~= "table" or type(container.containerId) ~= "string" then
-    return nil, "the answer is not a container", "json", info
+    return nil, "the response is not a container", "json", info
   end
   return container
 end

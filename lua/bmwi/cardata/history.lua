@@ -35,7 +35,7 @@ local function read_pages(client, endpoint, vin, query, token_name, take)
       token, seen, restarted = nil, {}, true
     else
       local data = type(answer) == "table" and answer.data
-      if type(data) ~= "table" then return nil, "the answer has no list in it", "json", info end
+      if type(data) ~= "table" then return nil, "the response has no list", "json", info end
       local news = 0
       for _, entry in ipairs(data) do
         if type(entry) == "table" and take(entry) then news = news + 1 end

@@ -44,7 +44,7 @@ local function fetch(client, store, vin)
   end
   local values = type(answer) == "table" and answer.telematicData
   if type(values) ~= "table" then
-    return nil, "the answer is not telematic data", "json", info
+    return nil, "the response is not telematic data", "json", info
   end
   local now = os.time()
   local state = bmwi._values.merge(store:_values(vin), values, { source = "rest", now = now })
@@ -74,7 +74,7 @@ end
 local function ask_basic(client, store, vin)
   local data, message, code, info = client:_call("basic_data", { vin = vin })
   if data == nil then return nil, message, code, info end
-  if type(data) ~= "table" then return nil, "the answer is not basic data", "json", info end
+  if type(data) ~= "table" then return nil, "the response is not basic data", "json", info end
   data.vin = data.vin or vin -- the real service leaves it out
   store:_set_basic(vin, data)
   return data

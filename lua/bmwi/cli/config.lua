@@ -138,9 +138,9 @@ end
 ---@param message string of bmwi._sys.read_private
 ---@return string|nil hint
 function config.private_hint(path, message)
-  if message:find("somebody else", 1, true) or message:find("Permission denied", 1, true) then
+  if message:find("another user", 1, true) or message:find("Permission denied", 1, true) then
     return ('It must be yours. Run: sudo chown "$(id -un)" %s'):format(path)
-  elseif message:find("others can", 1, true) then
+  elseif message:find("other users can", 1, true) then
     return "Run: chmod 600 " .. path
   end
 end
@@ -189,7 +189,7 @@ local KINDS = {
     end
     if message then return nil, "it cannot be read: " .. message end
     if content and content:find("-----BEGIN", 1, true) then return path end
-    return nil, "it holds no certificate in PEM form"
+    return nil, "it contains no PEM certificate"
   end,
   position = function(text)
     local lat, lon = text:match("^([-+%d.]+)%s*,%s*([-+%d.]+)$")

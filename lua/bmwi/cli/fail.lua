@@ -48,7 +48,7 @@ local INSTEAD = { timeout = true, unknown = true }
 local KNOWN = {
   { "not yet valid", "Check this machine's clock: it says %s." },
   { "has expired", "The certificate has ended, or this machine's clock is wrong: it says %s." },
-  { "no TLS is spoken", "Is it the right port? Plain http:// works for this machine only." },
+  { "does not use TLS", "Is it the right port? Plain http:// works for this machine only." },
   { "certificate file", "It is the one that ca_file (--ca-file) names." },
   { "Empty reply", "Is this port for TLS? Then base_url begins with https://. " .. DOCTOR },
   { "dlat and dlon", "Set position = LAT,LON in the configuration file, or BMWI_POSITION, to about "
