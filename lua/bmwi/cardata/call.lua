@@ -18,8 +18,15 @@ function call.store(client)
   return memories[client]
 end
 
+-- Whether there is a log-in to try; without one nothing is sent, so nothing is counted.
+local function has_token(client)
+  local given = client:_option("store")
+  return client:token() ~= nil or given ~= nil and (not given.load or given:load() ~= nil)
+end
+
 -- Counts a call. Nil and what a method returns for it where it may not be sent.
 local function spend(client)
+  if not has_token(client) then return true end
   local kept, limit = call.store(client), client:_option("daily_limit")
   local left, wait, reason = kept:_spend { limit = limit }
   if left then return true end
