@@ -334,6 +334,16 @@ function helper.weather()
     local file = io.open(path)
     if file then file:close() end
     weather = file and "LD_PRELOAD=" .. path or false
+    if weather then -- an interpreter may bring a preloaded library of its own, as that of asan
+      local clock = os.tmpname()
+      helper.write(clock, "86400")
+      local pipe = io.popen(("env %s BMWI_CLOCK=%s %s -e 'print(os.time())'"):format(weather, clock,
+        helper.interpreter))
+      local later = tonumber(pipe:read("*l"))
+      pipe:close()
+      os.remove(clock)
+      if not later or later - os.time() < 3600 then weather = false end
+    end
   end
   return weather or nil
 end
