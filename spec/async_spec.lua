@@ -906,56 +906,51 @@ describe("bmwi.async", function()
   end)
 
   describe("a task that is lost", function()
-    -- What a task waits for is taken away from it, as running out of memory could.
-    local function lose(thread)
-      loop:detach(thread)
+    -- What a task waits for is taken away from it, as running out of memory could. In a program
+    -- with a limit: it was waited for without one.
+    local function said(script)
+      return helper.program([[
+        local bmwi, async = require("bmwi"), require("bmwi.async")
+        local first
+        local function waits()
+          first = coroutine.running()
+          bmwi.sleep(0.02)
+        end
+        local function loses() bmwi.loop:detach(first) end
+        ]] .. script, nil, "timeout 20 COMMAND 2>&1; echo exit $?")
     end
 
     it("ends with its run, instead of being waited for", function()
-      local text = helper.program([[
-        local bmwi, async = require("bmwi"), require("bmwi.async")
-        local first
-        print(pcall(async.run, function()
-          first = coroutine.running()
-          bmwi.sleep(0.02)
-        end, function()
-          bmwi.loop:detach(first)
-        end))]], nil, "timeout 20 COMMAND 2>&1; echo $?")
+      local text = said("print(pcall(async.run, waits, loses))")
       has(text, "nothing is under way")
-      has(text, "\n0\n")
+      has(text, "\nexit 0\n")
     end)
 
     it("ends with the error that was kept", function()
-      local first, message
-      async.spawn(function()
-        bmwi.sleep(0.01)
-        error("this was it", 0)
-      end)
-      message = select(2, pcall(async.run, function()
-        first = coroutine.running()
-        bmwi.sleep(0.02)
-      end, function()
-        lose(first)
-        bmwi.sleep(0.03)
-      end))
-      has(message, "this was it")
-      assert.is_true(loop:step())
+      local text = said([[
+        async.spawn(function()
+          bmwi.sleep(0.01)
+          error("this was it", 0)
+        end)
+        print(pcall(async.run, waits, function()
+          loses()
+          bmwi.sleep(0.03)
+        end))
+        print(bmwi.loop:step())]])
+      has(text, "false\tthis was it")
+      has(text, "\ntrue\nexit 0\n")
     end)
 
     it("ends as a part of others, too", function()
-      local inner
-      local results, errors = async.map({ 1, 2 }, function(i)
-        if i == 1 then
-          return (async.run(function()
-            inner = coroutine.running()
-            bmwi.sleep(0.02)
-          end))
-        end
-        lose(inner)
-        return "fine"
-      end)
-      assert.equal("fine", results[2])
-      has(errors[1].message, "nothing is under way")
+      local text = said([[
+        local results, errors = async.map({ 1, 2 }, function(i)
+          if i == 1 then return (async.run(waits)) end
+          loses()
+          return "fine"
+        end)
+        print(results[2], errors[1].message)]])
+      has(text, "fine\tnothing is under way")
+      has(text, "\nexit 0\n")
     end)
   end)
 

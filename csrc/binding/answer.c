@@ -123,18 +123,23 @@ static int deliver_protected(lua_State *L) {
   return deliver_json(L, lua_touserdata(L, 1));
 }
 
+static const char deliver_key; /* Lua 5.1 needs memory to push a function */
+
+void bmwi_answer_open(lua_State *L) {
+  lua_pushcfunction(L, deliver_protected);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &deliver_key);
+}
+
 /* A command that was answered has been sent, be there memory to read the answer or not. */
 static int deliver_command(lua_State *L, bmwi_op *op) {
   int top = lua_gettop(L);
-  lua_pushcfunction(L, deliver_protected);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &deliver_key);
   lua_pushlightuserdata(L, op);
   int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-  if (status == LUA_ERRMEM) {
-    lua_settop(L, top);
-    lua_gc(L, LUA_GCCOLLECT, 0);
-    return not_promised(L, op, "not enough memory to read the response");
-  }
-  return status == 0 ? lua_gettop(L) - top : lua_error(L);
+  if (status == 0) return lua_gettop(L) - top;
+  lua_settop(L, top); /* an error of memory; before Lua 5.4 it is no LUA_ERRMEM once raised again */
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  return not_promised(L, op, "not enough memory to read the response");
 }
 
 /* Other servers than BMW's answer with a blank line or an empty object where it sends nothing. */

@@ -389,6 +389,7 @@ static const lua_CFunction functions[FUNCTIONS] = {
 };
 
 void bmwi_await_open(lua_State *L) {
+  bmwi_answer_open(L);
   luaL_newmetatable(L, BMWI_OP);
   lua_pushcfunction(L, op_gc);
   lua_setfield(L, -2, "__gc");

@@ -117,6 +117,7 @@ void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *v
 void bmwi_client_document(lua_State *L, bmwi_op *op, const char *json, size_t len);
 
 /* From answer.c. */
+void bmwi_answer_open(lua_State *L);
 /* Pushes the results of a finished operation. */
 int bmwi_deliver(lua_State *L, bmwi_op *op);
 
