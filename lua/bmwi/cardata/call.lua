@@ -1,7 +1,6 @@
---- One request to BMW CarData: counted before it is sent, since BMW allows 50 a day for all programs
---- of an account together. For the other files of bmwi.cardata.
+--- One request to BMW CarData: counted before it is sent, since BMW allows 50 a day for all
+--- programs of an account together. For the other files of bmwi.cardata.
 
-local bmwi = require "bmwi"
 local store = require "bmwi.store"
 
 local call = {}
