@@ -164,6 +164,12 @@ describe("the view of a charging history", function()
       .. "2026-09-21T17:00:00Z,,,,,,77,,,,\n", views.history_csv(SESSIONS, "metric"))
   end)
 
+  it("lets no address steer the terminal or make lines of its own, also as CSV", function()
+    local csv = views.history_csv({ { chargingLocation = { municipality = "a\27[2J\nb" } } },
+      "metric")
+    assert.equal(",,,,,,,,a?[2J?b,,\n", csv:match("\n(.*)$"))
+  end)
+
   it("has miles in the CSV where they are wanted", function()
     assert.truthy(views.history_csv(SESSIONS, "us"):find(",621,mi,", 1, true))
   end)

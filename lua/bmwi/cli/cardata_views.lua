@@ -2,6 +2,7 @@
 -- to rows; what BMW did not send is "not reported" with the reason, never 0.
 
 local sorted_names = require "bmwi._names"
+local clean = require("bmwi.cli.output").clean
 local render = require "bmwi.cli.render"
 local time = require "bmwi.time"
 local units = require "bmwi.units"
@@ -259,11 +260,11 @@ function views.history_totals(sessions)
   }
 end
 
--- RFC 4180.
+-- RFC 4180; control characters are taken out, since it may be shown on a terminal.
 local function field(value)
   if value == nil then return "" end
-  local text = tostring(value)
-  if text:find('[",\r\n]') then text = '"' .. text:gsub('"', '""') .. '"' end
+  local text = clean(value)
+  if text:find('[",]') then text = '"' .. text:gsub('"', '""') .. '"' end
   return text
 end
 
