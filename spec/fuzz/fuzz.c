@@ -265,6 +265,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   lua_pushvalue(L, 2);
   call(L, 2);
   bmwi_session_settle(session);
+  bmwi_session_go_on(session);
   if (session->waiting == NULL) {
     push_results(L, login);
     call(L, lua_gettop(L) - 4);
