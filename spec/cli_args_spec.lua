@@ -60,11 +60,11 @@ describe("args.parse", function()
     ["lock --interval 0"] = { "--interval must be a number above 0" },
     ["lock --interval -1"] = { "--interval must be a number above 0" },
     ["poi --lat north"] = { "--lat must be a number" },
-    ["status --count 1"] = { "--count does not go with `bmwi status`", "bmwi status --help" },
-    ["lock --yes"] = { "--yes does not go with `bmwi lock`", "bmwi lock --help" },
+    ["status --count 1"] = { "--count cannot be used with `bmwi status`", "bmwi status --help" },
+    ["lock --yes"] = { "--yes cannot be used with `bmwi lock`", "bmwi lock --help" },
     ["lock --timeout 5"] = { "unknown option --timeout", "--wait-timeout" },
-    ["login --password x"] = { "unknown option --password", "Secrets are never given" },
-    ["login --api-key=x"] = { "unknown option --api-key", "Secrets are never given" },
+    ["login --password x"] = { "unknown option --password", "Secrets cannot be given" },
+    ["login --api-key=x"] = { "unknown option --api-key", "Secrets cannot be given" },
   }) do
     it("refuses: " .. line, function()
       local parsed, message, hint = args.parse(words(line), commands)
@@ -185,7 +185,7 @@ describe("config.parse", function()
     ["vin = a\nvin = b"] = "FILE line 2: vin is given twice",
     ["timeout = 5"] = "FILE line 1: unknown key timeout",
     ["username = 'x'"] = "username = 'x' (FILE line 1): it begins with a quote",
-    ["username = x # me"] = "username = x # me (FILE line 1): a comment must have a line",
+    ["username = x # me"] = "username = x # me (FILE line 1): a comment must be on its own line",
   }) do
     it(("refuses %q"):format(text), function()
       local failure = failure_of(config.parse, text, "FILE")
@@ -251,7 +251,7 @@ describe("fail", function()
     local function hint(code, info) return fail.hint(fail.new("no", code, info)) end
     assert.equal("Check it. Step by step: bmwi doctor",
       hint("network", { retryable = true, hint = "check it" }))
-    assert.equal("request_timeout (--request-timeout SECONDS) gives each request more time.",
+    assert.equal("Raise request_timeout (--request-timeout SECONDS).",
       hint("timeout", { retryable = true, hint = "raise the option `timeout`" }))
     assert.equal("Check scope", hint("auth", { retryable = false, hint = "check scope" }))
     assert.is_nil(hint("forbidden", { retryable = false })) -- the server's words tell more
@@ -259,7 +259,7 @@ describe("fail", function()
   end)
 
   it("says when a log-in was refused that is not tried now, and how to try it", function()
-    local parts = { auth = "lock the account", rate_limited = "when the time is over" }
+    local parts = { auth = "lock the account", rate_limited = "when that time is over" }
     for code, part in pairs(parts) do
       local info = { retryable = false, refused_at = 0, hint = "x" }
       local hint = fail.hint(fail.new("no", code, info))

@@ -176,7 +176,7 @@ describe("a command to the car", function()
     local ctx, text = run_with(car, { options = { ["no-wait"] = true } })
     act.lock(ctx)
     assert.equal(1, #calls)
-    assert.equal("Lock the doors: sent (INITIATED). How it ends: bmwi wait lock\n", text())
+    assert.equal("Lock the doors: sent (INITIATED). To follow it: bmwi wait lock\n", text())
   end)
 
   it("shows no event id as JSON", function()

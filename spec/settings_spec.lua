@@ -110,10 +110,10 @@ describe("the settings", function()
     { "ca_file", "~/ca.pem", "No such file" },
     { "username", "'me'", "quote" },
     { "username", "\226\128\156me\226\128\157", "quote" },
-    { "username", "me # that is me", "a line of its own" },
+    { "username", "me # that is me", "on its own line" },
     { "password", "'hunter2'", "quote" },
     { "password", '"hunter2" # mine', "quote" },
-    { "api_key", "hunter2 # mine", "a line of its own" },
+    { "api_key", "hunter2 # mine", "on its own line" },
     { "api_key", "hunter:2", "':'" },
     { "basic", "hunter 2", "base64" },
   }

@@ -46,7 +46,7 @@ local function runner(ctx, command, name)
   for option in pairs(ctx.options) do
     local only = args.OPTIONS[option].only
     if only and only ~= service then
-      fail.usage(("--%s does not go with service = %s"):format(option, service))
+      fail.usage(("--%s cannot be used with service = %s"):format(option, service))
     end
   end
   return fn
@@ -117,8 +117,8 @@ local function interrupted(ctx)
   local hint
   if ctx.sending then
     hint = ctx.sending .. ": it was sent, or may have been, and the car may still carry it out. "
-      .. "Look: bmwi status."
-      .. (ctx.following and " Go on waiting: bmwi wait " .. ctx.following or "")
+      .. "Check: bmwi status."
+      .. (ctx.following and " Keep waiting: bmwi wait " .. ctx.following or "")
   end
   return { message = "interrupted", code = "interrupted" }, hint
 end

@@ -66,7 +66,7 @@ local ENDS = {
   not_executed = { "not_executed", "the car has not carried it out", over = true },
   timed_out = { "timed_out", "the car did not answer the server in time", over = true },
   timeout = { "timed_out", "no outcome yet" },
-  unknown = { "unknown", "nobody knows whether the car has done it" },
+  unknown = { "unknown", "the outcome is unknown" },
 }
 
 local function unended(name, doing, message, code, info)
@@ -76,11 +76,11 @@ local function unended(name, doing, message, code, info)
   local reason = tostring(message):match("^[^;]*")
   if info.last_error then reason = tostring(info.last_error.message)
   elseif ending.over then reason = tostring(info.last_status)
-  elseif code == "timeout" then reason = "the last news was " .. tostring(info.last_status)
+  elseif code == "timeout" then reason = "the last status was " .. tostring(info.last_status)
   end
   if not ending.over then
-    fail.advise(info, ("It was sent, and the car may do it, or have done it. Do not send it again "
-      .. "before you know. Look: bmwi status. Go on waiting: bmwi wait %s"):format(name))
+    fail.advise(info, ("It was sent, and the car may still carry it out, or have done so. Check "
+      .. "before you send it again: bmwi status. Keep waiting: bmwi wait %s"):format(name))
   end
   fail.raise(("%s: %s (%s)"):format(doing, ending[2], reason), ending[1], info)
 end
@@ -116,7 +116,7 @@ local function follow(ctx, name, execution, doing, service)
   if ended or (ENDS[code] and ENDS[code].over) then forget(ctx, service) end
   if not ended then unended(name, doing, message, code, info) end
   local text = ("%s: done by the car (%s)."):format(doing, tostring(ended.status))
-  if act.is_unchanged(ended) then text = text .. " It reports that nothing has changed by it." end
+  if act.is_unchanged(ended) then text = text .. " It reports no change." end
   report(ctx, name, ended, text)
 end
 
@@ -139,9 +139,9 @@ local function unlock(ctx, action)
   local answer = ctx.settings.security_answer
   local execution, message, code, info = send(ctx, action, answer and { secret = answer } or nil)
   if execution or not wants_secret(code, info) then return execution, message, code, info end
-  fail.advise(info, answer and "The server did not take the answer to the security question: "
+  fail.advise(info, answer and "The server rejected the answer to the security question: "
     .. "correct security_answer (BMWI_SECURITY_ANSWER)."
-    or "This account must give the answer to its security question: set security_answer "
+    or "This account requires the answer to its security question: set security_answer "
     .. "in the configuration file or BMWI_SECURITY_ANSWER.")
   if answer or not (ctx.out.tty_in and ctx.out.tty_err) then return nil, message, code, info end
   -- The server refused the first one, so it was not carried out: this is no repetition.
@@ -181,7 +181,7 @@ local function perform(ctx, name, call)
   ctx.sent = action.doing
   remember(ctx, action.service, execution)
   if ctx.options["no-wait"] then
-    report(ctx, name, execution, ("%s: sent (%s). How it ends: bmwi wait %s")
+    report(ctx, name, execution, ("%s: sent (%s). To follow it: bmwi wait %s")
       :format(action.doing, tostring(execution.status), name))
     return
   end
@@ -302,7 +302,7 @@ function act.poi(ctx)
     if code ~= "unknown" and code ~= "cancelled" then ctx.sending = nil end
     if code == "unknown" then
       info = fail.advise(info or {},
-        "The car may have got it. Look with `bmwi destinations` before you send it again.")
+        "The car may have received it. Check with `bmwi destinations` before you send it again.")
     end
     fail.raise("Send the destination: " .. tostring(message),
       code == "forbidden" and "refused" or code, info)
@@ -312,8 +312,9 @@ function act.poi(ctx)
   if out.json then
     out:document({ command = "poi", sent = true, poi = poi })
   else
-    out:line(("The destination %s was sent to the car. The service does not tell when it arrives.")
-      :format(poi.name and ('"' .. poi.name .. '"') or ("%s, %s"):format(poi.lat, poi.lon)))
+    local place = poi.name and ('"' .. poi.name .. '"') or ("%s, %s"):format(poi.lat, poi.lon)
+    out:line(("The destination %s was sent to the car. "
+      .. "The service does not report when it arrives."):format(place))
   end
 end
 

@@ -13,20 +13,20 @@ args.OPTIONS = {
   units = { value = "UNITS", choice = { "metric", "imperial", "us" },
     text = "for people: metric, imperial, or us (imperial with US gallons)" },
   output = { short = "o", value = "FILE", text = "write the result to FILE" },
-  wait = { text = "wait until the car has done it (the default)" },
+  wait = { text = "wait until the car has carried it out (default)" },
   ["no-wait"] = { text = "only send the command; `bmwi wait` follows it later" },
   ["wait-timeout"] = { value = "SECONDS", kind = "positive",
     text = "how long to wait for the car (240)" },
   interval = { value = "SECONDS", kind = "positive",
     text = "seconds between polls (2, 3, 5, then every 10)" },
   yes = { short = "y", text = "do not ask for confirmation" },
-  quiet = { short = "q", text = "no progress and no remarks" },
-  verbose = { short = "v", text = "tell on standard error what goes over the wire" },
+  quiet = { short = "q", text = "no progress or remarks" },
+  verbose = { short = "v", text = "log requests and responses to standard error" },
   ["no-color"] = { text = "no colour (also: NO_COLOR=1, TERM=dumb)" },
   config = { value = "FILE", text = "the configuration file" },
   region = { only = "classic", value = "REGION", text = "rest_of_world, usa or china" },
   ["base-url"] = { value = "URL", text = "the server's address, instead of a region" },
-  ["ca-file"] = { value = "FILE", text = "trust the authorities in this PEM file" },
+  ["ca-file"] = { value = "FILE", text = "trust the CA certificates in this PEM file" },
   ["request-timeout"] = { value = "SECONDS", kind = "positive",
     text = "limit for each request (30)" },
   help = { short = "h", text = "show help" },
@@ -36,20 +36,20 @@ args.OPTIONS = {
     text = "text; geojson, kml or svg for maps; csv for the charging history",
     choice = { "text", "geojson", "kml", "svg", "csv" } },
   count = { value = "N", kind = "count", text = "number of flashes (BMW documents no meaning)" },
-  name = { value = "TEXT", text = "what the car shows as the name" },
+  name = { value = "TEXT", text = "name shown in the car" },
   lat = { value = "DEGREES", kind = "number", text = "latitude, south is negative" },
   lon = { value = "DEGREES", kind = "number", text = "longitude, west is negative" },
   street = { value = "TEXT", text = "street and number" },
   city = { value = "TEXT", text = "city" },
   country = { value = "TEXT", text = "country" },
   ["postal-code"] = { value = "TEXT", text = "postal code" },
-  info = { value = "TEXT", text = "more text for the driver" },
+  info = { value = "TEXT", text = "additional text for the driver" },
   phone = { value = "NUMBER", text = "telephone number" },
   website = { value = "URL", text = "address of a web page" },
   from = { value = "DAY", text = "the first day, such as 2026-01-31 (30 days before --to)" },
   to = { value = "DAY", text = "the last day (today)" },
   ["max-age"] = { only = "cardata", value = "SECONDS", kind = "positive",
-    text = "CarData: values read at most so long ago will do, and cost no call" },
+    text = "CarData: accept saved values up to this age; they cost no call" },
   view = { only = "classic", value = "VIEW",
     text = "FRONTSIDE, FRONT, REARSIDE, REAR, SIDE, DASHBOARD, ..." },
   width = { only = "classic", value = "PIXELS", kind = "count", text = "width of the picture" },
@@ -75,8 +75,9 @@ end
 
 -- Words people try as options for secrets.
 local SECRET = { "password", "secret", "token", "api%-key", "^key$", "answer", "basic", "^pass" }
-local SECRET_HINT = "Secrets are never given as arguments, where others can read them. Use the "
-  .. "configuration file, the environment (BMWI_PASSWORD, ...) or the prompt: bmwi help login"
+local SECRET_HINT = "Secrets cannot be given as arguments, where other users could read them. "
+  .. "Use the configuration file, the environment (BMWI_PASSWORD, ...) "
+  .. "or the prompt: bmwi help login"
 
 -- Number of single-letter edits between two words, two letters swapped being one of them
 -- (the restricted Damerau-Levenshtein distance).
@@ -218,7 +219,7 @@ function args.parse(argv, commands)
     for _, name in ipairs(command.options or {}) do allowed[name] = true end
     for _, name in ipairs(pending) do
       if not allowed[name] then
-        return nil, ("--%s does not go with `bmwi %s`"):format(name, result.command),
+        return nil, ("--%s cannot be used with `bmwi %s`"):format(name, result.command),
           ("See: bmwi %s --help"):format(result.command)
       end
     end

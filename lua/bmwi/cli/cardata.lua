@@ -189,7 +189,7 @@ function cardata.tyres(ctx)
       any = true
     end
   end
-  if not any then out:line("BMW knows nothing of this car's tyres.") end
+  if not any then out:line("BMW has no data on this car's tyres.") end
 end
 
 local function one_container(ctx, id)
@@ -207,7 +207,7 @@ local CONTAINERS = {
   list = { least = 0, most = 0, run = function(ctx)
     local list = fail.check(ctx.client:containers())
     if ctx.out.json then return ctx.out:document(bmwi.json.array(list)) end
-    if #list == 0 then return ctx.out:line("None. `bmwi status` makes the one that it needs.") end
+    if #list == 0 then return ctx.out:line("None. `bmwi status` creates the one it needs.") end
     ctx.out:columns(views.CONTAINER_HEADS, views.containers(list))
   end },
   show = { least = 1, most = 1, usage = "show ID", run = one_container },

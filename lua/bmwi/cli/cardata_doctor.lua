@@ -35,17 +35,17 @@ local function kept_log_in(ctx)
   end
   checks.try_to_write(kept)
   if not session.usable(token) then
-    return nil, "nobody is logged in", "login", { hint = "Run: bmwi login" }
+    return nil, "not logged in", "login", { hint = "Run: bmwi login" }
   end
   local ends = token.refresh_expires_at
   if not ends then return "kept in " .. kept.path end
   local left = ends - os.time()
   if left <= 0 then
-    return nil, "the log-in ended on " .. render.clock(ends), "login", { hint = "Run: bmwi login. "
-      .. "It must be used once in 14 days." }
+    return nil, "the log-in expired on " .. render.clock(ends), "login",
+      { hint = "Run: bmwi login. It must be used at least once every 14 days." }
   end
   return ("good for %s more if it is not used%s"):format(render.span(left) or "a minute",
-    session.ends_soon(token) and ": it ends soon, run bmwi login" or "")
+    session.ends_soon(token) and ": it expires soon, run bmwi login" or "")
 end
 
 -- BMW takes the log-in for its API.
@@ -137,7 +137,7 @@ end
 
 cardata_doctor.STEPS = checks.joined(checks.BASE, {
   { "client id", stop = true, run = client_id },
-  { "kept log-in", stop = true, run = kept_log_in },
+  { "saved log-in", stop = true, run = kept_log_in },
 }, checks.NETWORK, {
   { "scopes", stop = true, run = scopes },
   { "log-in", stop = true, run = log_in },

@@ -252,7 +252,7 @@ function views.history_totals(sessions)
     count, seconds = count + 1, seconds + (seconds_of(session) or 0)
     if kwh then energy, metered = energy + kwh, metered + 1 end
   end
-  local told = metered < count and (" (told by %d of %d sessions)"):format(metered, count)
+  local told = metered < count and (" (reported by %d of %d sessions)"):format(metered, count)
   return {
     { "Sessions", tostring(count) },
     { "Energy", metered > 0 and amount(energy, "kWh") .. (told or "") or ABSENT },

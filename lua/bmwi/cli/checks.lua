@@ -35,8 +35,8 @@ function checks.try_to_write(kept)
   local written, message = bmwi._sys.write_private(trial, "")
   os.remove(trial)
   if not written then
-    fail.raise("the log-in cannot be kept: " .. message, "file", { hint = "Each run would log in "
-      .. "anew, and too many log-ins are refused. Set token_file to a path of yours." })
+    fail.raise("the log-in cannot be saved: " .. message, "file", { hint = "Each run would log in "
+      .. "anew, and too many log-ins are refused. Set token_file to a writable path." })
   end
 end
 
@@ -44,7 +44,7 @@ end
 function checks.clock(ctx)
   checks.ask(ctx)
   local off = ctx.clock_error
-  if not off then return "the server does not tell its time" end
+  if not off then return "the server does not report its time" end
   if math.abs(off) <= CLOCK_TOLERANCE then return "as the server's" end
   return nil, ("this machine's clock is %s %s the server's"):format(render.span(math.abs(off)),
     off > 0 and "ahead of" or "behind"), "clock",
@@ -80,7 +80,7 @@ checks.NETWORK = {
   { "TLS", stop = true, run = function(ctx)
     local probe = checks.ask(ctx)
     if probe.code == "tls" then return nil, probe.message, probe.code, probe.info end
-    if session.server(ctx.settings):match("^https:") then return "the certificate is good" end
+    if session.server(ctx.settings):match("^https:") then return "the certificate is valid" end
     return "not used; that is allowed on loopback only"
   end },
 }

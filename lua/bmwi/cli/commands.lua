@@ -68,14 +68,14 @@ local commands = {
     examples = { { "bmwi charging-history" }, { "bmwi charging-history --from 2026-01-01" },
       { "bmwi charging-history --from 2026-01-01 --format csv -o charging.csv" } } },
   ["charging-settings"] = { cardata = cardata.charging_settings, most = 0,
-    summary = "the charging settings kept for places",
+    summary = "the charging settings by location",
     examples = { { "bmwi charging-settings" } } },
   tyres = { cardata = cardata.tyres, most = 0, summary = "the tyres, and when they are due",
     examples = { { "bmwi tyres" } } },
   containers = { cardata = cardata.containers, most = math.huge, options = { "yes" },
     usage = "containers [list | show ID | create NAME DESCRIPTOR ... | delete ID]",
     summary = "BMW's lists of the values that can be read",
-    note = "`bmwi status` makes the one that it needs; this is to look and to tidy up. An account\n"
+    note = "`bmwi status` creates the one it needs; use this to inspect and clean up. An account\n"
       .. "can have ten.",
     examples = { { "bmwi containers" }, { "bmwi containers show W0123456789AB" },
       { "bmwi containers delete W0123456789AB" } } },
@@ -117,13 +117,13 @@ local commands = {
     examples = { { "bmwi wait lock" } } },
 
   login = { run = read.login, cardata = cardata.login, most = 0,
-    summary = "log in anew and keep the token",
+    summary = "log in again and save the token",
     note = "For CarData it shows a link and a code, and waits until you have allowed it there.\n"
       .. "Else: user name, password, API key and API secret come from the configuration file, the\n"
       .. "environment (BMWI_USERNAME, BMWI_PASSWORD, BMWI_API_KEY, BMWI_API_SECRET or BMWI_BASIC)\n"
       .. "or a prompt. There are no options for them.",
     examples = { { "bmwi login --region usa" } } },
-  logout = { run = read.logout, cardata = read.logout, most = 0, summary = "forget the kept token",
+  logout = { run = read.logout, cardata = read.logout, most = 0, summary = "delete the saved token",
     examples = { { "bmwi logout" } } },
   doctor = { run = doctor.run, cardata = doctor.run, most = 0, tolerant = true,
     summary = "check the set-up step by step",
@@ -132,7 +132,7 @@ local commands = {
     summary = "a tour of everything with the simulator",
     examples = { { "bmwi demo" }, { "bmwi demo --output range.svg" } } },
   get = { run = read.get, cardata = read.get, most = 1, least = 1, usage = "get PATH",
-    summary = "the answer of any path of the service, as JSON",
+    summary = "the response of any path of the service, as JSON",
     note = "{vin} in PATH stands for the car's VIN.",
     examples = { { "bmwi get /webapi/v1/user/vehicles/{vin}/status" } } },
   help = { most = 1, usage = "help [COMMAND]", summary = "show help",

@@ -91,7 +91,7 @@ local function unquoted(name, text, origin)
     end
   end
   if text:find("%s#") then
-    wrong(name, text, origin, "a comment must have a line of its own",
+    wrong(name, text, origin, "a comment must be on its own line",
       "If # belongs to the value, put double quotes around all of it.")
   end
   return text

@@ -116,7 +116,7 @@ local TOUR = {
   { "Log in", function(ctx)
     fail.check(ctx.client:login())
     local token = ctx.client:token()
-    ctx.out:line(("  Logged in as %s. The log-in is good for %d hours; allowed: %s."):format(
+    ctx.out:line(("  Logged in as %s. The token is valid for %d hours; scope: %s."):format(
       ACCOUNT.username, math.floor((token.expires_at - os.time()) / 3600 + 0.5), token.scope))
     return token.scope
   end },
@@ -153,7 +153,7 @@ local TOUR = {
     ctx.out:pairs(rows, "  ")
     return trip
   end },
-  { "All trips, beside all other drivers", function(ctx)
+  { "Lifetime totals, compared with other drivers", function(ctx)
     local all = fail.check(ctx.car:all_trips())
     ctx.out:columns(render.COMPARED_HEADS, render.compared(all, "metric"), "  ")
     ctx.out:line()
@@ -177,7 +177,7 @@ local TOUR = {
   { "Destinations sent to the car before", function(ctx)
     return show_destinations(ctx)
   end },
-  { "How far the car comes, as the crow flies", function(ctx)
+  { "Range as the crow flies", function(ctx)
     local map = fail.check(ctx.car:range_map())
     ctx.out:columns(views.RANGE_HEADS, views.range_map(map, "metric"), "  ")
     local path = ctx.picture
@@ -188,7 +188,7 @@ local TOUR = {
     if not (handle:close() and written) then
       fail.raise(("cannot write %s: %s"):format(path, tostring(problem)), "file")
     end
-    ctx.out:line("  The picture is in " .. path)
+    ctx.out:line("  The map is in " .. path)
     return path
   end },
   { "The battery (this answer was recorded from another car)", function(ctx)
@@ -231,7 +231,7 @@ local CARDATA_TOUR = {
     out:line("  Logged in; allowed: " .. ctx.client:token().scope)
     return ctx.client:token().scope
   end },
-  { "How the car is, and how old each value is", function(ctx)
+  { "The car's status, and the age of each value", function(ctx)
     ctx.car = ctx.client:vehicle(fail.check(ctx.client:vehicles())[1].vin)
     local status, details, code, info = ctx.car:status()
     fail.check(status, details, code, info)
@@ -239,7 +239,7 @@ local CARDATA_TOUR = {
       cardata_views.status(status, details, "metric"), "  ")
     return status
   end },
-  { "How it was charged, and how many of the day's calls are left", function(ctx)
+  { "Charging sessions, and how many of the day's calls are left", function(ctx)
     local sessions = fail.check(ctx.car:charging_history())
     ctx.out:pairs(cardata_views.history_totals(sessions), "  ")
     local quota = fail.check(ctx.client:quota())
@@ -279,7 +279,8 @@ function demo.run(ctx)
   pipe:close()
   if not done then error(steps, 0) end
   if out.json then return out:document(steps) end
-  out:line("That was all; the simulator has ended. Your own car: " .. program(ctx.argv) .. " help")
+  out:line("That was all; the simulator has stopped. For your own car: "
+    .. program(ctx.argv) .. " help")
 end
 
 return demo

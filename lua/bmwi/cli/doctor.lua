@@ -26,11 +26,11 @@ local function kept_log_in(ctx)
     end
   end
   if code == "json" then return message .. "; the next log-in sets it aside" end
-  if not token then return "none; a log-in is made when it is needed" end
+  if not token then return "none; bmwi logs in when needed" end
   if session.fresh(token) then
     return token.expires_at and "valid until " .. render.clock(token.expires_at) or "valid"
   end
-  return token.refresh_token and "has ended, can be renewed" or "has ended"
+  return token.refresh_token and "expired; will be renewed" or "expired"
 end
 
 local function settings_line(ctx)
@@ -41,22 +41,22 @@ local function settings_line(ctx)
   session.need_server(ctx.settings)
   if not session.usable((session.store(ctx.settings):load())) then session.check_account(ctx) end
   return session.server(ctx.settings) .. "; "
-    .. (#lacking > 0 and "not set, so asked for: " .. table.concat(lacking, ", ")
-    or "all that a log-in needs is set")
+    .. (#lacking > 0 and "not set, prompted for: " .. table.concat(lacking, ", ")
+    or "all settings needed to log in are present")
 end
 
 -- Each step returns a line about what it found, or nil, message, code, info. A step marked `stop`
 -- makes the ones after it pointless when it fails.
 local STEPS = checks.joined(checks.BASE, {
   { "settings", stop = true, run = settings_line },
-  { "kept log-in", stop = true, run = kept_log_in },
+  { "saved log-in", stop = true, run = kept_log_in },
 }, checks.NETWORK, {
   { "clock", checks.clock },
   { "log-in", stop = true, run = function(ctx)
     local probe = checks.ask(ctx)
     if not probe.ok then return nil, probe.message, probe.code, probe.info end
     if ctx.unsaved then return nil, "the log-in could not be saved: " .. ctx.unsaved, "file" end
-    return probe.kept and "the kept log-in is taken" or "logged in"
+    return probe.kept and "saved log-in accepted" or "logged in"
   end },
   { "scope", function(ctx)
     local token = ctx.client:token() or {}
@@ -67,7 +67,7 @@ local STEPS = checks.joined(checks.BASE, {
     end
     if token.scope and #missing > 0 then
       return nil, "the log-in does not cover: " .. table.concat(missing, ", "), "scope",
-        { hint = "Another API key may be needed; the server gave: " .. token.scope }
+        { hint = "Another API key may be needed; the server granted: " .. token.scope }
     end
     return token.scope or render.ABSENT
   end },

@@ -22,15 +22,15 @@ local DOCTOR = "Step by step: bmwi doctor"
 -- Which command or option helps, beside what the module itself advises.
 local ADVICE = {
   network = DOCTOR,
-  timeout = "request_timeout (--request-timeout SECONDS) gives each request more time.",
-  tls = "--ca-file FILE names an authority to trust. " .. DOCTOR,
+  timeout = "Raise request_timeout (--request-timeout SECONDS).",
+  tls = "--ca-file FILE trusts a private CA. " .. DOCTOR,
   forbidden = "What the car offers: bmwi vehicles",
   refused = "What the car offers: bmwi vehicles",
   not_found = "Each car's hub: bmwi vehicles. Another server: --region or --base-url.",
-  gone = "What it was like, with the simulator: bmwi demo",
-  unknown = "The car may have done it. Look before you send it again: bmwi status",
-  timed_out = "The car may have no reception. How it is now: bmwi status",
-  not_executed = "How the car is now: bmwi status",
+  gone = "To try it with the simulator: bmwi demo",
+  unknown = "The car may have done it. Check before you send it again: bmwi status",
+  timed_out = "The car may be offline. Its status: bmwi status",
+  not_executed = "Its status: bmwi status",
 }
 
 -- What the module says to Lua programs, and what that is here.
@@ -47,7 +47,7 @@ local INSTEAD = { timeout = true, unknown = true }
 -- By a part of the message: what helps more than all other advice.
 local KNOWN = {
   { "not yet valid", "Check this machine's clock: it says %s." },
-  { "has expired", "The certificate has ended, or this machine's clock is wrong: it says %s." },
+  { "has expired", "The certificate has expired, or this machine's clock is wrong: it says %s." },
   { "does not use TLS", "Is it the right port? Plain http:// works for this machine only." },
   { "certificate file", "It is the one that ca_file (--ca-file) names." },
   { "Empty reply", "Is this port for TLS? Then base_url begins with https://. " .. DOCTOR },
@@ -81,8 +81,8 @@ end
 local function refused(code, at)
   return ("The server said so on %s. %s. To try now: bmwi login"):format(
     os.date("%Y-%m-%d %H:%M", at), code == "auth"
-    and "Correct the settings: it is not tried again as it is, since that can lock the account"
-    or "It is tried again when the time is over")
+    and "Correct the settings: the same log-in is not retried, since that can lock the account"
+    or "It is retried when that time is over")
 end
 
 -- For a failure of the module.

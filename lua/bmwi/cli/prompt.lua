@@ -62,7 +62,7 @@ local function count_down(ctx)
   while true do
     local left = ctx.code_ends and math.floor(ctx.code_ends - bmwi._sys.monotonic() + 0.5)
     if left and left >= 0 then
-      ctx.out:progress(("Waiting until you have allowed it: %d:%02d left. Ctrl-C ends it.")
+      ctx.out:progress(("Waiting for your approval: %d:%02d left. Ctrl-C cancels.")
         :format(math.floor(left / 60), left % 60))
     end
     bmwi.sleep(TICK)

@@ -145,7 +145,7 @@ local WINDOWS = { "windowDriverFront", "windowDriverRear", "windowPassengerFront
 local POSITIONS = {
   DRIVER_DISABLED = "switched off in the car",
   TOO_FAR_AWAY = "you are too far from the car (set position = LAT,LON near it)",
-  VEHICLE_ACTIVE = "not told while the car drives",
+  VEHICLE_ACTIVE = "not reported while driving",
   UNKNOWN = "unknown",
 }
 

@@ -60,7 +60,7 @@ function session.check_account(ctx)
   local names = {}
   for i, row in ipairs(session.lacking(ctx.settings)) do names[i] = row.name end
   if #names == 0 or ctx.out.tty_in and ctx.out.tty_err then return end
-  fail.raise("a log-in is needed, but not known: " .. table.concat(names, ", "), "login",
+  fail.raise("not logged in; missing settings: " .. table.concat(names, ", "), "login",
     { hint = ("Set them in the configuration file (%s), or in the environment (BMWI_%s, ...), "
       .. "or run `bmwi login` on a terminal."):format(ctx.settings.path or "--config FILE",
       names[1]:upper()) })
@@ -80,7 +80,7 @@ local function complete(ctx)
     else
       answer = ctx.out:ask(row.prompt .. ": ")
     end
-    if not answer or answer == "" then fail.raise("nothing was typed", "login") end
+    if not answer or answer == "" then fail.raise("no input", "login") end
     settings[row.name] = answer
   end
 end
@@ -190,7 +190,7 @@ end
 function session.foretell(ctx)
   local ends = session.ends_soon((session.store(ctx.settings):load()))
   if not ends then return end
-  ctx.out:remark(("The log-in ends on %s unless it is renewed before. A new one: bmwi login")
+  ctx.out:remark(("The log-in expires on %s unless it is renewed before. A new one: bmwi login")
     :format(render.clock(ends)))
 end
 

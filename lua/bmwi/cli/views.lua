@@ -49,7 +49,7 @@ function views.abilities(car)
   return {
     { "Offers", #can > 0 and table.concat(can, ", ") or render.ABSENT },
     { "Does not offer", #cannot > 0 and table.concat(cannot, ", ") or "-" },
-    { "Does not tell", "charge (chargeNow is NOT_SUPPORTED on cars that do it, too): try it" },
+    { "Not reported", "charge (chargeNow is NOT_SUPPORTED on some cars that can do it): try it" },
   }
 end
 
