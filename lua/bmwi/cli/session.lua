@@ -136,14 +136,15 @@ local function kept_token(kept)
 end
 
 -- CarData's client: its store holds the quota, too, and nothing but `bmwi login` logs in.
-local function open_cardata(ctx)
+local function open_cardata(ctx, again)
   local settings = ctx.settings
   if not settings.client_id then
     fail.raise("no client id is set", "config", { hint = "Create one at BMW's portal and set "
       .. "client_id in the configuration file, or BMWI_CLIENT_ID. Step by step: bmwi doctor" })
   end
-  local options = config.options(settings)
-  options.store, options.log = session.store(settings), log_hook(ctx)
+  local options, kept = config.options(settings), session.store(settings)
+  if again then kept.load = function() return nil end end
+  options.store, options.log = kept, log_hook(ctx)
   options.on_prompt = function(prompt) require("bmwi.cli.prompt").show(ctx, prompt) end
   ctx.client = fail.input(bmwi.new, options)
   return ctx.client
@@ -156,7 +157,7 @@ end
 function session.open(ctx, again)
   if ctx.client then return ctx.client end
   local settings = ctx.settings
-  if session.is_cardata(settings) then return open_cardata(ctx) end
+  if session.is_cardata(settings) then return open_cardata(ctx, again) end
   session.need_server(settings)
   local kept = session.store(settings)
   local token = not again and kept_token(kept) or nil
