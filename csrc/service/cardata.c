@@ -94,7 +94,8 @@ static void explain(bmwi_failure *failure, bool call) {
   for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
     if (strcmp(errors[i].id, failure->api_code) != 0) continue;
     failure->code = errors[i].code;
-    failure->retryable = errors[i].retryable;
+    /* Of a refused token the engine knows whether another one is worth a try. */
+    if (failure->code != BMWI_AUTH) failure->retryable = errors[i].retryable;
     return;
   }
 }

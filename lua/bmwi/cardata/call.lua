@@ -58,6 +58,7 @@ function call.call(client, endpoint, request)
     local answer, message, code, info = client:_exchange(endpoint, request)
     if answer ~= nil then return answer end
     if code == "quota" then call.store(client):_close_day() end
+    if try == 2 and code == "auth" then info.retryable = false end -- a new token was no better
     if try == 2 or not once_more(client, code, info) then return nil, message, code, info end
   end
 end
