@@ -8,9 +8,9 @@ local LIST = "/webapi/v1/user/vehicles/"
 local load_text = rawget(_G, "loadstring") or load
 
 local OPTIONS = { "api_key", "api_secret", "base_url", "basic", "ca_file", "connect_timeout",
-  "connect_to", "log", "max_response_bytes", "navigation_url", "on_token", "password", "poi_field",
-  "position", "proxy", "region", "retries", "scope", "service", "store", "timeout", "token", "token_path",
-  "token_url", "user_agent", "username" }
+  "connect_to", "log", "max_response_bytes", "navigation_url", "on_token", "password",
+  "poi_field", "position", "proxy", "region", "retries", "scope", "service", "store", "timeout",
+  "token", "token_path", "token_url", "user_agent", "username" }
 
 -- Options of some server; nothing is sent by bmwi.new.
 local function options(overrides)

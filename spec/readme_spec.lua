@@ -144,8 +144,9 @@ describe("README.md", function()
     assert.equal(1, #programs)
     os.remove(path)
     sim:control("POST", "/cardata/login", { interval = 0.05 })
-    local text = programs[1]:gsub("client_id =", ("base_url = %q, login_url = %q, client_id ="):format(
-      sim.url, sim.url .. "/gcdm/oauth"), 1):gsub("account%.json", path)
+    local servers = ("base_url = %q, login_url = %q, "):format(sim.url, sim.url .. "/gcdm/oauth")
+    local text = programs[1]:gsub("client_id =", servers .. "client_id =", 1)
+      :gsub("account%.json", path)
     local output, code = run_lua(text)
     for _, ending in ipairs({ "", ".lock", ".write.lock", ".container.lock" }) do
       os.remove(path .. ending)

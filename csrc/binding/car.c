@@ -14,7 +14,7 @@ static const car *check_car(lua_State *L) {
     const car *self = luaL_testudata(L, 1, (*p)->car_type);
     if (self != NULL) return self;
   }
-  return luaL_checkudata(L, 1, bmwi_services[0]->car_type); /* raises */
+  return luaL_checkudata(L, 1, "bmwi.vehicle"); /* raises */
 }
 
 /* Checks the car at 1 and pushes its client, of which it returns the index. */

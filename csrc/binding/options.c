@@ -224,7 +224,8 @@ static const bmwi_service *named_service(lua_State *L) {
   lua_getfield(L, 1, "service");
   const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   const bmwi_service *service = name != NULL ? bmwi_service_named(name) : bmwi_services[0];
-  if (service == NULL) check_text(L, find_row(bmwi_services[0], "service"), name, strlen(name));
+  if (name != NULL && service == NULL)
+    check_text(L, find_row(bmwi_services[0], "service"), name, strlen(name));
   lua_pop(L, 1);
   return service;
 }

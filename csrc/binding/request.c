@@ -10,7 +10,7 @@ bmwi_client *bmwi_client_get(lua_State *L, int index) {
     bmwi_client *client = luaL_testudata(L, index, (*p)->client_type);
     if (client != NULL) return client;
   }
-  return luaL_checkudata(L, index, bmwi_services[0]->client_type); /* raises */
+  return luaL_checkudata(L, index, "bmwi.client"); /* raises */
 }
 
 bmwi_client *bmwi_client_check(lua_State *L, int index) {
