@@ -193,6 +193,7 @@ describe("a finalizer at any moment", function()
 
   for name, work in pairs(WORKS) do
     it(name .. " #slow", function()
+      if _VERSION == "Lua 5.5" then return pending("its collector cannot be hurried") end
       local script = ("URL, VIN = %q, %q\n"):format(sim.url, VIN)
         .. SCRIPT:gsub("WORK", function() return work end)
       assert.equal("all rounds\n0\n",
