@@ -346,6 +346,15 @@ describe("bmwi with CarData", function()
       assert.is_nil((result.out .. result.err):find(kept().gcid, 1, true))
     end)
 
+    it("say each time to log in again where the log-in is dead", function()
+      sim:control("POST", "/cardata/token", { no_api = true, expire = true })
+      for _ = 1, 2 do
+        local result = failed(4, "og in again", run("tyres"))
+        assert.is_nil(result.err:find("password", 1, true))
+      end
+      assert.equal(1, sim:count("POST", "/oauth/token"))
+    end)
+
     it("forget the log-in", function()
       ok("logout")
       assert.equal(4, run("status").code)

@@ -267,7 +267,7 @@ function session.explain(ctx, failure)
   local status, vin = failure.info.status, ctx.settings.vin
   if session.is_cardata(ctx.settings) then
     -- What else is advised (hubs, what a car offers) is of the classic service.
-    local hint = failure.info.hint
+    local hint = failure.info.refused_at and "log in again: bmwi login" or failure.info.hint
     if hint then fail.advise(failure.info, (hint:gsub("^%l", string.upper))) end
     return failure
   end
