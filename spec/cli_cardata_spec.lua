@@ -115,7 +115,7 @@ describe("bmwi with CarData", function()
       helper.has(shown.screen, "QR(4: -t ANSIUTF8 -m 2) of " .. link)
     end)
 
-    it("is a new one also where the kept one looks good, and keeps what else the file holds", function()
+    it("is a new one also where the kept one looks good; what else is kept stays", function()
       log_in(sim)
       ok("tyres")
       local before = kept()
