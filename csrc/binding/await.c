@@ -203,8 +203,9 @@ static int call_log_hook(lua_State *L) {
     lua_setfield(L, -2, "status");
     lua_pushinteger(L, (lua_Integer)t->body.len);
     lua_setfield(L, -2, "bytes");
-    if (t->date >= 0) {
-      lua_pushnumber(L, t->date);
+    double date = bmwi_transfer_date(t);
+    if (date >= 0) {
+      lua_pushnumber(L, date);
       lua_setfield(L, -2, "date");
     }
   } else {

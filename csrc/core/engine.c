@@ -245,7 +245,7 @@ bool bmwi_engine_pause(bmwi_engine *engine, bmwi_transfer *t, double wake) {
 
 void bmwi_transfer_init(bmwi_transfer *t, size_t max_body, bool secret) {
   memset(t, 0, sizeof *t);
-  t->retry_after = t->date = -1;
+  t->retry_after = -1;
   bmwi_buffer_init(&t->body, max_body, secret);
   bmwi_buffer_init(&t->authorization, MAX_HEADER, true);
 }

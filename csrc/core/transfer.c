@@ -74,7 +74,7 @@ static void read_header(bmwi_transfer *t, const char *line, size_t len) {
   double seconds = value != NULL ? retry_after(value) : 0;
   if (seconds > 0) t->retry_after = seconds;
   value = header(line, len, "date:", text, sizeof text);
-  if (value != NULL) t->date = (double)curl_getdate(value, NULL);
+  if (value != NULL) bmwi_cut(t->date, sizeof t->date, value); /* read where it is asked for */
 }
 
 /* Headers are not kept, only counted: libcurl 7.88 sets no limit to their sum. */
@@ -86,6 +86,10 @@ static size_t on_header(char *data, size_t size, size_t count, void *user) {
   if (t->header_bytes <= MAX_HEADER_BYTES) return size * count;
   t->too_large = true;
   return 0;
+}
+
+double bmwi_transfer_date(const bmwi_transfer *t) {
+  return t->date[0] != '\0' ? (double)curl_getdate(t->date, NULL) : -1;
 }
 
 /* ---- what is asked of libcurl --------------------------------------------- */
@@ -191,7 +195,8 @@ bool bmwi_transfer_ask(bmwi_transfer *t, const bmwi_transport *transport,
   t->in_headers = true;
   t->status = 0;
   t->header_bytes = 0;
-  t->retry_after = t->date = -1;
+  t->retry_after = -1;
+  t->date[0] = '\0';
   bmwi_drop(&t->location);
   t->scratch->error[0] = '\0';
   t->error = t->scratch->error;

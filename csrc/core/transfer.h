@@ -42,7 +42,7 @@ typedef struct bmwi_transfer {
   bool too_large, no_memory;
   long status;
   double retry_after;         /* seconds; negative: not said */
-  double date;                /* by the server's clock, since 1970; negative: not said */
+  char date[40];              /* what the server's clock says, as it came; or empty */
   char *location;             /* where a redirect points to; or NULL */
   double seconds;
   size_t header_bytes;
@@ -50,6 +50,8 @@ typedef struct bmwi_transfer {
   bmwi_buffer body;
 } bmwi_transfer;
 
+/* The server's clock, seconds since 1970; negative: it did not say. */
+double bmwi_transfer_date(const bmwi_transfer *t);
 /* Readies the easy handle and the place for the answer. `bundle`: libcurl knows a file of the
 ** system's authorities. False without memory. */
 bool bmwi_transfer_ask(bmwi_transfer *t, const bmwi_transport *transport,
