@@ -129,7 +129,7 @@ local TOUR = {
     ctx.out:pairs(views.abilities(list[1]), "  ")
     return list
   end },
-  { "How the car is", function(ctx)
+  { "The car's status", function(ctx)
     local status = fail.check(ctx.car:status())
     local rows = render.status(status, "metric")
     for _, row in ipairs(rows) do
