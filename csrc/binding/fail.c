@@ -30,7 +30,7 @@ static const struct {
   [BMWI_GONE] = {"gone", NULL},
   [BMWI_RATE_LIMITED] = {"rate_limited", "wait before the next call"},
   [BMWI_SERVER] = {"server", "problem on the server's side; try again later"},
-  [BMWI_QUOTA] = {"quota", "wait until calls are given back"},
+  [BMWI_QUOTA] = {"quota", "wait until calls become available again"},
   [BMWI_UNSUPPORTED] = {"unsupported", NULL},
   [BMWI_HTTP] = {"http", NULL},
   [BMWI_UNKNOWN] = {"unknown", "it may have been carried out: check before you send it again"},

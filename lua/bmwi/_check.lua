@@ -42,7 +42,7 @@ function check.options(options, known, position, name, level)
   -- What is inherited would be used, but not seen by the loop below.
   local meta = getmetatable(options)
   check.that(type(meta) ~= "table" or meta.__index == nil,
-    "a table that inherits members (__index) is not taken", position, name, (level or 2) + 1)
+    "a table that inherits members (__index) is not accepted", position, name, (level or 2) + 1)
   local types, names = {}, {}
   for i, option in ipairs(known) do
     names[i], types[option[1]] = option[1], option[2]

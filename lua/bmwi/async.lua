@@ -126,7 +126,7 @@ local function settle(task, ok, ...)
     task:cancel()
   else
     finish(task, pack(false,
-      "a task of bmwi.async may wait through bmwi only, but it called coroutine.yield"))
+      "a bmwi.async task must not call coroutine.yield itself"))
   end
 end
 
@@ -291,7 +291,7 @@ function group_methods:drive()
       self:cancel(CANCELLED)
       error(more, 0)
     elseif not more then -- what should have woken one of them has failed
-      self:cancel(pack(false, message or "nothing is under way that could wake this task"))
+      self:cancel(pack(false, message or "nothing is pending that could wake this task"))
       return
     end
   end

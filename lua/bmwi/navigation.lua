@@ -167,7 +167,7 @@ function navigation.health(answer, new_kwh)
     "a capacity in kWh above 0 expected", 2, "health")
   local max = units.number(lower_names(answer).socmax)
   if not max or max < 0 then
-    return nil, "the answer tells no maximum charge (socMax)", "navigation"
+    return nil, "the answer has no maximum charge (socMax)", "navigation"
   end
   return 100 * max / new_kwh
 end

@@ -63,7 +63,7 @@ function store.default_path()
   local state, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
   if state and state:sub(1, 1) == "/" then return state .. "/bmwi/token.json" end
   if home and home ~= "" then return home .. "/.local/state/bmwi/token.json" end
-  return nil, "neither XDG_STATE_HOME nor HOME is set, so there is no place for the token file"
+  return nil, "neither XDG_STATE_HOME nor HOME is set, so the token file has no default path"
 end
 
 -- Whom a token is for: as the store was told by its maker, else by the client that uses it.
@@ -84,7 +84,7 @@ function store.new(path, owner)
     error("store.new: path must be a string that is not empty", 2)
   end
   if path:find("%z") then
-    error("store.new: path must not hold a zero byte", 2)
+    error("store.new: path must not contain a zero byte", 2)
   end
   if owner ~= nil and type(owner) ~= "table" then
     error("store.new: owner must be a table", 2)
@@ -114,8 +114,8 @@ function Store:_read()
   if kept then return kept end
   if code == "missing" then return {} end
   if code == "json" then
-    message = self.place.name .. " is damaged, or the file of another program; move it away, or "
-      .. "log in again (what it holds now is then kept beside it, under .damaged)"
+    message = self.place.name .. " is damaged, or belongs to another program; move it away, or "
+      .. "log in again (its content is then kept beside it as .damaged)"
   end
   return nil, message, "store"
 end
@@ -197,7 +197,7 @@ function Store:load(owner)
   if kept.access_token == nil and form.has_more(kept) then
     return nil, name .. " holds no token", "missing"
   elseif type(kept.access_token) ~= "string" then
-    return nil, name .. " does not hold a saved token", "json"
+    return nil, name .. " contains no saved token", "json"
   end
   local of = type(kept.owner) == "table" and kept.owner or {}
   for member, mine in pairs(owner_of(self, owner)) do

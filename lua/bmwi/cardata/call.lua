@@ -30,12 +30,13 @@ local function spend(client)
   local left, wait, reason = kept:_spend { limit = limit }
   if left then return true end
   if type(wait) ~= "number" then
-    return nil, "the account file cannot count this call: " .. wait, "store", { retryable = false }
+    return nil, "this call cannot be counted in the account file: " .. wait, "store",
+      { retryable = false }
   end
-  local why = reason == "closed" and "BMW has said that the day's calls are used up"
+  local why = reason == "closed" and "BMW reports that the day's calls are used up"
     or ("all %d calls of the day are used up"):format(limit)
   return nil, why .. "; nothing was sent", "quota", { retry_after = wait, retryable = false,
-    hint = "wait until calls are given back (bmwi quota)" }
+    hint = "wait until calls become available again (bmwi quota)" }
 end
 
 -- What is worth another call: the first request got no answer, or not with this token.

@@ -103,7 +103,7 @@ local function create(work, purpose, descriptors)
     { body = { name = NAME, purpose = purpose, technicalDescriptors = descriptors } })
   if not made then return nil, message, code, info end
   local id = type(made) == "table" and made.containerId
-  if type(id) ~= "string" then return nil, "BMW did not tell the new container's id", "json" end
+  if type(id) ~= "string" then return nil, "BMW did not return the new container's id", "json" end
   return id
 end
 
@@ -370,7 +370,7 @@ function containers.create(client, options)
     purpose = options.purpose or options.name, technicalDescriptors = list } })
   if not made then return nil, message, code, info end
   if type(made) ~= "table" or type(made.containerId) ~= "string" then
-    return nil, "BMW did not tell the new container's id", "json", info
+    return nil, "BMW did not return the new container's id", "json", info
   end
   return made
 end

@@ -44,7 +44,7 @@ local function read_pages(client, endpoint, vin, query, token_name, take)
       token = answer[token_name]
       if type(token) ~= "string" or token == "" then return true end
       if seen[token] or idle >= MOST_IDLE then
-        return nil, "the server's pages repeat without an end", "server", info
+        return nil, "the server's pages repeat endlessly", "server", info
       end
       seen[token] = true
     end

@@ -21,7 +21,7 @@ function change.read(place)
   if not bytes then return nil, message, code end
   local account = form.decode(bytes)
   if account then return account end
-  return nil, place.name .. " does not hold a saved token", "json", bytes
+  return nil, place.name .. " contains no saved token", "json", bytes
 end
 
 -- The account to be changed. With `mend` it begins anew where there is none that can be trusted;

@@ -64,11 +64,11 @@ function form.encode(account)
   repeat
     local ok, text = pcall(bmwi.json.encode, account)
     if not ok and text == "not enough memory" then error(text, 0) end
-    if not ok then return nil, "what is to be kept is no plain data" end
+    if not ok then return nil, "the data to be saved is not plain data" end
     bytes = text .. "\n"
   until #bytes <= MAX_FILE or not shrink(account)
   if #bytes <= MAX_FILE then return bytes end
-  return nil, "what is to be kept is larger than 1 MiB"
+  return nil, "the data to be saved is larger than 1 MiB"
 end
 
 local function is_plain(value)

@@ -33,7 +33,7 @@ function place.memory()
     name = "memory",
     read = function()
       if kept then return kept end
-      return nil, "nothing is kept yet", "missing"
+      return nil, "nothing has been saved yet", "missing"
     end,
     write = function(bytes)
       kept = bytes
