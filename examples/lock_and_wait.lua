@@ -31,6 +31,6 @@ if done then
 elseif code == "not_executed" or code == "timed_out" then
   print("not locked: " .. message)
 else -- timeout, unknown, network, ...: the car may do it yet
-  print("nobody knows: " .. message)
+  print("outcome unknown: " .. message)
 end
 os.exit(done and 0 or 1)
