@@ -922,7 +922,7 @@ describe("bmwi.async", function()
 
     it("ends with its run, instead of being waited for", function()
       local text = said("print(pcall(async.run, waits, loses))")
-      has(text, "nothing is under way")
+      has(text, "nothing is pending")
       has(text, "\nexit 0\n")
     end)
 
@@ -949,7 +949,7 @@ describe("bmwi.async", function()
           return "fine"
         end)
         print(results[2], errors[1].message)]])
-      has(text, "fine\tnothing is under way")
+      has(text, "fine\tnothing is pending")
       has(text, "\nexit 0\n")
     end)
   end)

@@ -147,7 +147,7 @@ describe("the view of a charging history", function()
 
   it("adds up, and says how many sessions have told their energy", function()
     assert.same({ { "Sessions", "2" },
-      { "Energy", "23 kWh (told by 1 of 2 sessions)" },
+      { "Energy", "23 kWh (reported by 1 of 2 sessions)" },
       { "Time charging", "0:50 h" } }, views.history_totals(SESSIONS))
     assert.equal(ABSENT, row_of(views.history_totals({}), "Energy")[2])
   end)
