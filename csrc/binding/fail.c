@@ -236,7 +236,8 @@ static const char *find_advice(const bmwi_advice *rows, const bmwi_failure *fail
 ** that are not the service's own: these tell more, and it might contradict them. */
 static const char *advice(const bmwi_failure *failure, const bmwi_service *service) {
   bmwi_code code = failure->code;
-  if (failure->refused_at > 0)
+  bool by_code = service != NULL && service->login_by_code; /* its own advice says what to do */
+  if (failure->refused_at > 0 && !by_code)
     return code == BMWI_AUTH ? "not retried automatically, since that can lock the account: "
                                "correct username, password, api_key or api_secret; "
                                "client:login() always tries"

@@ -314,7 +314,10 @@ void bmwi_session_ask_later(bmwi_session *session, double seconds) {
 
 void bmwi_session_request(bmwi_session *session) {
   bmwi_failure failure;
-  if (!request_token(session, &failure)) bmwi_session_refuse(session, &failure);
+  if (request_token(session, &failure)) return;
+  failure.login = true; /* nothing was sent, so that nobody has refused anything */
+  session->forced = false;
+  bmwi_session_fail(session, &failure);
 }
 
 bool bmwi_session_take_code(bmwi_session *session, const char *code, double interval,
