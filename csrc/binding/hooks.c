@@ -334,11 +334,16 @@ static void read_code(lua_State *L, bmwi_op *op, int client) {
     return;
   }
   lua_remove(L, -2);
-  if (!lua_isfunction(L, -2))
-    luaL_error(L, "a log-in by a code needs the option 'on_prompt', which shows it");
-  if (call_hook(L, account, 1, 0) != 0) {
+  bool hook = lua_isfunction(L, -2);
+  int status = hook ? call_hook(L, account, 1, 0) : 0;
+  if (!hook || status != 0) {
+    const char *why = hook ? "the hook on_prompt raised an error"
+                           : "the option on_prompt, which shows the code, is missing";
+    bmwi_failure_set(&failure, BMWI_AUTH, why);
+    failure.login = true;
+    if (status != 0) describe_error(L, op, &failure);
     if (op->account != NULL) bmwi_session_fail(session, &failure);
-    lua_error(L);
+    return;
   }
   if (op->account != NULL && !bmwi_session_poll(session)) {
     bmwi_failure_set(&failure, BMWI_NO_MEMORY, "not enough memory");
