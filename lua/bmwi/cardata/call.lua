@@ -39,6 +39,14 @@ local function spend(client)
     hint = "wait until calls become available again (bmwi quota)" }
 end
 
+-- BMW reports the day's calls as used up; `info.retry_after` says when there are some again.
+local function close_day(client, info)
+  local kept = call.store(client)
+  kept:_close_day()
+  local _, wait = kept:_spend { limit = client:_option("daily_limit") } -- closed: counts nothing
+  if type(wait) == "number" then info.retry_after = info.retry_after or wait end
+end
+
 -- What is worth another call: the first request got no answer, or not with this token.
 local function once_more(client, code, info)
   return info and info.retryable and client:_option("retries") > 0
@@ -58,7 +66,7 @@ function call.call(client, endpoint, request)
     if not allowed then return nil, why, what, about end
     local answer, message, code, info = client:_exchange(endpoint, request)
     if answer ~= nil then return answer end
-    if code == "quota" then call.store(client):_close_day() end
+    if code == "quota" then close_day(client, info) end
     if try == 2 and code == "auth" then info.retryable = false end -- a new token was no better
     if try == 2 or not once_more(client, code, info) then return nil, message, code, info end
   end
