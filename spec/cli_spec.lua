@@ -592,6 +592,14 @@ describe("bmwi", function()
       assert.equal(1, run("wait find").code) -- there was none
     end)
 
+    it("although the service gives its event a number for an id", function()
+      ok("lock --quiet")
+      sim:fault({ path = "serviceExecutionStatus", times = 0, raw = '{"executionStatus":'
+        .. '{"serviceType":"DOOR_LOCK","status":"PENDING","eventId":17}}' })
+      local result = run("wait lock --wait-timeout 0.2")
+      assert.equal(6, result.code, result.err)
+    end)
+
     it("whose result cannot be written ends with 3: it was sent", function()
       ok("login")
       for _, words in ipairs { { "lock", "--no-wait" }, { "lock" }, { "poi", "1,2" },

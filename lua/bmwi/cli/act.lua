@@ -262,6 +262,7 @@ function act.wait(ctx)
       :format(name))
     execution = fail.check(ctx.car:execution(action.service))
     execution.serviceType = action.service
+    if type(execution.eventId) ~= "string" then execution.eventId = nil end -- none to follow
   end
   follow(ctx, name, execution, action.doing, action.service)
 end
