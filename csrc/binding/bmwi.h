@@ -85,8 +85,8 @@ typedef void bmwi_add_field(lua_State *L, bmwi_op *op, const char *name, const c
 /* Adds the pairs of a table, which is that argument, in the order of their names. An array as a
 ** value stands for a name that is repeated. */
 void bmwi_add_fields(lua_State *L, bmwi_op *op, int argument, bmwi_add_field *add);
-/* Of one pair of a table of fields, which is that argument, with the name at -2 and the value at -1:
-** the name, checked; pushes the value as text, checked. */
+/* Of one pair of a table of fields, which is that argument, with the name at -2 and the value at
+** -1: the name, checked; pushes the value as text, checked. */
 const char *bmwi_field_name(lua_State *L, int argument);
 void bmwi_push_field(lua_State *L, int argument);
 

@@ -197,8 +197,8 @@ int bmwi_car_new(lua_State *L) {
     char shown[41];
     bmwi_cut(shown, sizeof shown, text);
     bmwi_sanitize(shown);
-    return luaL_argerror(L, 2, lua_pushfstring(L, "'%s' is not a VIN (17 characters, letters and digits)",
-                                               shown));
+    lua_pushfstring(L, "'%s' is not a VIN (17 characters, letters and digits)", shown);
+    return luaL_argerror(L, 2, lua_tostring(L, -1));
   }
   push_meta(L, client->account.service);
   lua_setmetatable(L, -2);

@@ -264,8 +264,9 @@ static bool take_token(lua_State *L, bmwi_op *op, const bmwi_account *account, b
   const char *word = bmwi_oauth_missing_scope(op->account->scope, token->scope, &missing);
   if (!op->session->refreshing && word != NULL) {
     bmwi_failure_set(failure, BMWI_AUTH, "");
+    if (missing > 160) missing = 160;
     snprintf(failure->text, sizeof failure->text,
-             "the scope '%.*s' was asked for, but not granted", missing < 160 ? missing : 160, word);
+             "the scope '%.*s' was asked for, but not granted", missing, word);
     bmwi_cut(failure->description, sizeof failure->description, token->scope);
     return false;
   }

@@ -170,7 +170,8 @@ static void make_sessions(lua_State *L, const bmwi_service *service, bmwi_accoun
     else if (account->token_url != NULL) session->token_url = keep(L, account->token_url);
     else session->token_url = keep_joined(L, session->base_url, path);
   }
-  if (service->login_by_code) account->device_url = keep_joined(L, account->login_url, "/device/code");
+  if (service->login_by_code)
+    account->device_url = keep_joined(L, account->login_url, "/device/code");
   /* A server of one's own answers for the other one too: its token is not for BMW. */
   if (account->second_url == NULL && service->second_host != NULL)
     account->second_url = keep(L, base != NULL ? base : service->second_host);

@@ -20,8 +20,8 @@ void bmwi_options_read(lua_State *L, bmwi_account *account);
 void bmwi_options_check_login(lua_State *L, bmwi_account *account);
 /* Closes the account, and wipes every text that an option has left in it. */
 void bmwi_account_end(bmwi_account *account);
-/* Whoever reads an account's texts, tokens or answers across calls of Lua pins it meanwhile (pins++):
-** a finalizer may close the client. What is wiped then is wiped here. */
+/* Whoever reads an account's texts, tokens or answers across calls of Lua pins it meanwhile
+** (pins++): a finalizer may close the client. What is wiped then is wiped here. */
 void bmwi_account_unpin(bmwi_account *account);
 /* Calls `visit` with each text in the account that is a secret, and the least length at which it
 ** is to be looked for in what a server says. */

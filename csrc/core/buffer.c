@@ -142,7 +142,8 @@ static void put_point(char *text) {
 }
 
 void bmwi_decimal(char out[BMWI_DECIMAL], double value) {
-  if (value > -9007199254740992.0 && value < 9007199254740992.0 && value == (double)(long long)value) {
+  const double most = 9007199254740992.0; /* whole numbers below it are exact */
+  if (value > -most && value < most && value == (double)(long long)value) {
     snprintf(out, BMWI_DECIMAL, "%.0f", value);
     return;
   }

@@ -12,7 +12,7 @@
 #include "core/base64.h"
 #include "core/sha256.h"
 
-#define VERIFIER 43           /* characters of 32 bytes in base64url; the least that RFC 7636 allows */
+#define VERIFIER 43           /* characters of 32 bytes in base64url; the least of RFC 7636 */
 #define SLOW_DOWN 5           /* seconds, RFC 8628 section 3.5 */
 #define DEFAULT_INTERVAL 5.0  /* seconds, RFC 8628 section 3.2 */
 #define LONGEST_INTERVAL 60.0
@@ -44,8 +44,8 @@ bool bmwi_device_login_begin(bmwi_device_login *device, bmwi_buffer *form, const
          add(form, "code_challenge", text) && add(form, "code_challenge_method", "S256");
 }
 
-bool bmwi_device_login_take(bmwi_device_login *device, const char *code, double interval, double lifetime,
-                      double now) {
+bool bmwi_device_login_take(bmwi_device_login *device, const char *code, double interval,
+                            double lifetime, double now) {
   bmwi_drop(&device->code);
   device->code = bmwi_copy(code);
   device->interval = interval > 0 ? interval : DEFAULT_INTERVAL;
@@ -55,7 +55,8 @@ bool bmwi_device_login_take(bmwi_device_login *device, const char *code, double 
   return device->code != NULL;
 }
 
-bool bmwi_device_login_form(const bmwi_device_login *device, bmwi_buffer *form, const char *client_id) {
+bool bmwi_device_login_form(const bmwi_device_login *device, bmwi_buffer *form,
+                            const char *client_id) {
   return add(form, "client_id", client_id) &&
          add(form, "grant_type", "urn:ietf:params:oauth:grant-type:device_code") &&
          add(form, "device_code", device->code) && add(form, "code_verifier", device->verifier);
@@ -82,7 +83,8 @@ bool bmwi_device_login_again(bmwi_device_login *device, bmwi_failure *failure, d
   }
   if (strcmp(error, "access_denied") == 0) {
     if (device->gateway_failed)
-      return give_up(failure, "the service broke down over the confirmation, which used the code up");
+      return give_up(failure,
+                     "the service broke down over the confirmation, which used the code up");
     if (device->denied_until <= 0) device->denied_until = now + DENIALS * device->interval;
     return now < device->denied_until || give_up(failure, "the log-in was denied");
   }

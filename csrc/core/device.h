@@ -28,12 +28,13 @@ void bmwi_device_login_clear(bmwi_device_login *device);
 /* Begins anew: makes the verifier, and the form that asks for a code. False without memory or
 ** random bytes. */
 bool bmwi_device_login_begin(bmwi_device_login *device, bmwi_buffer *form, const char *client_id,
-                       const char *scope);
+                             const char *scope);
 /* Takes over the code; `code` is copied. */
-bool bmwi_device_login_take(bmwi_device_login *device, const char *code, double interval, double lifetime,
-                      double now);
+bool bmwi_device_login_take(bmwi_device_login *device, const char *code, double interval,
+                            double lifetime, double now);
 /* The form of a poll. */
-bool bmwi_device_login_form(const bmwi_device_login *device, bmwi_buffer *form, const char *client_id);
+bool bmwi_device_login_form(const bmwi_device_login *device, bmwi_buffer *form,
+                            const char *client_id);
 /* Whether to poll again after this failure; else it says what has become of the log-in. */
 bool bmwi_device_login_again(bmwi_device_login *device, bmwi_failure *failure, double now);
 

@@ -50,8 +50,8 @@ bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh, const char *cl
 /* A number for texts; the parts of one are hashed one after the other. */
 uint64_t bmwi_hash(uint64_t before, const char *text, size_t len);
 
-/* The first word of `asked` that does not stand in `granted`, and its length; NULL if all do. A NULL
-** grant means "as asked" (RFC 6749 section 5.1). */
+/* The first word of `asked` that does not stand in `granted`, and its length; NULL if all do. A
+** NULL grant means "as asked" (RFC 6749 section 5.1). */
 const char *bmwi_oauth_missing_scope(const char *asked, const char *granted, int *len);
 
 #pragma GCC visibility pop

@@ -175,11 +175,13 @@ static bool request_token(bmwi_session *session, bmwi_failure *failure) {
   bmwi_op *op = &session->request;
   bmwi_account *account = op->account;
   bool refresh = session->token.refresh != NULL;
-  if ((account->basic == NULL && account->client_id == NULL) || (!refresh && !can_log_in(session))) {
-    bmwi_failure_set(failure, BMWI_AUTH, account->client_id != NULL
-                                           ? "not logged in"
-                                           : "there is no usable token, and no credentials to get one "
-                                             "(username, password, api_key and api_secret)");
+  bool client = account->basic != NULL || account->client_id != NULL;
+  if (!client || (!refresh && !can_log_in(session))) {
+    const char *why = account->client_id != NULL
+                        ? "not logged in"
+                        : "there is no usable token, and no credentials to get one "
+                          "(username, password, api_key and api_secret)";
+    bmwi_failure_set(failure, BMWI_AUTH, why);
     return false;
   }
   bool ok = make_form(session);
@@ -380,8 +382,8 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
   bmwi_op *op = &session->request;
   bmwi_failure failure = *told, also;
   bool polls = session->device.stage == BMWI_DEVICE_POLL;
-  if (polls && session->waiting != NULL && bmwi_device_login_again(&session->device, &failure, bmwi_now()) &&
-      bmwi_session_poll(session))
+  if (polls && session->waiting != NULL &&
+      bmwi_device_login_again(&session->device, &failure, bmwi_now()) && bmwi_session_poll(session))
     return true;
   bmwi_verdict verdict = polls ? BMWI_NOTHING_REFUSED : bmwi_judge_token(&failure);
   if (!polls && verdict == BMWI_NOTHING_REFUSED && may_retry(op, &failure) && retry(op, &failure))

@@ -99,7 +99,7 @@ struct bmwi_account {
   const struct bmwi_service *service;
   char *service_name;
   char *base_url, *region, *token_path, *token_url, *second_url;
-  char *login_url, *device_url, *client_id; /* of a public client, which logs in by a code (RFC 8628) */
+  char *login_url, *device_url, *client_id; /* of a public client: a log-in by a code */
   long daily_limit;
   char *username, *password, *api_key, *api_secret, *basic, *scope, *document_field;
   bool has_position;

@@ -59,7 +59,8 @@ void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool
 
 int bmwi_poll_wait(bmwi_poll *poll, double seconds, bmwi_event events[BMWI_POLL_MAX], bool *more) {
   struct epoll_event found[BMWI_POLL_MAX];
-  int ms = seconds < 0 ? -1 : (int)bmwi_milliseconds(seconds < LONGEST_WAIT ? seconds : LONGEST_WAIT);
+  if (seconds > LONGEST_WAIT) seconds = LONGEST_WAIT;
+  int ms = seconds < 0 ? -1 : (int)bmwi_milliseconds(seconds);
   int count = epoll_wait(poll->fd, found, BMWI_POLL_MAX, ms), sockets = 0;
   *more = count == BMWI_POLL_MAX;
   for (int i = 0; i < count; i++) {

@@ -74,8 +74,8 @@ static void read_byte(readings *r, const char *p, size_t start, unsigned char by
   }
 }
 
-/* The length of `secret` as it is spelt at `p`, or 0. All ways to read it are followed: "%25" may be
-** an escaped '%', or the three bytes themselves. */
+/* The length of `secret` as it is spelt at `p`, or 0. All ways to read it are followed: "%25" may
+** be an escaped '%', or the three bytes themselves. */
 static size_t spelt(const char *p, const char *secret, size_t len) {
   readings now = {1, {0}};
   for (size_t i = 0; i < len && now.count > 0; i++) {

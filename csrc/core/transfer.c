@@ -119,8 +119,9 @@ static bool set_headers(bmwi_transfer *t, const bmwi_request *request,
 #define SET_PROTOCOLS(easy, plain) \
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, (plain) ? "http,https" : "https")
 #else
-#define SET_PROTOCOLS(easy, plain) \
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (plain) ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS)
+#define SET_PROTOCOLS(easy, plain)          \
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, \
+                   (plain) ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS)
 #endif
 
 static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,

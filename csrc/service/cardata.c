@@ -2,8 +2,8 @@
 ** BMW CarData (2025 on; EU; reads only) as data. What takes more than one request is in
 ** lua/bmwi/cardata.lua.
 **
-** Sources: BMW's integration guide and its two OpenAPI descriptions for customers; where the service
-** differs from them, what owners have recorded of it.
+** Sources: BMW's integration guide and its two OpenAPI descriptions for customers; where the
+** service differs from them, what owners have recorded of it.
 */
 #include "service/service.h"
 
@@ -100,8 +100,9 @@ static void explain(bmwi_failure *failure, bool call) {
   }
 }
 
-#define SUBSCRIBE "at BMW's portal subscribe the client to \"CarData API\" and \"CarData Stream\", " \
-                  "wait a minute, then log in again"
+#define SUBSCRIBE                                                                        \
+  "at BMW's portal subscribe the client to \"CarData API\" and \"CarData Stream\", wait " \
+  "a minute, then log in again"
 
 static const bmwi_advice advice[] = {
   {"cardata:api:read", BMWI_AUTH, SUBSCRIBE},
@@ -109,7 +110,8 @@ static const bmwi_advice advice[] = {
   {"has expired before", BMWI_AUTH, "log in again, and confirm the code in time"},
   {"was denied", BMWI_AUTH,
    "log in again; if you did confirm it, type the code by hand in a private window of the browser"},
-  {"broke down over the confirmation", BMWI_AUTH, "this is BMW's fault: log in again with a new code"},
+  {"broke down over the confirmation", BMWI_AUTH,
+   "this is BMW's fault: log in again with a new code"},
   {"the code was refused", BMWI_AUTH,
    "log in again; do not press \"Authenticate device\" at the portal"},
   {"invalid_client", BMWI_AUTH,
@@ -122,7 +124,8 @@ static const bmwi_advice advice[] = {
    "BMW gives data of a car to its PRIMARY user only: check the mapping at the portal"},
   {"CU-124", BMWI_FORBIDDEN, "delete containers that are not needed: client:delete_container(id)"},
   {"CU-403", BMWI_FORBIDDEN,
-   "check at the portal that both services are subscribed and the car is PRIMARY; then log in again"},
+   "check at the portal that both services are subscribed and the car is PRIMARY; then log in "
+   "again"},
   {"CU-126", BMWI_NOT_FOUND, "BMW has no picture of this car"},
   {NULL, BMWI_QUOTA, "BMW allows 50 calls a day: wait until they become available again"},
   {NULL, BMWI_SERVER, "this is BMW's fault; each try costs a call of the quota"},

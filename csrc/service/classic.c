@@ -1,9 +1,9 @@
 /*
 ** The classic service (BMW i Remote, 2013 to 2021) as data.
 **
-** Sources: paths, envelopes, commands and their fields are those of the BMW i Remote API document by
-** Terence Eden; `data` of sendpoi and the members of a profile are what recorded requests and answers
-** of the real service hold; `image` is what later clients of the same service used.
+** Sources: paths, envelopes, commands and their fields are those of the BMW i Remote API document
+** by Terence Eden; `data` of sendpoi and the members of a profile are what recorded requests and
+** answers of the real service hold; `image` is what later clients of the same service used.
 */
 #include "service/service.h"
 
@@ -268,9 +268,11 @@ static const bmwi_option options[] = {
   {.name = "navigation_url", .type = BMWI_OPTION_ORIGIN, KEPT(second_url)},
   {.name = "password", .type = BMWI_OPTION_TEXT, KEPT(password), .secret = 4, .any_bytes = true},
   /* The real service took `data`; `body` is what the document writes. */
-  {.name = "poi_field", .type = BMWI_OPTION_CHOICE, KEPT(document_field), .text = "data", .words = "'data' or 'body'"},
+  {.name = "poi_field", .type = BMWI_OPTION_CHOICE, KEPT(document_field), .text = "data",
+   .words = "'data' or 'body'"},
   {.name = "position", .type = BMWI_OPTION_TABLE},
-  {.name = "region", .type = BMWI_OPTION_CHOICE, KEPT(region), .words = "'rest_of_world', 'usa' or 'china'"},
+  {.name = "region", .type = BMWI_OPTION_CHOICE, KEPT(region),
+   .words = "'rest_of_world', 'usa' or 'china'"},
   {.name = "scope", .type = BMWI_OPTION_TEXT, KEPT(scope), .text = "remote_services vehicle_data"},
   {.name = "token_path", .type = BMWI_OPTION_PATH, KEPT(token_path)},
   {.name = "token_url", .type = BMWI_OPTION_URL, KEPT(token_url)},

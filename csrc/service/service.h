@@ -81,7 +81,7 @@ typedef struct bmwi_endpoint {
   const char *envelope;   /* the member that holds the answer, or NULL */
   bmwi_answer answer;
   bool lists_cars;        /* the answer tells which region serves which car */
-  bool starts_event;      /* a command whose answer must have an event's id; its fate can be asked */
+  bool starts_event;      /* a command whose answer must have an event's id */
   bool has_event;         /* the answer may have one */
 } bmwi_endpoint;
 

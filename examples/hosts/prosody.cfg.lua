@@ -1,5 +1,5 @@
--- Prosody (0.12 and 13.0) with mod_bmwi.lua of this folder and no ports open. `sh examples/hosts/run
--- prosody` starts a simulated car service and this; by hand, in the top folder:
+-- Prosody (0.12 and 13.0) with mod_bmwi.lua of this folder and no ports open.
+-- `sh examples/hosts/run prosody` starts a simulated car service and this; by hand, from the top:
 --   BMWI_URL=http://127.0.0.1:PORT prosody -F --config examples/hosts/prosody.cfg.lua
 plugin_paths = { ENV_PWD .. "/examples/hosts" }
 data_path = "/tmp"

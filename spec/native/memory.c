@@ -135,7 +135,8 @@ static void stuck(int number) {
   _exit(write(STDERR_FILENO, text, (size_t)len) == len ? 1 : 2);
 }
 
-/* Runs the script {path, address, operation} once; true if it succeeded without an allocation failing. */
+/* Runs the script {path, address, operation} once; true if it succeeded without an allocation
+** failing. */
 static bool run(const char **argv, int which, long granted) {
   lua_State *L = lua_newstate(lua_memory, NULL);
   lua_pushcfunction(L, prepare);

@@ -2,8 +2,8 @@
 ** that somebody sets. BMWI_DNS=SECONDS: how long it takes to find that a name does not exist.
 ** BMWI_NAMES=FILE: each name is this machine, and is added to the file. BMWI_CLOCK=FILE: holds the
 ** seconds by which the wall clock is off; the monotonic clock goes on, as it does on a real system.
-** BMWI_PIPE=1: writing to a connection that is broken raises SIGPIPE, as it does where the TLS library
-** writes by itself (libcurl before 7.87 with OpenSSL). */
+** BMWI_PIPE=1: writing to a connection that is broken raises SIGPIPE, as it does where the TLS
+** library writes by itself (libcurl before 7.87 with OpenSSL). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <netdb.h>
