@@ -1,11 +1,13 @@
 --- Tokens: how one is asked for, renewed, kept, shared and refused. What the server sees is read
 --- from the simulator's log.
 local helper = require("spec.helper")
+local login = require("spec.login_helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 
 local VIN = helper.vin
-local TOKEN = "/webapi/oauth/token/"
+local TOKEN = login.TOKEN
+local story, answer_token, fails = login.story, login.answer_token, login.fails
 local LIST = "/webapi/v1/user/vehicles/"
 local LOG_IN = "grant_type=password&username=whatever%40example.com&password=p4ssw0rd" ..
   "&scope=remote_services+vehicle_data"
@@ -23,9 +25,7 @@ describe("a token", function()
     sim:stop()
   end)
 
-  before_each(function()
-    sim:reset()
-  end)
+  before_each(function() login.begin(sim) end)
 
   after_each(function()
     if client then
@@ -40,36 +40,10 @@ describe("a token", function()
     return client
   end
 
-  -- The log in short: "POST /path status".
-  local function story()
-    local lines = {}
-    for i, request in ipairs(sim:log()) do
-      local grant = request.body:match("^grant_type=(%a+)")
-      lines[i] = grant and ("%s %d"):format(grant, request.status)
-        or ("%s %d"):format(request.method, request.status)
-    end
-    return lines
-  end
-
   local function last_of(list, n)
     local out = {}
     for i = #list - n + 1, #list do out[#out + 1] = list[i] end
     return out
-  end
-
-  -- The next token requests get this answer, with HTTP 200 unless told.
-  local function answer_token(body, times, status)
-    sim:fault({ path = TOKEN, status = status or 200, body = body, times = times or 1 })
-  end
-
-  local function fails(code, ...)
-    local result, message, got, info = ...
-    assert.is_nil(result)
-    assert.equal(code, got, message)
-    assert.is_table(info)
-    assert.is_nil(message:find("p4ssw0rd", 1, true), message)
-    assert.is_nil(message:find("a2V5OnNlY3JldA==", 1, true), message)
-    return message, info
   end
 
   describe("is asked for", function()

@@ -1,11 +1,13 @@
 --- Refusals: of the log-in, of the token, and of one resource; what a gateway says in between is
 --- none. What goes over the wire is read from the simulator's log.
 local helper = require("spec.helper")
+local login = require("spec.login_helper")
 local async = require("bmwi.async")
 local bmwi = require("bmwi")
 
 local VIN = helper.vin
-local TOKEN = "/webapi/oauth/token/"
+local TOKEN = login.TOKEN
+local story, answer_token, fails = login.story, login.answer_token, login.fails
 local REFRESH = "grant_type=refresh_token&refresh_token="
 
 describe("a token", function()
@@ -19,9 +21,7 @@ describe("a token", function()
     sim:stop()
   end)
 
-  before_each(function()
-    sim:reset()
-  end)
+  before_each(function() login.begin(sim) end)
 
   after_each(function()
     if client then
@@ -34,32 +34,6 @@ describe("a token", function()
     if client then client:close() end
     client = bmwi.new(helper.client(sim, overrides))
     return client
-  end
-
-  -- The log in short: "POST /path status".
-  local function story()
-    local lines = {}
-    for i, request in ipairs(sim:log()) do
-      local grant = request.body:match("^grant_type=(%a+)")
-      lines[i] = grant and ("%s %d"):format(grant, request.status)
-        or ("%s %d"):format(request.method, request.status)
-    end
-    return lines
-  end
-
-  -- The next token requests get this answer, with HTTP 200 unless told.
-  local function answer_token(body, times, status)
-    sim:fault({ path = TOKEN, status = status or 200, body = body, times = times or 1 })
-  end
-
-  local function fails(code, ...)
-    local result, message, got, info = ...
-    assert.is_nil(result)
-    assert.equal(code, got, message)
-    assert.is_table(info)
-    assert.is_nil(message:find("p4ssw0rd", 1, true), message)
-    assert.is_nil(message:find("a2V5OnNlY3JldA==", 1, true), message)
-    return message, info
   end
 
   describe("that is refused with 401", function()

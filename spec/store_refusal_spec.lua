@@ -1,6 +1,7 @@
 -- What a store keeps beside the token: that a log-in was refused, and what refuses tokens, however
 -- new, so that the next process does not try again.
 local helper = require "spec.helper"
+local login = require "spec.login_helper"
 local async = require "bmwi.async"
 local bmwi = require "bmwi"
 local store = require "bmwi.store"
@@ -15,26 +16,15 @@ describe("a client with a store remembers a refused log-in", function()
   teardown(function() sim:stop() end)
 
   before_each(function()
-    sim:reset()
+    login.begin(sim)
     folder = shell("mktemp -d")
     path = folder .. "/token.json"
   end)
 
   after_each(function() shell("rm -rf '" .. folder .. "'") end)
 
-  local function new(kept, overrides)
-    local options = { store = kept or store.new(path) }
-    for name, value in pairs(overrides or {}) do options[name] = value end
-    return bmwi.new(helper.client(sim, options))
-  end
-
-  local function is_free()
-    local lock, message = store.new(path):lock(0)
-    assert(lock, message)
-    lock:unlock()
-  end
-
-  local function log_ins() return sim:count("POST", "/oauth/token") end
+  local function new(kept, overrides) return login.with_store(path, kept, overrides) end
+  local function is_free() login.assert_free(path) end
 
   local WRONG = { password = "wr0ng-p4ssw0rd" }
 
@@ -48,7 +38,7 @@ describe("a client with a store remembers a refused log-in", function()
 
   it("so that the next run does not try it, until something changes", function()
     local first = refused(new(nil, WRONG))
-    assert.equal(1, log_ins())
+    assert.equal(1, login.count())
     for _ = 1, 3 do
       local again, info = refused(new(nil, WRONG))
       assert.equal(first, again)
@@ -57,18 +47,18 @@ describe("a client with a store remembers a refused log-in", function()
     end
     local _, _, code = new(nil, WRONG):vehicle(helper.vin):lock_doors()
     assert.equal("auth", code)
-    assert.equal(1, log_ins())
+    assert.equal(1, login.count())
     -- Another user, password, key or scope is something new.
     local changes = { { username = "me@example.com" }, { password = "wrong-again" },
       { api_key = "other" }, { scope = "vehicle_data" } }
     for i, change in ipairs(changes) do
       change.password = change.password or WRONG.password
       refused(new(nil, change))
-      assert.equal(1 + i, log_ins())
+      assert.equal(1 + i, login.count())
     end
     assert(new():vehicles())
     assert(new():vehicles())
-    assert.equal(2 + #changes, log_ins())
+    assert.equal(2 + #changes, login.count())
   end)
 
   it("for each server by itself", function()
@@ -77,21 +67,21 @@ describe("a client with a store remembers a refused log-in", function()
     assert(bmwi.new(helper.client(other, { store = store.new(path) })):vehicles())
     other:stop()
     refused(new(nil, WRONG))
-    assert.equal(1, log_ins())
+    assert.equal(1, login.count())
   end)
 
   it("but login() always tries, and forgets it when it works", function()
     refused(new(nil, WRONG))
     assert.equal("auth", select(3, new(nil, WRONG):login()))
-    assert.equal(2, log_ins())
+    assert.equal(2, login.count())
     sim:fault({ path = "/oauth/token", recorded = "client_disabled" })
     refused(new())
     refused(new())
-    assert.equal(3, log_ins())
+    assert.equal(3, login.count())
     assert(new():login())
     assert(store.new(path):clear())
     assert(new():vehicles())
-    assert.equal(5, log_ins())
+    assert.equal(5, login.count())
   end)
 
   it("without a trace of the password that would let it be guessed", function()
@@ -115,7 +105,7 @@ describe("a client with a store remembers a refused log-in", function()
     refused(new(nil, { username = "typo@example.com" }))
     assert.same(saved, store.new(path):load())
     assert(new():vehicles())
-    assert.equal(2, log_ins())
+    assert.equal(2, login.count())
   end)
 
   it("when somebody else logs in with the same file, too", function()
@@ -123,7 +113,7 @@ describe("a client with a store remembers a refused log-in", function()
     refused(new(nil, typo))
     assert(new():vehicles())
     refused(new(nil, typo))
-    assert.equal(2, log_ins())
+    assert.equal(2, login.count())
   end)
 
   it("but not in a file that is no store's", function()
@@ -146,7 +136,7 @@ describe("a client with a store remembers a refused log-in", function()
     local kept = store.new(path)
     local one, two = new(kept, WRONG), new(kept, WRONG)
     async.run(function() refused(one) end, function() refused(two) end)
-    assert.equal(1, log_ins())
+    assert.equal(1, login.count())
   end)
 
   it("for the time that the server asked for, and not what a gateway says", function()
@@ -154,7 +144,7 @@ describe("a client with a store remembers a refused log-in", function()
     refused(new(), "rate_limited")
     local _, info = refused(new(), "rate_limited")
     assert.is_true(info.retry_after > 3500 and info.retry_after <= 3601)
-    assert.equal(1, log_ins())
+    assert.equal(1, login.count())
     assert(store.new(path):clear())
     for _, rule in ipairs({ { status = 403 }, { status = 503 }, { reset = "after" } }) do
       rule.path = "/oauth/token"
@@ -186,7 +176,7 @@ describe("a client with a store remembers a refused log-in", function()
       finish = function(_, refusal, owner) kept, whose = refusal or kept, owner or whose end,
     }
     for _ = 1, 3 do assert.is_nil((new(own, WRONG):vehicles())) end
-    assert.equal(1, log_ins())
+    assert.equal(1, login.count())
     assert.same({ server = sim.url, username = "whatever@example.com" }, whose)
     for _, odd in ipairs({ "x", 7, {}, { trace = "x" }, { trace = kept.trace, ends = "x",
       code = 1, text = {}, description = 2, status = "y", at = "z" } }) do
@@ -205,7 +195,7 @@ describe("a client with a store remembers a refused log-in", function()
       assert.equal("auth", code)
       is_free()
     end
-    assert.equal(2, log_ins())
+    assert.equal(2, login.count())
     sim:no_faults()
     assert(new():vehicle(helper.vin):navigation())
   end)

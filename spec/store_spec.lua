@@ -1,6 +1,7 @@
 -- bmwi.store: the token file: private, whole at any time, bound to its owner, locked. What else it
 -- holds is in account_spec.
 local helper = require "spec.helper"
+local login = require "spec.login_helper"
 local async = require "bmwi.async"
 local bmwi = require "bmwi"
 local store = require "bmwi.store"
@@ -381,26 +382,15 @@ describe("a client with a store", function()
   teardown(function() sim:stop() end)
 
   before_each(function()
-    sim:reset()
+    login.begin(sim)
     folder = shell("mktemp -d")
     path = folder .. "/token.json"
   end)
 
   after_each(function() shell("rm -rf '" .. folder .. "'") end)
 
-  local function new(kept, overrides)
-    local options = { store = kept or store.new(path) }
-    for name, value in pairs(overrides or {}) do options[name] = value end
-    return bmwi.new(helper.client(sim, options))
-  end
-
-  local function is_free()
-    local lock, message = store.new(path):lock(0)
-    assert(lock, message)
-    lock:unlock()
-  end
-
-  local function log_ins() return sim:count("POST", "/oauth/token") end
+  local function new(kept, overrides) return login.with_store(path, kept, overrides) end
+  local function is_free() login.assert_free(path) end
 
   it("saves each token and goes on with it in the next run", function()
     local first = new()
@@ -408,7 +398,7 @@ describe("a client with a store", function()
     assert.same(first:token(), store.new(path):load())
     assert.same(first:token(), new():token())
     assert(new():vehicles())
-    assert.equal(1, log_ins())
+    assert.equal(1, login.count())
     is_free()
   end)
 
@@ -433,11 +423,11 @@ describe("a client with a store", function()
     local one, other = new(), new()
     assert(one:vehicles())
     assert(other:vehicles())
-    assert.equal(1, log_ins()) -- it was saved when the other needed it
+    assert.equal(1, login.count()) -- it was saved when the other needed it
     sim:token({ expire = true })
     assert(other:vehicles())
     assert(one:vehicles()) -- its own refresh token is used up
-    assert.equal(2, log_ins())
+    assert.equal(2, login.count())
     assert.same(other:token(), one:token())
     is_free()
   end)
@@ -453,7 +443,7 @@ describe("a client with a store", function()
     sim:token({ expire = true })
     sim:clear()
     assert(one:vehicles())
-    assert.equal(1, log_ins())
+    assert.equal(1, login.count())
     assert.matches("grant_type=refresh_token", sim:log()[2].body)
     is_free()
   end)
@@ -466,7 +456,7 @@ describe("a client with a store", function()
     task:cancel()
     lock:unlock()
     for _ = 1, 10 do bmwi.loop:step(0.05) end
-    assert.equal(0, log_ins())
+    assert.equal(0, login.count())
     is_free()
     assert(client:vehicles())
   end)
@@ -486,7 +476,7 @@ describe("a client with a store", function()
       package.cpath, lua, script)
     local said = shell("for i in 1 2 3 4; do " .. one .. " & done; wait")
     assert.equal((helper.vin .. " "):rep(3) .. helper.vin, said)
-    assert.equal(2, log_ins())
+    assert.equal(2, login.count())
   end)
 
   it("shares it with the other clients of its process", function()
@@ -495,7 +485,7 @@ describe("a client with a store", function()
     local one, two = new(kept), new(kept)
     sim:token({ expire = true })
     async.run(function() assert(one:vehicles()) end, function() assert(two:vehicles()) end)
-    assert.equal(2, log_ins())
+    assert.equal(2, login.count())
     assert.same(one:token(), two:token())
     is_free()
   end)
@@ -506,7 +496,7 @@ describe("a client with a store", function()
     local done, _, code = client:login()
     assert.is_nil(done)
     assert.equal("timeout", code)
-    assert.equal(0, log_ins())
+    assert.equal(0, login.count())
     lock:unlock()
     assert(client:login())
   end)
@@ -530,7 +520,7 @@ describe("a client with a store", function()
     local client, code = new(kept), nil
     async.spawn(function() return client:login() end, function(_, _, _, got) code = got end)
     for _ = 1, 100 do
-      if log_ins() > 0 then break end
+      if login.count() > 0 then break end
       bmwi.loop:step(0.02)
     end
     assert.equal("locked", select(3, store.new(path):lock(0)))
