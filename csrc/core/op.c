@@ -318,7 +318,6 @@ void bmwi_session_request(bmwi_session *session) {
   bmwi_failure failure;
   if (request_token(session, &failure)) return;
   failure.login = true; /* nothing was sent, so that nobody has refused anything */
-  session->forced = false;
   bmwi_session_fail(session, &failure);
 }
 
@@ -414,7 +413,7 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
 void bmwi_session_fail(bmwi_session *session, const bmwi_failure *failure) {
   bmwi_op *op = &session->request;
   bmwi_device_login_clear(&session->device);
-  session->granted = false;
+  session->granted = session->forced = false;
   op->state = BMWI_NEW;
   bmwi_buffer_clear(&op->body);
   bmwi_buffer_clear(&op->transfer.body);
