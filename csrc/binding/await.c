@@ -325,8 +325,8 @@ int bmwi_loop_await(lua_State *L, int client) {
   }
   bmwi_loop *self = bmwi_get_loop(L);
   if (op->account != NULL && op->account->hooks > 0)
-    luaL_error(L, "a hook of a client (log, store, on_token) cannot wait for a call of that "
-                  "client");
+    luaL_error(L, "a hook of a client (log, store, on_token, on_prompt) cannot wait for a call of "
+                  "that client");
   bool reading = op->exchange == NULL || !op->exchange->command;
   if (reading) { /* a command's outcome is not taken by what a hook did wrong */
     lua_pushboolean(L, 0);

@@ -121,7 +121,7 @@ void bmwi_answer_open(lua_State *L);
 /* Pushes the results of a finished operation. */
 int bmwi_deliver(lua_State *L, bmwi_op *op);
 
-/* From hooks.c: the store, the log and on_token of a client. `client` is its index. */
+/* From hooks.c: the store, the log, on_token and on_prompt of a client. `client` is its index. */
 void bmwi_hooks_open(lua_State *L);
 /* Reads the options `token` and `store`; keeps the hooks of the options for the client at 2. */
 void bmwi_hooks_load(lua_State *L, bmwi_account *account);

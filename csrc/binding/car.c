@@ -18,9 +18,8 @@ static const car *check_car(lua_State *L) {
 }
 
 /* Checks the car at 1 and pushes its client, of which it returns the index. */
-static bmwi_client *car_client(lua_State *L, const char **vin, int *index) {
-  const car *self = check_car(L);
-  *vin = self->vin;
+static bmwi_client *car_client(lua_State *L, int *index) {
+  check_car(L);
   lua_getuservalue(L, 1);
   lua_rawgeti(L, -1, 1);
   lua_replace(L, -2);
@@ -84,10 +83,10 @@ static bool takes_table(lua_State *L, const bmwi_method *method, int argument) {
 /* car:METHOD([type][, table]) -> the answer | nil, message, code, info */
 static int call_method(lua_State *L) {
   const bmwi_method *method = lua_touserdata(L, lua_upvalueindex(1));
-  const char *vin, *type = method->type, *secret = NULL;
+  const char *type = method->type, *secret = NULL;
   int argument = 2, index;
   size_t len = type != NULL ? strlen(type) : 0;
-  check_car(L);
+  const char *vin = check_car(L)->vin;
   if (method->typed && type == NULL) {
     type = luaL_checklstring(L, argument, &len);
     luaL_argcheck(L, bmwi_is_word(type, len), argument,
@@ -100,7 +99,7 @@ static int call_method(lua_State *L) {
   if (table && method->carrier == BMWI_AS_DOCUMENT) push_document(L, method, argument);
   else if (table) bmwi_schema_check(L, argument, method->schema, method->subject);
   int document = lua_gettop(L);
-  bmwi_client *client = car_client(L, &vin, &index);
+  bmwi_client *client = car_client(L, &index);
   bmwi_op *op = bmwi_client_op(L, client, method->endpoint, vin);
   int at = lua_gettop(L);
   if (secret != NULL) bmwi_account_event(op->account, secret);
@@ -138,18 +137,16 @@ static bool supports(const bmwi_service *service, const char *name) {
 
 /* car:supports(name) -> whether the service of this car has a method of this name */
 static int car_supports(lua_State *L) {
-  const char *vin;
   int index;
-  const bmwi_client *client = car_client(L, &vin, &index);
+  const bmwi_client *client = car_client(L, &index);
   lua_pushboolean(L, supports(client->account.service, luaL_checkstring(L, 2)));
   return 1;
 }
 
 /* car:_client() -> its client */
 static int car_owner(lua_State *L) {
-  const char *vin;
   int index;
-  car_client(L, &vin, &index);
+  car_client(L, &index);
   lua_pushvalue(L, index);
   return 1;
 }

@@ -232,8 +232,9 @@ static const char *find_advice(const bmwi_advice *rows, const bmwi_failure *fail
   return NULL;
 }
 
-/* What the caller can do about it, or NULL. General advice does not go with words of the server
-** that are not the service's own: these tell more, and it might contradict them. */
+/* What the caller can do about it, or NULL. General advice does not go with a "forbidden" or
+** "not_found" in words that are not the service's own: these tell more, and it might contradict
+** them. */
 static const char *advice(const bmwi_failure *failure, const bmwi_service *service) {
   bmwi_code code = failure->code;
   bool by_code = service != NULL && service->login_by_code; /* its own advice says what to do */
@@ -247,11 +248,11 @@ static const char *advice(const bmwi_failure *failure, const bmwi_service *servi
     return "a new token was refused as well: check that account, api_key and scope allow this call";
   if (failure->location[0] != '\0')
     return "redirects are not followed; check the address (`base_url`, `token_url`)";
+  if (code == BMWI_UNKNOWN) return codes[code].advice;
   bool foreign = failure->description[0] != '\0' && failure->api_code[0] == '\0' &&
                  (code == BMWI_FORBIDDEN || code == BMWI_NOT_FOUND);
-  const char *found = NULL;
-  if (code != BMWI_UNKNOWN) found = find_advice(known, failure, false);
-  if (code != BMWI_UNKNOWN && found == NULL && service != NULL)
+  const char *found = find_advice(known, failure, false);
+  if (found == NULL && service != NULL)
     found = find_advice(service->advice, failure, !foreign);
   return found != NULL || foreign ? found : codes[code].advice;
 }

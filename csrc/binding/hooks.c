@@ -1,9 +1,9 @@
 /*
 ** Hooks: what a client calls of its program, and the tokens that go through them: a store, the log,
-** on_token. A hook, or a finalizer at any allocation, may raise or close the client: op->account is
-** NULL then. What it holds stays meanwhile, since whoever calls in here has it pinned. What a store
-** raises fails the calls that wait for a token; what the others raise is blamed on the operation by
-** await.c.
+** on_token, on_prompt. A hook, or a finalizer at any allocation, may raise or close the client:
+** op->account is NULL then. What it holds stays meanwhile, since whoever calls in here has it
+** pinned. What a store or on_prompt raises fails the calls that wait for a token; what the others
+** raise is blamed on the operation by await.c.
 */
 #include <math.h>
 #include <stdio.h>
@@ -17,12 +17,6 @@
 #define MAX_TOKEN (16 * 1024) /* of a text in it */
 #define MAX_ERROR (64 * 1024) /* of what a store raises */
 
-static char *keep(lua_State *L, const char *text) {
-  char *copy = bmwi_copy(text);
-  if (copy == NULL && text != NULL) luaL_error(L, "not enough memory");
-  return copy;
-}
-
 /* ---- tokens -------------------------------------------------------------------------- */
 
 /* Takes a text member of the token table at `index`: a copy, or NULL. */
@@ -33,7 +27,7 @@ static bool token_member(lua_State *L, int index, const char *name, bool header,
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
   bool good = absent || (text != NULL && strlen(text) == len && len <= MAX_TOKEN &&
                          (!header || bmwi_token_text(text, len)));
-  if (good && text != NULL) *out = keep(L, text);
+  if (good && text != NULL) *out = bmwi_keep_text(L, text);
   lua_pop(L, 1);
   return good;
 }
@@ -253,7 +247,7 @@ static bool take_token(lua_State *L, bmwi_op *op, const bmwi_account *account, b
     bmwi_failure_set(failure, BMWI_JSON, "the response has no access_token");
     return false;
   }
-  if (token->type == NULL) token->type = keep(L, "Bearer");
+  if (token->type == NULL) token->type = bmwi_keep_text(L, "Bearer");
   if (token->scope != NULL) bmwi_failure_redact(op, token->scope); /* it is shown to people */
   lua_getfield(L, answer, "expires_in"); /* a number, or a string with one */
   if (lua_isnumber(L, -1))
@@ -336,13 +330,12 @@ static void read_code(lua_State *L, bmwi_op *op, int client) {
   }
   lua_remove(L, -2);
   bool hook = lua_isfunction(L, -2);
-  int status = hook ? call_hook(L, account, 1, 0) : 0;
-  if (!hook || status != 0) {
+  if (!hook || call_hook(L, account, 1, 0) != 0) {
     const char *why = hook ? "the hook on_prompt raised an error"
                            : "the option on_prompt, which shows the code, is missing";
     bmwi_failure_set(&failure, BMWI_AUTH, why);
     failure.login = true;
-    if (status != 0) describe_error(L, op, &failure);
+    if (hook) describe_error(L, op, &failure);
     if (op->account != NULL) bmwi_session_fail(session, &failure);
     return;
   }
@@ -379,13 +372,12 @@ void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
   bmwi_token *token = lua_newuserdata(L, sizeof *token);
   memset(token, 0, sizeof *token);
   luaL_setmetatable(L, "bmwi.token");
-  bool good = false, code = session->device.stage == BMWI_DEVICE_CODE;
-  if (code && bmwi_op_explain(op, &failure)) {
-    read_code(L, op, client);
-    return;
-  }
+  bool good = false;
   if (!bmwi_op_explain(op, &failure)) {
     bmwi_failure_describe(L, op, &failure);
+  } else if (session->device.stage == BMWI_DEVICE_CODE) {
+    read_code(L, op, client);
+    return;
   } else if (body->len == 0) { /* recorded: what the service says without a Basic value */
     bmwi_failure_set(&failure, BMWI_AUTH, "the response to the log-in is empty");
   } else if (!bmwi_json_decode(L, body->data, body->len)) {

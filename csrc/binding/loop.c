@@ -60,7 +60,7 @@ static int loop_wait(lua_State *L) {
   const bmwi_loop *self = check_loop(L);
   bmwi_engine *engine = self->engine;
   if (self->hooks > 0)
-    luaL_error(L, "a hook of a client (log, store, on_token) cannot wait for tasks");
+    luaL_error(L, "a hook of a client (log, store, on_token, on_prompt) cannot wait for tasks");
   bmwi_engine_release(engine);
   if (!bmwi_engine_busy(engine)) {
     lua_settop(L, 1);

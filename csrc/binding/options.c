@@ -73,7 +73,7 @@ static void *place(const bmwi_account *account, const bmwi_option *row) {
 
 static bool is_text(const bmwi_option *row) { return row->type <= BMWI_OPTION_PATH; }
 
-static char *keep(lua_State *L, const char *text) {
+char *bmwi_keep_text(lua_State *L, const char *text) {
   char *copy = bmwi_copy(text);
   if (copy == NULL && text != NULL) luaL_error(L, "not enough memory");
   return copy;
@@ -115,7 +115,7 @@ static void read_text(lua_State *L, bmwi_account *account, const bmwi_option *ro
   char **kept = place(account, row);
   const char *text = lua_tolstring(L, -1, &len);
   if (text != NULL) check_text(L, row, text, len);
-  *kept = keep(L, text != NULL ? text : row->text);
+  *kept = bmwi_keep_text(L, text != NULL ? text : row->text);
   for (char *p = *kept; row->lower_case && p != NULL && *p != '\0'; p++)
     *p = (char)tolower((unsigned char)*p);
   bool origin = row->type == BMWI_OPTION_ORIGIN;
@@ -147,7 +147,7 @@ static void exclude(lua_State *L, const char *a, const char *b, const char *name
 
 static char *keep_joined(lua_State *L, const char *url, const char *path) {
   lua_pushfstring(L, "%s%s", url, path);
-  char *copy = keep(L, lua_tostring(L, -1));
+  char *copy = bmwi_keep_text(L, lua_tostring(L, -1));
   lua_pop(L, 1);
   return copy;
 }
@@ -165,16 +165,16 @@ static void make_sessions(lua_State *L, const bmwi_service *service, bmwi_accoun
     bmwi_session *session = &account->sessions[i];
     bmwi_session_init(session, account);
     account->session_count = i + 1;
-    session->base_url = keep(L, base != NULL ? base : service->regions[i].url);
+    session->base_url = bmwi_keep_text(L, base != NULL ? base : service->regions[i].url);
     if (service->login_by_code) session->token_url = keep_joined(L, account->login_url, "/token");
-    else if (account->token_url != NULL) session->token_url = keep(L, account->token_url);
+    else if (account->token_url != NULL) session->token_url = bmwi_keep_text(L, account->token_url);
     else session->token_url = keep_joined(L, session->base_url, path);
   }
   if (service->login_by_code)
     account->device_url = keep_joined(L, account->login_url, "/device/code");
   /* A server of one's own answers for the other one too: its token is not for BMW. */
   if (account->second_url == NULL && service->second_host != NULL)
-    account->second_url = keep(L, base != NULL ? base : service->second_host);
+    account->second_url = bmwi_keep_text(L, base != NULL ? base : service->second_host);
 }
 
 static void read_position(lua_State *L, bmwi_account *account) {

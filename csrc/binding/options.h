@@ -18,6 +18,8 @@
 void bmwi_options_read(lua_State *L, bmwi_account *account);
 /* Checks that what there is will do for a log-in, once a saved token has been looked for. */
 void bmwi_options_check_login(lua_State *L, bmwi_account *account);
+/* A copy of a text; NULL stays NULL. Raises without memory. */
+char *bmwi_keep_text(lua_State *L, const char *text);
 /* Closes the account, and wipes every text that an option has left in it. */
 void bmwi_account_end(bmwi_account *account);
 /* Whoever reads an account's texts, tokens or answers across calls of Lua pins it meanwhile

@@ -14,8 +14,9 @@ static void wrong(lua_State *L, const char *path, const char *expected) {
   luaL_error(L, "%s: %s expected, got a %s", path, expected, luaL_typename(L, -1));
 }
 
-static const char *line_at(lua_State *L, int index, size_t *len) {
-  return lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, len) : NULL;
+/* The text on top of the stack, or NULL. */
+static const char *text_on_top(lua_State *L, size_t *len) {
+  return lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, len) : NULL;
 }
 
 static void check_switch(lua_State *L, const bmwi_member *m, const char *path) {
@@ -30,7 +31,7 @@ static void check_line(lua_State *L, const bmwi_member *m, const char *path) {
 
 static void check_word(lua_State *L, const bmwi_member *m, const char *path) {
   size_t len = 0;
-  const char *text = line_at(L, -1, &len);
+  const char *text = text_on_top(L, &len);
   (void)m;
   if (text == NULL || !bmwi_is_word(text, len))
     wrong(L, path, "a word of capitals, digits and '_'");
@@ -38,7 +39,7 @@ static void check_word(lua_State *L, const bmwi_member *m, const char *path) {
 
 static void check_clock(lua_State *L, const bmwi_member *m, const char *path) {
   size_t len = 0;
-  const char *t = line_at(L, -1, &len);
+  const char *t = text_on_top(L, &len);
   (void)m;
   bool good = t != NULL && len == 5 && t[0] >= '0' && t[0] <= '2' && t[1] >= '0' && t[1] <= '9' &&
               (t[0] < '2' || t[1] <= '3') && t[2] == ':' && t[3] >= '0' && t[3] <= '5' &&

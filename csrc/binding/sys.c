@@ -41,12 +41,12 @@ typedef struct handle {
   char bytes[];
 } handle;
 
-static handle *new_handle(lua_State *L, const char *type, size_t bytes) {
+static handle *new_handle(lua_State *L, size_t bytes) {
   handle *h = lua_newuserdata(L, sizeof *h + bytes);
   memset(h, 0, sizeof *h + bytes);
   h->fd = -1;
   h->len = bytes;
-  luaL_setmetatable(L, type);
+  luaL_setmetatable(L, LOCK);
   return h;
 }
 
@@ -207,7 +207,7 @@ static int write_private(lua_State *L, handle *h, const char *path) {
 static int sys_write_private(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   luaL_checkstring(L, 2);
-  handle *h = new_handle(L, LOCK, 0);
+  handle *h = new_handle(L, 0);
   int results = write_private(L, h, path);
   end(h);
   return results;
@@ -241,7 +241,7 @@ static int read_private(lua_State *L, handle *probe, const char *path) {
                            "%s: other users can read or write it; run: chmod 600 %s", path, path);
   if (!is_ours(&st)) return bmwi_fail_plain(L, "insecure", "%s: it belongs to another user", path);
   if (st.st_size > MAX_FILE) return bmwi_fail_plain(L, "file", "%s: larger than 1 MiB", path);
-  handle *h = new_handle(L, LOCK, (size_t)st.st_size + 1);
+  handle *h = new_handle(L, (size_t)st.st_size + 1);
   size_t got = 0;
   while (got < (size_t)st.st_size) {
     ssize_t n = read(probe->fd, h->bytes + got, (size_t)st.st_size - got);
@@ -258,7 +258,7 @@ static int read_private(lua_State *L, handle *probe, const char *path) {
 /* sys.read_private(path) -> bytes | nil, message, "missing"|"insecure"|"file" */
 static int sys_read_private(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
-  handle *probe = new_handle(L, LOCK, 0);
+  handle *probe = new_handle(L, 0);
   int results = read_private(L, probe, path);
   end(probe);
   return results;
@@ -284,7 +284,7 @@ static int try_lock(lua_State *L, handle *h, const char *path, const char *kind)
 ** Through a link it is the lock of the file that this leads to. */
 static int sys_try_lock(lua_State *L) {
   const char *path = luaL_checkstring(L, 1), *kind = luaL_optstring(L, 2, "lock");
-  handle *h = new_handle(L, LOCK, 0);
+  handle *h = new_handle(L, 0);
   int self = lua_gettop(L), results = try_lock(L, h, path, kind);
   if (results == 1) lua_settop(L, self);
   else end(h);
@@ -341,7 +341,7 @@ static int read_secret(lua_State *L, handle *h) {
 ** comes as a character and the terminal is always put right again. */
 static int sys_read_secret(lua_State *L) {
   luaL_checkstring(L, 1);
-  handle *h = new_handle(L, LOCK, MAX_SECRET);
+  handle *h = new_handle(L, MAX_SECRET);
   int results = read_secret(L, h);
   end(h);
   return results;
