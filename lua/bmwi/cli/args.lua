@@ -28,7 +28,7 @@ args.OPTIONS = {
   ["base-url"] = { value = "URL", text = "the server's address, instead of a region" },
   ["ca-file"] = { value = "FILE", text = "trust the CA certificates in this PEM file" },
   ["request-timeout"] = { value = "SECONDS", kind = "positive",
-    text = "limit for each request (30)" },
+    text = "limit for a call with its retries (30)" },
   help = { short = "h", text = "show help" },
   version = { short = "V", text = "show the version" },
 

@@ -11,7 +11,7 @@ local config = {}
 -- Every key of the file; the environment has the same in capitals after BMWI_ (BMWI_USERNAME).
 -- `new` is the option of bmwi.new that it is; `option` is the flag of the same meaning; `kind` says
 -- how it is checked, `choice` lists the words; the value of a `secret` is never shown. What is
--- `only` one service's is left alone while the other one is used.
+-- `only` one service's is checked, but not used while the other one is used.
 local KEYS = {
   service = { new = "service", choice = { "classic", "cardata" } },
   client_id = { new = "client_id", only = "cardata", kind = "uuid" },
