@@ -133,6 +133,11 @@ describe("car:charging_history()", function()
     client.answer.charging_history = { list[1], refusal("CU-125"), again[1], again[2] }
     assert.same({ 2, 1 }, ages_of(car:charging_history()))
     assert.is_nil(client.calls[3].request.query.nextToken)
+    list, again = pages({ 1 }, { 2 }, { 3 }, { 4 }), pages({ 1 }, { 2 }, { 3 }, { 4 })
+    client.answer.charging_history = { list[1], list[2], list[3], refusal("CU-125"),
+      again[1], again[2], again[3], again[4] }
+    assert.same({ 4, 3, 2, 1 }, ages_of(car:charging_history()))
+    list, again = pages({ 1 }, { 2 }), pages({ 1 }, { 2 })
     client.answer.charging_history = { list[1], refusal("CU-125"), again[1], refusal("CU-125") }
     local _, info = helper.fails_as("http", car:charging_history())
     assert.same({ 1 }, ages_of(info.partial))

@@ -23,7 +23,7 @@ local MILEAGE_UNITS = {
 -- Reads all pages of one request. take(entry) says whether the entry is new. Returns true, or the
 -- failure.
 local function read_pages(client, endpoint, vin, query, token_name, take)
-  local token, seen, idle, restarted = nil, {}, 0, false
+  local token, seen, idle, pages, restarted = nil, {}, 0, 0, false
   repeat
     local page = { from = query.from, to = query.to, nextToken = token }
     local answer, message, code, info = client:_call(endpoint, { vin = vin, query = page })
@@ -32,7 +32,7 @@ local function read_pages(client, endpoint, vin, query, token_name, take)
       if restarted or type(info) ~= "table" or info.api_code ~= "CU-125" then
         return nil, message, code, info
       end
-      token, seen, restarted = nil, {}, true
+      token, seen, idle, restarted = nil, {}, -pages, true -- these hold nothing new
     else
       local data = type(answer) == "table" and answer.data
       if type(data) ~= "table" then return nil, "the response has no list", "json", info end
@@ -40,7 +40,7 @@ local function read_pages(client, endpoint, vin, query, token_name, take)
       for _, entry in ipairs(data) do
         if type(entry) == "table" and take(entry) then news = news + 1 end
       end
-      idle = news > 0 and 0 or idle + 1
+      pages, idle = pages + 1, news > 0 and math.min(idle, 0) or idle + 1
       token = answer[token_name]
       if type(token) ~= "string" or token == "" then return true end
       if seen[token] or idle >= MOST_IDLE then
