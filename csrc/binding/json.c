@@ -508,7 +508,10 @@ static int json_decode(lua_State *L) {
   size_t len;
   const char *text = luaL_checklstring(L, 1, &len);
   if (bmwi_json_decode(L, text, len)) return 1;
-  return bmwi_fail_plain(L, "json", "this is not JSON");
+  lua_pushnil(L);
+  lua_pushliteral(L, "this is not JSON");
+  lua_pushliteral(L, "json");
+  return 3;
 }
 
 /* bmwi.json.encode(value) -> text, with the members of objects in the order of their names */
