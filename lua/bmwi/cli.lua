@@ -41,7 +41,6 @@ local function runner(ctx, command, name)
   local service = ctx.settings and ctx.settings.service or "classic"
   local fn = command.run
   if service == "cardata" then fn = command.cardata end
-  if command.alone then return command.run end
   if not fn then fail.raise(LACKS[service]:format(name), "unsupported") end
   for option in pairs(ctx.options) do
     local only = args.OPTIONS[option].only

@@ -63,6 +63,15 @@ local function give_turn(store, turn)
 end
 
 -- The list of all containers as BMW has it.
+local function is_container(value)
+  return type(value) == "table" and type(value.containerId) == "string"
+end
+
+local function check_id(id, method)
+  check.argument(id, "string", 1, method, 3)
+  check.that(id:find("^[%w_-]+$"), "the id of a container expected", 1, method, 3)
+end
+
 local function list_of(client)
   local answer, message, code, info = client:_call("containers", {})
   if not answer then return nil, message, code, info end
@@ -72,7 +81,7 @@ local function list_of(client)
   end
   local good = {}
   for _, container in ipairs(list) do
-    if type(container) == "table" and type(container.containerId) == "string" then
+    if is_container(container) then
       good[#good + 1] = container
     end
   end
@@ -102,9 +111,8 @@ local function create(work, purpose, descriptors)
   local made, message, code, info = step(work, "create_container",
     { body = { name = NAME, purpose = purpose, technicalDescriptors = descriptors } })
   if not made then return nil, message, code, info end
-  local id = type(made) == "table" and made.containerId
-  if type(id) ~= "string" then return nil, "BMW did not return the new container's id", "json" end
-  return id
+  if not is_container(made) then return nil, "BMW did not return the new container's id", "json" end
+  return made.containerId
 end
 
 local function is_refusal(info)
@@ -337,11 +345,10 @@ end
 ---@return table|nil info
 function containers.list(client, id)
   if id == nil then return list_of(client) end
-  check.argument(id, "string", 1, "containers")
-  check.that(id:find("^[%w_-]+$"), "the id of a container expected", 1, "containers")
+  check_id(id, "containers")
   local container, message, code, info = client:_call("container", { id = id })
   if not container then return nil, message, code, info end
-  if type(container) ~= "table" or type(container.containerId) ~= "string" then
+  if not is_container(container) then
     return nil, "the response is not a container", "json", info
   end
   return container
@@ -369,7 +376,7 @@ function containers.create(client, options)
   local made, message, code, info = client:_call("create_container", { body = { name = options.name,
     purpose = options.purpose or options.name, technicalDescriptors = list } })
   if not made then return nil, message, code, info end
-  if type(made) ~= "table" or type(made.containerId) ~= "string" then
+  if not is_container(made) then
     return nil, "BMW did not return the new container's id", "json", info
   end
   return made
@@ -382,8 +389,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function containers.delete(client, id)
-  check.argument(id, "string", 1, "delete_container")
-  check.that(id:find("^[%w_-]+$"), "the id of a container expected", 1, "delete_container")
+  check_id(id, "delete_container")
   local deleted, message, code, info = client:_call("delete_container", { id = id })
   if not deleted then return nil, message, code, info end
   local store = client:_store()

@@ -143,7 +143,7 @@ local function unlock(ctx, action)
     .. "correct security_answer (BMWI_SECURITY_ANSWER)."
     or "This account requires the answer to its security question: set security_answer "
     .. "in the configuration file or BMWI_SECURITY_ANSWER.")
-  if answer or not (ctx.out.tty_in and ctx.out.tty_err) then return nil, message, code, info end
+  if answer or not ctx.out.can_ask then return nil, message, code, info end
   -- The server refused the first one, so it was not carried out: this is no repetition.
   ctx.out:progress_end()
   local typed, problem, cancelled = bmwi._sys.read_secret("Answer to your security question: ")
@@ -154,7 +154,7 @@ end
 -- Whether the command has to be confirmed. Where nobody can be asked it is refused at once.
 local function is_asked(ctx, action)
   if not action.danger or ctx.options.yes then return false end
-  if not (ctx.out.tty_in and ctx.out.tty_err) then
+  if not ctx.out.can_ask then
     fail.usage("refusing to unlock without confirmation: not a terminal; pass --yes")
   end
   return true

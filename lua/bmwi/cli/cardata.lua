@@ -12,9 +12,7 @@ local views = require "bmwi.cli.cardata_views"
 local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore
 local cardata = {}
 
-local function system(ctx)
-  return ctx.settings.units or "metric"
-end
+local system = session.system
 
 -- What the account file knows of the cars, so that no call is spent on it.
 local function known_cars(ctx)
@@ -220,7 +218,7 @@ local CONTAINERS = {
     end },
   delete = { least = 1, most = 1, usage = "delete ID", run = function(ctx, id)
     if not ctx.options.yes then
-      if not (ctx.out.tty_in and ctx.out.tty_err) then
+      if not ctx.out.can_ask then
         fail.usage("deleting a container needs --yes where nobody can be asked")
       elseif not ctx.out:confirm(("Delete the container %s? A program may use it."):format(id)) then
         fail.raise("not deleted", "declined")

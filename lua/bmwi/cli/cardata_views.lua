@@ -10,18 +10,9 @@ local units = require "bmwi.units"
 local views = {}
 
 local ABSENT, digits, measure, words = render.ABSENT, render.digits, render.measure, render.words
+local amount, text_of = render.amount, render.cell
+local DOORS, WINDOWS = render.DOORS, render.WINDOWS
 local OLD = 24 * 60 * 60 -- seconds; what is older stands out
-
-local function text_of(value)
-  if value == nil or value == "" or type(value) == "table" then return "-" end
-  if type(value) == "number" then return digits(value, 6) end
-  return tostring(value)
-end
-
-local function amount(value, unit, decimals)
-  local number = units.number(value)
-  return number and digits(number, decimals or 1) .. " " .. unit or ABSENT
-end
 
 local function yes_or_no(value)
   if type(value) ~= "boolean" then return ABSENT end
@@ -35,10 +26,8 @@ end
 -- An age in seconds, and whether it stands out.
 local function age_text(age)
   if type(age) ~= "number" then return "at an unknown time", false end
-  if age < -60 then return "in the future; the clocks differ", true end
-  local span = render.span(age)
-  if not span then return "just now", false end
-  return age > OLD and span .. " ago: old" or span .. " ago", age > OLD
+  local old = age > OLD
+  return render.ago(age) .. (old and ": old" or ""), old or age < -60
 end
 
 -- Cars -------------------------------------------------------------------------------------------
@@ -58,11 +47,6 @@ function views.vehicles(list)
 end
 
 -- Status -----------------------------------------------------------------------------------------
-
-local DOORS = { "doorDriverFront", "doorDriverRear", "doorPassengerFront", "doorPassengerRear",
-  "hood", "trunk" }
-local WINDOWS = { "windowDriverFront", "windowDriverRear", "windowPassengerFront",
-  "windowPassengerRear", "rearWindow", "sunroof", "convertibleRoofState" }
 
 -- The rows of a status: label, the members it is made of, and how it is shown where the classic
 -- status (bmwi.cli.render) has no row of this label.

@@ -156,10 +156,10 @@ end
 
 local function read_file(options)
   local path, named = config.path(options)
-  if not path then return {}, nil, "missing" end
+  if not path then return {} end
   local text, message, code = bmwi._sys.read_private(path)
   if not text then
-    if code == "missing" and not named then return {}, path, code end
+    if code == "missing" and not named then return {}, path end
     if code == "missing" then
       fail.raise(("there is no configuration file %s"):format(path), "config")
     end
@@ -253,9 +253,9 @@ local EITHER = { { "base_url", "region" }, { "basic", "api_key" } }
 
 --- Puts a run's settings together.
 ---@param options table the flags, by long name
----@return table settings the keys above, and `path` and `state` ("read", "missing") of the file
+---@return table settings the keys above, and `path` of the file
 function config.load(options)
-  local file, path, missing = read_file(options)
+  local file, path = read_file(options)
   local settings, rank, texts = {}, {}, {}
   for old, hint in pairs(args.RENAMED) do
     local variable = "BMWI_" .. old:upper()
@@ -290,7 +290,7 @@ function config.load(options)
     end
     settings.token_file = default
   end
-  settings.path, settings.state = path, missing or "read"
+  settings.path = path
   return settings
 end
 

@@ -41,7 +41,8 @@ function output.new(options)
     -- A program that reads JSON finds nothing else on standard error than the error, as JSON.
     quiet = options.quiet or (options.json and not bmwi._sys.isatty(2)) or false,
     file = options.output,
-    tty_in = bmwi._sys.isatty(0), tty_out = bmwi._sys.isatty(1), tty_err = bmwi._sys.isatty(2),
+    tty_out = bmwi._sys.isatty(1), tty_err = bmwi._sys.isatty(2),
+    can_ask = bmwi._sys.isatty(0) and bmwi._sys.isatty(2), -- somebody is there to answer
     color_out = not plain and not options.output and bmwi._sys.isatty(1),
     color_err = not plain and bmwi._sys.isatty(2),
     one_line = not dumb and bmwi._sys.isatty(2),

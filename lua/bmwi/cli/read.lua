@@ -12,9 +12,7 @@ end })
 
 local read = {}
 
-local function system(ctx)
-  return ctx.settings.units or "metric"
-end
+local system = session.system
 
 local function title(ctx, words)
   local name = session.name(ctx.vehicle) or ctx.car:vin()

@@ -32,11 +32,18 @@ local SYSTEMS = {
 --- A number with at most so many decimals and no idle zeros.
 render.digits = digits
 
--- A plain number with its unit.
-local function amount(value, unit, decimals)
+--- A plain number with its unit.
+function render.amount(value, unit, decimals)
   local number = units.number(value)
-  if not number then return ABSENT end
-  return digits(number, decimals or 1) .. (unit == "%" and " %" or " " .. unit)
+  return number and digits(number, decimals or 1) .. " " .. unit or ABSENT
+end
+local amount = render.amount
+
+--- A cell of a table; "-" where there is nothing.
+function render.cell(value)
+  if value == nil or value == "" or type(value) == "table" then return "-" end
+  if type(value) == "number" then return digits(value, 6) end
+  return tostring(value)
 end
 
 --- A measured value in the wanted units: measure("imperial", "distance", 73) -> "45 mi".
@@ -89,17 +96,20 @@ function render.span(seconds)
   end
 end
 
+--- An age in seconds, in words.
+function render.ago(seconds)
+  if seconds < -60 then return "in the future; the clocks differ" end
+  local span = render.span(seconds)
+  return span and span .. " ago" or "just now"
+end
+
 --- How old a date is, in words.
 ---@param text any a date of the server
 ---@param now? number epoch seconds
 ---@return string text
 function render.age(text, now)
   local seconds = type(text) == "string" and time.age(text, now)
-  if not seconds then return ABSENT end
-  if seconds < -60 then return "in the future; the clocks differ" end
-  local span = render.span(seconds)
-  if span then return span .. " ago" end
-  return "just now"
+  return seconds and render.ago(seconds) or ABSENT
 end
 
 --- Epoch seconds on this machine's clock.
@@ -142,6 +152,7 @@ local DOORS = { "doorDriverFront", "doorDriverRear", "doorPassengerFront", "door
   "hood", "trunk" }
 local WINDOWS = { "windowDriverFront", "windowDriverRear", "windowPassengerFront",
   "windowPassengerRear", "rearWindow", "sunroof", "convertibleRoofState" }
+render.DOORS, render.WINDOWS = DOORS, WINDOWS
 local POSITIONS = {
   DRIVER_DISABLED = "switched off in the car",
   TOO_FAR_AWAY = "you are too far from the car (set position = LAT,LON near it)",

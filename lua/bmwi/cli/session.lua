@@ -59,7 +59,7 @@ end
 function session.check_account(ctx)
   local names = {}
   for i, row in ipairs(session.lacking(ctx.settings)) do names[i] = row.name end
-  if #names == 0 or ctx.out.tty_in and ctx.out.tty_err then return end
+  if #names == 0 or ctx.out.can_ask then return end
   fail.raise("not logged in; missing settings: " .. table.concat(names, ", "), "login",
     { hint = ("Set them in the configuration file (%s), or in the environment (BMWI_%s, ...), "
       .. "or run `bmwi login` on a terminal."):format(ctx.settings.path or "--config FILE",
@@ -118,6 +118,9 @@ function session.usable(token)
   return token ~= nil and (token.refresh_token ~= nil or session.fresh(token))
 end
 
+--- The units that people get.
+function session.system(ctx) return ctx.settings.units or "metric" end
+
 --- The store of the log-in that belongs to the settings.
 function session.store(settings)
   if session.is_cardata(settings) then return store.new(settings.token_file) end
@@ -135,6 +138,14 @@ local function kept_token(kept)
   end
 end
 
+-- A client whose log-in the store keeps; `again`: without the one it has.
+local function make(ctx, options, kept, again)
+  if again then kept.load = function() return nil end end
+  options.store, options.log = kept, log_hook(ctx)
+  ctx.client = fail.input(bmwi.new, options)
+  return ctx.client
+end
+
 -- CarData's client: its store holds the quota, too, and nothing but `bmwi login` logs in.
 local function open_cardata(ctx, again)
   local settings = ctx.settings
@@ -143,11 +154,8 @@ local function open_cardata(ctx, again)
       .. "client_id in the configuration file, or BMWI_CLIENT_ID. Step by step: bmwi doctor" })
   end
   local options, kept = config.options(settings), session.store(settings)
-  if again then kept.load = function() return nil end end
-  options.store, options.log = kept, log_hook(ctx)
   options.on_prompt = function(prompt) require("bmwi.cli.prompt").show(ctx, prompt) end
-  ctx.client = fail.input(bmwi.new, options)
-  return ctx.client
+  return make(ctx, options, kept, again)
 end
 
 --- Makes the client. The token is kept by its store: of several runs at once one renews it.
@@ -165,18 +173,15 @@ function session.open(ctx, again)
     complete(ctx)
     kept = session.store(settings) -- its owner is known now
   end
-  if again then kept.load = function() return nil end end
   ctx.out:busy("Asking " .. session.server(settings))
   local options = config.options(settings)
-  options.store, options.log = kept, log_hook(ctx)
   -- Half of a pair is of no use; with a kept log-in it is also no fault.
   for _, pair in ipairs { { "username", "password" }, { "api_key", "api_secret" } } do
     if not (options[pair[1]] and options[pair[2]]) then
       options[pair[1]], options[pair[2]] = nil, nil
     end
   end
-  ctx.client = fail.input(bmwi.new, options)
-  return ctx.client
+  return make(ctx, options, kept, again)
 end
 
 --- When CarData's kept log-in ends unless it is renewed, if that is soon.

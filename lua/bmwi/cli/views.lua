@@ -7,13 +7,7 @@ local render = require "bmwi.cli.render"
 
 local views = {}
 
-local function text_of(value)
-  if value == nil or value == "" or type(value) == "table" then return "-" end
-  if type(value) == "number" then return render.digits(value, 6) end
-  return tostring(value)
-end
-
-local words = render.words
+local text_of, words = render.cell, render.words
 
 views.VEHICLE_HEADS = { "VIN", "Model", "Plate", "Year", "Drive", "Colour", "Hub" }
 

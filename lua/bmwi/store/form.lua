@@ -89,17 +89,17 @@ function form.plain(value, depth)
   if is_plain(value) then return value, true end
   if type(value) ~= "table" or depth == 0 then return nil, false end
   if next(value) == nil and bmwi.json.encode(value) == "[]" then return bmwi.json.array(), true end
-  local copy, whole, is_list = {}, true, #value > 0
+  local parts, whole, is_list = {}, true, #value > 0
   for name, member in pairs(value) do
     local is_name = type(name) == "string" and #name <= MAX_NAME
     local part, all = form.plain(member, depth - 1)
     whole = whole and all and (is_list or is_name)
-    if is_name and not is_list then copy[name] = part end
+    if is_list or is_name then parts[name] = part end
   end
-  for i = 1, is_list and #value or 0 do
-    copy[#copy + 1] = (form.plain(value[i], depth - 1))
-  end
-  return copy, whole
+  if not is_list then return parts, whole end
+  local list = {}
+  for i = 1, #value do list[#list + 1] = parts[i] end
+  return list, whole
 end
 
 return form
