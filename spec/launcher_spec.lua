@@ -66,8 +66,8 @@ describe("bin/bmwi", function()
   it("does so installed by make", function()
     need()
     -- -o: what is built is taken as it is.
-    cli.shell(("make -s -o build/%s/bmwi.so install PREFIX=%s/prefix LUA=%s 2>&1")
-      :format(tag, folder, tag))
+    cli.shell(("env -u MAKEFLAGS make -s -o build/%s/bmwi.so install PREFIX=%s/prefix "
+      .. "LUA=%s BUILD=build/%s 2>&1"):format(tag, folder, tag, tag))
     for _, paths in ipairs { "", OTHERS, "LUA_PATH=/opt/x/?.lua LUA_CPATH=/opt/x/?.so" } do
       assert.equal(VERSION, run("cd /; " .. folder .. "/prefix/bin/bmwi --version", paths))
     end
