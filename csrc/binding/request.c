@@ -52,11 +52,11 @@ void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *
                        size_t len) {
   bool first = strchr(op->url.data, '?') == NULL;
   need(L, bmwi_buffer_add(&op->url, first ? "?" : "&", 1) &&
-            bmwi_buffer_pair(&op->url, op->url.len, name, value, len, false));
+            bmwi_buffer_pair(&op->url, name, value, len, false));
 }
 
 void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len) {
-  need(L, bmwi_buffer_pair(&op->body, 0, name, value, len, true));
+  need(L, bmwi_buffer_pair(&op->body, name, value, len, true));
 }
 
 /* Decimal degrees with a point in every locale. */

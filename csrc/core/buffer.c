@@ -111,11 +111,14 @@ bool bmwi_buffer_escape(bmwi_buffer *b, const char *data, size_t len, bool form)
   return true;
 }
 
-bool bmwi_buffer_pair(bmwi_buffer *b, size_t start, const char *name, const char *value,
-                      size_t len, bool form) {
-  return (b->len == start || bmwi_buffer_add(b, "&", 1)) &&
+bool bmwi_buffer_pair(bmwi_buffer *b, const char *name, const char *value, size_t len, bool form) {
+  return (!form || b->len == 0 || bmwi_buffer_add(b, "&", 1)) &&
          bmwi_buffer_escape(b, name, strlen(name), form) && bmwi_buffer_add(b, "=", 1) &&
          bmwi_buffer_escape(b, value, len, form);
+}
+
+bool bmwi_buffer_field(bmwi_buffer *form, const char *name, const char *value) {
+  return bmwi_buffer_pair(form, name, value, strlen(value), true);
 }
 
 void bmwi_cut(char *out, size_t size, const char *text) {

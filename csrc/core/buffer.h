@@ -32,11 +32,11 @@ bool bmwi_buffer_text(bmwi_buffer *b, const char *text);
 ** blank as '+', as application/x-www-form-urlencoded does. */
 bool bmwi_buffer_escape(bmwi_buffer *b, const char *data, size_t len, bool form);
 
-/* Adds "name=value" with both sides escaped, '&' before all but the first
-** pair (counted from `start`, the length at which the pairs began). `form` writes a
-** blank as '+', as application/x-www-form-urlencoded does. */
-bool bmwi_buffer_pair(bmwi_buffer *b, size_t start, const char *name, const char *value,
-                      size_t len, bool form);
+/* Adds "name=value" with both sides escaped. In a `form`, which is all that the buffer holds, '&'
+** stands before all but the first pair, and a blank is '+' (application/x-www-form-urlencoded). */
+bool bmwi_buffer_pair(bmwi_buffer *b, const char *name, const char *value, size_t len, bool form);
+/* The same for a text in a form. */
+bool bmwi_buffer_field(bmwi_buffer *form, const char *name, const char *value);
 
 void bmwi_buffer_clear(bmwi_buffer *b); /* empty, memory kept */
 void bmwi_buffer_free(bmwi_buffer *b);  /* empty, memory given back */

@@ -24,12 +24,8 @@ void bmwi_device_login_clear(bmwi_device_login *device) {
   memset(device, 0, sizeof *device);
 }
 
-static bool add(bmwi_buffer *form, const char *name, const char *value) {
-  return bmwi_buffer_pair(form, 0, name, value, strlen(value), true);
-}
-
 bool bmwi_device_login_begin(bmwi_device_login *device, bmwi_buffer *form, const char *client_id,
-                       const char *scope) {
+                             const char *scope) {
   unsigned char bytes[BMWI_SHA256_SIZE];
   char text[VERIFIER + 5];
   bmwi_device_login_clear(device);
@@ -39,9 +35,11 @@ bool bmwi_device_login_begin(bmwi_device_login *device, bmwi_buffer *form, const
   bmwi_sha256(bytes, text, VERIFIER);
   text[bmwi_base64url_encode(text, bytes, sizeof bytes)] = '\0'; /* now the challenge */
   device->stage = BMWI_DEVICE_CODE;
-  return device->verifier != NULL && add(form, "client_id", client_id) &&
-         add(form, "response_type", "device_code") && add(form, "scope", scope) &&
-         add(form, "code_challenge", text) && add(form, "code_challenge_method", "S256");
+  return device->verifier != NULL && bmwi_buffer_field(form, "client_id", client_id) &&
+         bmwi_buffer_field(form, "response_type", "device_code") &&
+         bmwi_buffer_field(form, "scope", scope) &&
+         bmwi_buffer_field(form, "code_challenge", text) &&
+         bmwi_buffer_field(form, "code_challenge_method", "S256");
 }
 
 bool bmwi_device_login_take(bmwi_device_login *device, const char *code, double interval,
@@ -57,9 +55,10 @@ bool bmwi_device_login_take(bmwi_device_login *device, const char *code, double 
 
 bool bmwi_device_login_form(const bmwi_device_login *device, bmwi_buffer *form,
                             const char *client_id) {
-  return add(form, "client_id", client_id) &&
-         add(form, "grant_type", "urn:ietf:params:oauth:grant-type:device_code") &&
-         add(form, "device_code", device->code) && add(form, "code_verifier", device->verifier);
+  return bmwi_buffer_field(form, "client_id", client_id) &&
+         bmwi_buffer_field(form, "grant_type", "urn:ietf:params:oauth:grant-type:device_code") &&
+         bmwi_buffer_field(form, "device_code", device->code) &&
+         bmwi_buffer_field(form, "code_verifier", device->verifier);
 }
 
 /* The log-in has failed for good, and this is why. */

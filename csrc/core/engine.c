@@ -231,7 +231,7 @@ void bmwi_engine_release(bmwi_engine *engine) {
 
 /* ---- transfers ------------------------------------------------------------ */
 
-/* Its timer is its second member. */
+/* Whose timer it is. */
 static bmwi_transfer *transfer_of(bmwi_timer *timer) {
   return (bmwi_transfer *)((char *)timer - offsetof(bmwi_transfer, timer));
 }

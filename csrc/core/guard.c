@@ -39,7 +39,7 @@ void bmwi_guard_leave(const bmwi_guard *guard) {
   pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
 }
 
-/* The number of an anonymous local socket that programs would inherit, else 0. */
+/* The number of a local socket that programs would inherit, else 0. */
 static ino_t inherited_pair(int fd) {
   struct stat st;
   struct sockaddr_storage name;

@@ -78,19 +78,15 @@ bool bmwi_oauth_basic(bmwi_buffer *b, const char *key, const char *secret) {
 
 bool bmwi_oauth_password_form(bmwi_buffer *b, const char *user, const char *password,
                               const char *scope) {
-  size_t start = b->len;
-  return bmwi_buffer_pair(b, start, "grant_type", "password", 8, true) &&
-         bmwi_buffer_pair(b, start, "username", user, strlen(user), true) &&
-         bmwi_buffer_pair(b, start, "password", password, strlen(password), true) &&
-         bmwi_buffer_pair(b, start, "scope", scope, strlen(scope), true);
+  return bmwi_buffer_field(b, "grant_type", "password") &&
+         bmwi_buffer_field(b, "username", user) && bmwi_buffer_field(b, "password", password) &&
+         bmwi_buffer_field(b, "scope", scope);
 }
 
 bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh, const char *client_id) {
-  size_t start = b->len;
-  return bmwi_buffer_pair(b, start, "grant_type", "refresh_token", 13, true) &&
-         bmwi_buffer_pair(b, start, "refresh_token", refresh, strlen(refresh), true) &&
-         (client_id == NULL ||
-          bmwi_buffer_pair(b, start, "client_id", client_id, strlen(client_id), true));
+  return bmwi_buffer_field(b, "grant_type", "refresh_token") &&
+         bmwi_buffer_field(b, "refresh_token", refresh) &&
+         (client_id == NULL || bmwi_buffer_field(b, "client_id", client_id));
 }
 
 /* FNV-1a with the finish of MurmurHash3, so that each bit depends on all of the text. */

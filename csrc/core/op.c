@@ -142,7 +142,6 @@ static void fail_waiting(bmwi_session *session, const bmwi_failure *failure) {
   while (session->waiting != NULL) {
     bmwi_op *op = session->waiting;
     session->waiting = op->next_waiting;
-    bmwi_engine_stop(op->engine, &op->transfer);
     op->failure = *failure;
     op->state = BMWI_FINISHED;
     bmwi_engine_complete(op->engine, &op->transfer);
@@ -216,13 +215,9 @@ static bmwi_next wait_for_token(bmwi_op *op) {
     if (isfinite(left)) op->failure.retry_after = left;
     return finish(op);
   }
-  if (session->request.state == BMWI_NEW) {
-    bmwi_failure failure;
-    if (!start_request(session, &failure)) {
-      op->failure = failure;
-      op->failure.login = true;
-      return finish(op);
-    }
+  if (session->request.state == BMWI_NEW && !start_request(session, &op->failure)) {
+    op->failure.login = true;
+    return finish(op);
   }
   if (!bmwi_engine_pause(op->engine, &op->transfer, op->deadline))
     return fail(op, BMWI_NO_MEMORY, "not enough memory");
@@ -243,9 +238,16 @@ static bmwi_next go(bmwi_op *op) {
   if (op->account == NULL) return fail(op, BMWI_CLOSED, "the client is closed");
   if (op->kind == BMWI_LOGIN && op->session->refused == op->session->generation)
     expire(op->session, false); /* it is of no use, so that asked for by name another is got */
-  if (op->kind != BMWI_TOKEN && !bmwi_token_good(&op->session->token, bmwi_wall(), bmwi_now()))
+  if (!bmwi_token_good(&op->session->token, bmwi_wall(), bmwi_now()))
     return wait_for_token(op);
   return send_now(op);
+}
+
+/* The token request is over: what it sent and got is wiped. */
+static void rest(bmwi_op *request) {
+  request->state = BMWI_NEW;
+  bmwi_buffer_clear(&request->body);
+  bmwi_buffer_clear(&request->transfer.body);
 }
 
 void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
@@ -269,9 +271,7 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
   session->by_resource = false;
   if (session->request.attempt > 0) add_credit(session, 1);
   session->request.attempt = 0;
-  session->request.state = BMWI_NEW;
-  bmwi_buffer_clear(&session->request.body);
-  bmwi_buffer_clear(&session->request.transfer.body);
+  rest(&session->request);
   session->granted = true;
 }
 
@@ -379,7 +379,7 @@ static void remember(bmwi_session *session, const bmwi_failure *failure, bmwi_ve
 
 bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
   bmwi_op *op = &session->request;
-  bmwi_failure failure = *told, also;
+  bmwi_failure failure = *told;
   bool polls = session->device.stage == BMWI_DEVICE_POLL;
   if (polls && session->waiting != NULL &&
       bmwi_device_login_again(&session->device, &failure, bmwi_now()) && bmwi_session_poll(session))
@@ -389,14 +389,11 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
     return true;
   failure.login = true;
   session->auth_error_shared = false;
-  op->state = BMWI_NEW;
-  bmwi_buffer_clear(&op->body);
-  bmwi_buffer_clear(&op->transfer.body);
+  rest(op);
   if (verdict == BMWI_GRANT_REFUSED && session->refreshing) {
     bmwi_drop(&session->token.refresh);
     if (can_log_in(session)) {
-      if (request_token(session, &also)) return true;
-      failure = also;
+      if (request_token(session, &failure)) return true;
       failure.login = true;
       verdict = bmwi_judge_token(&failure);
     }
@@ -411,12 +408,9 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
 }
 
 void bmwi_session_fail(bmwi_session *session, const bmwi_failure *failure) {
-  bmwi_op *op = &session->request;
   bmwi_device_login_clear(&session->device);
   session->granted = session->forced = false;
-  op->state = BMWI_NEW;
-  bmwi_buffer_clear(&op->body);
-  bmwi_buffer_clear(&op->transfer.body);
+  rest(&session->request);
   fail_waiting(session, failure);
 }
 

@@ -146,10 +146,10 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token);
 /* The token store's answers: a token to take over if it is another than ours (true: it
 ** is good, and the waiting go on), ask again later, or go on and request one. */
 bool bmwi_session_take(bmwi_session *session, bmwi_token *token);
-/* Notes a resource that refuses new tokens. False if it was, or cannot be. */
-bool bmwi_session_note(bmwi_session *session, uint64_t resource);
 void bmwi_session_ask_later(bmwi_session *session, double seconds);
 void bmwi_session_request(bmwi_session *session);
+/* Notes a resource that refuses new tokens. False if it was, or cannot be. */
+bool bmwi_session_note(bmwi_session *session, uint64_t resource);
 /* The token request failed, or its answer was no token. True if it goes on, since it is
 ** retried, or with the password in place of a refused refresh token; nobody is told yet. */
 bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure);

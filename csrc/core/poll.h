@@ -17,7 +17,7 @@ typedef struct bmwi_poll {
   double armed; /* what the timer is set to; negative: off */
 } bmwi_poll;
 
-/* What a socket is watched for, and what happened to it. */
+/* What happened to a socket. */
 typedef struct bmwi_event {
   int fd;
   bool readable, writable, failed;

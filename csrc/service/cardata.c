@@ -73,18 +73,14 @@ static const char *check_login(const bmwi_account *account, bool token) {
 static const struct {
   const char *id;
   bmwi_code code;
-  bool retryable;
 } errors[] = {
-  {"CU-100", BMWI_AUTH, false},        {"CU-101", BMWI_AUTH, false},
-  {"CU-102", BMWI_AUTH, false},        {"CU-103", BMWI_FORBIDDEN, false},
-  {"CU-104", BMWI_FORBIDDEN, false},   {"CU-105", BMWI_NOT_FOUND, false},
-  {"CU-120", BMWI_HTTP, false},        {"CU-121", BMWI_HTTP, false},
-  {"CU-122", BMWI_HTTP, false},        {"CU-124", BMWI_FORBIDDEN, false},
-  {"CU-125", BMWI_HTTP, false},        {"CU-126", BMWI_NOT_FOUND, false},
-  {"CU-127", BMWI_NOT_FOUND, false},   {"CU-400", BMWI_HTTP, false},
-  {"CU-401", BMWI_HTTP, false},        {"CU-402", BMWI_HTTP, false},
-  {"CU-403", BMWI_FORBIDDEN, false},   {"CU-429", BMWI_QUOTA, false},
-  {"CU-500", BMWI_SERVER, true},       {"CU-503", BMWI_SERVER, true},
+  {"CU-100", BMWI_AUTH},      {"CU-101", BMWI_AUTH},      {"CU-102", BMWI_AUTH},
+  {"CU-103", BMWI_FORBIDDEN}, {"CU-104", BMWI_FORBIDDEN}, {"CU-105", BMWI_NOT_FOUND},
+  {"CU-120", BMWI_HTTP},      {"CU-121", BMWI_HTTP},      {"CU-122", BMWI_HTTP},
+  {"CU-124", BMWI_FORBIDDEN}, {"CU-125", BMWI_HTTP},      {"CU-126", BMWI_NOT_FOUND},
+  {"CU-127", BMWI_NOT_FOUND}, {"CU-400", BMWI_HTTP},      {"CU-401", BMWI_HTTP},
+  {"CU-402", BMWI_HTTP},      {"CU-403", BMWI_FORBIDDEN}, {"CU-429", BMWI_QUOTA},
+  {"CU-500", BMWI_SERVER},    {"CU-503", BMWI_SERVER},
 };
 
 static void explain(bmwi_failure *failure, bool call) {
@@ -95,7 +91,7 @@ static void explain(bmwi_failure *failure, bool call) {
     if (strcmp(errors[i].id, failure->api_code) != 0) continue;
     failure->code = errors[i].code;
     /* Of a refused token the engine knows whether another one is worth a try. */
-    if (failure->code != BMWI_AUTH) failure->retryable = errors[i].retryable;
+    if (failure->code != BMWI_AUTH) failure->retryable = failure->code == BMWI_SERVER;
     return;
   }
 }

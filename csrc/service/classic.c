@@ -121,7 +121,7 @@ enum {
 
 static const bmwi_endpoint endpoints[] = {
   [VEHICLES] = {GET("vehicles"), .path = "/webapi/v1/user/vehicles/", .envelope = "vehicles",
-                .answer = BMWI_ANSWER_ARRAY, .lists_cars = true},
+                .answer = BMWI_ANSWER_ARRAY},
   [STATUS] = {GET("status"), .path = CAR "/status", .envelope = "vehicleStatus"},
   [LAST_TRIP] = {GET("last_trip"), .path = CAR "/statistics/lastTrip", .envelope = "lastTrip"},
   [ALL_TRIPS] = {GET("all_trips"), .path = CAR "/statistics/allTrips", .envelope = "allTrips"},

@@ -80,7 +80,6 @@ typedef struct bmwi_endpoint {
   const char *path;       /* "{vin}" stands for the car, "{id}" for a thing; NULL: the caller's */
   const char *envelope;   /* the member that holds the answer, or NULL */
   bmwi_answer answer;
-  bool lists_cars;        /* the answer tells which region serves which car */
   bool starts_event;      /* a command whose answer must have an event's id */
   bool has_event;         /* the answer may have one */
 } bmwi_endpoint;
@@ -163,7 +162,7 @@ struct bmwi_service {
   const char *code_member;     /* of an error body: the service's own code; NULL: none */
   const char *event_member;    /* of an answer: the event's id, which is kept out of messages */
   const char *position[2];     /* the pairs of a query that hold latitude and longitude */
-  const bmwi_endpoint *vehicles;
+  const bmwi_endpoint *vehicles; /* its answer tells which region serves which car; or NULL */
   bool login_by_code;          /* RFC 8628 below `login_url`; else a token path below the server */
   const char *token_path;      /* on the server of the region */
   const char *second_host;     /* of endpoints that are not served by the region */
