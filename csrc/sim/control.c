@@ -23,10 +23,6 @@ static void clear_log(struct request *request, struct reply *reply) {
   reply_done(reply, NULL);
 }
 
-static void add_fault(struct request *request, struct reply *reply) {
-  reply_change(request, reply, fault_add);
-}
-
 static void clear_faults(struct request *request, struct reply *reply) {
   (void)request;
   fault_clear();
@@ -39,10 +35,6 @@ static const char *move_clock(const json_t *options) {
   const char *problem = json_settings(options, rows, NULL);
   world_advance(advance);
   return problem;
-}
-
-static void change_clock(struct request *request, struct reply *reply) {
-  reply_change(request, reply, move_clock);
 }
 
 static void reset(struct request *request, struct reply *reply) {
@@ -90,9 +82,9 @@ static const struct route routes[] = {
   {"GET", "/_sim", list_paths, .help = "this list"},
   {"GET", "/_sim/log", show_log, .help = "the requests received; ?after=N: those since number N"},
   {"DELETE", "/_sim/log", clear_log, .help = "forgets them; ?until=N: up to number N"},
-  {"POST", "/_sim/fault", add_fault, .help = "makes answers go wrong"},
+  {"POST", "/_sim/fault", .change = fault_add, .help = "makes answers go wrong"},
   {"DELETE", "/_sim/fault", clear_faults, .help = "answers as usual again"},
-  {"POST", "/_sim/clock", change_clock,
+  {"POST", "/_sim/clock", .change = move_clock,
    .help = "advance: the simulator's clock goes on by so many seconds"},
   {"POST", "/_sim/reset", reset, .help = "everything as at the start"},
   {"POST", "/_sim/stop", stop, .help = "ends the simulator"},
@@ -100,7 +92,6 @@ static const struct route routes[] = {
 };
 
 const struct service control_service = {
-  .name = "control",
   .routes = routes,
   .reset = clear_all,
   .end = clear_all,

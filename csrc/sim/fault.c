@@ -76,9 +76,9 @@ static const char *check(const json_t *options) {
       problem = "a number is missing or out of range";
     }
   }
-  const char *name = json_string_value(json_object_get(options, "recorded"));
-  const char *reset = json_string_value(json_object_get(options, "reset"));
-  const char *ending = json_string_value(json_object_get(options, "close"));
+  const char *name = json_word(options, "recorded");
+  const char *reset = json_word(options, "reset");
+  const char *ending = json_word(options, "close");
   const json_t *headers = json_object_get(options, "headers");
   const char *header;
   json_t *value;
@@ -129,9 +129,9 @@ const char *fault_add(const json_t *options) {
   fault->truncate = (long long)json_number(options, "truncate", -1);
   fault->drip = json_number(options, "drip", 0);
   fault->pad = (long long)json_number(options, "pad", -1);
-  fault->gzip = json_is_true(json_object_get(options, "gzip"));
-  const char *reset = json_string_value(json_object_get(options, "reset"));
-  const char *ending = json_string_value(json_object_get(options, "close"));
+  fault->gzip = json_flag(options, "gzip", false);
+  const char *reset = json_word(options, "reset");
+  const char *ending = json_word(options, "close");
   fault->orderly = ending != NULL;
   reset = ending != NULL ? ending : reset;
   fault->reset = reset == NULL                   ? RESET_NONE

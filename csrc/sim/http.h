@@ -19,7 +19,6 @@ struct request {
   struct bytes body;
   long number; /* in the log; 0: not there */
   bool tls;
-  bool seen;
   bool body_too_large;
   bool stop_when_sent;
   struct fields query_fields;

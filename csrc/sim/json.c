@@ -85,23 +85,8 @@ void bytes_json(struct bytes *out, const json_t *value) {
 }
 
 const char *unknown_member(const json_t *options, const char *const names[]) {
-  static char problem[128];
-  const char *name;
-  json_t *value;
-  if (!json_is_object(options)) {
-    return "a JSON object is expected";
-  }
-  json_object_foreach((json_t *)options, name, value) {
-    bool known = false;
-    for (size_t i = 0; names[i] != NULL; i++) {
-      known = known || strcmp(names[i], name) == 0;
-    }
-    if (!known) {
-      snprintf(problem, sizeof problem, "unknown member %.80s", name);
-      return problem;
-    }
-  }
-  return NULL;
+  static const struct json_setting none[] = {{0}};
+  return json_settings(options, none, names);
 }
 
 bool json_flag(const json_t *options, const char *name, bool otherwise) {

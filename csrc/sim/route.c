@@ -52,7 +52,11 @@ bool route_control(const struct request *request) {
 void route_answer(struct request *request, struct reply *reply) {
   if (request->route != NULL) {
     if (request->service->allow == NULL || request->service->allow(request, reply)) {
-      request->route->handle(request, reply);
+      if (request->route->change != NULL) {
+        reply_change(request, reply, request->route->change);
+      } else {
+        request->route->handle(request, reply);
+      }
     }
   } else if (request->path_known) {
     reply->status = 405;

@@ -169,12 +169,11 @@ static enum MHD_Result on_request(void *unused, struct MHD_Connection *connectio
   if (request == NULL) {
     return MHD_NO;
   }
-  if (!request->seen) {
+  if (request->connection == NULL) { /* the first call: no body yet */
     size_t length = strlen(url);
     while (length > 1 && url[length - 1] == '/') {
       length--;
     }
-    request->seen = true;
     request->connection = connection;
     request->tls = tls;
     request->method = must_copy(method, strlen(method));

@@ -9,9 +9,10 @@ struct route {
   const char *method;
   const char *path; /* one "*" at most; a path may have several rows, one for each method */
   void (*handle)(struct request *request, struct reply *reply);
-  int access;                                  /* for the service's `allow` */
-  const char *help;                            /* of a path under /_sim: one line */
-  bool (*fits)(const struct request *request); /* where services share a path; NULL: always */
+  const char *(*change)(const json_t *options); /* instead of `handle`: what takes the body */
+  int access;                                   /* for the service's `allow` */
+  const char *help;                             /* of a path under /_sim: one line */
+  bool (*fits)(const struct request *request);  /* where services share a path; NULL: always */
 };
 
 struct option {
@@ -22,7 +23,6 @@ struct option {
 };
 
 struct service {
-  const char *name;
   const struct route *routes;   /* ends with a row without a path */
   const struct option *options; /* of the command line; ends with a row without a word */
   const char *about;            /* a line of the help: how to log in */

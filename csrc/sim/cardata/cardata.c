@@ -13,18 +13,6 @@
 
 enum access { OPEN, REST };
 
-static void change_login(struct request *request, struct reply *reply) {
-  reply_change(request, reply, login_control);
-}
-
-static void change_token(struct request *request, struct reply *reply) {
-  reply_change(request, reply, cardata_token_control);
-}
-
-static void change_settings(struct request *request, struct reply *reply) {
-  reply_change(request, reply, cardata_settings_control);
-}
-
 /* Another program of the same account makes calls. */
 static const char *spend(const json_t *options) {
   double calls = 0;
@@ -32,10 +20,6 @@ static const char *spend(const json_t *options) {
   const char *problem = json_settings(options, rows, NULL);
   quota_count((long)calls);
   return problem;
-}
-
-static void spend_calls(struct request *request, struct reply *reply) {
-  reply_change(request, reply, spend);
 }
 
 static void show_state(struct request *request, struct reply *reply) {
@@ -65,18 +49,18 @@ static const struct route routes[] = {
   {"GET", CAR "/smartMaintenanceTyreDiagnosis", rest_tyres, .access = REST},
   {"GET", CAR "/image", rest_image, .access = REST},
   {"GET", "/_sim/cardata", show_state, .help = "log-ins, quota, containers"},
-  {"POST", "/_sim/cardata/login", change_login,
+  {"POST", "/_sim/cardata/login", .change = login_control,
    .help = "allow: true or false, clicks; allow_after (polls), interval, expires_in, complete, "
            "answers (of the next polls)"},
-  {"POST", "/_sim/cardata/token", change_token,
+  {"POST", "/_sim/cardata/token", .change = cardata_token_control,
    .help = "expire, expire_refresh, reuse_kills, no_api, no_streaming; of tokens to come: "
            "expires_in, scope, scope_turned, no_gcid, no_refresh_token, no_dynamic_scopes, "
            "same_id_token"},
-  {"POST", "/_sim/cardata/config", change_settings,
+  {"POST", "/_sim/cardata/config", .change = cardata_settings_control,
    .help = "quota, quota_rolling, quota_status_429, quota_retry_after, x_version_optional, "
            "container_limit, container_status, deleted_uncounted, refused (descriptors), "
            "history_broken_page, history_endless, page_token_life"},
-  {"POST", "/_sim/cardata/spend", spend_calls, .help = "calls: another program makes so many"},
+  {"POST", "/_sim/cardata/spend", .change = spend, .help = "calls: another program makes so many"},
   {"GET", "/_sim/cardata/car/*", vehicle_report, .help = "all that is known of a car"},
   {"POST", "/_sim/cardata/car/*", vehicle_change,
    .help = "changes it or adds one: mappingType (null: it is gone), basicData, telematicData "
@@ -159,7 +143,6 @@ static bool unknown(struct request *request, struct reply *reply) {
 }
 
 const struct service cardata_service = {
-  .name = "cardata",
   .routes = routes,
   .about = "CarData: log in with the client id 6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a.\n",
   .reset = reset,

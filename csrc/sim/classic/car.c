@@ -51,7 +51,7 @@ void set_text(json_t *object, const char *name, const char *value) {
 }
 
 bool is_text(const json_t *object, const char *name, const char *value) {
-  const char *text = json_string_value(json_object_get(object, name));
+  const char *text = json_word(object, name);
   return text != NULL && strcmp(text, value) == 0;
 }
 
@@ -86,8 +86,7 @@ void cars_load(const json_t *vehicles) {
   for (size_t i = 0; i < car_count; i++) {
     struct car *car = &cars[i];
     car->vehicle = json_incref(json_array_get(list, i));
-    snprintf(car->vin, sizeof car->vin, "%s",
-             json_string_value(json_object_get(car->vehicle, "vin")));
+    snprintf(car->vin, sizeof car->vin, "%s", json_word(car->vehicle, "vin"));
     car->events = must_alloc(EVENTS * sizeof *car->events);
     car->pois = json_array();
     car->posts = json_object();

@@ -9,19 +9,7 @@
 #include "settings.h"
 #include "token.h"
 
-enum access { OPEN, BEARER, CONTROL };
-
-static void change_token(struct request *request, struct reply *reply) {
-  reply_change(request, reply, token_control);
-}
-
-static void change_commands(struct request *request, struct reply *reply) {
-  reply_change(request, reply, commands_control);
-}
-
-static void change_settings(struct request *request, struct reply *reply) {
-  reply_change(request, reply, settings_control);
-}
+enum access { OPEN, BEARER };
 
 #define CAR "/webapi/v1/user/vehicles/*"
 
@@ -42,15 +30,13 @@ static const struct route routes[] = {
   {"GET", CAR "/serviceExecutionHistory", command_history, .access = BEARER},
   {"POST", CAR "/sendpoi", poi_send, .access = BEARER},
   {"GET", "/api/vehicle/navigation/v1/*", answer_car, .access = BEARER},
-  {"POST", "/_sim/token", change_token, .access = CONTROL,
-   .help = "ends tokens, or changes those to come"},
-  {"POST", "/_sim/commands", change_commands, .access = CONTROL,
+  {"POST", "/_sim/token", .change = token_control, .help = "ends tokens, or changes those to come"},
+  {"POST", "/_sim/commands", .change = commands_control,
    .help = "says how the commands of a service type go on"},
-  {"POST", "/_sim/config", change_settings, .access = CONTROL,
+  {"POST", "/_sim/config", .change = settings_control,
    .help = "speed, list, poi_field, secret_answer, navigation_scope, any_key"},
-  {"GET", "/_sim/car/*", answer_report, .access = CONTROL,
-   .help = "a car: its state, and what was done to it"},
-  {"POST", "/_sim/car/*", answer_change, .access = CONTROL,
+  {"GET", "/_sim/car/*", answer_report, .help = "a car: its state, and what was done to it"},
+  {"POST", "/_sim/car/*", answer_change,
    .help = "sets members of its vehicle, status and lastTrip, replaces its other answers"},
   {0},
 };
@@ -112,7 +98,6 @@ static const char *detail(const struct request *request) {
 }
 
 const struct service classic_service = {
-  .name = "classic",
   .routes = routes,
   .options = settings_options,
   .about = "Log in as whatever@example.com with p4ssw0rd, key \"key\" and secret \"secret\".\n",

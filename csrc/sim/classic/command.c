@@ -295,10 +295,10 @@ const char *commands_control(const json_t *options) {
   if (problem != NULL) {
     return problem;
   }
-  const char *service = json_string_value(json_object_get(options, "service"));
-  const char *outcome = json_string_value(json_object_get(options, "outcome"));
-  const char *stuck_at = json_string_value(json_object_get(options, "stuck_at"));
-  const char *word = json_string_value(json_object_get(options, "word"));
+  const char *service = json_word(options, "service");
+  const char *outcome = json_word(options, "outcome");
+  const char *stuck_at = json_word(options, "stuck_at");
+  const char *word = json_word(options, "word");
   const json_t *word_polls = json_object_get(options, "word_polls");
   struct course course = {.stuck_at = STEPS - 1, .outcome = OUTCOMES};
   bool all = service != NULL && strcmp(service, "*") == 0;

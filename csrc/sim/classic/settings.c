@@ -63,7 +63,7 @@ static json_t *read_vehicles(const char *file) {
   json_t *list = json_is_object(read) ? json_object_get(read, "vehicles") : read;
   bool good = json_is_array(list);
   for (size_t i = 0; good && i < json_array_size(list); i++) {
-    const char *vin = json_string_value(json_object_get(json_array_get(list, i), "vin"));
+    const char *vin = json_word(json_array_get(list, i), "vin");
     good = vin != NULL && vin[0] != '\0' && strlen(vin) < 64;
   }
   if (!good) {
@@ -101,8 +101,8 @@ const char *settings_control(const json_t *options) {
   if (problem != NULL) {
     return problem;
   }
-  const char *list = json_string_value(json_object_get(options, "list"));
-  const char *poi = json_string_value(json_object_get(options, "poi_field"));
+  const char *list = json_word(options, "list");
+  const char *poi = json_word(options, "poi_field");
   const json_t *speed = json_object_get(options, "speed");
   const json_t *secret = json_object_get(options, "secret_answer");
   if (list != NULL && strcmp(list, "array") != 0 && strcmp(list, "object") != 0) {
