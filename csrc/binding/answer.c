@@ -105,8 +105,9 @@ static int deliver_json(lua_State *L, bmwi_op *op) {
     array = bmwi_is_array(L, -1) && (wants_array || lua_rawlen(L, -1) > 0);
   }
   if (endpoint->answer != BMWI_ANSWER_ANY && array != wants_array)
-    return not_promised(L, op, wants_array ? "the response is not an array"
-                                           : "the response is an array, not an object");
+    return not_promised(L, op,
+                        wants_array ? "the response is not an array"
+                                    : "the response is an array, not an object");
   if (op->account == NULL) return 1;
   if (endpoint->starts_event) {
     const char *member = op->account->service->event_member;
@@ -119,9 +120,7 @@ static int deliver_json(lua_State *L, bmwi_op *op) {
   return 1;
 }
 
-static int deliver_protected(lua_State *L) {
-  return deliver_json(L, lua_touserdata(L, 1));
-}
+static int deliver_protected(lua_State *L) { return deliver_json(L, lua_touserdata(L, 1)); }
 
 static const char deliver_key; /* Lua 5.1 needs memory to push a function */
 

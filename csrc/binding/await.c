@@ -45,7 +45,15 @@ static bool is_task(lua_State *L) {
 
 /* Functions that are called where nothing may raise, and Lua 5.1 needs memory to push one. */
 enum {
-  DELIVER, READ_TOKEN, ASK_STORE, FINISH_STORE, ANNOUNCE, CALL_LOG_HOOK, TURN, ANCHOR, FUNCTIONS
+  DELIVER,
+  READ_TOKEN,
+  ASK_STORE,
+  FINISH_STORE,
+  ANNOUNCE,
+  CALL_LOG_HOOK,
+  TURN,
+  ANCHOR,
+  FUNCTIONS
 };
 static const lua_CFunction functions[FUNCTIONS];
 
@@ -263,8 +271,7 @@ static void dispatch(lua_State *L, bmwi_engine *engine, bool defer) {
       lua_pop(L, 2);
       continue;
     }
-    bool logs = op->state == BMWI_RUNNING && !lua_isnil(L, -1) &&
-                bmwi_logs(L, lua_gettop(L));
+    bool logs = op->state == BMWI_RUNNING && !lua_isnil(L, -1) && bmwi_logs(L, lua_gettop(L));
     if (logs) call_back(L, CALL_LOG_HOOK, op, true);
     bmwi_next next = bmwi_op_advance(op);
     if (next == BMWI_DELIVER && defer && !lua_isnil(L, -2)) bmwi_engine_defer(engine, t);
@@ -384,9 +391,10 @@ bool bmwi_await_begin(lua_State *L) {
 }
 
 static const lua_CFunction functions[FUNCTIONS] = {
-  [DELIVER] = deliver, [READ_TOKEN] = read_token, [ASK_STORE] = ask_store,
-  [FINISH_STORE] = finish_store, [ANNOUNCE] = announce,
-  [CALL_LOG_HOOK] = call_log_hook, [TURN] = turn, [ANCHOR] = anchor,
+  [DELIVER] = deliver,     [READ_TOKEN] = read_token,
+  [ASK_STORE] = ask_store, [FINISH_STORE] = finish_store,
+  [ANNOUNCE] = announce,   [CALL_LOG_HOOK] = call_log_hook,
+  [TURN] = turn,           [ANCHOR] = anchor,
 };
 
 void bmwi_await_open(lua_State *L) {

@@ -133,15 +133,20 @@ static int client_option(lua_State *L) {
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static const luaL_Reg client_methods[] = {
-  {"login", client_login}, {"vehicles", client_vehicles}, {"vehicle", bmwi_car_new},
-  {"token", client_token}, {"get", client_get},           {"post", client_post},
-  {"close", client_close}, {NULL, NULL},
+  {"login", client_login},   {"vehicles", client_vehicles},
+  {"vehicle", bmwi_car_new}, {"token", client_token},
+  {"get", client_get},       {"post", client_post},
+  {"close", client_close},   {NULL, NULL},
 };
 
 /* Of a service with a module of its own. */
 static const luaL_Reg module_methods[] = {
-  {"login", client_login},         {"vehicle", bmwi_car_new}, {"token", client_token},
-  {"close", client_close},         {"_exchange", client_exchange}, {"_option", client_option},
+  {"login", client_login},
+  {"vehicle", bmwi_car_new},
+  {"token", client_token},
+  {"close", client_close},
+  {"_exchange", client_exchange},
+  {"_option", client_option},
   {NULL, NULL},
 };
 

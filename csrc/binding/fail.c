@@ -44,8 +44,7 @@ static const struct {
 static const bmwi_advice known[] = {
   {"headers are too large", BMWI_OK, "check that `base_url` is the right server"},
   {"cannot use ca_file", BMWI_OK, "name a PEM file with the CA certificate"},
-  {"the proxy from the environment", BMWI_OK,
-   "correct that variable, or set the option `proxy`"},
+  {"the proxy from the environment", BMWI_OK, "correct that variable, or set the option `proxy`"},
   {"wrong version number", BMWI_OK, "this port does not use TLS (use http:// ?)"},
   {"not yet valid", BMWI_TLS, "check this machine's clock"},
   {"expired", BMWI_TLS,
@@ -111,10 +110,18 @@ void bmwi_failure_redact(const bmwi_op *op, char *text) {
 static const struct {
   const char *outer, *name;
 } places[] = {
-  {NULL, "error_description"}, {NULL, "message"},       {NULL, "errorMessage"},
-  {"error", "message"},        {"error", "description"}, {"fault", "faultstring"},
-  {NULL, "exveErrorMsg"},      {NULL, "Message"},       {NULL, "detail"},
-  {NULL, "title"},             {NULL, "description"},   {NULL, "errorDescription"},
+  {NULL, "error_description"},
+  {NULL, "message"},
+  {NULL, "errorMessage"},
+  {"error", "message"},
+  {"error", "description"},
+  {"fault", "faultstring"},
+  {NULL, "exveErrorMsg"},
+  {NULL, "Message"},
+  {NULL, "detail"},
+  {NULL, "title"},
+  {NULL, "description"},
+  {NULL, "errorDescription"},
 };
 
 /* Pushes the text at one of the places of the table at `root`, and true; else nothing. */
@@ -203,7 +210,7 @@ void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failur
   bmwi_failure_redact(op, failure->location);
   if (failure->status == 0 || body->len == 0 || body->len > MAX_ERROR_BODY) return;
   bool said = bmwi_json_decode(L, body->data, body->len) ? push_description(L, op, failure)
-                                                          : push_text(L, body, failure->status);
+                                                         : push_text(L, body, failure->status);
   if (said) {
     size_t len;
     const char *whole = lua_tolstring(L, -1, &len);
@@ -252,8 +259,7 @@ static const char *advice(const bmwi_failure *failure, const bmwi_service *servi
   bool foreign = failure->description[0] != '\0' && failure->api_code[0] == '\0' &&
                  (code == BMWI_FORBIDDEN || code == BMWI_NOT_FOUND);
   const char *found = find_advice(known, failure, false);
-  if (found == NULL && service != NULL)
-    found = find_advice(service->advice, failure, !foreign);
+  if (found == NULL && service != NULL) found = find_advice(service->advice, failure, !foreign);
   return found != NULL || foreign ? found : codes[code].advice;
 }
 

@@ -214,12 +214,10 @@ void bmwi_push_token(lua_State *L, const bmwi_account *account, const bmwi_token
   lua_createtable(L, 0, 5);
   const struct {
     const char *name, *value;
-  } members[] = {{"access_token", token->access},
-                 {"refresh_token", token->refresh},
-                 {"token_type", token->type},
-                 {"scope", token->scope},
-                 {"id_token", token->id_token},
-                 {account->service->subject_member, token->subject}};
+  } members[] = {
+    {"access_token", token->access}, {"refresh_token", token->refresh},
+    {"token_type", token->type},     {"scope", token->scope},
+    {"id_token", token->id_token},   {account->service->subject_member, token->subject}};
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
     if (members[i].value == NULL || members[i].name == NULL) continue;
     lua_pushstring(L, members[i].value);
@@ -250,8 +248,7 @@ static bool take_token(lua_State *L, bmwi_op *op, const bmwi_account *account, b
   if (token->type == NULL) token->type = bmwi_keep_text(L, "Bearer");
   if (token->scope != NULL) bmwi_failure_redact(op, token->scope); /* it is shown to people */
   lua_getfield(L, answer, "expires_in"); /* a number, or a string with one */
-  if (lua_isnumber(L, -1))
-    bmwi_token_fresh(token, lua_tonumber(L, -1), bmwi_wall(), bmwi_now());
+  if (lua_isnumber(L, -1)) bmwi_token_fresh(token, lua_tonumber(L, -1), bmwi_wall(), bmwi_now());
   lua_pop(L, 1);
   if (op->account == NULL) return false; /* closed by a finalizer meanwhile */
   int missing = 0;
@@ -259,8 +256,8 @@ static bool take_token(lua_State *L, bmwi_op *op, const bmwi_account *account, b
   if (!op->session->refreshing && word != NULL) {
     bmwi_failure_set(failure, BMWI_AUTH, "");
     if (missing > 160) missing = 160;
-    snprintf(failure->text, sizeof failure->text,
-             "the scope '%.*s' was asked for, but not granted", missing, word);
+    snprintf(failure->text, sizeof failure->text, "the scope '%.*s' was asked for, but not granted",
+             missing, word);
     bmwi_cut(failure->description, sizeof failure->description, token->scope);
     return false;
   }
@@ -381,8 +378,7 @@ void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
   } else if (body->len == 0) { /* recorded: what the service says without a Basic value */
     bmwi_failure_set(&failure, BMWI_AUTH, "the response to the log-in is empty");
   } else if (!bmwi_json_decode(L, body->data, body->len)) {
-    bmwi_failure_set(&failure, BMWI_JSON,
-                     "the response to the log-in is not JSON");
+    bmwi_failure_set(&failure, BMWI_JSON, "the response to the log-in is not JSON");
   } else {
     good = take_token(L, op, account, token, &failure);
   }

@@ -98,9 +98,10 @@ static void no_cjson(lua_State *L, const char *message) {
   size_t len = at != NULL ? strspn(at + 5, "0123456789.") : 0;
   if (len > 0 && strncmp(at + 5, &LUA_VERSION[4], len) != 0) {
     lua_pushlstring(L, at + 5, len);
-    luaL_error(L, "%s: the one found is installed for Lua %s, but this is %s"
-               " (look at LUA_PATH and LUA_CPATH): %s", needs, lua_tostring(L, -1), LUA_VERSION,
-               message);
+    luaL_error(L,
+               "%s: the one found is installed for Lua %s, but this is %s"
+               " (look at LUA_PATH and LUA_CPATH): %s",
+               needs, lua_tostring(L, -1), LUA_VERSION, message);
   }
   luaL_error(L, "%s (apt install lua-cjson, or luarocks install lua-cjson): %s", needs, message);
 }
@@ -292,9 +293,7 @@ typedef struct writer {
 } writer;
 
 /* Adds the text on top of the stack. */
-static void add(lua_State *L, writer *w) {
-  lua_rawseti(L, w->parts, ++w->count);
-}
+static void add(lua_State *L, writer *w) { lua_rawseti(L, w->parts, ++w->count); }
 
 static void add_text(lua_State *L, writer *w, const char *text) {
   lua_pushstring(L, text);
@@ -489,9 +488,7 @@ static void push_document(lua_State *L, int index, bool print, bool lines) {
   lua_remove(L, w.parts);
 }
 
-void bmwi_json_encode(lua_State *L, int index) {
-  push_document(L, index, false, false);
-}
+void bmwi_json_encode(lua_State *L, int index) { push_document(L, index, false, false); }
 
 /* sys.json(value[, lines]) -> text: as bmwi.json.encode, for people and other programs */
 int bmwi_json_print(lua_State *L) {

@@ -11,8 +11,8 @@
 
 typedef struct bmwi_loop {
   bmwi_engine *engine; /* NULL once the state is being closed */
-  int nested; /* calls that wait here, each inside a task that the one before has woken */
-  int hooks;  /* of clients that are running */
+  int nested;          /* calls that wait here, each inside a task that the one before has woken */
+  int hooks;           /* of clients that are running */
 } bmwi_loop;
 
 /* Each stands under the address of its place in an array. */

@@ -172,7 +172,7 @@ static int loop_gc(lua_State *L) {
   bmwi_loop *self = lua_touserdata(L, 1);
   bmwi_push_kept(L, BMWI_KEPT_SELF);
   bool served = lua_touserdata(L, -1) == self; /* not one that could not be opened */
-  bmwi_push_kept(L, BMWI_KEPT_FAULT); /* nobody came to be told */
+  bmwi_push_kept(L, BMWI_KEPT_FAULT);          /* nobody came to be told */
   if (lua_isstring(L, -1)) fprintf(stderr, "bmwi: %s\n", lua_tostring(L, -1));
   else if (lua_toboolean(L, -1))
     fprintf(stderr, "bmwi: error object is a %s value\n", luaL_typename(L, -1));
@@ -189,10 +189,18 @@ static int loop_tostring(lua_State *L) {
 }
 
 static const luaL_Reg loop_methods[] = {
-  {"pollfd", loop_pollfd}, {"events", loop_events}, {"timeout", loop_timeout},
-  {"step", loop_step},     {"limit", loop_limit},   {"attach", loop_attach},
-  {"begin", loop_begin},   {"detach", loop_detach}, {"wait", loop_wait},
-  {"fail", loop_fail},     {"gate", loop_gate},     {"open", loop_open},
+  {"pollfd", loop_pollfd},
+  {"events", loop_events},
+  {"timeout", loop_timeout},
+  {"step", loop_step},
+  {"limit", loop_limit},
+  {"attach", loop_attach},
+  {"begin", loop_begin},
+  {"detach", loop_detach},
+  {"wait", loop_wait},
+  {"fail", loop_fail},
+  {"gate", loop_gate},
+  {"open", loop_open},
   {NULL, NULL},
 };
 

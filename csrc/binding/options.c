@@ -11,17 +11,20 @@
 #include "binding/bmwi.h"
 #include "core/url.h"
 
-
 /* ---- the rows ----------------------------------------------------------------------------- */
 
 static const struct {
   int lua;
   const char *name;
 } types[] = {
-  [BMWI_OPTION_TEXT] = {LUA_TSTRING, "text"},     [BMWI_OPTION_CHOICE] = {LUA_TSTRING, "choice"},
-  [BMWI_OPTION_ORIGIN] = {LUA_TSTRING, "origin"}, [BMWI_OPTION_URL] = {LUA_TSTRING, "url"},
-  [BMWI_OPTION_PATH] = {LUA_TSTRING, "path"},     [BMWI_OPTION_NUMBER] = {LUA_TNUMBER, "number"},
-  [BMWI_OPTION_WHOLE] = {LUA_TNUMBER, "whole"},   [BMWI_OPTION_TABLE] = {LUA_TTABLE, "table"},
+  [BMWI_OPTION_TEXT] = {LUA_TSTRING, "text"},
+  [BMWI_OPTION_CHOICE] = {LUA_TSTRING, "choice"},
+  [BMWI_OPTION_ORIGIN] = {LUA_TSTRING, "origin"},
+  [BMWI_OPTION_URL] = {LUA_TSTRING, "url"},
+  [BMWI_OPTION_PATH] = {LUA_TSTRING, "path"},
+  [BMWI_OPTION_NUMBER] = {LUA_TNUMBER, "number"},
+  [BMWI_OPTION_WHOLE] = {LUA_TNUMBER, "whole"},
+  [BMWI_OPTION_TABLE] = {LUA_TTABLE, "table"},
   [BMWI_OPTION_OBJECT] = {LUA_TTABLE, "object"},
   [BMWI_OPTION_FUNCTION] = {LUA_TFUNCTION, "function"},
 };
@@ -306,7 +309,10 @@ int bmwi_options_get(lua_State *L, const bmwi_account *account, int kept) {
   if (row->type >= BMWI_OPTION_TABLE) lua_getfield(L, kept, row->name);
   else if (is_text(row)) lua_pushstring(L, *(char **)place(account, row));
   else if (row->type == BMWI_OPTION_NUMBER) lua_pushnumber(L, *(double *)place(account, row));
-  else lua_pushinteger(L, (lua_Integer)*(long *)place(account, row));
+  else {
+    const long *number = place(account, row);
+    lua_pushinteger(L, *number);
+  }
   return 1;
 }
 

@@ -37,8 +37,7 @@ bmwi_op *bmwi_client_op(lua_State *L, bmwi_client *client, const bmwi_endpoint *
   bmwi_op *op = bmwi_loop_op(L, BMWI_CALL);
   if (account->closed) luaL_error(L, CLOSED); /* by a finalizer, just now */
   bmwi_op_join(op, account, session, &endpoint->exchange);
-  const char *server =
-    endpoint->second_host ? account->second_url : session->base_url;
+  const char *server = endpoint->second_host ? account->second_url : session->base_url;
   need(L, bmwi_buffer_text(&op->url, server));
   if (endpoint->path != NULL) need(L, bmwi_endpoint_path(&op->url, endpoint, vin));
   return op;
@@ -48,8 +47,7 @@ void bmwi_client_path(lua_State *L, bmwi_op *op, const char *path) {
   need(L, bmwi_buffer_text(&op->url, path));
 }
 
-void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *value,
-                       size_t len) {
+void bmwi_client_query(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len) {
   bool first = strchr(op->url.data, '?') == NULL;
   need(L, bmwi_buffer_add(&op->url, first ? "?" : "&", 1) &&
             bmwi_buffer_pair(&op->url, name, value, len, false));

@@ -237,8 +237,8 @@ static int read_private(lua_State *L, handle *probe, const char *path) {
   if (probe->fd < 0 || fstat(probe->fd, &st) != 0) return file_failure(L, "reading", path, errno);
   if (!S_ISREG(st.st_mode)) return bmwi_fail_plain(L, "file", "%s: not a regular file", path);
   if ((st.st_mode & 077) != 0)
-    return bmwi_fail_plain(L, "insecure",
-                           "%s: other users can read or write it; run: chmod 600 %s", path, path);
+    return bmwi_fail_plain(L, "insecure", "%s: other users can read or write it; run: chmod 600 %s",
+                           path, path);
   if (!is_ours(&st)) return bmwi_fail_plain(L, "insecure", "%s: it belongs to another user", path);
   if (st.st_size > MAX_FILE) return bmwi_fail_plain(L, "file", "%s: larger than 1 MiB", path);
   handle *h = new_handle(L, (size_t)st.st_size + 1);
@@ -369,11 +369,16 @@ static int sys_options(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  {"monotonic", sys_monotonic},         {"isatty", sys_isatty},
-  {"write_private", sys_write_private}, {"read_private", sys_read_private},
-  {"try_lock", sys_try_lock},           {"read_secret", sys_read_secret},
-  {"no_core", sys_no_core},             {"remove_private", sys_remove_private},
-  {"json", bmwi_json_print},            {"pause", sys_pause},
+  {"monotonic", sys_monotonic},
+  {"isatty", sys_isatty},
+  {"write_private", sys_write_private},
+  {"read_private", sys_read_private},
+  {"try_lock", sys_try_lock},
+  {"read_secret", sys_read_secret},
+  {"no_core", sys_no_core},
+  {"remove_private", sys_remove_private},
+  {"json", bmwi_json_print},
+  {"pause", sys_pause},
   {"options", sys_options},
   {NULL, NULL},
 };

@@ -35,8 +35,7 @@ double bmwi_number_of(lua_State *L, int table, const char *name) {
 static void push_number(lua_State *L, double number) {
   if (fabs(number) < 9007199254740992.0 && number == (double)(long long)number)
     bmwi_push_whole(L, number);
-  else
-    lua_pushnumber(L, number);
+  else lua_pushnumber(L, number);
 }
 
 void bmwi_set_number(lua_State *L, int table, const char *name, double number) {
@@ -281,7 +280,9 @@ static bool is_plain(lua_State *L, int index) {
 
 /* Takes the entry at `entry` in, where it is news. */
 static void merge_one(lua_State *L, merging *g, const char *descriptor, int entry) {
-  meeting m = {.descriptor = descriptor, .time_before = (double)NAN, .last = (double)NAN,
+  meeting m = {.descriptor = descriptor,
+               .time_before = (double)NAN,
+               .last = (double)NAN,
                .last_time = (double)NAN};
   bmwi_get(L, entry, "value");
   m.raw = lua_gettop(L);
@@ -405,10 +406,10 @@ static const struct {
   const char *name;
   int type;
 } members[] = {
-  {"value", LUA_TNONE},       {"raw", LUA_TNONE},          {"refused", LUA_TNONE},
-  {"unit", LUA_TSTRING},      {"unit_rest", LUA_TSTRING},  {"unit_stream", LUA_TSTRING},
-  {"empty", LUA_TSTRING},     {"flag", LUA_TSTRING},       {"time", LUA_TNUMBER},
-  {"last", LUA_TNUMBER},      {"last_time", LUA_TNUMBER},  {"latitude", LUA_TNUMBER},
+  {"value", LUA_TNONE},       {"raw", LUA_TNONE},         {"refused", LUA_TNONE},
+  {"unit", LUA_TSTRING},      {"unit_rest", LUA_TSTRING}, {"unit_stream", LUA_TSTRING},
+  {"empty", LUA_TSTRING},     {"flag", LUA_TSTRING},      {"time", LUA_TNUMBER},
+  {"last", LUA_TNUMBER},      {"last_time", LUA_TNUMBER}, {"latitude", LUA_TNUMBER},
   {"longitude", LUA_TNUMBER}, {"heading", LUA_TNUMBER},
 };
 
@@ -426,8 +427,7 @@ int bmwi_values_restore(lua_State *L) {
       int type = lua_type(L, -1);
       if (is_plain(L, -1) && (members[i].type == LUA_TNONE || members[i].type == type))
         lua_setfield(L, 6, members[i].name);
-      else
-        lua_pop(L, 1);
+      else lua_pop(L, 1);
     }
     bmwi_set_text(L, 6, "source", "cache");
     lua_rawset(L, 2);

@@ -12,8 +12,8 @@ typedef struct building {
   int state, status, details; /* on the stack */
   double now;
   const char *drive_train;
-  bool km;                    /* all distances whose unit is known are km */
-  const char *newest;         /* the newest value that is in the status: its descriptor */
+  bool km;            /* all distances whose unit is known are km */
+  const char *newest; /* the newest value that is in the status: its descriptor */
   double newest_time;
 } building;
 
@@ -97,8 +97,8 @@ static const struct {
   int id;
   const char *type;
 } service_types[] = {
-  {1, "OIL"}, {2, "BRAKE_PADS_FRONT"}, {3, "BRAKE_FLUID"}, {32, "VEHICLE_TUV"},
-  {100, "VEHICLE_CHECK"},
+  {1, "OIL"},          {2, "BRAKE_PADS_FRONT"}, {3, "BRAKE_FLUID"},
+  {32, "VEHICLE_TUV"}, {100, "VEHICLE_CHECK"},
 };
 
 static void push_service(lua_State *L, int item, bool km) {
@@ -174,8 +174,7 @@ static bmwi_reason from_link(lua_State *L, building *b, const bmwi_field *field,
   if ((link->marks & BMWI_PREDICTED) != 0) flag = "predicted";
   if (field->measure != BMWI_MEASURE_SERVICES && field->measure != BMWI_MEASURE_MESSAGES)
     bmwi_push_value(L, &value);
-  else if (!push_list(L, b, field, &value))
-    return BMWI_REASON_UNREADABLE;
+  else if (!push_list(L, b, field, &value)) return BMWI_REASON_UNREADABLE;
   found(L, b, field, link, entry, unit, flag);
   return BMWI_REASON_NONE;
 }
@@ -285,9 +284,12 @@ static int status(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  {"merge", bmwi_values_merge},           {"restore", bmwi_values_restore},
-  {"status", status},                     {"telematics", bmwi_values_telematics},
-  {"changed", bmwi_values_changed},       {"descriptors", bmwi_values_descriptors},
+  {"merge", bmwi_values_merge},
+  {"restore", bmwi_values_restore},
+  {"status", status},
+  {"telematics", bmwi_values_telematics},
+  {"changed", bmwi_values_changed},
+  {"descriptors", bmwi_values_descriptors},
   {NULL, NULL},
 };
 

@@ -11,11 +11,11 @@
 #pragma GCC visibility push(hidden)
 
 typedef struct bmwi_buffer {
-  char *data;     /* always followed by a NUL once anything was appended */
+  char *data; /* always followed by a NUL once anything was appended */
   size_t len, cap;
-  size_t max;     /* appending beyond this fails */
-  bool full;      /* the last failure was the maximum, not memory */
-  bool secret;    /* wiped whenever memory is given back */
+  size_t max;  /* appending beyond this fails */
+  bool full;   /* the last failure was the maximum, not memory */
+  bool secret; /* wiped whenever memory is given back */
 } bmwi_buffer;
 
 /* Starts an empty buffer that never holds more than `max` bytes. */

@@ -12,11 +12,11 @@
 #include "core/base64.h"
 #include "core/sha256.h"
 
-#define VERIFIER 43           /* characters of 32 bytes in base64url; the least of RFC 7636 */
-#define SLOW_DOWN 5           /* seconds, RFC 8628 section 3.5 */
-#define DEFAULT_INTERVAL 5.0  /* seconds, RFC 8628 section 3.2 */
+#define VERIFIER 43          /* characters of 32 bytes in base64url; the least of RFC 7636 */
+#define SLOW_DOWN 5          /* seconds, RFC 8628 section 3.5 */
+#define DEFAULT_INTERVAL 5.0 /* seconds, RFC 8628 section 3.2 */
 #define LONGEST_INTERVAL 60.0
-#define DENIALS 12            /* polls: a grant can need that long to be known everywhere */
+#define DENIALS 12 /* polls: a grant can need that long to be known everywhere */
 
 void bmwi_device_login_clear(bmwi_device_login *device) {
   bmwi_drop(&device->code);

@@ -20,28 +20,28 @@
 #include "core/poll.h"
 #include "core/transfer.h"
 
-#define WATCHDOG 1.0                 /* seconds after libcurl's own time-out */
-#define IDLE_HANDLES 32              /* easy handles kept for the next use */
-#define CONNECTIONS 64               /* to one server, unless told otherwise */
-#define SERVERS 4                    /* kept connections are counted for all servers together */
-#define MAX_HEADER (64 * 1024)       /* of one that is sent */
+#define WATCHDOG 1.0           /* seconds after libcurl's own time-out */
+#define IDLE_HANDLES 32        /* easy handles kept for the next use */
+#define CONNECTIONS 64         /* to one server, unless told otherwise */
+#define SERVERS 4              /* kept connections are counted for all servers together */
+#define MAX_HEADER (64 * 1024) /* of one that is sent */
 
 struct bmwi_engine {
   CURLM *multi;
   CURLSH *share; /* TLS sessions; libcurl keeps them per easy handle otherwise */
   bmwi_poll poll;
   pid_t pid;
-  double curl_wake; /* when libcurl wants to be called; negative: not */
+  double curl_wake;     /* when libcurl wants to be called; negative: not */
   bmwi_timers timers;   /* of all that is under way: when it must be complete */
   long limit;           /* connections to one server; 0: any number */
   bool broken;          /* libcurl ran out of memory in the middle */
   bool stale;           /* too many connections may be open: start anew when there is a gap */
   bool rushed;          /* the last step left work for the next one */
   bool asked;           /* its owner wants a step */
-  bmwi_queue starting;       /* exchanges that libcurl has not got yet */
+  bmwi_queue starting;  /* exchanges that libcurl has not got yet */
   size_t exchanges;     /* those that it has got */
-  bmwi_queue completed;      /* not yet handed back */
-  bmwi_queue deferred;       /* handed back, but to come once more */
+  bmwi_queue completed; /* not yet handed back */
+  bmwi_queue deferred;  /* handed back, but to come once more */
   CURL *idle[IDLE_HANDLES];
   int idle_count;
   uint64_t random;
@@ -112,8 +112,8 @@ static void global_init(void) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
   snprintf(version, sizeof version, "libcurl/%s %s", info->version,
            info->ssl_version != NULL ? info->ssl_version : "");
-  has_bundle = info->age >= CURLVERSION_SEVENTH && info->cainfo != NULL &&
-               access(info->cainfo, R_OK) == 0;
+  has_bundle =
+    info->age >= CURLVERSION_SEVENTH && info->cainfo != NULL && access(info->cainfo, R_OK) == 0;
   handles_last = info->version_num >= 0x080100;
   /* Keeps this library, and libcurl with it, in memory for good: Lua unloads C
   ** modules when a state is closed, while libcurl's resolver thread may run. */
@@ -167,8 +167,8 @@ bmwi_engine *bmwi_engine_new(void) {
   engine->curl_wake = -1;
   engine->limit = CONNECTIONS;
   engine->pid = getpid();
-  engine->random = ((uint64_t)(bmwi_wall() * 1e6) ^ (uint64_t)(uintptr_t)engine ^
-                    (uint64_t)engine->pid << 32) | 1;
+  engine->random =
+    ((uint64_t)(bmwi_wall() * 1e6) ^ (uint64_t)(uintptr_t)engine ^ (uint64_t)engine->pid << 32) | 1;
   bool open = bmwi_poll_open(&engine->poll);
   engine->multi = new_multi(engine);
   engine->share = curl_share_init();
@@ -328,8 +328,7 @@ static bool line_too_long(const bmwi_engine *engine, const bmwi_transfer *t, CUR
   if (result != CURLE_OUT_OF_MEMORY && (int)result != 100) return false;
   curl_easy_getinfo(t->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte);
   curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
-  return !engine->broken && !t->no_memory &&
-         ((int)result == 100 ? request_size : first_byte) > 0 &&
+  return !engine->broken && !t->no_memory && ((int)result == 100 ? request_size : first_byte) > 0 &&
          (t->in_headers || t->status < 200);
 }
 
@@ -458,8 +457,7 @@ static void serve_libcurl(bmwi_engine *engine) {
     act(engine, CURL_SOCKET_TIMEOUT, 0);
   }
   while ((message = curl_multi_info_read(engine->multi, &messages)) != NULL)
-    if (message->msg == CURLMSG_DONE)
-      collect(engine, message->easy_handle, message->data.result);
+    if (message->msg == CURLMSG_DONE) collect(engine, message->easy_handle, message->data.result);
 }
 
 void bmwi_engine_step(bmwi_engine *engine, double seconds) {

@@ -23,9 +23,7 @@ void bmwi_token_clear(bmwi_token *token) {
 
 /* Seconds before its end at which a token is renewed: a minute, or a tenth of
 ** a short life. Other clients take 60 to 1200 s; those without a margin failed. */
-static double margin(double life) {
-  return life < 600 ? life / 10 : 60;
-}
+static double margin(double life) { return life < 600 ? life / 10 : 60; }
 
 void bmwi_token_lives(bmwi_token *token, double expires_in, double wall, double mono) {
   if (!(expires_in < LONGEST_LIFE)) expires_in = LONGEST_LIFE;
@@ -78,9 +76,8 @@ bool bmwi_oauth_basic(bmwi_buffer *b, const char *key, const char *secret) {
 
 bool bmwi_oauth_password_form(bmwi_buffer *b, const char *user, const char *password,
                               const char *scope) {
-  return bmwi_buffer_field(b, "grant_type", "password") &&
-         bmwi_buffer_field(b, "username", user) && bmwi_buffer_field(b, "password", password) &&
-         bmwi_buffer_field(b, "scope", scope);
+  return bmwi_buffer_field(b, "grant_type", "password") && bmwi_buffer_field(b, "username", user) &&
+         bmwi_buffer_field(b, "password", password) && bmwi_buffer_field(b, "scope", scope);
 }
 
 bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh, const char *client_id) {

@@ -9,7 +9,7 @@
 
 #include "core/clock.h"
 
-#define BACKOFF 0.5               /* seconds; doubled each time, full jitter */
+#define BACKOFF 0.5 /* seconds; doubled each time, full jitter */
 #define MAX_BACKOFF 8.0
 /* The retry budget of each server: so much credit at most; each call adds a fifth, each retry takes
 ** one, and one that worked gets it back. A server in trouble sees 1.2 times the calls, in the long
@@ -17,9 +17,7 @@
 #define CALL_CREDIT 0.2
 #define MAX_RESOURCES 1024
 
-static bool is_command(const bmwi_op *op) {
-  return op->kind == BMWI_CALL && op->exchange->command;
-}
+static bool is_command(const bmwi_op *op) { return op->kind == BMWI_CALL && op->exchange->command; }
 
 bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure) {
   bmwi_asked asked = op->kind == BMWI_TOKEN ? BMWI_ASKED_TOKEN
@@ -82,11 +80,11 @@ static bmwi_next send_now(bmwi_op *op) {
   if (left <= 0) return fail(op, BMWI_TIMEOUT, "timed out before the request was sent");
   bmwi_request request = {
     .method = token ? "POST" : op->exchange->method,
-    .url = !token                                     ? op->url.data
+    .url = !token                                      ? op->url.data
            : session->device.stage == BMWI_DEVICE_CODE ? account->device_url
-                                                        : session->token_url,
-    .accept = token || op->exchange->accept == NULL ? "Accept: application/json"
-                                                      : op->exchange->accept,
+                                                       : session->token_url,
+    .accept =
+      token || op->exchange->accept == NULL ? "Accept: application/json" : op->exchange->accept,
     .header = token ? NULL : op->exchange->header,
     .scheme = token ? "Basic" : "Bearer",
     .credentials = token ? account->basic : session->token.access,
@@ -125,8 +123,8 @@ static bool retry(bmwi_op *op, bmwi_failure *failure) {
   if (failure->budget) return false;
   double longest = BACKOFF;
   for (int i = 0; i < op->attempt && longest < MAX_BACKOFF; i++) longest *= 2;
-  double wait = failure->retry_after >= 0 ? failure->retry_after
-                                          : bmwi_engine_random(op->engine) * longest;
+  double wait =
+    failure->retry_after >= 0 ? failure->retry_after : bmwi_engine_random(op->engine) * longest;
   double wake = bmwi_now() + wait;
   if (wake >= op->deadline) return false;
   if (!bmwi_engine_pause(op->engine, &op->transfer, wake)) return false;
@@ -238,8 +236,7 @@ static bmwi_next go(bmwi_op *op) {
   if (op->account == NULL) return fail(op, BMWI_CLOSED, "the client is closed");
   if (op->kind == BMWI_LOGIN && op->session->refused == op->session->generation)
     expire(op->session, false); /* it is of no use, so that asked for by name another is got */
-  if (!bmwi_token_good(&op->session->token, bmwi_wall(), bmwi_now()))
-    return wait_for_token(op);
+  if (!bmwi_token_good(&op->session->token, bmwi_wall(), bmwi_now())) return wait_for_token(op);
   return send_now(op);
 }
 
@@ -340,12 +337,12 @@ bool bmwi_session_poll(bmwi_session *session) {
 
 unsigned bmwi_session_trace(const bmwi_session *session) {
   const bmwi_account *account = session->request.account;
-  if (account == NULL) return 0; /* closed by a finalizer meanwhile */
+  if (account == NULL) return 0;             /* closed by a finalizer meanwhile */
   size_t server = strlen(session->base_url); /* is told apart by whoever keeps auth errors */
   bool there = strncmp(session->token_url, session->base_url, server) == 0;
-  const char *const made_with[] = {account->username, account->password, account->basic,
-                                   account->scope, account->client_id,
-                                   session->token_url + (there ? server : 0)};
+  const char *const made_with[] = {account->username,  account->password,
+                                   account->basic,     account->scope,
+                                   account->client_id, session->token_url + (there ? server : 0)};
   uint64_t h = 0;
   for (size_t i = 0; i < sizeof made_with / sizeof made_with[0]; i++)
     if (made_with[i] != NULL) h = bmwi_hash(h + i + 1, made_with[i], strlen(made_with[i]));
@@ -366,15 +363,14 @@ void bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, dou
 /* Makes an auth error sticky: one of the log-in until it is asked for by name, one that asks for a
 ** pause as long as that. */
 static void remember(bmwi_session *session, const bmwi_failure *failure, bmwi_verdict verdict) {
-  double pause = verdict != BMWI_NOTHING_REFUSED
-                   ? HUGE_VAL
-                   : bmwi_token_pause(failure, !session->refreshing);
+  double pause =
+    verdict != BMWI_NOTHING_REFUSED ? HUGE_VAL : bmwi_token_pause(failure, !session->refreshing);
   if (!(pause > 0)) return;
   session->auth_error = *failure;
   session->auth_error.refused_at = bmwi_wall();
   session->auth_error_until = bmwi_now() + pause;
   session->auth_error_shared = verdict != BMWI_NOTHING_REFUSED || failure->retry_after >= 0 ||
-                          failure->code == BMWI_RATE_LIMITED;
+                               failure->code == BMWI_RATE_LIMITED;
 }
 
 bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
@@ -514,10 +510,8 @@ bmwi_next bmwi_op_advance(bmwi_op *op) {
     case BMWI_BACKOFF:
       if (op->kind == BMWI_TOKEN && send_now(op) == BMWI_DELIVER) return BMWI_READ_TOKEN;
       return op->kind == BMWI_TOKEN ? BMWI_GO_ON : go(op);
-    case BMWI_RUNNING:
-      return op->kind == BMWI_SLEEP ? finish(op) : answered(op);
-    default:
-      return BMWI_DELIVER;
+    case BMWI_RUNNING: return op->kind == BMWI_SLEEP ? finish(op) : answered(op);
+    default: return BMWI_DELIVER;
   }
 }
 

@@ -45,12 +45,12 @@ typedef struct bmwi_op {
   bmwi_engine *engine;
   bmwi_account *account; /* NULL for a sleep, and once the client is closed */
   bmwi_session *session;
-  struct bmwi_op *previous, *next;     /* all of the account's */
-  struct bmwi_op *next_waiting;        /* for the session's token */
-  const bmwi_exchange *exchange; /* of a call */
+  struct bmwi_op *previous, *next; /* all of the account's */
+  struct bmwi_op *next_waiting;    /* for the session's token */
+  const bmwi_exchange *exchange;   /* of a call */
   bmwi_buffer url, body;
   const char *content_type; /* of the body; NULL: a form */
-  double deadline; /* monotonic, for everything together */
+  double deadline;          /* monotonic, for everything together */
   int attempt;
   bool renewed;         /* was sent again after a 401 already */
   bool newly_own;       /* its resource was found to refuse new tokens, too */
@@ -59,8 +59,8 @@ typedef struct bmwi_op {
 } bmwi_op;
 
 #define BMWI_MAX_REQUEST (1024 * 1024) /* of an URL and of a body */
-#define BMWI_RETRY_BUDGET 20.0    /* of each server */
-#define BMWI_SESSIONS 3 /* of one account, at most */
+#define BMWI_RETRY_BUDGET 20.0         /* of each server */
+#define BMWI_SESSIONS 3                /* of one account, at most */
 
 /* One server with its token. */
 struct bmwi_session {
@@ -76,12 +76,12 @@ struct bmwi_session {
   bool by_resource;    /* the token is renewed because a resource refused it */
   bool forced;         /* a log-in is asked for by name: what was refused before does not count */
   bmwi_op request;     /* the token request */
-  bmwi_device_login device;  /* the log-in by a code, while there is one */
-  bmwi_op *waiting;    /* operations that wait for it */
-  bmwi_failure auth_error; /* of the log-in; sticky: not retried by itself */
-  double auth_error_until; /* monotonic, or HUGE_VAL for one that lasts */
-  bool auth_error_shared;  /* the server said so: other processes should know */
-  uint64_t *resources; /* that refuse a new token as well: their 401 is their own */
+  bmwi_device_login device; /* the log-in by a code, while there is one */
+  bmwi_op *waiting;         /* operations that wait for it */
+  bmwi_failure auth_error;  /* of the log-in; sticky: not retried by itself */
+  double auth_error_until;  /* monotonic, or HUGE_VAL for one that lasts */
+  bool auth_error_shared;   /* the server said so: other processes should know */
+  uint64_t *resources;      /* that refuse a new token as well: their 401 is their own */
   size_t resource_count;
   double retry_credit; /* what is left of the retry budget */
 };
@@ -104,13 +104,13 @@ struct bmwi_account {
   char *username, *password, *api_key, *api_secret, *basic, *scope, *document_field;
   bool has_position;
   double lat, lon; /* degrees */
-  char *event; /* the id of the last one that the server told of */
+  char *event;     /* the id of the last one that the server told of */
   double timeout;
   long retries;
   bool closed;
-  bool logs;       /* there is a log hook */
-  int hooks;       /* of the client that are running */
-  int pins;        /* of those that read what is wiped when the client is closed */
+  bool logs; /* there is a log hook */
+  int hooks; /* of the client that are running */
+  int pins;  /* of those that read what is wiped when the client is closed */
   bmwi_session sessions[BMWI_SESSIONS]; /* one per region, or only the first */
   int session_count, home;
   bmwi_route *routes; /* which session serves which car, as far as it is known */

@@ -109,8 +109,7 @@ static void redact_base64(char *text, const char *secret, size_t len) {
       bmwi_base64_encode(encoded.data, plain.data, plain.len);
       encoded.data[end] = '\0';
       for (int alphabet = 0; end >= first + 6 && alphabet < 2; alphabet++) {
-        for (char *p = strstr(text, core); p != NULL; p = strstr(p + 3, core))
-          blot(p, end - first);
+        for (char *p = strstr(text, core); p != NULL; p = strstr(p + 3, core)) blot(p, end - first);
         for (char *p = core; *p != '\0'; p++) /* now as in URLs */
           *p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
       }

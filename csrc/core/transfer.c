@@ -95,16 +95,15 @@ double bmwi_transfer_date(const bmwi_transfer *t) {
 /* ---- what is asked of libcurl --------------------------------------------- */
 
 /* libcurl reads the list where it is. */
-static bool set_headers(bmwi_transfer *t, const bmwi_request *request,
-                        struct curl_slist **first) {
+static bool set_headers(bmwi_transfer *t, const bmwi_request *request, struct curl_slist **first) {
   bmwi_buffer *line = &t->authorization;
   if (request->credentials != NULL &&
       (!bmwi_buffer_text(line, "Authorization: ") || !bmwi_buffer_text(line, request->scheme) ||
        !bmwi_buffer_add(line, " ", 1) || !bmwi_buffer_text(line, request->credentials)))
     return false;
   const char *const lines[HEADERS] = {request->credentials != NULL ? line->data : NULL,
-                                           request->accept, request->header, request->content_type,
-                                           "Expect:"};
+                                      request->accept, request->header, request->content_type,
+                                      "Expect:"};
   struct curl_slist *next = NULL;
   for (int i = HEADERS - 1; i >= 0; i--) {
     if (lines[i] == NULL) continue;
@@ -119,7 +118,7 @@ static bool set_headers(bmwi_transfer *t, const bmwi_request *request,
 #define SET_PROTOCOLS(easy, plain) \
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, (plain) ? "http,https" : "https")
 #else
-#define SET_PROTOCOLS(easy, plain)          \
+#define SET_PROTOCOLS(easy, plain) \
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS, \
                    (plain) ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS)
 #endif

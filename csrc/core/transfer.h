@@ -16,37 +16,37 @@
 
 /* What to send. All texts must stay until the transfer is complete. */
 typedef struct bmwi_request {
-  const char *method;        /* "GET", "POST", "DELETE" */
+  const char *method; /* "GET", "POST", "DELETE" */
   const char *url;
-  const char *accept;        /* the whole header line */
-  const char *header;        /* one line more; NULL: none */
-  const char *scheme;        /* "Basic" or "Bearer" */
-  const char *credentials;   /* after the scheme; NULL: no such line */
-  const char *content_type;  /* the whole header line; NULL: a form */
-  const bmwi_buffer *body;   /* of a POST */
-  bool once;                 /* libcurl must not send it again by itself */
+  const char *accept;       /* the whole header line */
+  const char *header;       /* one line more; NULL: none */
+  const char *scheme;       /* "Basic" or "Bearer" */
+  const char *credentials;  /* after the scheme; NULL: no such line */
+  const char *content_type; /* the whole header line; NULL: a form */
+  const bmwi_buffer *body;  /* of a POST */
+  bool once;                /* libcurl must not send it again by itself */
 } bmwi_request;
 
 typedef struct bmwi_transfer {
-  bmwi_link link;             /* first; in the queue of what starts or is complete */
+  bmwi_link link; /* first; in the queue of what starts or is complete */
   enum { BMWI_IDLE, BMWI_STARTING, BMWI_SENDING, BMWI_PAUSING, BMWI_COMPLETED } phase;
-  bmwi_timer timer;           /* when a pause ends, and an exchange must be complete */
-  void *easy;                 /* the CURL handle */
-  bmwi_buffer authorization;  /* a header line */
+  bmwi_timer timer;             /* when a pause ends, and an exchange must be complete */
+  void *easy;                   /* the CURL handle */
+  bmwi_buffer authorization;    /* a header line */
   struct bmwi_scratch *scratch; /* what libcurl reads and writes meanwhile; see transfer.c */
-  const char *error;          /* libcurl's words, in there; NULL before the first exchange */
+  const char *error;            /* libcurl's words, in there; NULL before the first exchange */
   /* The outcome of an exchange. */
-  int result;                 /* CURLcode; 0: there is an answer */
-  bool sent;                  /* at least one byte of the request may have left */
-  bool reset;                 /* the operating system ended the connection */
+  int result; /* CURLcode; 0: there is an answer */
+  bool sent;  /* at least one byte of the request may have left */
+  bool reset; /* the operating system ended the connection */
   bool too_large, no_memory;
   long status;
-  double retry_after;         /* seconds; negative: not said */
-  char date[40];              /* what the server's clock says, as it came; or empty */
-  char *location;             /* where a redirect points to; or NULL */
+  double retry_after; /* seconds; negative: not said */
+  char date[40];      /* what the server's clock says, as it came; or empty */
+  char *location;     /* where a redirect points to; or NULL */
   double seconds;
   size_t header_bytes;
-  bool in_headers;            /* the empty line behind them has not come */
+  bool in_headers; /* the empty line behind them has not come */
   bmwi_buffer body;
 } bmwi_transfer;
 

@@ -67,8 +67,8 @@ static const char *file_fault(const char *path) {
   return "it contains no PEM certificate";
 }
 
-bool bmwi_transport_explain(const bmwi_transport *t, int result, const char *error,
-                            char *text, size_t size) {
+bool bmwi_transport_explain(const bmwi_transport *t, int result, const char *error, char *text,
+                            size_t size) {
   if (t->proxy_fault != NULL && strstr(error, WRONG_PROXY) != NULL) {
     snprintf(text, size, "the proxy from the environment (%s) is invalid: %s", t->proxy_variable,
              t->proxy_fault);

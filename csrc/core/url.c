@@ -110,8 +110,9 @@ const char *bmwi_proxy_fault(const char *proxy) {
   for (size_t i = 0; !known && i < sizeof schemes / sizeof schemes[0]; i++)
     known = strlen(schemes[i]) + 3 == (size_t)(rest - proxy) &&
             strncasecmp(proxy, schemes[i], strlen(schemes[i])) == 0;
-  if (!known) return "it must start with http://, https://, socks4://, socks4a://, socks5:// or "
-                     "socks5h://";
+  if (!known)
+    return "it must start with http://, https://, socks4://, socks4a://, socks5:// or "
+           "socks5h://";
   if (at != NULL && !good_login(rest, (size_t)(at - rest)))
     return "a character of its user name or password must be percent-encoded (%23 for '#')";
   const char *host = at != NULL ? at + 1 : rest;

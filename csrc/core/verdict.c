@@ -91,9 +91,9 @@ static void note_location(bmwi_failure *failure, const char *url) {
 bool bmwi_explain(const bmwi_transfer *t, bmwi_asked asked, bmwi_failure *failure) {
   if (t->result != CURLE_OK) {
     bmwi_code code = transport_code(t);
-    bmwi_failure_set(failure, code, t->error != NULL && t->error[0] != '\0'
-                                        ? t->error
-                                        : curl_easy_strerror((CURLcode)t->result));
+    bmwi_failure_set(
+      failure, code,
+      t->error != NULL && t->error[0] != '\0' ? t->error : curl_easy_strerror((CURLcode)t->result));
     if (code == BMWI_TOO_LARGE)
       bmwi_failure_set(failure, code,
                        t->body.full ? "the response is larger than max_response_bytes"
@@ -116,8 +116,9 @@ bool bmwi_explain(const bmwi_transfer *t, bmwi_asked asked, bmwi_failure *failur
 bool bmwi_oauth_refuses(const char *error) {
   /* What a server may say here that passes by itself. */
   static const char *const passing[] = {
-    "temporarily_unavailable", "server_error", "internal_error", "internal_server_error",
-    "unknown_error", "slow_down", "too_many_requests", "rate_limit_exceeded", "timeout",
+    "temporarily_unavailable", "server_error",        "internal_error",
+    "internal_server_error",   "unknown_error",       "slow_down",
+    "too_many_requests",       "rate_limit_exceeded", "timeout",
   };
   /* A gateway puts the name of the status here: "Forbidden". RFC 6749's are in lower case. */
   if (error[0] < 'a' || error[0] > 'z') return false;

@@ -16,6 +16,7 @@
 #define VERSION .header = "x-version: v1", .metered = true
 #define GET(NAME) .exchange = {.name = (NAME), .method = "GET", VERSION}
 
+/* clang-format off */
 static const bmwi_endpoint endpoints[] = {
   {GET("get"), .answer = BMWI_ANSWER_ANY},
   {GET("mappings"), .path = "/customers/vehicles/mappings", .answer = BMWI_ANSWER_ANY},
@@ -34,11 +35,13 @@ static const bmwi_endpoint endpoints[] = {
    .path = "/customers/containers/{id}", .answer = BMWI_ANSWER_ANY},
   {.path = NULL},
 };
+/* clang-format on */
 
 /* ---- options ------------------------------------------------------------------------------ */
 
 #define KEPT(member) .place = BMWI_KEPT(member)
 
+/* clang-format off */
 static const bmwi_option options[] = {
   /* BMW compares it as it is, and knows lower case only. */
   {.name = "client_id", .type = BMWI_OPTION_TEXT, KEPT(client_id), .lower_case = true},
@@ -53,6 +56,7 @@ static const bmwi_option options[] = {
    .text = "authenticate_user openid cardata:api:read cardata:streaming:read"},
   {.name = NULL},
 };
+/* clang-format on */
 
 static const bmwi_region regions[] = {
   {"europe", "", "https://api-cardata.bmwgroup.com"},
@@ -96,7 +100,7 @@ static void explain(bmwi_failure *failure, bool call) {
   }
 }
 
-#define SUBSCRIBE                                                                        \
+#define SUBSCRIBE \
   "at BMW's portal subscribe the client to \"CarData API\" and \"CarData Stream\", wait " \
   "a minute, then log in again"
 
@@ -128,10 +132,11 @@ static const bmwi_advice advice[] = {
   {NULL, BMWI_OK, NULL},
 };
 
-static const char *const client_methods[] = {"vehicles", "quota", "containers", "create_container",
-                                             "delete_container", NULL};
-static const char *const car_methods[] = {"status", "telematics", "basic_data", "image",
-                                          "charging_history", "charging_settings", "tyres", NULL};
+static const char *const client_methods[] = {
+  "vehicles", "quota", "containers", "create_container", "delete_container", NULL};
+static const char *const car_methods[] = {
+  "status",           "telematics",        "basic_data", "image",
+  "charging_history", "charging_settings", "tyres",      NULL};
 
 static const bmwi_method methods[] = {{.name = NULL}};
 

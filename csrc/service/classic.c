@@ -114,6 +114,7 @@ static const bmwi_schema poi = {poi_members, poi_rules, false};
 #define GET(NAME) .exchange = {.name = (NAME), .method = "GET"}
 #define POST(NAME) .exchange = {.name = (NAME), .method = "POST", .command = true}
 
+/* clang-format off */
 enum {
   VEHICLES, STATUS, LAST_TRIP, ALL_TRIPS, CHARGING_PROFILE, DESTINATIONS, RANGE_MAP, NAVIGATION,
   EXECUTION, EXECUTE, SEND_POI, IMAGE
@@ -140,6 +141,7 @@ static const bmwi_endpoint endpoints[] = {
   [IMAGE] = {.exchange = {.name = "image", .method = "GET", .accept = "Accept: image/png"},
              .path = CAR "/image", .answer = BMWI_ANSWER_PNG},
 };
+/* clang-format on */
 
 /* ---- the methods of a car ----------------------------------------------------------------- */
 
@@ -171,6 +173,7 @@ static const bmwi_member execute_members[] = {
 };
 static const bmwi_schema execute = {.members = execute_members, .open = true};
 
+/* clang-format off */
 #define READING(NAME, ENDPOINT) {.name = (NAME), .endpoint = &endpoints[ENDPOINT]}
 #define COMMAND(NAME, TYPE) \
   {.name = (NAME), .endpoint = &endpoints[EXECUTE], .typed = true, .type = (TYPE)}
@@ -204,6 +207,7 @@ static const bmwi_method methods[] = {
    .subject = "point of interest", .schema = &poi, .root = "poi"},
   {.name = NULL},
 };
+/* clang-format on */
 
 /* ---- failures ----------------------------------------------------------------------------- */
 
@@ -226,8 +230,7 @@ static void judge(bmwi_failure *failure) {
   failure->retryable = false;
   if (strcmp(failure->api_code, "A-2013") == 0) failure->code = BMWI_FORBIDDEN;
   else if (strcmp(failure->api_code, "A-2012") == 0) failure->code = BMWI_NOT_FOUND;
-  else if (failure->code == BMWI_SERVER || failure->code == BMWI_UNKNOWN)
-    failure->code = BMWI_HTTP;
+  else if (failure->code == BMWI_SERVER || failure->code == BMWI_UNKNOWN) failure->code = BMWI_HTTP;
 }
 
 static void explain(bmwi_failure *failure, bool call) {
@@ -252,8 +255,9 @@ static const bmwi_advice advice[] = {
    "wrong user name or password, or the token endpoint changed (`token_url`)"},
   {NULL, BMWI_AUTH, "check username, password, api_key, api_secret and scope"},
   {NULL, BMWI_NOT_FOUND, "not found; check the car's region (`hub` in `client:vehicles()`)"},
-  {NULL, BMWI_GONE, "the service was switched off (BMW did so on 2021-11-09); set `base_url` to a "
-                    "server that still provides it"},
+  {NULL, BMWI_GONE,
+   "the service was switched off (BMW did so on 2021-11-09); set `base_url` to a "
+   "server that still provides it"},
   {NULL, BMWI_OK, NULL},
 };
 
@@ -261,6 +265,7 @@ static const bmwi_advice advice[] = {
 
 #define KEPT(member) .place = BMWI_KEPT(member)
 
+/* clang-format off */
 static const bmwi_option options[] = {
   {.name = "api_key", .type = BMWI_OPTION_TEXT, KEPT(api_key), .secret = 8},
   {.name = "api_secret", .type = BMWI_OPTION_TEXT, KEPT(api_secret), .secret = 8},
@@ -279,6 +284,7 @@ static const bmwi_option options[] = {
   {.name = "username", .type = BMWI_OPTION_TEXT, KEPT(username)},
   {.name = NULL},
 };
+/* clang-format on */
 
 static const bmwi_region regions[] = {
   {"rest_of_world", "HUB_ECE", "https://b2vapi.bmwgroup.com"},

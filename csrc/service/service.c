@@ -9,6 +9,7 @@ const bmwi_service *const bmwi_services[] = {&bmwi_classic, &bmwi_cardata, NULL}
 
 #define KEPT(member) .place = BMWI_KEPT(member)
 
+/* clang-format off */
 static const bmwi_option common[] = {
   {.name = "base_url", .type = BMWI_OPTION_ORIGIN, KEPT(base_url)},
   {.name = "ca_file", .type = BMWI_OPTION_TEXT, KEPT(transport.ca_file)},
@@ -31,6 +32,7 @@ static const bmwi_option common[] = {
   {.name = "user_agent", .type = BMWI_OPTION_TEXT, KEPT(transport.user_agent),
    .text = "bmwi/" BMWI_VERSION},
 };
+/* clang-format on */
 #define COMMON (sizeof common / sizeof common[0])
 
 const bmwi_endpoint bmwi_free_get = {
