@@ -539,3 +539,73 @@ describe("bmwi._sys", function()
     end
   end)
 end)
+
+describe("bmwi._sys.publish_file", function()
+  local folder, path
+
+  before_each(function()
+    folder = shell("mktemp -d")
+    path = folder .. "/bmwi.prom"
+  end)
+  after_each(function() os.execute("rm -rf '" .. folder .. "'") end)
+
+  it("writes what everybody may read, whole, and leaves nothing else behind", function()
+    write(path, "old", "600")
+    assert.is_true(sys.publish_file(path, "new\n"))
+    assert.equal("new\n", read(path))
+    assert.equal("644", mode_of(path))
+    assert.equal("bmwi.prom", shell("ls -A '" .. folder .. "'"))
+  end)
+
+  it("replaces a link, not what it leads to", function()
+    write(folder .. "/other", "mine")
+    os.execute(("ln -s other '%s'"):format(path))
+    assert.is_true(sys.publish_file(path, "new"))
+    assert.equal("mine", read(folder .. "/other"))
+    assert.equal("new", read(path))
+  end)
+
+  it("makes no folder, and replaces no device", function()
+    fails_as("file", sys.publish_file(folder .. "/none/bmwi.prom", "x"))
+    assert.is_nil(io.open(folder .. "/none/bmwi.prom"))
+    fails_as("file", sys.publish_file("/dev/null", "x"))
+  end)
+end)
+
+describe("SIGTERM, where it was asked for,", function()
+  local SCRIPT = [[
+    local bmwi, async = require "bmwi", require "bmwi.async"
+    bmwi._sys.catch_terminate()
+    %s
+    local began = bmwi._sys.monotonic()
+    local ok, reason = pcall(%s)
+    print(ok, (tostring(reason):match("terminated!")), bmwi._sys.monotonic() - began < 10)
+    print(pcall(bmwi.sleep, 0.01)) -- once is enough
+  ]]
+  local SLEEP = "bmwi.sleep, 30"
+  local TASKS = "async.run, function() bmwi.sleep(30) end, function() bmwi.sleep(30) end"
+  local EXPECTED = "false\tterminated!\ttrue\ntrue\n"
+
+  for name, wait in pairs { ["a call that waits"] = SLEEP, ["tasks that wait"] = TASKS } do
+    it("ends " .. name, function()
+      local ready = os.tmpname()
+      os.remove(ready)
+      local said = helper.program(SCRIPT:format(("io.open(%q, 'w'):close()"):format(ready), wait),
+        nil, ("COMMAND 2>&1 & p=$!; for i in $(seq 500); do test -e %s && break; sleep 0.02; done; "
+          .. "sleep 0.2; kill -TERM $p; wait $p"):format(ready))
+      os.remove(ready)
+      assert.equal(EXPECTED, said)
+    end)
+
+    it("ends " .. name .. " also if it came just before", function()
+      assert.equal(EXPECTED,
+        helper.program(SCRIPT:format("os.execute('kill -TERM $PPID')", wait)))
+    end)
+  end
+
+  it("ends the program as ever elsewhere", function()
+    local said = helper.program("os.execute('kill -TERM $PPID') print('alive')",
+      nil, "COMMAND 2>&1; echo $?")
+    assert.equal("143\n", said:gsub("Terminated%s*", ""):match("[^\n]*\n$"))
+  end)
+end)

@@ -51,6 +51,7 @@ enum {
   FINISH_STORE,
   ANNOUNCE,
   CALL_LOG_HOOK,
+  RECORD,
   TURN,
   ANCHOR,
   FUNCTIONS
@@ -184,6 +185,7 @@ static int read_token(lua_State *L) { return call_hook(L, bmwi_read_token_answer
 static int ask_store(lua_State *L) { return call_hook(L, bmwi_ask_store); }
 static int finish_store(lua_State *L) { return call_hook(L, bmwi_hooks_finish); }
 static int announce(lua_State *L) { return call_hook(L, bmwi_hooks_announce); }
+static int record(lua_State *L) { return call_hook(L, bmwi_hooks_record); }
 
 /* (operation, client, state before) -> calls the log hook; protected. */
 static int call_log_hook(lua_State *L) {
@@ -271,8 +273,10 @@ static void dispatch(lua_State *L, bmwi_engine *engine, bool defer) {
       lua_pop(L, 2);
       continue;
     }
-    bool logs = op->state == BMWI_RUNNING && !lua_isnil(L, -1) && bmwi_logs(L, lua_gettop(L));
+    bool runs = op->state == BMWI_RUNNING && !lua_isnil(L, -1);
+    bool logs = runs && bmwi_logs(L, lua_gettop(L));
     if (logs) call_back(L, CALL_LOG_HOOK, op, true);
+    if (runs && op->account != NULL && op->account->records) call_back(L, RECORD, op, true);
     bmwi_next next = bmwi_op_advance(op);
     if (next == BMWI_DELIVER && defer && !lua_isnil(L, -2)) bmwi_engine_defer(engine, t);
     else if (next == BMWI_DELIVER) wake(L, op);
@@ -292,6 +296,7 @@ static int nothing(lua_State *L) {
 /* Calling anything lets a pending hook run: that is how the stand-alone
 ** interpreter turns Ctrl-C into an error. A host is told of what is left to do even then. */
 static void let_hooks_run(lua_State *L, bmwi_engine *engine) {
+  bmwi_sys_check(L);
   if (lua_gethook(L) == NULL) return;
   bmwi_engine_arm(engine);
   lua_pushcfunction(L, nothing);
@@ -394,7 +399,8 @@ static const lua_CFunction functions[FUNCTIONS] = {
   [DELIVER] = deliver,     [READ_TOKEN] = read_token,
   [ASK_STORE] = ask_store, [FINISH_STORE] = finish_store,
   [ANNOUNCE] = announce,   [CALL_LOG_HOOK] = call_log_hook,
-  [TURN] = turn,           [ANCHOR] = anchor,
+  [RECORD] = record,       [TURN] = turn,
+  [ANCHOR] = anchor,
 };
 
 void bmwi_await_open(lua_State *L) {

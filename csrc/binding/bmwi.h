@@ -142,6 +142,10 @@ void bmwi_hooks_resource(lua_State *L, bmwi_op *op);
 /* Calls the client's log hook, if any, with the event and the table on top. */
 void bmwi_call_log_hook(lua_State *L, int client, const char *event);
 bool bmwi_logs(lua_State *L, int client);
+/* Hands the answer of an operation, as it came, to the client's recorder. */
+void bmwi_hooks_record(lua_State *L, bmwi_op *op, int client);
+/* Pushes the recorder, or nil. */
+void bmwi_hooks_recorder(lua_State *L, int client);
 
 /* From client.c: the client. */
 void bmwi_client_open(lua_State *L);
@@ -152,6 +156,8 @@ int bmwi_car_new(lua_State *L); /* client:vehicle(vin) */
 
 /* From sys.c: what POSIX offers and Lua lacks. */
 void bmwi_sys_open(lua_State *L); /* pushes bmwi._sys */
+/* Raises "terminated!" if SIGTERM came, where that was asked for. */
+void bmwi_sys_check(lua_State *L);
 
 #pragma GCC visibility pop
 

@@ -130,24 +130,36 @@ static int client_option(lua_State *L) {
   return bmwi_options_get(L, &client->account, 3);
 }
 
+/* client:_record([fn]) -> what gets each answer as it came; a function or false sets it. */
+static int client_record(lua_State *L) {
+  bmwi_client *client = bmwi_client_check(L, 1);
+  if (lua_isnoneornil(L, 2)) {
+    bmwi_hooks_recorder(L, 1);
+    return 1;
+  }
+  if (lua_toboolean(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);
+  client->account.records = lua_toboolean(L, 2);
+  lua_settop(L, 2);
+  lua_getuservalue(L, 1);
+  lua_insert(L, 2);
+  lua_setfield(L, 2, "record");
+  return 0;
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static const luaL_Reg client_methods[] = {
-  {"login", client_login},   {"vehicles", client_vehicles},
-  {"vehicle", bmwi_car_new}, {"token", client_token},
-  {"get", client_get},       {"post", client_post},
-  {"close", client_close},   {NULL, NULL},
+  {"login", client_login}, {"vehicles", client_vehicles}, {"vehicle", bmwi_car_new},
+  {"token", client_token}, {"get", client_get},           {"post", client_post},
+  {"close", client_close}, {"_record", client_record},    {NULL, NULL},
 };
 
 /* Of a service with a module of its own. */
 static const luaL_Reg module_methods[] = {
-  {"login", client_login},
-  {"vehicle", bmwi_car_new},
-  {"token", client_token},
-  {"close", client_close},
-  {"_exchange", client_exchange},
-  {"_option", client_option},
-  {NULL, NULL},
+  {"login", client_login},        {"vehicle", bmwi_car_new},
+  {"token", client_token},        {"close", client_close},
+  {"_exchange", client_exchange}, {"_option", client_option},
+  {"_record", client_record},     {NULL, NULL},
 };
 
 static const luaL_Reg client_meta[] = {

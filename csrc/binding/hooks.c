@@ -203,6 +203,45 @@ void bmwi_call_log_hook(lua_State *L, int client, const char *event) {
   if (call_hook(L, lua_touserdata(L, client), 2, 0) != 0) lua_error(L);
 }
 
+/* ---- the recorder -------------------------------------------------------------------------- */
+
+void bmwi_hooks_recorder(lua_State *L, int client) { push_hook(L, client, "record"); }
+
+/* The part of an URL behind the server's name. */
+static const char *path_of(const char *url) {
+  const char *host = strstr(url, "://");
+  const char *path = host != NULL ? strchr(host + 3, '/') : NULL;
+  return path != NULL ? path : "/";
+}
+
+/* Log-ins are not recorded. What is copied first stays though a finalizer may close the client. */
+void bmwi_hooks_record(lua_State *L, bmwi_op *op, int client) {
+  const bmwi_buffer *body = &op->transfer.body;
+  if (op->kind != BMWI_CALL || op->transfer.result != 0 || op->url.len == 0) return;
+  size_t bytes = body->len, length = op->url.len;
+  char *copy = lua_newuserdata(L, bytes + length + 1);
+  bmwi_account *account = op->account;
+  if (account == NULL) return;
+  if (bytes > 0) memcpy(copy, body->data, bytes);
+  memcpy(copy + bytes, op->url.data, length);
+  copy[bytes + length] = '\0';
+  push_hook(L, client, "record");
+  lua_createtable(L, 0, 6);
+  lua_pushliteral(L, "answer");
+  lua_setfield(L, -2, "kind");
+  lua_pushstring(L, op->exchange->name);
+  lua_setfield(L, -2, "call");
+  lua_pushstring(L, op->exchange->method);
+  lua_setfield(L, -2, "method");
+  lua_pushstring(L, path_of(copy + bytes));
+  lua_setfield(L, -2, "path");
+  lua_pushinteger(L, op->transfer.status);
+  lua_setfield(L, -2, "status");
+  lua_pushlstring(L, copy, bytes);
+  lua_setfield(L, -2, "body");
+  if (call_hook(L, account, 1, 0) != 0) lua_error(L);
+}
+
 /* ---- tokens on their way ---------------------------------------------------------------- */
 
 /* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */

@@ -172,22 +172,19 @@ static void sweep(char *path) {
   closedir(folder);
 }
 
-static int write_private(lua_State *L, handle *h, const char *path) {
+/* Writes a new file beside `place`, with this mode, and puts it there whole. */
+static int replace(lua_State *L, handle *h, const char *path, char *place, mode_t mode) {
   size_t len;
   const char *data = luaL_checklstring(L, 2, &len);
-  char place[PATH_MAX];
   struct stat st;
-  const char *fault = follow(path, place);
-  if (fault != NULL) return bmwi_fail_plain(L, "file", "%s: %s", path, fault);
+  int error = 0;
   if (stat(place, &st) == 0 && !S_ISREG(st.st_mode)) /* a device, say: it is not ours to replace */
     return bmwi_fail_plain(L, "file", "%s: not a regular file", path);
-  int error = make_folders(place);
-  if (error != 0) return file_failure(L, "creating the folder", path, error);
   sweep(place);
   const char *temp = lua_pushfstring(L, "%s.%d.%p.new", place, (int)getpid(), (void *)h);
   h->fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (h->fd < 0) return file_failure(L, "writing", path, errno);
-  if (fchmod(h->fd, 0600) != 0) error = errno; /* whatever the umask took away */
+  if (fchmod(h->fd, mode) != 0) error = errno; /* whatever the umask took away */
   if (error == 0) error = write_all(h->fd, data, len);
   if (error == 0 && fsync(h->fd) != 0) error = errno;
   if (error == 0 && rename(temp, place) != 0) error = errno;
@@ -200,6 +197,23 @@ static int write_private(lua_State *L, handle *h, const char *path) {
   return 1;
 }
 
+static int write_private(lua_State *L, handle *h, const char *path) {
+  char place[PATH_MAX];
+  const char *fault = follow(path, place);
+  if (fault != NULL) return bmwi_fail_plain(L, "file", "%s: %s", path, fault);
+  int error = make_folders(place);
+  if (error != 0) return file_failure(L, "creating the folder", path, error);
+  return replace(L, h, path, place, 0600);
+}
+
+static int publish_file(lua_State *L, handle *h, const char *path) {
+  char place[PATH_MAX];
+  size_t len = strlen(path);
+  if (len >= PATH_MAX) return bmwi_fail_plain(L, "file", "%s: the name is too long", path);
+  memcpy(place, path, len + 1);
+  return replace(L, h, path, place, 0644);
+}
+
 /* sys.write_private(path, bytes) -> true | nil, message, "file"
 ** The file appears whole or not at all, and nobody else can read it at any
 ** moment: a new file beside it (0600, exclusive), fsync, rename, fsync. A link
@@ -209,6 +223,17 @@ static int sys_write_private(lua_State *L) {
   luaL_checkstring(L, 2);
   handle *h = new_handle(L, 0);
   int results = write_private(L, h, path);
+  end(h);
+  return results;
+}
+
+/* sys.publish_file(path, bytes) -> true | nil, message, "file"
+** The same for a file that everybody may read, in a folder that is there already. */
+static int sys_publish_file(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  luaL_checkstring(L, 2);
+  handle *h = new_handle(L, 0);
+  int results = publish_file(L, h, path);
   end(h);
   return results;
 }
@@ -301,6 +326,38 @@ static int sys_pause(lua_State *L) {
   return 0;
 }
 
+/* ---- the end by a signal --------------------------------------------------------- */
+
+/* Set by SIGTERM until it was raised. */
+static volatile sig_atomic_t terminated;
+
+/* A signal that came between two waits breaks off none: it comes again in a second. */
+static void on_terminate(int signal_number) {
+  (void)signal_number;
+  terminated = 1;
+  alarm(1);
+}
+
+void bmwi_sys_check(lua_State *L) {
+  if (!terminated) return;
+  terminated = 0;
+  alarm(0);
+  luaL_error(L, "terminated!");
+}
+
+/* sys.catch_terminate(): from now on SIGTERM raises "terminated!" out of what waits, as Ctrl-C
+** raises "interrupted!". Of the whole process, so for the command line only. */
+static int sys_catch_terminate(lua_State *L) {
+  struct sigaction action;
+  (void)L;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_terminate;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGALRM, &action, NULL);
+  return 0;
+}
+
 /* The length of a UTF-8 text without its last character. */
 static size_t without_last(const char *text, size_t len) {
   while (len > 0 && ((unsigned char)text[len - 1] & 0xC0) == 0x80) len--;
@@ -380,6 +437,8 @@ static const luaL_Reg functions[] = {
   {"json", bmwi_json_print},
   {"pause", sys_pause},
   {"options", sys_options},
+  {"catch_terminate", sys_catch_terminate},
+  {"publish_file", sys_publish_file},
   {NULL, NULL},
 };
 

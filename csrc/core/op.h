@@ -108,9 +108,10 @@ struct bmwi_account {
   double timeout;
   long retries;
   bool closed;
-  bool logs; /* there is a log hook */
-  int hooks; /* of the client that are running */
-  int pins;  /* of those that read what is wiped when the client is closed */
+  bool logs;    /* there is a log hook */
+  bool records; /* somebody gets each answer as it came */
+  int hooks;    /* of the client that are running */
+  int pins;     /* of those that read what is wiped when the client is closed */
   bmwi_session sessions[BMWI_SESSIONS]; /* one per region, or only the first */
   int session_count, home;
   bmwi_route *routes; /* which session serves which car, as far as it is known */
