@@ -1,5 +1,5 @@
 /*
-** What one process tells the next through a store, beside the token: a log-in that was refused,
+** What one process passes to the next through a store, beside the token: a log-in that was refused,
 ** and resources that refuse tokens however new.
 */
 #include <math.h>

@@ -138,7 +138,7 @@ static void push_wake(lua_State *L, int thread) {
 }
 
 /* Wakes the coroutine with true and the results, or with false and an error. The operation is
-** forgotten once the coroutine was told, and not before: there may be no memory for that now. */
+** dropped only after the coroutine was resumed: there may be no memory for that now. */
 static void wake(lua_State *L, bmwi_op *op) {
   int top = lua_gettop(L), thread = top + 2, function = top + 3;
   bmwi_push_entry(L, BMWI_KEPT_OPS, op);
@@ -160,9 +160,9 @@ static void wake(lua_State *L, bmwi_op *op) {
   }
   if (lua_pcall(L, lua_gettop(L) - function, 0, 0) != 0) {
     push_wake(L, thread);
-    bool told = lua_isnil(L, -1);
+    bool resumed = lua_isnil(L, -1);
     lua_pop(L, 1);
-    if (!told) {
+    if (!resumed) {
       wake_again(L, op);
       lua_settop(L, top);
       return;
@@ -220,7 +220,7 @@ static int call_log_hook(lua_State *L) {
     }
   } else {
     bmwi_failure failure;
-    bmwi_op_explain(op, &failure);
+    bmwi_attempt_explain(op, &failure);
     lua_pushstring(L, failure.text);
     lua_setfield(L, -2, "error");
     lua_pushstring(L, bmwi_code_name(failure.code));
@@ -294,7 +294,7 @@ static int nothing(lua_State *L) {
 }
 
 /* Calling anything lets a pending hook run: that is how the stand-alone
-** interpreter turns Ctrl-C into an error. A host is told of what is left to do even then. */
+** interpreter turns Ctrl-C into an error. A host learns of what is left to do even then. */
 static void let_hooks_run(lua_State *L, bmwi_engine *engine) {
   bmwi_sys_check(L);
   if (lua_gethook(L) == NULL) return;

@@ -8,10 +8,12 @@
 
 #include "binding/compat.h"
 #include "core/account.h"
+#include "core/attempt.h"
 #include "core/op.h"
+#include "core/session.h"
 #include "service/service.h"
 
-/* What a finalizer is told that comes after ours. */
+/* What a finalizer sees that runs after ours. */
 #define BMWI_AT_ITS_END "bmwi is shut down: the Lua state is being closed"
 
 #define BMWI_EXPORT __attribute__((visibility("default")))
@@ -37,7 +39,7 @@ const char *bmwi_code_name(bmwi_code code);
 /* The code of that name, or BMWI_AUTH. */
 bmwi_code bmwi_code_named(const char *name);
 
-/* From auth_error.c: what one process tells the next through a store. */
+/* From auth_error.c: what one process passes to the next through a store. */
 /* Pushes the auth error of a log-in for a store to keep, or nil if others need not know of any. */
 void bmwi_auth_error_push(lua_State *L, const bmwi_session *session);
 /* Takes over the auth error on top of the stack, which bmwi_auth_error_push made in another process
@@ -132,7 +134,7 @@ void bmwi_push_token(lua_State *L, const bmwi_account *account, const bmwi_token
 void bmwi_ask_store(lua_State *L, bmwi_op *op, int client);
 /* Reads the answer of a token request and has the token saved. */
 void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client);
-/* Tells the store that the renewal is over; tells on_token of the new token. */
+/* Calls store:finish() after a renewal; calls on_token with the new token. */
 void bmwi_hooks_finish(lua_State *L, bmwi_op *op, int client);
 void bmwi_hooks_announce(lua_State *L, bmwi_op *op, int client);
 /* Lets the store of a closed client go, if it had begun; raises nothing. */

@@ -275,7 +275,8 @@ static bool take_token(lua_State *L, bmwi_op *op, const bmwi_account *account, b
   if (!lua_istable(L, answer) || !read_token(L, answer, token) ||
       !read_subject(L, answer, account, token)) {
     bmwi_failure_set(failure, BMWI_JSON, "");
-    failure->status = op->transfer.status; /* for its words; told only if they are an error's */
+    failure->status =
+      op->transfer.status; /* its words need it; reported only if they are an error's */
     bmwi_failure_describe(L, op, failure);
     if (failure->oauth) {
       snprintf(failure->text, sizeof failure->text, "HTTP %ld", failure->status);
@@ -337,7 +338,7 @@ static bool push_prompt(lua_State *L, double lifetime, double interval) {
   return true;
 }
 
-/* The answer holds a code, which somebody has to confirm: tells them, and begins to poll. */
+/* The answer holds a code, which the user has to confirm: calls on_prompt, and begins to poll. */
 static void read_code(lua_State *L, bmwi_op *op, int client) {
   bmwi_session *session = op->session;
   bmwi_failure failure;
@@ -381,7 +382,7 @@ static void read_code(lua_State *L, bmwi_op *op, int client) {
   }
 }
 
-/* Has the store save the session's token, and tells the log hook if it could not: the calls go on
+/* Has the store save the session's token, and calls the log hook if it could not: the calls go on
 ** with the new token. */
 static void save(lua_State *L, bmwi_op *op, bmwi_account *account, int client) {
   push_hook(L, client, "store");
@@ -409,7 +410,7 @@ void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
   memset(token, 0, sizeof *token);
   luaL_setmetatable(L, "bmwi.token");
   bool good = false;
-  if (!bmwi_op_explain(op, &failure)) {
+  if (!bmwi_attempt_explain(op, &failure)) {
     bmwi_failure_describe(L, op, &failure);
   } else if (session->device.stage == BMWI_DEVICE_CODE) {
     read_code(L, op, client);
@@ -483,7 +484,7 @@ void bmwi_ask_store(lua_State *L, bmwi_op *op, int client) {
   }
 }
 
-/* (client) -> tells its store that the renewal is over; protected. */
+/* (client) -> calls its store's finish(); protected. */
 static int finish_store(lua_State *L) {
   bmwi_account *account = lua_touserdata(L, 1); /* its first member */
   push_hook(L, 1, "store");

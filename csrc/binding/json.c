@@ -26,7 +26,7 @@ typedef struct numerals {
   bool gone;       /* the state is being closed, and lua-cjson's instance was collected before */
 } numerals;
 
-/* Members that are arrays even when empty: Lua cannot tell {} from []. */
+/* Members that are arrays even when empty: {} and [] are the same table in Lua. */
 static const char *const array_members[] = {"weekdays", "phoneNumbers", NULL};
 
 /* Calls one of the new instance's settings if it has it. */
@@ -80,7 +80,7 @@ static int call_under(lua_State *L, locale_t locale, int arguments) {
   return status;
 }
 
-/* The tables that were arrays when they were decoded, as weak keys: Lua cannot tell {} from []. */
+/* The tables that were arrays when they were decoded, as weak keys. */
 static void keep_arrays(lua_State *L) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);

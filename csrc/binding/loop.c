@@ -172,7 +172,7 @@ static int loop_gc(lua_State *L) {
   bmwi_loop *self = lua_touserdata(L, 1);
   bmwi_push_kept(L, BMWI_KEPT_SELF);
   bool served = lua_touserdata(L, -1) == self; /* not one that could not be opened */
-  bmwi_push_kept(L, BMWI_KEPT_FAULT);          /* nobody came to be told */
+  bmwi_push_kept(L, BMWI_KEPT_FAULT);          /* no step rethrew it */
   if (lua_isstring(L, -1)) fprintf(stderr, "bmwi: %s\n", lua_tostring(L, -1));
   else if (lua_toboolean(L, -1))
     fprintf(stderr, "bmwi: error object is a %s value\n", luaL_typename(L, -1));

@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-#include "core/op.h"
+#include "core/state.h"
 #include "service/service.h"
 
 #define BMWI_MAX_TEXT 4096 /* of an option */

@@ -187,7 +187,7 @@ static bool is_newer(const meeting *m) {
   return isnan(m->time_before) || m->time > m->time_before;
 }
 
-/* What the old entry tells about units. */
+/* The units that the old entry states. */
 static void past_of(lua_State *L, const merging *g, const meeting *m, const bmwi_field *field,
                     bmwi_past *past) {
   *past = (bmwi_past){false, 0, (double)NAN, NULL};

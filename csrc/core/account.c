@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "core/op.h"
+
 #define MAX_TOKEN_ANSWER (64 * 1024)
 
 void bmwi_session_init(bmwi_session *session, bmwi_account *account) {

@@ -4,7 +4,7 @@
 #ifndef BMWI_ACCOUNT_H
 #define BMWI_ACCOUNT_H
 
-#include "core/op.h"
+#include "core/state.h"
 
 #pragma GCC visibility push(hidden)
 

@@ -24,7 +24,7 @@ void bmwi_buffer_init(bmwi_buffer *b, size_t max, bool secret);
 /* Makes room for `more` bytes; false as below. */
 bool bmwi_buffer_reserve(bmwi_buffer *b, size_t more);
 
-/* Appends; false leaves the buffer as it was (`full` tells why). */
+/* Appends; false leaves the buffer as it was (`full` says why). */
 bool bmwi_buffer_add(bmwi_buffer *b, const void *data, size_t len);
 bool bmwi_buffer_text(bmwi_buffer *b, const char *text);
 

@@ -22,7 +22,7 @@
 
 #define WATCHDOG 1.0           /* seconds after libcurl's own time-out */
 #define IDLE_HANDLES 32        /* easy handles kept for the next use */
-#define CONNECTIONS 64         /* to one server, unless told otherwise */
+#define CONNECTIONS 64         /* to one server, unless set otherwise */
 #define SERVERS 4              /* kept connections are counted for all servers together */
 #define MAX_HEADER (64 * 1024) /* of one that is sent */
 
@@ -61,7 +61,7 @@ static void act(bmwi_engine *engine, curl_socket_t s, int what) {
   if (curl_multi_socket_action(engine->multi, s, what, &running) != CURLM_OK) engine->broken = true;
 }
 
-/* Tells libcurl what has happened to its sockets, for some 5 ms. */
+/* Reports to libcurl what has happened to its sockets, for some 5 ms. */
 static void serve_sockets(bmwi_engine *engine, const bmwi_event *events, int count) {
   double until = bmwi_now() + BMWI_TIME_SLICE;
   for (int i = 0; i < count; i++) {
@@ -70,7 +70,7 @@ static void serve_sockets(bmwi_engine *engine, const bmwi_event *events, int cou
                (events[i].failed ? CURL_CSELECT_ERR : 0);
     act(engine, events[i].fd, what);
     if (bmwi_now() < until) continue;
-    engine->rushed = engine->rushed || i + 1 < count; /* the others are told again */
+    engine->rushed = engine->rushed || i + 1 < count; /* the others are reported again */
     break;
   }
 }
@@ -357,7 +357,7 @@ static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
              (t->error != NULL && strstr(t->error, "reset by peer") != NULL);
   t->seconds = (double)total / 1e6;
   curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &location);
-  t->location = bmwi_copy(location); /* without memory it is not told, no more */
+  t->location = bmwi_copy(location); /* without memory it is not reported */
   bmwi_timers_remove(&engine->timers, &t->timer);
   give_back(engine, t);
   complete(engine, t);

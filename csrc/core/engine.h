@@ -67,7 +67,7 @@ bmwi_transfer *bmwi_engine_next(bmwi_engine *engine);
 void bmwi_engine_defer(bmwi_engine *engine, bmwi_transfer *t);
 void bmwi_engine_release(bmwi_engine *engine);
 
-/* At most so many connections to one server (64 unless told otherwise); 0: no limit.
+/* At most so many connections to one server (64 unless set otherwise); 0: no limit.
 ** Returns the limit before.
 ** What is open beyond a lower limit is closed at once, or, with exchanges under way,
 ** once these are complete, and those that come meanwhile wait for it. */

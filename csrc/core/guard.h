@@ -23,7 +23,7 @@ void bmwi_guard_leave(const bmwi_guard *guard);
 /* Closes a socket of libcurl's in programs that are started. If it is one of a pair, as that of
 ** the resolver's thread is, the other one, too. */
 void bmwi_guard_socket(int fd);
-/* The same for a pair of which nobody tells, such as the one that wakes a multi handle: `lowest` is
+/* The same for a pair that libcurl does not report, as the one to wake a multi handle: `lowest` is
 ** taken before it is made, then looked at, then something is written to it, then it is known. */
 #define BMWI_PAIR_NEAR 16 /* descriptors among which it is looked for */
 typedef struct bmwi_pair {

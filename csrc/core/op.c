@@ -1,516 +1,51 @@
 /*
-** Operations: see op.h. Owns the rules of renewals and retries.
+** Operations: see op.h. The rules of tokens are in session.c, those of retries in attempt.c.
 */
 #include "core/op.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "core/attempt.h"
 #include "core/clock.h"
-
-#define BACKOFF 0.5 /* seconds; doubled each time, full jitter */
-#define MAX_BACKOFF 8.0
-/* The retry budget of each server: so much credit at most; each call adds a fifth, each retry takes
-** one, and one that worked gets it back. A server in trouble sees 1.2 times the calls, in the long
-** run. */
-#define CALL_CREDIT 0.2
-#define MAX_RESOURCES 1024
-
-static bool is_command(const bmwi_op *op) { return op->kind == BMWI_CALL && op->exchange->command; }
-
-bool bmwi_op_explain(const bmwi_op *op, bmwi_failure *failure) {
-  bmwi_asked asked = op->kind == BMWI_TOKEN ? BMWI_ASKED_TOKEN
-                     : is_command(op)       ? BMWI_ASKED_COMMAND
-                                            : BMWI_ASKED_READING;
-  const bmwi_transfer *t = &op->transfer;
-  bool good = bmwi_explain(t, asked, failure);
-  if (t->result != 0 && t->error != NULL && op->account != NULL &&
-      bmwi_transport_explain(&op->account->transport, t->result, t->error, failure->text,
-                             sizeof failure->text))
-    failure->retryable = false;
-  return good;
-}
-
-/* ---- finishing ------------------------------------------------------------- */
-
-static void stop_waiting(bmwi_op *op) {
-  if (op->session == NULL) return;
-  for (bmwi_op **p = &op->session->waiting; *p != NULL; p = &(*p)->next_waiting) {
-    if (*p != op) continue;
-    *p = op->next_waiting;
-    return;
-  }
-}
-
-static bmwi_next finish(bmwi_op *op) {
-  op->state = BMWI_FINISHED;
-  return BMWI_DELIVER;
-}
-
-static bmwi_next fail(bmwi_op *op, bmwi_code code, const char *text) {
-  bmwi_failure_set(&op->failure, code, text);
-  return finish(op);
-}
-
-/* For an operation that is not being advanced right now. */
-static void hand_back(bmwi_op *op, bmwi_next next) {
-  if (next == BMWI_DELIVER) bmwi_engine_complete(op->engine, &op->transfer);
-}
+#include "core/session.h"
 
 void bmwi_op_cancel(bmwi_op *op, bmwi_code code, const char *text) {
   if (op->state == BMWI_FINISHED) return;
-  if (op->state == BMWI_WAITING) stop_waiting(op);
-  hand_back(op, fail(op, code, text));
-}
-
-/* ---- sending ---------------------------------------------------------------- */
-
-static void add_credit(bmwi_session *session, double credit) {
-  session->retry_credit += credit;
-  if (session->retry_credit > BMWI_RETRY_BUDGET) session->retry_credit = BMWI_RETRY_BUDGET;
-}
-
-static bmwi_next send_now(bmwi_op *op) {
-  bmwi_account *account = op->account;
-  bmwi_session *session = op->session;
-  bool token = op->kind == BMWI_TOKEN;
-  if (op->kind == BMWI_LOGIN) return finish(op);
-  double left = op->deadline - bmwi_now();
-  if (left <= 0) return fail(op, BMWI_TIMEOUT, "timed out before the request was sent");
-  bmwi_request request = {
-    .method = token ? "POST" : op->exchange->method,
-    .url = !token                                      ? op->url.data
-           : session->device.stage == BMWI_DEVICE_CODE ? account->device_url
-                                                       : session->token_url,
-    .accept =
-      token || op->exchange->accept == NULL ? "Accept: application/json" : op->exchange->accept,
-    .header = token ? NULL : op->exchange->header,
-    .scheme = token ? "Basic" : "Bearer",
-    .credentials = token ? account->basic : session->token.access,
-    .content_type = op->content_type,
-    .body = &op->body,
-    .once = token || op->exchange->command,
-  };
-  if (op->attempt == 0) add_credit(session, CALL_CREDIT);
-  op->generation = session->generation;
-  op->state = BMWI_RUNNING;
-  if (!bmwi_engine_send(op->engine, &op->transfer, &account->transport, &request, left))
-    return fail(op, BMWI_NO_MEMORY, "not enough memory");
-  return BMWI_GO_ON;
-}
-
-/* ---- retrying ---------------------------------------------------------------- */
-
-/* Whether the exchange may be retried without doing anything twice: a POST to
-** the car only if not a byte of it can have left; the token request unless the
-** refresh token may be used up already, or the server asked for silence. */
-static bool may_retry(const bmwi_op *op, const bmwi_failure *failure) {
-  const bmwi_transfer *t = &op->transfer;
-  if (!failure->retryable) return false;
-  if (op->kind == BMWI_TOKEN) {
-    if (op->session->refreshing && t->result != 0) return !t->sent;
-    return failure->code != BMWI_RATE_LIMITED || failure->retry_after >= 0;
-  }
-  return !is_command(op) || (t->result != 0 && !t->sent);
-}
-
-static bool retry(bmwi_op *op, bmwi_failure *failure) {
-  bmwi_session *session = op->session;
-  if (op->attempt >= op->account->retries || (op->kind == BMWI_CALL && op->exchange->metered))
-    return false;
-  failure->budget = session->retry_credit < 1;
-  if (failure->budget) return false;
-  double longest = BACKOFF;
-  for (int i = 0; i < op->attempt && longest < MAX_BACKOFF; i++) longest *= 2;
-  double wait =
-    failure->retry_after >= 0 ? failure->retry_after : bmwi_engine_random(op->engine) * longest;
-  double wake = bmwi_now() + wait;
-  if (wake >= op->deadline) return false;
-  if (!bmwi_engine_pause(op->engine, &op->transfer, wake)) return false;
-  session->retry_credit -= 1;
-  op->attempt++;
-  op->state = BMWI_BACKOFF;
-  return true;
-}
-
-/* ---- tokens ----------------------------------------------------------------- */
-
-static void fail_waiting(bmwi_session *session, const bmwi_failure *failure) {
-  while (session->waiting != NULL) {
-    bmwi_op *op = session->waiting;
-    session->waiting = op->next_waiting;
-    op->failure = *failure;
-    op->state = BMWI_FINISHED;
-    bmwi_engine_complete(op->engine, &op->transfer);
-  }
-}
-
-/* The form of the token request: of the refresh grant while there is a refresh token, else of the
-** password grant or, where somebody asked for a log-in, of the one by a code. */
-static bool make_form(bmwi_session *session) {
-  const bmwi_account *account = session->request.account;
-  bmwi_buffer *form = &session->request.body;
-  bmwi_buffer_clear(form);
-  bmwi_device_login_clear(&session->device);
-  session->refreshing = session->token.refresh != NULL;
-  if (session->refreshing)
-    return bmwi_oauth_refresh_form(form, session->token.refresh, account->client_id);
-  if (account->client_id != NULL)
-    return bmwi_device_login_begin(&session->device, form, account->client_id, account->scope);
-  return bmwi_oauth_password_form(form, account->username, account->password, account->scope);
-}
-
-/* Whether a token can be had without a refresh token. */
-static bool can_log_in(const bmwi_session *session) {
-  const bmwi_account *account = session->request.account;
-  return account->client_id != NULL ? session->forced : account->password != NULL;
-}
-
-/* Starts the token request. False and a failure when it cannot be. */
-static bool request_token(bmwi_session *session, bmwi_failure *failure) {
-  bmwi_op *op = &session->request;
-  bmwi_account *account = op->account;
-  bool refresh = session->token.refresh != NULL;
-  bool client = account->basic != NULL || account->client_id != NULL;
-  if (!client || (!refresh && !can_log_in(session))) {
-    const char *why = account->client_id != NULL
-                        ? "not logged in"
-                        : "there is no usable token, and no credentials to get one "
-                          "(username, password, api_key and api_secret)";
-    bmwi_failure_set(failure, BMWI_AUTH, why);
-    return false;
-  }
-  bool ok = make_form(session);
-  op->deadline = bmwi_now() + account->timeout;
-  op->attempt = 0;
-  op->failure.code = BMWI_OK;
-  if (!ok) fail(op, BMWI_NO_MEMORY, "not enough memory");
-  else if (send_now(op) == BMWI_GO_ON) return true;
-  op->state = BMWI_NEW;
-  *failure = op->failure;
-  return false;
-}
-
-/* Starts what leads to a token; the token store is asked first, if there is one. */
-static bool start_request(bmwi_session *session, bmwi_failure *failure) {
-  if (!session->kept) return request_token(session, failure);
-  session->request.state = BMWI_ASKING;
-  bmwi_engine_complete(session->request.engine, &session->request.transfer);
-  return true;
-}
-
-static bmwi_next wait_for_token(bmwi_op *op) {
-  bmwi_session *session = op->session;
-  if (op->kind == BMWI_LOGIN) {
-    session->forced = true;
-    session->by_resource = false;
-    session->auth_error.code = BMWI_OK;
-  }
-  double left = session->auth_error_until - bmwi_now();
-  if (session->auth_error.code != BMWI_OK && left > 0) {
-    op->failure = session->auth_error;
-    if (isfinite(left)) op->failure.retry_after = left;
-    return finish(op);
-  }
-  if (session->request.state == BMWI_NEW && !start_request(session, &op->failure)) {
-    op->failure.login = true;
-    return finish(op);
-  }
-  if (!bmwi_engine_pause(op->engine, &op->transfer, op->deadline))
-    return fail(op, BMWI_NO_MEMORY, "not enough memory");
-  op->state = BMWI_WAITING;
-  op->next_waiting = session->waiting;
-  session->waiting = op;
-  return BMWI_GO_ON;
-}
-
-/* Has the token renewed before it is used again. */
-static void expire(bmwi_session *session, bool by_resource) {
-  session->by_resource = by_resource;
-  session->token.expires = true;
-  session->token.expires_wall = session->token.expires_mono = 0;
+  if (op->state == BMWI_WAITING) bmwi_session_leave(op);
+  bmwi_attempt_deliver(op, bmwi_attempt_fail(op, code, text));
 }
 
 static bmwi_next go(bmwi_op *op) {
-  if (op->account == NULL) return fail(op, BMWI_CLOSED, "the client is closed");
-  if (op->kind == BMWI_LOGIN && op->session->refused == op->session->generation)
-    expire(op->session, false); /* it is of no use, so that asked for by name another is got */
-  if (!bmwi_token_good(&op->session->token, bmwi_wall(), bmwi_now())) return wait_for_token(op);
-  return send_now(op);
-}
-
-/* The token request is over: what it sent and got is wiped. */
-static void rest(bmwi_op *request) {
-  request->state = BMWI_NEW;
-  bmwi_buffer_clear(&request->body);
-  bmwi_buffer_clear(&request->transfer.body);
-}
-
-void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
-  /* RFC 6749 section 6: no new refresh token means that the old one goes on. */
-  if (token->refresh == NULL && session->refreshing) {
-    token->refresh = session->token.refresh;
-    session->token.refresh = NULL;
-  }
-  if (token->subject == NULL && session->refreshing) {
-    token->subject = session->token.subject;
-    session->token.subject = NULL;
-  }
-  bmwi_device_login_clear(&session->device);
-  bmwi_token_clear(&session->token);
-  session->token = *token;
-  memset(token, 0, sizeof *token);
-  session->generation++;
-  session->auth_error.code = BMWI_OK;
-  session->forced = false;
-  if (!session->by_resource) session->resource_count = 0;
-  session->by_resource = false;
-  if (session->request.attempt > 0) add_credit(session, 1);
-  session->request.attempt = 0;
-  rest(&session->request);
-  session->granted = true;
-}
-
-void bmwi_session_go_on(bmwi_session *session) {
-  if (!session->granted) return;
-  session->granted = false;
-  bmwi_op *first = NULL; /* the list is last come first: turned round */
-  while (session->waiting != NULL) {
-    bmwi_op *op = session->waiting;
-    session->waiting = op->next_waiting;
-    op->next_waiting = first;
-    first = op;
-  }
-  while (first != NULL) {
-    bmwi_op *op = first;
-    first = op->next_waiting;
-    bmwi_engine_stop(op->engine, &op->transfer);
-    hand_back(op, send_now(op));
-  }
-}
-
-bool bmwi_session_take(bmwi_session *session, bmwi_token *token) {
-  const char *ours = session->token.access;
-  if (ours != NULL && strcmp(ours, token->access) == 0) return false;
-  session->refreshing = false;
-  if (bmwi_token_good(token, bmwi_wall(), bmwi_now())) {
-    bmwi_session_accept(session, token);
-    return true;
-  }
-  bmwi_token_clear(&session->token);
-  session->token = *token;
-  memset(token, 0, sizeof *token);
-  return false;
-}
-
-void bmwi_session_ask_later(bmwi_session *session, double seconds) {
-  bmwi_op *op = &session->request;
-  if (!(seconds >= 0.01)) seconds = 0.01; /* nor is NaN a time */
-  if (!bmwi_engine_pause(op->engine, &op->transfer, bmwi_now() + seconds))
-    bmwi_session_settle(session);
-}
-
-void bmwi_session_request(bmwi_session *session) {
-  bmwi_failure failure;
-  if (request_token(session, &failure)) return;
-  failure.login = true; /* nothing was sent, so that nobody has refused anything */
-  bmwi_session_fail(session, &failure);
-}
-
-bool bmwi_session_take_code(bmwi_session *session, const char *code, double interval,
-                            double lifetime) {
-  return bmwi_device_login_take(&session->device, code, interval, lifetime, bmwi_now());
-}
-
-bool bmwi_session_poll(bmwi_session *session) {
-  bmwi_op *op = &session->request;
-  double wake = bmwi_now() + session->device.interval;
-  bmwi_buffer_clear(&op->body);
-  if (!bmwi_device_login_form(&session->device, &op->body, op->account->client_id) ||
-      !bmwi_engine_pause(op->engine, &op->transfer, wake))
-    return false;
-  op->deadline = wake + op->account->timeout;
-  op->state = BMWI_BACKOFF;
-  return true;
-}
-
-unsigned bmwi_session_trace(const bmwi_session *session) {
-  const bmwi_account *account = session->request.account;
-  if (account == NULL) return 0;             /* closed by a finalizer meanwhile */
-  size_t server = strlen(session->base_url); /* is told apart by whoever keeps auth errors */
-  bool there = strncmp(session->token_url, session->base_url, server) == 0;
-  const char *const made_with[] = {account->username,  account->password,
-                                   account->basic,     account->scope,
-                                   account->client_id, session->token_url + (there ? server : 0)};
-  uint64_t h = 0;
-  for (size_t i = 0; i < sizeof made_with / sizeof made_with[0]; i++)
-    if (made_with[i] != NULL) h = bmwi_hash(h + i + 1, made_with[i], strlen(made_with[i]));
-  return (unsigned)(h & 0xFF);
-}
-
-void bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, double seconds) {
-  session->auth_error = *failure;
-  session->auth_error.login = true;
-  session->auth_error_until = bmwi_now() + seconds;
-  session->auth_error_shared = false;
-  session->request.state = BMWI_NEW;
-  bmwi_failure first = session->auth_error;
-  if (isfinite(seconds)) first.retry_after = seconds;
-  fail_waiting(session, &first);
-}
-
-/* Makes an auth error sticky: one of the log-in until it is asked for by name, one that asks for a
-** pause as long as that. */
-static void remember(bmwi_session *session, const bmwi_failure *failure, bmwi_verdict verdict) {
-  double pause =
-    verdict != BMWI_NOTHING_REFUSED ? HUGE_VAL : bmwi_token_pause(failure, !session->refreshing);
-  if (!(pause > 0)) return;
-  session->auth_error = *failure;
-  session->auth_error.refused_at = bmwi_wall();
-  session->auth_error_until = bmwi_now() + pause;
-  session->auth_error_shared = verdict != BMWI_NOTHING_REFUSED || failure->retry_after >= 0 ||
-                               failure->code == BMWI_RATE_LIMITED;
-}
-
-bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *told) {
-  bmwi_op *op = &session->request;
-  bmwi_failure failure = *told;
-  bool polls = session->device.stage == BMWI_DEVICE_POLL;
-  if (polls && session->waiting != NULL &&
-      bmwi_device_login_again(&session->device, &failure, bmwi_now()) && bmwi_session_poll(session))
-    return true;
-  bmwi_verdict verdict = polls ? BMWI_NOTHING_REFUSED : bmwi_judge_token(&failure);
-  if (!polls && verdict == BMWI_NOTHING_REFUSED && may_retry(op, &failure) && retry(op, &failure))
-    return true;
-  failure.login = true;
-  session->auth_error_shared = false;
-  rest(op);
-  if (verdict == BMWI_GRANT_REFUSED && session->refreshing) {
-    bmwi_drop(&session->token.refresh);
-    if (can_log_in(session)) {
-      if (request_token(session, &failure)) return true;
-      failure.login = true;
-      verdict = bmwi_judge_token(&failure);
-    }
-  }
-  bool by_code = session->device.stage != BMWI_DEVICE_OFF; /* asked for by name, each time */
-  bmwi_device_login_clear(&session->device);
-  session->forced = false;
-  op->attempt = 0;
-  if (!by_code) remember(session, &failure, verdict);
-  fail_waiting(session, &failure);
-  return false;
-}
-
-void bmwi_session_fail(bmwi_session *session, const bmwi_failure *failure) {
-  bmwi_device_login_clear(&session->device);
-  session->granted = session->forced = false;
-  rest(&session->request);
-  fail_waiting(session, failure);
-}
-
-void bmwi_session_settle(bmwi_session *session) {
-  const bmwi_op *op = &session->request;
-  bmwi_failure failure;
-  if (op->account == NULL || op->state == BMWI_NEW || op->transfer.phase != BMWI_IDLE) return;
-  bmwi_failure_set(&failure, BMWI_NO_MEMORY, "not enough memory");
-  bmwi_session_refuse(session, &failure);
-}
-
-/* ---- answers ------------------------------------------------------------------ */
-
-/* A resource is what an URL names, without its query. */
-static uint64_t resource_of(const bmwi_op *op) {
-  return bmwi_hash(0, op->url.data, strcspn(op->url.data, "?"));
-}
-
-static uint64_t *find_resource(const bmwi_session *session, uint64_t resource) {
-  for (size_t i = 0; i < session->resource_count; i++)
-    if (session->resources[i] == resource) return &session->resources[i];
-  return NULL;
-}
-
-bool bmwi_session_note(bmwi_session *session, uint64_t resource) {
-  size_t count = session->resource_count;
-  if (find_resource(session, resource) != NULL || count >= MAX_RESOURCES) return false;
-  uint64_t *more = realloc(session->resources, (count + 1) * sizeof *more);
-  if (more == NULL) return false; /* then it may cost one renewal more */
-  session->resources = more;
-  more[session->resource_count++] = resource;
-  return true;
-}
-
-/* Whether another token is of no use: this resource refused a new one as well, or the token
-** ends at once, as the next one would. */
-static bool is_own(const bmwi_op *op, uint64_t resource) {
-  const bmwi_session *session = op->session;
-  if (op->generation != session->generation) return false;
-  return session->token.brief || session->resource_count >= MAX_RESOURCES ||
-         find_resource(session, resource) != NULL;
-}
-
-/* The server refused the token: one renewal and one retry for each resource, until the token
-** changes for another reason. */
-static bmwi_next token_refused(bmwi_op *op, const bmwi_failure *failure) {
-  bmwi_session *session = op->session;
-  uint64_t resource = resource_of(op);
-  bool current = op->generation == session->generation;
-  if (op->renewed) {
-    op->newly_own = bmwi_session_note(session, resource);
-    if (current) session->refused = op->generation;
-  }
-  if (op->renewed || is_own(op, resource)) {
-    op->failure = *failure;
-    op->failure.own = true;
-    return finish(op);
-  }
-  op->renewed = true;
-  if (current) expire(session, true);
-  if (op->exchange->metered) { /* its caller may send it again, with a new token */
-    op->failure = *failure;
-    op->failure.retryable = true;
-    return finish(op);
-  }
-  return go(op);
-}
-
-/* The token works after all: once it has ended it is worth a renewal. */
-static void token_worked(bmwi_op *op) {
-  bmwi_session *session = op->session;
-  if (op->attempt > 0) add_credit(session, 1);
-  if (op->generation == session->refused) session->refused = 0;
-  if (session->resource_count == 0) return;
-  uint64_t *found = find_resource(session, resource_of(op));
-  if (found != NULL) *found = session->resources[--session->resource_count];
+  if (op->account == NULL) return bmwi_attempt_fail(op, BMWI_CLOSED, "the client is closed");
+  return bmwi_session_ready(op) ? bmwi_attempt_send(op) : bmwi_session_wait(op);
 }
 
 static bmwi_next answered(bmwi_op *op) {
   bmwi_failure failure;
   if (op->kind == BMWI_TOKEN) return BMWI_READ_TOKEN; /* its body decides */
-  if (bmwi_op_explain(op, &failure)) {
-    token_worked(op);
-    return finish(op);
+  if (bmwi_attempt_explain(op, &failure)) {
+    bmwi_session_worked(op);
+    return bmwi_attempt_finish(op);
   }
-  if (may_retry(op, &failure) && retry(op, &failure)) return BMWI_GO_ON;
-  if (failure.status == 401) return token_refused(op, &failure);
+  if (bmwi_attempt_again(op, &failure)) return BMWI_GO_ON;
+  if (failure.status == 401 && bmwi_session_renew(op, &failure)) return go(op);
   op->failure = failure;
-  return finish(op);
+  return bmwi_attempt_finish(op);
 }
 
 bmwi_next bmwi_op_advance(bmwi_op *op) {
   switch (op->state) {
     case BMWI_WAITING:
-      stop_waiting(op);
-      return fail(op, BMWI_TIMEOUT, "timed out waiting for the log-in");
+      bmwi_session_leave(op);
+      return bmwi_attempt_fail(op, BMWI_TIMEOUT, "timed out waiting for the log-in");
     case BMWI_ASKING:
       if (op->session->waiting != NULL) return BMWI_ASK_STORE;
       op->state = BMWI_NEW; /* nobody wants it any more */
       return BMWI_GO_ON;
     case BMWI_BACKOFF:
-      if (op->kind == BMWI_TOKEN && send_now(op) == BMWI_DELIVER) return BMWI_READ_TOKEN;
+      if (op->kind == BMWI_TOKEN && bmwi_attempt_send(op) == BMWI_DELIVER) return BMWI_READ_TOKEN;
       return op->kind == BMWI_TOKEN ? BMWI_GO_ON : go(op);
-    case BMWI_RUNNING: return op->kind == BMWI_SLEEP ? finish(op) : answered(op);
+    case BMWI_RUNNING: return op->kind == BMWI_SLEEP ? bmwi_attempt_finish(op) : answered(op);
     default: return BMWI_DELIVER;
   }
 }
@@ -552,16 +87,16 @@ void bmwi_op_leave(bmwi_op *op) {
 
 void bmwi_op_start(bmwi_op *op) {
   if (op->kind != BMWI_SLEEP) {
-    hand_back(op, go(op));
+    bmwi_attempt_deliver(op, go(op));
   } else if (op->deadline < 0 || bmwi_engine_pause(op->engine, &op->transfer, op->deadline)) {
     op->state = BMWI_RUNNING;
   } else {
-    hand_back(op, fail(op, BMWI_NO_MEMORY, "not enough memory"));
+    bmwi_attempt_deliver(op, bmwi_attempt_fail(op, BMWI_NO_MEMORY, "not enough memory"));
   }
 }
 
 void bmwi_op_release(bmwi_op *op) {
-  if (op->state == BMWI_WAITING) stop_waiting(op);
+  if (op->state == BMWI_WAITING) bmwi_session_leave(op);
   bmwi_transfer_release(op->engine, &op->transfer);
   bmwi_buffer_free(&op->url);
   bmwi_buffer_free(&op->body);

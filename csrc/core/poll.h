@@ -36,7 +36,7 @@ void bmwi_poll_timer(bmwi_poll *poll);
 void bmwi_poll_arm(bmwi_poll *poll, double wake);
 
 /* Waits at most `seconds` (negative: as long as it takes). Returns how many sockets have
-** something, the timer left out; `more` tells that others may have. */
+** something, the timer left out; `more`: others may have, too. */
 int bmwi_poll_wait(bmwi_poll *poll, double seconds, bmwi_event events[BMWI_POLL_MAX], bool *more);
 
 #pragma GCC visibility pop

@@ -27,7 +27,7 @@ bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule);
 /* Looks at the proxy, the environment's if no option named one. False without memory. */
 bool bmwi_transport_find_proxy(bmwi_transport *transport);
 
-/* What libcurl is told as the proxy: never one that is wrong, since it would say the whole text
+/* What libcurl gets as the proxy: never one that is wrong, since it would say the whole text
 ** in its messages, and never to look into the environment by itself. */
 const char *bmwi_transport_proxy(const bmwi_transport *transport, bool plain);
 

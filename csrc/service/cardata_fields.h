@@ -68,8 +68,8 @@ extern const bmwi_field bmwi_status_fields[]; /* ends with a member NULL */
 /* The field that a descriptor belongs to; NULL for one that is of no field. */
 const bmwi_field *bmwi_field_of(const char *descriptor);
 
-/* Whether a car of this drive train (NULL: not known) has what the field tells: a reason why not,
-** or BMWI_REASON_NONE, with `*sure` false where the drive train does not say. */
+/* Whether a car of this drive train (NULL: not known) has what the field describes: a reason why
+** not, or BMWI_REASON_NONE, with `*sure` false where the drive train does not say. */
 bmwi_reason bmwi_field_fitted(const bmwi_field *field, const char *drive_train, bool *sure);
 
 /* Turns BMW's value into the member's: its words, its unit. `*unit` is what BMW said, NULL for

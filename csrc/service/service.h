@@ -6,7 +6,7 @@
 #ifndef BMWI_SERVICE_H
 #define BMWI_SERVICE_H
 
-#include "core/op.h"
+#include "core/state.h"
 #include "core/word.h"
 
 #define BMWI_VERSION "0.1.0"
@@ -162,7 +162,7 @@ struct bmwi_service {
   const char *code_member;            /* of an error body: the service's own code; NULL: none */
   const char *event_member;      /* of an answer: the event's id, which is kept out of messages */
   const char *position[2];       /* the pairs of a query that hold latitude and longitude */
-  const bmwi_endpoint *vehicles; /* its answer tells which region serves which car; or NULL */
+  const bmwi_endpoint *vehicles; /* its answer says which region serves which car; or NULL */
   bool login_by_code;         /* RFC 8628 below `login_url`; else a token path below the server */
   const char *token_path;     /* on the server of the region */
   const char *second_host;    /* of endpoints that are not served by the region */

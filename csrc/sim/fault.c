@@ -139,15 +139,12 @@ const char *fault_add(const json_t *options) {
                  : strcmp(reset, "before") == 0  ? RESET_BEFORE
                  : strcmp(reset, "after") == 0   ? RESET_AFTER
                                                  : RESET_DURING;
-  json_t *headers = json_object_get(options, "headers");
-  fault->headers.list = must_alloc((json_object_size(headers) + 1) * sizeof(struct field));
   const char *name;
   json_t *value;
-  json_object_foreach(headers, name, value) {
-    struct field *field = &fault->headers.list[fault->headers.count++];
-    field->name = must_copy(name, strlen(name));
-    field->length = json_string_length(value);
-    field->value = must_copy(json_string_value(value), field->length);
+  json_object_foreach(json_object_get(options, "headers"), name, value) {
+    size_t length = json_string_length(value);
+    fields_add(&fault->headers, must_copy(name, strlen(name)),
+               must_copy(json_string_value(value), length), length);
   }
   return NULL;
 }
@@ -181,20 +178,16 @@ static void fault_copy(const struct fault *from, struct fault *to) {
   to->body = copy(from->body, from->body_length);
   to->raw = copy(from->raw, from->raw_length);
   to->content_type = copy_text(from->content_type);
-  to->headers.list = must_alloc((from->headers.count + 1) * sizeof(struct field));
+  to->headers = (struct fields){.list = NULL};
   for (size_t i = 0; i < from->headers.count; i++) {
     const struct field *field = &from->headers.list[i];
-    to->headers.list[i].name = copy_text(field->name);
-    to->headers.list[i].value = copy(field->value, field->length);
-    to->headers.list[i].length = field->length;
+    fields_add(&to->headers, copy_text(field->name), copy(field->value, field->length),
+               field->length);
   }
 }
 
 /* The first rule that fits and is not used up; rules that are still skipping let it pass on. */
 static bool take(const char *method, const char *target, bool reading, struct fault *out) {
-  memset(out, 0, sizeof *out);
-  out->truncate = -1;
-  out->pad = -1;
   for (size_t i = 0; i < rule_count; i++) {
     struct rule *rule = &rules[i];
     if ((rule->path != NULL && strstr(target, rule->path) == NULL) ||

@@ -29,6 +29,7 @@ struct fault {
 const char *fault_word(const struct fault *fault);
 /* The rule to reset the connection while the body of such a request is still coming: used up. */
 bool fault_while_reading(const char *method, const char *target);
+/* Leaves `out` as it is where no rule fits. */
 bool fault_take(const char *method, const char *target, struct fault *out);
 void fault_free(struct fault *fault);
 const char *fault_add(const json_t *options); /* NULL or what is wrong with it */

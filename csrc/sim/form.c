@@ -30,29 +30,31 @@ static char *decode(const char *text, size_t length, size_t *decoded) {
   return out;
 }
 
+void fields_add(struct fields *fields, char *name, char *value, size_t length) {
+  if (fields->count == fields->room) {
+    fields->room = fields->room == 0 ? 8 : fields->room * 2;
+    struct field *list = must_alloc(fields->room * sizeof *list);
+    if (fields->count > 0) {
+      memcpy(list, fields->list, fields->count * sizeof *list);
+    }
+    free(fields->list);
+    fields->list = list;
+  }
+  fields->list[fields->count++] = (struct field){.name = name, .value = value, .length = length};
+}
+
 void fields_decode(struct fields *out, const char *text, size_t length) {
   const size_t most = 1000;
-  size_t room = 0;
   for (size_t start = 0; start < length && out->count < most;) {
     const char *end = memchr(text + start, '&', length - start);
     size_t size = end != NULL ? (size_t)(end - text) - start : length - start;
     const char *equals = size > 0 ? memchr(text + start, '=', size) : NULL;
     size_t name = equals != NULL ? (size_t)(equals - text) - start : size;
     if (size > 0) {
-      if (out->count == room) {
-        room = room == 0 ? 8 : room * 2;
-        struct field *list = must_alloc(room * sizeof *list);
-        if (out->count > 0) {
-          memcpy(list, out->list, out->count * sizeof *list);
-        }
-        free(out->list);
-        out->list = list;
-      }
-      struct field *field = &out->list[out->count++];
-      size_t ignored;
-      field->name = decode(text + start, name, &ignored);
-      size_t skip = name < size ? name + 1 : size;
-      field->value = decode(text + start + skip, size - skip, &field->length);
+      size_t skip = name < size ? name + 1 : size, ignored, decoded;
+      char *key = decode(text + start, name, &ignored);
+      char *value = decode(text + start + skip, size - skip, &decoded);
+      fields_add(out, key, value, decoded);
     }
     start += size + 1;
   }

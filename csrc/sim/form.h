@@ -14,8 +14,11 @@ struct field {
 struct fields {
   struct field *list;
   size_t count;
+  size_t room;
 };
 
+/* Appends a field; both texts become its own. */
+void fields_add(struct fields *fields, char *name, char *value, size_t length);
 void fields_decode(struct fields *out, const char *text, size_t length);
 const struct field *field_find(const struct fields *fields, const char *name);
 const char *field_value(const struct fields *fields, const char *name);

@@ -18,16 +18,8 @@ const char *query_value(const struct request *request, const char *name) {
 }
 
 void reply_header(struct reply *reply, const char *name, const char *value) {
-  struct fields *headers = &reply->headers;
-  struct field *list = must_alloc((headers->count + 1) * sizeof *list);
-  if (headers->count > 0) {
-    memcpy(list, headers->list, headers->count * sizeof *list);
-  }
-  free(headers->list);
-  headers->list = list;
-  list[headers->count++] = (struct field){.name = must_copy(name, strlen(name)),
-                                          .value = must_copy(value, strlen(value)),
-                                          .length = strlen(value)};
+  fields_add(&reply->headers, must_copy(name, strlen(name)), must_copy(value, strlen(value)),
+             strlen(value));
 }
 
 void reply_json(struct reply *reply, int status, const json_t *value) {

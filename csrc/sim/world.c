@@ -66,7 +66,7 @@ bool world_pause(double seconds) {
   return going_on;
 }
 
-/* Async-signal-safe: only tells the main thread. */
+/* Async-signal-safe: only wakes the main thread. */
 void world_stop(void) {
   int saved = errno;
   ssize_t ignored = write(wake[1], "x", 1);
@@ -108,7 +108,7 @@ bool world_start(void) {
 }
 
 void world_wait(bool with_out) {
-  /* With no events asked for, poll tells only that nobody reads standard output any more. */
+  /* With no events asked for, poll reports only that nobody reads standard output any more. */
   struct pollfd watched[2] = {{.fd = wake[0], .events = POLLIN},
                               {.fd = with_out ? STDOUT_FILENO : -1}};
   for (;;) {

@@ -73,8 +73,8 @@ static const char unreserved[] =
 static const struct {
   const char *format, *plain;
 } spellings[] = {
-  {"%c", ""},      {"%%%02X", unreserved}, {"%%%02x", ""},  {"%%25%02X", unreserved},
-  {"\\u00%02x", ""}, {"\\x%02x", ""},        {"&#x%x;", ""},  {"&#%d;", unreserved},
+  {"%c", ""},        {"%%%02X", unreserved}, {"%%%02x", ""}, {"%%25%02X", unreserved},
+  {"\\u00%02x", ""}, {"\\x%02x", ""},        {"&#x%x;", ""}, {"&#%d;", unreserved},
 };
 #define FORMATS (sizeof spellings / sizeof spellings[0])
 #define SPELLINGS (FORMATS + 3 + 3) /* quoted 0 to 2 times; base64 from each place in a group */
@@ -221,10 +221,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const bmwi_endpoint *endpoint = some_endpoint(data[0]);
   bmwi_op *op = bmwi_client_op(L, client, endpoint, "WAB1C23456V123456");
   lua_insert(L, 3);
-  if (endpoint->starts_event)
-    bmwi_client_form(L, op, bmwi_classic.type_field, "DOOR_LOCK", 9);
+  if (endpoint->starts_event) bmwi_client_form(L, op, bmwi_classic.type_field, "DOOR_LOCK", 9);
   put_in(op, data, size);
-  bmwi_op_explain(op, &op->failure);
+  bmwi_attempt_explain(op, &op->failure);
   op->state = BMWI_FINISHED;
   lua_pushstring(L, op->exchange->name);
   push_results(L, op);

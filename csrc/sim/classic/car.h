@@ -45,7 +45,7 @@ struct car {
   struct event *events;     /* oldest first */
   size_t event_count;
   size_t unsettled; /* events whose end has not come */
-  time_t last_id;   /* the second the last eventId tells */
+  time_t last_id;   /* the second in the last eventId */
   json_t *pois;
   json_t *posts;
   long flashes, horns, climate_starts, charge_starts, finds;

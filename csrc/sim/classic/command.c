@@ -102,7 +102,7 @@ static struct event *add_event(struct car *car, int type) {
   for (int i = 0; i < STEPS; i++) {
     event->ends[i] = event->posted + step_ends[i] / settings.speed;
   }
-  /* It tells only seconds; a later one is taken so that no two are alike. */
+  /* It has only seconds; a later one is taken so that no two are alike. */
   car->last_id = event->posted_epoch > car->last_id ? event->posted_epoch : car->last_id + 1;
   make_id(car->vin, car->last_id, event->id, sizeof event->id);
   car->unsettled++;

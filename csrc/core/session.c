@@ -1,0 +1,363 @@
+/*
+** Sessions: see session.h.
+*/
+#include "core/session.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/attempt.h"
+#include "core/clock.h"
+
+#define MAX_RESOURCES 1024
+
+/* ---- waiting ---------------------------------------------------------------- */
+
+void bmwi_session_leave(bmwi_op *op) {
+  for (bmwi_op **p = &op->session->waiting; *p != NULL; p = &(*p)->next_waiting) {
+    if (*p != op) continue;
+    *p = op->next_waiting;
+    return;
+  }
+}
+
+static void fail_waiting(bmwi_session *session, const bmwi_failure *failure) {
+  while (session->waiting != NULL) {
+    bmwi_op *op = session->waiting;
+    session->waiting = op->next_waiting;
+    op->failure = *failure;
+    op->state = BMWI_FINISHED;
+    bmwi_engine_complete(op->engine, &op->transfer);
+  }
+}
+
+/* ---- the token request -------------------------------------------------------- */
+
+/* The form of the token request: of the refresh grant while there is a refresh token, else of the
+** password grant or, where somebody asked for a log-in, of the one by a code. */
+static bool make_form(bmwi_session *session) {
+  const bmwi_account *account = session->request.account;
+  bmwi_buffer *form = &session->request.body;
+  bmwi_buffer_clear(form);
+  bmwi_device_login_clear(&session->device);
+  session->refreshing = session->token.refresh != NULL;
+  if (session->refreshing)
+    return bmwi_oauth_refresh_form(form, session->token.refresh, account->client_id);
+  if (account->client_id != NULL)
+    return bmwi_device_login_begin(&session->device, form, account->client_id, account->scope);
+  return bmwi_oauth_password_form(form, account->username, account->password, account->scope);
+}
+
+/* Whether a token can be had without a refresh token. */
+static bool can_log_in(const bmwi_session *session) {
+  const bmwi_account *account = session->request.account;
+  return account->client_id != NULL ? session->forced : account->password != NULL;
+}
+
+/* Starts the token request. False and a failure when it cannot be. */
+static bool request_token(bmwi_session *session, bmwi_failure *failure) {
+  bmwi_op *op = &session->request;
+  bmwi_account *account = op->account;
+  bool refresh = session->token.refresh != NULL;
+  bool client = account->basic != NULL || account->client_id != NULL;
+  if (!client || (!refresh && !can_log_in(session))) {
+    const char *why = account->client_id != NULL
+                        ? "not logged in"
+                        : "there is no usable token, and no credentials to get one "
+                          "(username, password, api_key and api_secret)";
+    bmwi_failure_set(failure, BMWI_AUTH, why);
+    return false;
+  }
+  bool ok = make_form(session);
+  op->deadline = bmwi_now() + account->timeout;
+  op->attempt = 0;
+  op->failure.code = BMWI_OK;
+  if (!ok) bmwi_attempt_fail(op, BMWI_NO_MEMORY, "not enough memory");
+  else if (bmwi_attempt_send(op) == BMWI_GO_ON) return true;
+  op->state = BMWI_NEW;
+  *failure = op->failure;
+  return false;
+}
+
+/* Starts what leads to a token; the token store is asked first, if there is one. */
+static bool start_request(bmwi_session *session, bmwi_failure *failure) {
+  if (!session->kept) return request_token(session, failure);
+  session->request.state = BMWI_ASKING;
+  bmwi_engine_complete(session->request.engine, &session->request.transfer);
+  return true;
+}
+
+/* Has the token renewed before it is used again. */
+static void expire(bmwi_session *session, bool by_resource) {
+  session->by_resource = by_resource;
+  session->token.expires = true;
+  session->token.expires_wall = session->token.expires_mono = 0;
+}
+
+bool bmwi_session_ready(const bmwi_op *op) {
+  bmwi_session *session = op->session;
+  if (op->kind == BMWI_LOGIN && session->refused == session->generation)
+    expire(session, false); /* it is of no use, so that asked for by name another is got */
+  return bmwi_token_good(&session->token, bmwi_wall(), bmwi_now());
+}
+
+bmwi_next bmwi_session_wait(bmwi_op *op) {
+  bmwi_session *session = op->session;
+  if (op->kind == BMWI_LOGIN) {
+    session->forced = true;
+    session->by_resource = false;
+    session->auth_error.code = BMWI_OK;
+  }
+  double left = session->auth_error_until - bmwi_now();
+  if (session->auth_error.code != BMWI_OK && left > 0) {
+    op->failure = session->auth_error;
+    if (isfinite(left)) op->failure.retry_after = left;
+    return bmwi_attempt_finish(op);
+  }
+  if (session->request.state == BMWI_NEW && !start_request(session, &op->failure)) {
+    op->failure.login = true;
+    return bmwi_attempt_finish(op);
+  }
+  if (!bmwi_engine_pause(op->engine, &op->transfer, op->deadline))
+    return bmwi_attempt_fail(op, BMWI_NO_MEMORY, "not enough memory");
+  op->state = BMWI_WAITING;
+  op->next_waiting = session->waiting;
+  session->waiting = op;
+  return BMWI_GO_ON;
+}
+
+/* The token request is over: what it sent and got is wiped. */
+static void rest(bmwi_op *request) {
+  request->state = BMWI_NEW;
+  bmwi_buffer_clear(&request->body);
+  bmwi_buffer_clear(&request->transfer.body);
+}
+
+void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
+  /* RFC 6749 section 6: no new refresh token means that the old one goes on. */
+  if (token->refresh == NULL && session->refreshing) {
+    token->refresh = session->token.refresh;
+    session->token.refresh = NULL;
+  }
+  if (token->subject == NULL && session->refreshing) {
+    token->subject = session->token.subject;
+    session->token.subject = NULL;
+  }
+  bmwi_device_login_clear(&session->device);
+  bmwi_token_clear(&session->token);
+  session->token = *token;
+  memset(token, 0, sizeof *token);
+  session->generation++;
+  session->auth_error.code = BMWI_OK;
+  session->forced = false;
+  if (!session->by_resource) session->resource_count = 0;
+  session->by_resource = false;
+  if (session->request.attempt > 0) bmwi_attempt_credit(session, 1);
+  session->request.attempt = 0;
+  rest(&session->request);
+  session->granted = true;
+}
+
+void bmwi_session_go_on(bmwi_session *session) {
+  if (!session->granted) return;
+  session->granted = false;
+  bmwi_op *first = NULL; /* the list is last come first: turned round */
+  while (session->waiting != NULL) {
+    bmwi_op *op = session->waiting;
+    session->waiting = op->next_waiting;
+    op->next_waiting = first;
+    first = op;
+  }
+  while (first != NULL) {
+    bmwi_op *op = first;
+    first = op->next_waiting;
+    bmwi_engine_stop(op->engine, &op->transfer);
+    bmwi_attempt_deliver(op, bmwi_attempt_send(op));
+  }
+}
+
+bool bmwi_session_take(bmwi_session *session, bmwi_token *token) {
+  const char *ours = session->token.access;
+  if (ours != NULL && strcmp(ours, token->access) == 0) return false;
+  session->refreshing = false;
+  if (bmwi_token_good(token, bmwi_wall(), bmwi_now())) {
+    bmwi_session_accept(session, token);
+    return true;
+  }
+  bmwi_token_clear(&session->token);
+  session->token = *token;
+  memset(token, 0, sizeof *token);
+  return false;
+}
+
+void bmwi_session_ask_later(bmwi_session *session, double seconds) {
+  bmwi_op *op = &session->request;
+  if (!(seconds >= 0.01)) seconds = 0.01; /* nor is NaN a time */
+  if (!bmwi_engine_pause(op->engine, &op->transfer, bmwi_now() + seconds))
+    bmwi_session_settle(session);
+}
+
+void bmwi_session_request(bmwi_session *session) {
+  bmwi_failure failure;
+  if (request_token(session, &failure)) return;
+  failure.login = true; /* nothing was sent, so that nobody has refused anything */
+  bmwi_session_fail(session, &failure);
+}
+
+bool bmwi_session_take_code(bmwi_session *session, const char *code, double interval,
+                            double lifetime) {
+  return bmwi_device_login_take(&session->device, code, interval, lifetime, bmwi_now());
+}
+
+bool bmwi_session_poll(bmwi_session *session) {
+  bmwi_op *op = &session->request;
+  double wake = bmwi_now() + session->device.interval;
+  bmwi_buffer_clear(&op->body);
+  if (!bmwi_device_login_form(&session->device, &op->body, op->account->client_id) ||
+      !bmwi_engine_pause(op->engine, &op->transfer, wake))
+    return false;
+  op->deadline = wake + op->account->timeout;
+  op->state = BMWI_BACKOFF;
+  return true;
+}
+
+unsigned bmwi_session_trace(const bmwi_session *session) {
+  const bmwi_account *account = session->request.account;
+  if (account == NULL) return 0;             /* closed by a finalizer meanwhile */
+  size_t server = strlen(session->base_url); /* whoever keeps auth errors keeps them by server */
+  bool there = strncmp(session->token_url, session->base_url, server) == 0;
+  const char *const made_with[] = {account->username,  account->password,
+                                   account->basic,     account->scope,
+                                   account->client_id, session->token_url + (there ? server : 0)};
+  uint64_t h = 0;
+  for (size_t i = 0; i < sizeof made_with / sizeof made_with[0]; i++)
+    if (made_with[i] != NULL) h = bmwi_hash(h + i + 1, made_with[i], strlen(made_with[i]));
+  return (unsigned)(h & 0xFF);
+}
+
+void bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, double seconds) {
+  session->auth_error = *failure;
+  session->auth_error.login = true;
+  session->auth_error_until = bmwi_now() + seconds;
+  session->auth_error_shared = false;
+  session->request.state = BMWI_NEW;
+  bmwi_failure first = session->auth_error;
+  if (isfinite(seconds)) first.retry_after = seconds;
+  fail_waiting(session, &first);
+}
+
+/* Makes an auth error sticky: one of the log-in until it is asked for by name, one that asks for a
+** pause as long as that. */
+static void remember(bmwi_session *session, const bmwi_failure *failure, bmwi_verdict verdict) {
+  double pause =
+    verdict != BMWI_NOTHING_REFUSED ? HUGE_VAL : bmwi_token_pause(failure, !session->refreshing);
+  if (!(pause > 0)) return;
+  session->auth_error = *failure;
+  session->auth_error.refused_at = bmwi_wall();
+  session->auth_error_until = bmwi_now() + pause;
+  session->auth_error_shared = verdict != BMWI_NOTHING_REFUSED || failure->retry_after >= 0 ||
+                               failure->code == BMWI_RATE_LIMITED;
+}
+
+bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *why) {
+  bmwi_op *op = &session->request;
+  bmwi_failure failure = *why;
+  bool polls = session->device.stage == BMWI_DEVICE_POLL;
+  if (polls && session->waiting != NULL &&
+      bmwi_device_login_again(&session->device, &failure, bmwi_now()) && bmwi_session_poll(session))
+    return true;
+  bmwi_verdict verdict = polls ? BMWI_NOTHING_REFUSED : bmwi_judge_token(&failure);
+  if (!polls && verdict == BMWI_NOTHING_REFUSED && bmwi_attempt_again(op, &failure)) return true;
+  failure.login = true;
+  session->auth_error_shared = false;
+  rest(op);
+  if (verdict == BMWI_GRANT_REFUSED && session->refreshing) {
+    bmwi_drop(&session->token.refresh);
+    if (can_log_in(session)) {
+      if (request_token(session, &failure)) return true;
+      failure.login = true;
+      verdict = bmwi_judge_token(&failure);
+    }
+  }
+  bool by_code = session->device.stage != BMWI_DEVICE_OFF; /* asked for by name, each time */
+  bmwi_device_login_clear(&session->device);
+  session->forced = false;
+  op->attempt = 0;
+  if (!by_code) remember(session, &failure, verdict);
+  fail_waiting(session, &failure);
+  return false;
+}
+
+void bmwi_session_fail(bmwi_session *session, const bmwi_failure *failure) {
+  bmwi_device_login_clear(&session->device);
+  session->granted = session->forced = false;
+  rest(&session->request);
+  fail_waiting(session, failure);
+}
+
+void bmwi_session_settle(bmwi_session *session) {
+  const bmwi_op *op = &session->request;
+  bmwi_failure failure;
+  if (op->account == NULL || op->state == BMWI_NEW || op->transfer.phase != BMWI_IDLE) return;
+  bmwi_failure_set(&failure, BMWI_NO_MEMORY, "not enough memory");
+  bmwi_session_refuse(session, &failure);
+}
+
+/* ---- resources that refuse the token ------------------------------------------- */
+
+/* A resource is what an URL names, without its query. */
+static uint64_t resource_of(const bmwi_op *op) {
+  return bmwi_hash(0, op->url.data, strcspn(op->url.data, "?"));
+}
+
+static uint64_t *find_resource(const bmwi_session *session, uint64_t resource) {
+  for (size_t i = 0; i < session->resource_count; i++)
+    if (session->resources[i] == resource) return &session->resources[i];
+  return NULL;
+}
+
+bool bmwi_session_note(bmwi_session *session, uint64_t resource) {
+  size_t count = session->resource_count;
+  if (find_resource(session, resource) != NULL || count >= MAX_RESOURCES) return false;
+  uint64_t *more = realloc(session->resources, (count + 1) * sizeof *more);
+  if (more == NULL) return false; /* then it may cost one renewal more */
+  session->resources = more;
+  more[session->resource_count++] = resource;
+  return true;
+}
+
+/* Whether another token is of no use: this resource refused a new one as well, or the token
+** ends at once, as the next one would. */
+static bool is_own(const bmwi_op *op, uint64_t resource) {
+  const bmwi_session *session = op->session;
+  if (op->generation != session->generation) return false;
+  return session->token.brief || session->resource_count >= MAX_RESOURCES ||
+         find_resource(session, resource) != NULL;
+}
+
+bool bmwi_session_renew(bmwi_op *op, bmwi_failure *failure) {
+  bmwi_session *session = op->session;
+  uint64_t resource = resource_of(op);
+  bool current = op->generation == session->generation;
+  if (op->renewed) {
+    op->newly_own = bmwi_session_note(session, resource);
+    if (current) session->refused = op->generation;
+  }
+  failure->own = op->renewed || is_own(op, resource);
+  if (failure->own) return false;
+  op->renewed = true;
+  if (current) expire(session, true);
+  /* Where a call costs, its caller may send it again, with a new token. */
+  failure->retryable = op->exchange->metered;
+  return !op->exchange->metered;
+}
+
+void bmwi_session_worked(bmwi_op *op) {
+  bmwi_session *session = op->session;
+  if (op->attempt > 0) bmwi_attempt_credit(session, 1);
+  if (op->generation == session->refused) session->refused = 0;
+  if (session->resource_count == 0) return;
+  uint64_t *found = find_resource(session, resource_of(op));
+  if (found != NULL) *found = session->resources[--session->resource_count];
+}
