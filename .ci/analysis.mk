@@ -1,7 +1,7 @@
 # What examines bmwi beyond `make test`: included by the Makefile.
 
-.PHONY: hosts lint asan tsan memory valgrind gc fuzz fuzz-corpus coverage soak bench run-tsan \
-  run-memory run-coverage run-lint run-fuzz run-gc run-soak run-bench
+.PHONY: hosts lint asan tsan memory valgrind gc fuzz fuzz-corpus coverage soak bench \
+  contract run-tsan run-memory run-coverage run-lint run-fuzz run-gc run-soak run-bench run-contract
 
 SANITIZE := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
 LUA_LIBS = $(call once,LUA_LIBS,for p in $(LUA_PC); do \
@@ -75,6 +75,22 @@ soak: ## ten minutes, 200 cars, every fault at random
 
 run-soak: build-test
 	@$(RUN_ENV) $(LUA) spec/soak/soak.lua
+
+# BMW's OpenAPI files are BMW's, so they are no part of this project: docs/contract.md says where
+# they are. The mock server is not ours either, and stays below build/.
+PRISM := build/contract/node_modules/.bin/prism
+contract: ## against a foreign mock server of BMW's OpenAPI file: OPENAPI=FILE
+	@test -f '$(OPENAPI)' || { echo "bmwi: make contract OPENAPI=FILE: give a copy of BMW's OpenAPI \
+	file; docs/contract.md says where you get it" >&2; exit 1; }
+	@$(CHECK_DEPS) build test contract $(LUA_TAG)
+	$(AGAIN) run-contract
+
+run-contract: build-test $(PRISM)
+	@$(RUN_ENV) spec/contract/run $(PRISM) '$(OPENAPI)'
+
+$(PRISM):
+	@mkdir -p build/contract
+	npm install --prefix build/contract --no-audit --no-fund --loglevel=error @stoplight/prism-cli@5.14.2
 
 # ROWS='one cold' measures some groups of rows only.
 bench: ## against libcurl and other clients; writes spec/bench/RESULTS.md

@@ -33,7 +33,8 @@ describe("make", function()
   end
 
   for _, target in ipairs { "lint", "asan", "tsan", "memory", "valgrind", "gc", "fuzz",
-    "fuzz-corpus", "coverage", "soak", "bench", "hosts", "test-all" } do
+    "fuzz-corpus", "coverage", "soak", "bench", "hosts", "test-all",
+    "contract OPENAPI=Makefile" } do
     it(target .. " names missing packages and how to get them, and installs none", function()
       local said, well, asked = make(target)
       assert.truthy(said:find("packages are missing:[^\n]* openssl"), said)
@@ -55,6 +56,16 @@ describe("make", function()
     local _, _, asked = make("deps SET=lint")
     assert.truthy(asked:find("install [^\n]* lua%-check"), asked)
     assert.is_nil(asked:find("openssl", 1, true), asked)
+  end)
+
+  it("contract says where BMW's file is, which it cannot do without", function()
+    for _, words in ipairs { "contract", "contract OPENAPI=docs" } do
+      local said, well, asked = make(words)
+      assert.truthy(said:find("make contract OPENAPI=FILE:[^\n]* docs/contract.md"), said)
+      assert.is_nil(said:find("packages are missing", 1, true), said)
+      assert.is_false(well)
+      assert.equal("", asked)
+    end
   end)
 
   it("names the packages that are missing where nothing compiles", function()
