@@ -44,7 +44,8 @@ LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_names.lua lua/bmwi/_text.lua lua/bmwi/a
   lua/bmwi/cli/commands.lua lua/bmwi/cli/config.lua lua/bmwi/cli/demo.lua \
   lua/bmwi/cli/doctor.lua lua/bmwi/cli/fail.lua lua/bmwi/cli/help.lua lua/bmwi/cli/output.lua \
   lua/bmwi/cli/programs.lua lua/bmwi/cli/prompt.lua lua/bmwi/cli/read.lua \
-  lua/bmwi/cli/render.lua lua/bmwi/cli/session.lua lua/bmwi/cli/views.lua lua/bmwi/geo.lua \
+  lua/bmwi/cli/render.lua lua/bmwi/cli/session.lua lua/bmwi/cli/views.lua lua/bmwi/config.lua \
+  lua/bmwi/geo.lua \
   lua/bmwi/geo/geojson.lua lua/bmwi/geo/kml.lua lua/bmwi/geo/reading.lua \
   lua/bmwi/geo/shapes.lua lua/bmwi/geo/sphere.lua lua/bmwi/geo/svg.lua lua/bmwi/geo/xml.lua \
   lua/bmwi/host.lua lua/bmwi/navigation.lua lua/bmwi/store.lua lua/bmwi/store/account.lua \

@@ -75,6 +75,7 @@ build = {
     ["bmwi.cli.render"] = "lua/bmwi/cli/render.lua",
     ["bmwi.cli.session"] = "lua/bmwi/cli/session.lua",
     ["bmwi.cli.views"] = "lua/bmwi/cli/views.lua",
+    ["bmwi.config"] = "lua/bmwi/config.lua",
     ["bmwi.geo"] = "lua/bmwi/geo.lua",
     ["bmwi.geo.geojson"] = "lua/bmwi/geo/geojson.lua",
     ["bmwi.geo.kml"] = "lua/bmwi/geo/kml.lua",

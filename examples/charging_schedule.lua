@@ -20,7 +20,7 @@ end
 
 -- Read the whole schedule, change it, send the whole schedule: a part would clear the rest.
 local profile = assert(car:charging_profile())
-assert(profile.weeklyPlanner, "this car has a twoTimesTimer") -- other members: see the README
+assert(profile.weeklyPlanner, "this car has a twoTimesTimer") -- other members: docs/reference.md
 show("before:", profile)
 
 local plan = profile.weeklyPlanner

@@ -1,4 +1,5 @@
--- The options of bmwi.new: the rows in csrc/service are what the README and the command line say.
+-- The options of bmwi.new: the rows in csrc/service are what docs/reference.md and the command line
+-- say.
 local bmwi = require "bmwi"
 local args = require "bmwi.cli.args"
 local config = require "bmwi.cli.config"
@@ -7,9 +8,9 @@ local helper = require "spec.helper"
 local MIB = 1024 * 1024
 local VERSION = bmwi._VERSION:gsub("%p", "%%%0")
 
--- The rows of README.md's table of options: name -> {default, text}
+-- The rows of the reference's table of options: name -> {default, text}
 local function documented()
-  local rows, text = {}, helper.read("README.md"):match("\n## Options\n(.-)\n\n[^|\n]")
+  local rows, text = {}, helper.read("docs/reference.md"):match("\n## Options\n(.-)\n\n[^|\n]")
   for names, default, meaning in text:gmatch("\n| (`[^|]*)|([^|]*)|([^|\n]*)|") do
     for name in names:gmatch("`([%w_]+)`") do
       rows[name] = { default = default:match("^%s*(.-)%s*$"), text = meaning }
@@ -31,12 +32,12 @@ end
 
 for service, options in pairs(bmwi._sys.options()) do
   describe("an option of " .. service, function()
-    it("is in the README with its default and its range", function()
+    it("is in the reference with its default and its range", function()
       local rows = documented()
       for _, option in ipairs(options) do
         local row = assert(rows[option.name], option.name)
         if option.name == "scope" and service == "cardata" then
-          assert.truthy(helper.read("README.md"):find(shown(option.standard), 1, true))
+          assert.truthy(helper.read("docs/reference.md"):find(shown(option.standard), 1, true))
         elseif option.standard then
           assert.equal(shown(option.standard), row.default, option.name)
         elseif option.name ~= "token_path" then -- it has one unless token_url is set
@@ -84,7 +85,7 @@ for service, options in pairs(bmwi._sys.options()) do
   end)
 end
 
-it("each row of the README's options is an option of some service", function()
+it("each row of the reference's options is an option of some service", function()
   local known, count = {}, 0
   for _, options in pairs(bmwi._sys.options()) do
     for _, option in ipairs(options) do known[option.name] = true end

@@ -158,6 +158,19 @@ local function open_cardata(ctx, again)
   return make(ctx, options, kept, again)
 end
 
+--- The options of bmwi.new that the settings stand for. Half of a pair is of no use; with a kept
+--- log-in it is also no fault.
+---@return table options
+function session.options(settings)
+  local options = config.options(settings)
+  for _, pair in ipairs { { "username", "password" }, { "api_key", "api_secret" } } do
+    if not (options[pair[1]] and options[pair[2]]) then
+      options[pair[1]], options[pair[2]] = nil, nil
+    end
+  end
+  return options
+end
+
 --- Makes the client. The token is kept by its store: of several runs at once one renews it.
 ---@param ctx table settings, options, out; gets ctx.client
 ---@param again? boolean do not use the saved log-in
@@ -174,14 +187,7 @@ function session.open(ctx, again)
     kept = session.store(settings) -- its owner is known now
   end
   ctx.out:busy("Asking " .. session.server(settings))
-  local options = config.options(settings)
-  -- Half of a pair is of no use; with a kept log-in it is also no fault.
-  for _, pair in ipairs { { "username", "password" }, { "api_key", "api_secret" } } do
-    if not (options[pair[1]] and options[pair[2]]) then
-      options[pair[1]], options[pair[2]] = nil, nil
-    end
-  end
-  return make(ctx, options, kept, again)
+  return make(ctx, session.options(settings), kept, again)
 end
 
 --- When CarData's kept log-in ends unless it is renewed, if that is soon.

@@ -1,0 +1,242 @@
+-- The README and the pages of docs/: their programs run, their commands are understood, their links
+-- lead somewhere. The mark of a block of code says how it is run:
+--
+--   lua            with `bmwi`, `client` and `car` set before it, against a simulator
+--   lua program    as it stands; the page shows its output
+--   lua recipe X   as it stands, with the command line's configuration; each has a spec of its own
+--   lua cardata    as it stands, with the simulator's servers
+--   sh simulator   requests to a simulator
+--   sh, console    the command lines of bmwi in it are parsed, make's targets looked up
+--   (none)         output, or lines of a configuration, which are read
+local cli = require "spec.cli_helper"
+local docs = require "spec.docs_helper"
+local helper = require "spec.helper"
+
+local load_text = rawget(_G, "loadstring") or load
+local MARKS = { ["lua"] = true, ["lua program"] = true, ["lua cardata"] = true, ["sh"] = true,
+  ["sh simulator"] = true, ["console"] = true, [""] = true,
+  ["lua recipe preheat"] = true, ["lua recipe exporter"] = true, ["lua recipe trips"] = true }
+local FULL = { chargingLevelHv = 100, chargingStatus = "FINISHED_FULLY_CHARGED" }
+local PAGES = { "README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md" }
+for _, page in ipairs(docs.pages) do
+  if page.path ~= "README.md" then PAGES[#PAGES + 1] = page.path end
+end
+
+local makefile = helper.read("Makefile") .. helper.read(".ci/analysis.mk")
+
+describe("a block of code", function()
+  local sim
+
+  setup(function() sim = helper.start { args = { "--speed", "100" } } end)
+  teardown(function() sim:stop() end)
+  before_each(function() sim:reset() end)
+
+  it("has a mark that says how it is run", function()
+    for _, block in ipairs(docs.blocks()) do
+      assert.truthy(MARKS[block.mark],
+        ("%s line %d: the mark `%s` is not in MARKS of spec/docs_spec.lua"):format(block.path,
+          block.line, block.mark))
+    end
+  end)
+
+  for _, block in ipairs(docs.marked("lua")) do
+    it(("runs: %s line %d"):format(block.path, block.line), function()
+      sim:change(helper.vin, { status = FULL })
+      assert(load_text(block.text))
+      if not docs.installed(block.text) then return pending("luv or cqueues is not installed") end
+      -- What is asked every 20 seconds or more need not be here.
+      local text = block.text:gsub("interval = %d+", "interval = 0.1")
+      local output, code = docs.run_lua(docs.with_client(text, sim))
+      assert.equal(0, code, output)
+    end)
+  end
+
+  for _, block in ipairs(docs.marked("lua program")) do
+    it(("prints what the page says: %s line %d"):format(block.path, block.line), function()
+      local output, code = docs.run_lua(docs.placed(block.text, sim))
+      assert.equal(0, code, output)
+      assert.truthy(docs.page(block.path):find("```\n" .. output .. "```\n", 1, true), output)
+    end)
+  end
+
+  for _, block in ipairs(docs.marked("lua cardata")) do
+    it(("runs with CarData: %s line %d"):format(block.path, block.line), function()
+      local path = os.tmpname()
+      os.remove(path)
+      sim:control("POST", "/cardata/login", { interval = 0.05 })
+      local output, code = docs.run_lua(docs.with_cardata(block.text, sim, path))
+      for _, ending in ipairs({ "", ".lock", ".write.lock", ".container.lock" }) do
+        os.remove(path .. ending)
+      end
+      assert.equal(0, code, output)
+      assert.truthy(output:find("user_code=", 1, true), output)
+      assert.truthy(output:find("seconds old", 1, true), output)
+    end)
+  end
+
+  for _, block in ipairs(docs.marked("sh simulator")) do
+    it(("is understood by the simulator: %s line %d"):format(block.path, block.line), function()
+      local output, code = docs.run("sh -e %s",
+        'curl() { command curl -sSf "$@"; }\n' .. docs.placed(block.text, sim))
+      assert.equal(0, code, output)
+    end)
+  end
+
+  it("gives bmwi only arguments that it takes", function()
+    local args, commands = require "bmwi.cli.args", require "bmwi.cli.commands"
+    local count = 0
+    for _, block in ipairs(docs.blocks()) do
+      for line in block.text:gmatch("[^\n]+") do
+        local words = line:match("^%$? ?bmwi (.*)")
+        if words and block.mark ~= "sh simulator" then
+          count = count + 1
+          local argv, where = {}, ("%s line %d: %s"):format(block.path, block.line, line)
+          words = words:gsub("%s+#.*", ""):gsub("%s*[|>].*", ""):gsub('"(.-)"', function(text)
+            return (text:gsub(" ", "\1"))
+          end)
+          for word in words:gmatch("%S+") do argv[#argv + 1] = (word:gsub("\1", " ")) end
+          local parsed, message = args.parse(argv, commands)
+          assert.truthy(parsed, where .. ": " .. tostring(message))
+          assert.truthy(not parsed.command or commands[parsed.command], where)
+        end
+      end
+    end
+    assert.is_true(count > 5)
+  end)
+
+  it("of settings is a configuration", function()
+    local count = 0
+    for _, block in ipairs(docs.marked("")) do
+      if block.text:find("^[%l_]+ = ") then
+        count = count + 1
+        require("bmwi.cli.config").parse(block.text, block.path) -- raises
+      end
+    end
+    assert.is_true(count > 1)
+  end)
+end)
+
+describe("a recipe", function()
+  local sim
+
+  setup(function() sim = helper.start { args = { "--speed", "100" } } end)
+  teardown(function() sim:stop() end)
+  before_each(function() cli.begin(sim) end)
+  after_each(function() cli.finish() end)
+
+  local function recipe(name)
+    return assert(docs.marked("lua recipe " .. name)[1], name).text
+  end
+
+  -- Runs it with the configuration of the command line's specs, in their home folder.
+  local function run(text)
+    cli.configure(("base_url = %s\nusername = whatever@example.com\npassword = p4ssw0rd\n"
+      .. "api_key = key\napi_secret = secret\n"):format(sim.url))
+    return docs.run_lua(text, ("HOME=%s XDG_CONFIG_HOME=%s XDG_STATE_HOME=%s/state"):format(
+      cli.home, cli.home, cli.home))
+  end
+
+  it("warms the car up only when it is plugged in", function()
+    local text = recipe("preheat"):gsub("wait.for_execution%(car, execution",
+      "%0, { interval = 0.05 }")
+    assert.same({ "", 0 }, { run(text) })
+    assert.equal(0, sim:count("POST", "executeService"))
+    sim:change(helper.vin, { status = { connectionStatus = "CONNECTED" } })
+    assert.same({ "", 0 }, { run(text) })
+    assert.equal(1, sim:count("POST", "executeService"))
+  end)
+
+  it("waits for the outcome when the answer to its command was lost", function()
+    sim:change(helper.vin, { status = { connectionStatus = "CONNECTED" } })
+    sim:fault { path = "executeService", reset = "after" }
+    local text = recipe("preheat"):gsub("wait.for_execution%(car, execution",
+      "%0, { interval = 0.005 }")
+    local output = run(text)
+    assert.falsy(output:find("traceback", 1, true) and output:find("index", 1, true), output)
+    assert.equal(1, sim:count("POST", "executeService"))
+  end)
+
+  it("writes each trip once", function()
+    local text = recipe("trips"):gsub("trips%.csv", cli.home .. "/%0")
+    for _ = 1, 2 do assert.same({ "", 0 }, { run(text) }) end
+    assert.equal("ended,totalDistance,electricDistance,duration,avgElectricConsumption,"
+      .. "avgRecuperation\n2015-12-01 20:44,141,100.1,124,16.6,2\n",
+      helper.read(cli.home .. "/trips.csv"))
+    sim:change(helper.vin, { lastTrip = { date = "2015-12-02T07:01:00+0100" } })
+    assert.same({ "", 0 }, { run(text) })
+    local _, lines = helper.read(cli.home .. "/trips.csv"):gsub("\n", "\n")
+    assert.equal(3, lines)
+  end)
+
+  it("exports numbers to Prometheus", function()
+    local text = recipe("exporter")
+    if not docs.installed(text) then return pending("luv is not installed") end
+    -- On a free port; asked from inside until there are numbers, at most for a minute.
+    text = text:gsub('"127.0.0.1", 9105%)%)', '"127.0.0.1", 0))\n'
+      .. 'local limit = uv.new_timer()\nlimit:start(60000, 0, function() os.exit(1) end)')
+    text = text:gsub("uv.run%(%)", [[
+local probe = uv.new_timer()
+probe:start(100, 100, function()
+  local socket = uv.new_tcp()
+  socket:connect("127.0.0.1", server:getsockname().port, function()
+    socket:write("GET /metrics HTTP/1.0\r\n\r\n")
+    socket:read_start(function(_, data)
+      if data and data:find("bmw_", 1, true) then print(data) os.exit(0, true) end
+    end)
+  end)
+end)
+uv.run()]])
+    local output, code = run(text)
+    assert.equal(0, code, output)
+    assert.truthy(output:find('bmw_mileage{vin="WAB1C23456V123456"} 1234\n', 1, true), output)
+  end)
+end)
+
+describe("a page", function()
+  it("links to what is there", function()
+    for _, path in ipairs(PAGES) do
+      local text, folder = helper.read(path), path:match("^(.*/)") or ""
+      for target in text:gmatch("%]%(([^)%s]+)%)") do
+        local file, anchor = target:match("^([^#]*)#?(.*)$")
+        if not target:find("^https?:") then
+          local other = file == "" and text or helper.read(folder .. file)
+          assert.truthy(other or os.rename(folder .. file, folder .. file),
+            path .. ": " .. target)
+          local found = anchor == ""
+          for heading in (other or ""):gmatch("\n#+ ([^\n]+)") do
+            found = found or anchor == heading:lower():gsub("[^%w _-]", ""):gsub(" ", "-")
+          end
+          assert.truthy(found, path .. ": " .. target)
+        end
+      end
+    end
+  end)
+
+  it("is linked by the README, or by a page that is", function()
+    local text = docs.all()
+    for _, page in ipairs(docs.pages) do
+      local name = page.path:match("^docs/(.*)$")
+      assert.truthy(not name or text:find("](docs/" .. name, 1, true)
+        or text:find("](" .. name, 1, true), page.path)
+    end
+    local examples = {}
+    for name in helper.shell("ls examples"):gmatch("[^\n]+%.lua") do
+      examples[#examples + 1] = name
+    end
+    assert.is_true(#examples > 5)
+    assert.same({}, docs.missing(text, examples, "](../examples/%s)"))
+  end)
+
+  it("names no target that make does not have, and `make help` lists each", function()
+    local help = "\n" .. helper.shell("env -u MAKEFLAGS -u MFLAGS make help") .. "\n"
+    for _, path in ipairs(PAGES) do
+      local text = helper.read(path)
+      for _, before in ipairs { "\n", "sudo ", "`" } do
+        for target in text:gmatch(before .. "make ([%l-]+)") do
+          assert.truthy(makefile:find("\n" .. target .. ":", 1, true), path .. ": " .. target)
+          assert.truthy(help:find("\nmake " .. target .. " ", 1, true), path .. ": " .. target)
+        end
+      end
+    end
+  end)
+end)
