@@ -13,10 +13,12 @@ local INTERNAL = { _sys = true, _hash = true, _values = true, attach = true, beg
 local readme = read("README.md")
 local makefile = read("Makefile") .. read(".ci/analysis.mk")
 
+-- Public names: a name that begins with `_` is for the files of this module only.
 local function names(source)
   local list = {}
   for key, value in pairs(source) do
-    list[#list + 1] = type(key) == "number" and value or key
+    local name = type(key) == "number" and value or key
+    if not tostring(name):find("^_") then list[#list + 1] = name end
   end
   table.sort(list)
   return list
@@ -92,9 +94,7 @@ describe("the documentation", function()
     for _, name in ipairs(names(getmetatable(bmwi.loop).__index)) do
       if not INTERNAL[name] then present({ name }, "loop:%s") end
     end
-    for name in pairs(getmetatable(require("bmwi.store").new("x")).__index) do
-      if not name:find("^_") then present({ name }, "store:%s") end
-    end
+    present(names(getmetatable(require("bmwi.store").new("x")).__index), "store:%s")
     local task = require("bmwi.async").spawn(function() end)
     present(names(getmetatable(task).__index), "task:%s")
   end)
