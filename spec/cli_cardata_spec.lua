@@ -330,6 +330,14 @@ describe("bmwi with CarData", function()
       assert.equal(0, #sim:log())
     end)
 
+    it("say how long the log-in is good for, to the nearest day", function()
+      for left, said in pairs({ [13.9 * DAY] = "14 days", [13.4 * DAY] = "13 days",
+        [0.9 * DAY] = "21 hours" }) do
+        rewrite({ refresh_expires_at = math.floor(os.time() + left) })
+        helper.has(ok("doctor").out, "good for " .. said .. " more if it is not used")
+      end
+    end)
+
     it("warn from three days before the log-in ends", function()
       assert.is_nil(ok("quota").err:find("ends", 1, true))
       rewrite({ refresh_expires_at = os.time() + 3 * DAY + 60 })

@@ -490,6 +490,16 @@ describe("merging", function()
     assert.equal(80, status.chargingTarget)
   end)
 
+  it("has ages of whole seconds", function()
+    local entry = { value = "50", unit = "%", timestamp = time.format(NOW - 61):gsub("Z$", ".995Z") }
+    local state = values.merge(nil, { [LEVEL] = entry }, { source = "rest", now = NOW })
+    local _, details = values.status(state, { now = NOW })
+    assert.equal("60", cjson.encode(details.chargingLevelHv.age))
+    assert.equal("60", cjson.encode(details.updateTime.age))
+    assert.equal("60", cjson.encode(values.telematics(state, { now = NOW })[LEVEL].age))
+    assert.truthy(math.abs(details.chargingLevelHv.time - (NOW - 61 + 0.995)) < 0.001)
+  end)
+
   it("does not believe in what will be measured", function()
     local state = after({ { "stream", { [LEVEL] = { 50, nil, -10 } } },
       { "stream", { [LEVEL] = { 99, nil, 3600 } } } })

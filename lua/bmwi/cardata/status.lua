@@ -115,7 +115,7 @@ end
 --- Everything that is known of the car, by descriptor. One call of the quota.
 ---@param options? {max_age:number} as of car:status()
 ---@return table<string,table>|nil values each {value, unit, time, age, raw, source}; what is empty
---- has no value but the reason (`empty`); time is in epoch seconds, age in seconds
+--- has no value but the reason (`empty`); time is in epoch seconds, age in whole seconds
 ---@return string|nil message
 ---@return string|nil code
 ---@return table|nil info

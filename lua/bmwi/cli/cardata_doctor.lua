@@ -9,6 +9,7 @@ local session = require "bmwi.cli.session"
 
 local cardata_doctor = {}
 
+local DAY = 86400
 local PORTAL = "At BMW's portal (your car, BMW CarData): "
 local SUBSCRIBE = PORTAL .. "subscribe the client to CarData API and to CarData Stream, wait a "
   .. "minute, then: bmwi login"
@@ -44,7 +45,9 @@ local function kept_log_in(ctx)
     return nil, "the log-in expired on " .. render.clock(ends), "login",
       { hint = "Run: bmwi login. It must be used at least once every 14 days." }
   end
-  return ("good for %s more if it is not used%s"):format(render.span(left) or "a minute",
+  -- To the nearest day: one of 14 days is not one of 13 a second later.
+  local rounded = left < DAY and left or left + DAY / 2
+  return ("good for %s more if it is not used%s"):format(render.span(rounded) or "a minute",
     session.ends_soon(token) and ": it expires soon, run bmwi login" or "")
 end
 
