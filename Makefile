@@ -42,9 +42,11 @@ LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_names.lua lua/bmwi/_text.lua lua/bmwi/a
   lua/bmwi/cli/act.lua lua/bmwi/cli/args.lua lua/bmwi/cli/cardata.lua \
   lua/bmwi/cli/cardata_doctor.lua lua/bmwi/cli/cardata_views.lua lua/bmwi/cli/checks.lua \
   lua/bmwi/cli/commands.lua lua/bmwi/cli/config.lua lua/bmwi/cli/demo.lua \
-  lua/bmwi/cli/doctor.lua lua/bmwi/cli/fail.lua lua/bmwi/cli/help.lua lua/bmwi/cli/output.lua \
+  lua/bmwi/cli/doctor.lua lua/bmwi/cli/fail.lua lua/bmwi/cli/help.lua lua/bmwi/cli/layout.lua \
+  lua/bmwi/cli/man.lua lua/bmwi/cli/output.lua \
   lua/bmwi/cli/programs.lua lua/bmwi/cli/prompt.lua lua/bmwi/cli/read.lua \
-  lua/bmwi/cli/render.lua lua/bmwi/cli/session.lua lua/bmwi/cli/views.lua lua/bmwi/config.lua \
+  lua/bmwi/cli/render.lua lua/bmwi/cli/session.lua lua/bmwi/cli/shell.lua lua/bmwi/cli/views.lua \
+  lua/bmwi/config.lua \
   lua/bmwi/geo.lua \
   lua/bmwi/geo/geojson.lua lua/bmwi/geo/kml.lua lua/bmwi/geo/reading.lua \
   lua/bmwi/geo/shapes.lua lua/bmwi/geo/sphere.lua lua/bmwi/geo/svg.lua lua/bmwi/geo/xml.lua \
@@ -110,8 +112,8 @@ DEPS = LUA="$(LUA)" LUA_INCDIR="$(LUA_INCDIR)" CC="$(CC)" PKG_CONFIG="$(PKG_CONF
 CHECK_DEPS = $(DEPS) --check
 AGAIN = @$(MAKE) --no-print-directory
 
-.PHONY: all help deps sim demo test test-all install uninstall clean run-demo build-test run-test \
-  check-flags
+.PHONY: all help deps sim demo test test-all docs install uninstall clean run-demo build-test \
+  run-test check-flags
 .DELETE_ON_ERROR:
 
 all: $(MODULE) $(SIM) ## the module for $(LUA), and the simulator, in build/
@@ -204,6 +206,9 @@ test-all: ## the specs on Lua 5.1 to 5.4 and LuaJIT
 	@unset MAKEFLAGS MFLAGS; \
 	  .ci/each 1 build/test-all '$(MAKE) --no-print-directory run-test LUA=' $(TEST_LUAS)
 
+docs: $(MODULE) ## the pages below docs/ that are written from tables
+	@$(RUN_ENV) $(LUA) .ci/cli.lua >docs/cli.md.new && mv docs/cli.md.new docs/cli.md
+
 include .ci/analysis.mk
 
 # ---- installing ---------------------------------------------------------------------------------
@@ -215,6 +220,10 @@ LUA_LINE := $(if $(filter /%,$(LUA)),$(LUA),/usr/bin/env $(LUA))
 LUA_SETUP := $(if $(filter-out /usr,$(PREFIX)),echo 'package.path = "$(INST_LUADIR)/?.lua;" \
   .. package.path'; echo 'package.cpath = "$(INST_LIBDIR)/?.so;" .. package.cpath';)
 
+# File below PREFIX/share = the arguments that write it.
+PAGES := man/man1/bmwi.1=help_--man bash-completion/completions/bmwi=completion_bash \
+  zsh/site-functions/_bmwi=completion_zsh fish/vendor_completions.d/bmwi.fish=completion_fish
+
 install: $(MODULE) ## below PREFIX=/usr/local
 	install -d '$(DESTDIR)$(INST_LIBDIR)' '$(DESTDIR)$(INST_BINDIR)'
 	install -m 755 $(MODULE) '$(DESTDIR)$(INST_LIBDIR)/bmwi.so'
@@ -223,10 +232,17 @@ install: $(MODULE) ## below PREFIX=/usr/local
 	  install -m 644 "lua/$$f" "$(DESTDIR)$(INST_LUADIR)/$$f" || exit 1; done
 	{ echo '#!$(LUA_LINE)'; $(LUA_SETUP) tail -n +2 bin/bmwi; } >'$(DESTDIR)$(INST_BINDIR)/bmwi'
 	chmod 755 '$(DESTDIR)$(INST_BINDIR)/bmwi'
+	@$(RUN_ENV) $(LUA) bin/bmwi --version >/dev/null || { \
+	  echo 'bmwi: it does not run here: without its manual page and completions'; exit 0; }; \
+	set -e; for page in $(PAGES); do file='$(DESTDIR)$(PREFIX)/share'/$${page%%=*}; \
+	  install -d "$${file%/*}"; \
+	  $(RUN_ENV) $(LUA) bin/bmwi $$(echo "$${page#*=}" | tr _ ' ') >"$$file"; \
+	  chmod 644 "$$file"; echo "bmwi $${page#*=} >$$file"; done
 
 uninstall: ## takes away what `make install` has put there
 	rm -f '$(DESTDIR)$(INST_LIBDIR)/bmwi.so' '$(DESTDIR)$(INST_BINDIR)/bmwi'
 	for f in $(LUA_SRC:lua/%=%); do rm -f "$(DESTDIR)$(INST_LUADIR)/$$f"; done
+	for page in $(PAGES); do rm -f '$(DESTDIR)$(PREFIX)/share'/"$${page%%=*}"; done
 	for d in $(LUA_DIRS) bmwi; do rmdir "$(DESTDIR)$(INST_LUADIR)/$$d" 2>/dev/null || true; done
 
 clean: ## takes away build/

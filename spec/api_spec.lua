@@ -5,18 +5,20 @@ local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local read, names = helper.read, helper.names
 
-local MODULE = { "_VERSION", "base64", "curl_version", "json", "loop", "new", "regions", "sleep" }
+local MODULE = { "_VERSION", "base64", "curl_version", "json", "loop", "new", "regions", "services",
+  "sleep" }
 local PRIVATE = { "_hash", "_sys", "_values" } -- for the specs and our own Lua files
 local BASE64 = { "decode", "encode" }
 local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }
-local SYS = { "isatty", "json", "monotonic", "no_core", "options", "pause", "read_private",
-  "read_secret", "remove_private", "try_lock", "write_private" }
+local SYS = { "catch_terminate", "columns", "isatty", "json", "monotonic", "no_core", "options",
+  "pause", "publish_file", "read_private", "read_secret", "remove_private", "try_lock",
+  "write_private" }
 local LOOP = { "events", "pollfd", "step", "timeout" }
 -- For bmwi.async alone.
 local LOOP_INNER = { "attach", "begin", "detach", "fail", "gate", "limit", "open", "wait" }
-local CLIENT = { "close", "containers", "create_container", "delete_container", "get", "login",
-  "post", "quota", "token", "vehicle", "vehicles" }
+local CLIENT = { "_record", "close", "containers", "create_container", "delete_container", "get",
+  "login", "post", "quota", "token", "vehicle", "vehicles" }
 local CAR = { "all_trips", "basic_data", "blow_horn", "charge_now", "charging_history",
   "charging_profile", "charging_settings", "climate_now", "destinations", "execute", "execution",
   "find", "flash_lights", "image", "last_trip", "lock_doors", "navigation", "range_map", "send_poi",

@@ -88,8 +88,9 @@ function cli.ok(arguments, environment, input)
   return result
 end
 
---- Runs it on a terminal of its own; answers = {{what it shows, what is typed then}, ...}
-function cli.on_terminal(arguments, answers, environment)
+--- Runs it on a terminal of its own, so many columns wide; answers = {{what it shows, what is typed
+--- then}, ...}
+function cli.on_terminal(arguments, answers, environment, columns)
   local home, typed = cli.home, { "exec 2>/dev/null" }
   for _, answer in ipairs(answers or {}) do
     typed[#typed + 1] = ("for i in $(seq 200); do grep -qF %s %s/screen && break; sleep 0.02;"
@@ -100,7 +101,8 @@ function cli.on_terminal(arguments, answers, environment)
   typed[#typed + 1] = ("for i in $(seq 500); do test -e %s/ended && break; sleep 0.02; done")
     :format(home)
   cli.write(home .. "/type", table.concat(typed, "\n") .. "\n")
-  cli.write(home .. "/run", "#!/bin/sh\n" .. cli.command(arguments, environment)
+  cli.write(home .. "/run", "#!/bin/sh\n"
+    .. (columns and "stty cols " .. columns .. "\n" or "") .. cli.command(arguments, environment)
     .. ("\necho $? >%s/code\ntouch %s/ended\n"):format(home, home), "700")
   cli.write(home .. "/screen", "")
   os.remove(home .. "/ended")

@@ -42,9 +42,9 @@ describe("bmwi", function()
     it("needs neither a server nor a log-in", function()
       assert.equal(0, run("status --help", { BMWI_BASE_URL = false }).code)
       for _, arguments in ipairs { "--version", "-V", "version" } do
-        assert.equal("bmwi " .. bmwi._VERSION .. "\n", ok(arguments).out)
+        assert.equal("bmwi " .. bmwi._VERSION, ok(arguments).out:match("^[^\n]*"))
       end
-      assert.same({ version = bmwi._VERSION }, json.decode(ok("--version --json").out))
+      assert.equal(bmwi._VERSION, json.decode(ok("--version --json").out).version)
       assert.equal(ok("help lock").out, json.decode(ok("help lock --json").out).help)
       assert.is_truthy(ok("help").out:find("--version", 1, true))
       assert.is_nil(ok("help flash").out:find("--yes", 1, true)) -- it never asks

@@ -45,21 +45,21 @@ describe("bin/bmwi", function()
 
   it("runs from a clone, wherever one stands", function()
     need()
-    assert.equal(VERSION, run(lua .. " bin/bmwi --version"))
-    assert.equal(VERSION, run("cd bin; " .. lua .. " bmwi --version"))
-    assert.equal(VERSION, run("cd /; " .. lua .. " " .. here .. "/bin/bmwi --version"))
+    assert.equal(VERSION, run(lua .. " bin/bmwi --version | head -n 1"))
+    assert.equal(VERSION, run("cd bin; " .. lua .. " bmwi --version | head -n 1"))
+    assert.equal(VERSION, run("cd /; " .. lua .. " " .. here .. "/bin/bmwi --version | head -n 1"))
   end)
 
   it("runs through a symbolic link", function()
     need()
     cli.shell(("ln -s %s/bin/bmwi %s/bmwi"):format(here, folder))
-    assert.equal(VERSION, run(lua .. " " .. folder .. "/bmwi --version"))
+    assert.equal(VERSION, run(lua .. " " .. folder .. "/bmwi --version | head -n 1"))
   end)
 
   it("finds its modules where LUA_PATH is that of another Lua, or of none", function()
     need()
     for _, paths in ipairs { OTHERS, "LUA_PATH=/opt/x/?.lua LUA_CPATH=/opt/x/?.so" } do
-      assert.equal(VERSION, run(lua .. " bin/bmwi --version", paths))
+      assert.equal(VERSION, run(lua .. " bin/bmwi --version | head -n 1", paths))
     end
   end)
 
@@ -68,8 +68,13 @@ describe("bin/bmwi", function()
     -- -o: what is built is taken as it is.
     cli.shell(("env -u MAKEFLAGS make -s -o build/%s/bmwi.so install PREFIX=%s/prefix "
       .. "LUA=%s BUILD=build/%s 2>&1"):format(tag, folder, tag, tag))
+    for _, page in ipairs { "man/man1/bmwi.1", "bash-completion/completions/bmwi",
+      "zsh/site-functions/_bmwi", "fish/vendor_completions.d/bmwi.fish" } do
+      assert(cli.read(folder .. "/prefix/share/" .. page):find("bmwi", 1, true), page)
+    end
     for _, paths in ipairs { "", OTHERS, "LUA_PATH=/opt/x/?.lua LUA_CPATH=/opt/x/?.so" } do
-      assert.equal(VERSION, run("cd /; " .. folder .. "/prefix/bin/bmwi --version", paths))
+      assert.equal(VERSION,
+        run("cd /; " .. folder .. "/prefix/bin/bmwi --version | head -n 1", paths))
     end
   end)
 
@@ -84,7 +89,7 @@ describe("bin/bmwi", function()
   it("says for which Lua it is built where it is another", function()
     cli.shell(("cp -r bin lua Makefile %s; mkdir -p %s/build/lua9.9; touch %s/build/lua9.9/bmwi.so")
       :format(folder, folder, folder))
-    local said = run("cd " .. folder .. "; " .. lua .. " bin/bmwi --version")
+    local said = run("cd " .. folder .. "; " .. lua .. " bin/bmwi --version | head -n 1")
     assert.is_truthy(said:find("built for lua9.9, but this is " .. tag, 1, true), said)
     assert.is_nil(said:find("traceback", 1, true), said)
   end)

@@ -143,7 +143,7 @@ describe("the documentation", function()
   end)
 
   it("promises the form of --json", function()
-    local promise = docs.page("docs/cli.md"):match("%*%*With `%-%-json`%*%*.-\n\n|")
+    local promise = docs.page("docs/cli.md"):match("%*%*With `%-%-json`%*%*.-\n\n<!")
     for _, name in ipairs { "lastTrip", "allTrips", "type", "base64", "command", "serviceType",
       "status", "extendedStatus", "sent", "poi", "server", "scope", "expires_at", "token_file",
       "ok", "steps", "detail", "version", "help", "message", "code", "exit", "hint", "api_code",

@@ -1,6 +1,6 @@
 /*
-** luaopen_bmwi: puts the module's table together. Holds bmwi.base64 and
-** bmwi.regions, which are nothing but a few lines each.
+** luaopen_bmwi: puts the module's table together. Holds bmwi.base64,
+** bmwi.services and bmwi.regions, which are nothing but a few lines each.
 */
 #include "binding/bmwi.h"
 
@@ -103,6 +103,12 @@ int luaopen_bmwi(lua_State *L) {
   lua_setfield(L, -2, "_hash");
   bmwi_values_open(L);
   lua_setfield(L, -2, "_values");
+  lua_newtable(L); /* bmwi.services: the words of the option `service` */
+  for (int i = 0; bmwi_services[i] != NULL; i++) {
+    lua_pushstring(L, bmwi_services[i]->name);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "services");
   lua_newtable(L);
   for (const bmwi_region *region = bmwi_services[0]->regions; region->name != NULL; region++) {
     lua_pushstring(L, region->url);

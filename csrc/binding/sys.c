@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -75,6 +76,14 @@ static int sys_monotonic(lua_State *L) {
 /* sys.isatty(fd) -> whether 0, 1 or 2 is a terminal */
 static int sys_isatty(lua_State *L) {
   lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+/* sys.columns() -> how wide the terminal on standard output is; nil: it is none, or does not say */
+static int sys_columns(lua_State *L) {
+  struct winsize size;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 0;
+  lua_pushinteger(L, size.ws_col);
   return 1;
 }
 
@@ -428,6 +437,7 @@ static int sys_options(lua_State *L) {
 static const luaL_Reg functions[] = {
   {"monotonic", sys_monotonic},
   {"isatty", sys_isatty},
+  {"columns", sys_columns},
   {"write_private", sys_write_private},
   {"read_private", sys_read_private},
   {"try_lock", sys_try_lock},

@@ -30,10 +30,9 @@ end
 
 -- What the service lacks is no command there, and an option of the other one is a mistake.
 local LACKS = {
-  classic = "`bmwi %s` is not supported by the classic service: it reads from BMW CarData "
-    .. "(service = cardata)",
-  cardata = "`bmwi %s` is not supported by BMW CarData, which only tells what a car has reported: "
-    .. "it takes no commands and knows no trips, schedules, destinations or range maps",
+  classic = { "the classic service", "It reads from BMW CarData: set service = cardata." },
+  cardata = { "BMW CarData", "CarData only tells what a car has reported. It takes no commands, "
+    .. "and knows no trips, schedules, destinations or range maps." },
 }
 
 -- The function of the command for the service of the settings.
@@ -41,7 +40,11 @@ local function runner(ctx, command, name)
   local service = ctx.settings and ctx.settings.service or "classic"
   local fn = command.run
   if service == "cardata" then fn = command.cardata end
-  if not fn then fail.raise(LACKS[service]:format(name), "unsupported") end
+  if not fn then
+    local lacks = LACKS[service]
+    fail.raise(("`bmwi %s` is not supported by %s"):format(name, lacks[1]), "unsupported",
+      { hint = lacks[2] })
+  end
   for option in pairs(ctx.options) do
     local only = args.OPTIONS[option].only
     if only and only ~= service then
@@ -49,6 +52,19 @@ local function runner(ctx, command, name)
     end
   end
   return fn
+end
+
+-- What a report of a fault should say.
+local function version(out)
+  local lua = (rawget(_G, "jit") or { version = _VERSION }).version
+  local cjson = tostring(require("cjson")._VERSION)
+  if out.json then
+    return out:document({ version = bmwi._VERSION, libcurl = bmwi.curl_version, lua = lua,
+      cjson = cjson, services = bmwi.services })
+  end
+  out:line("bmwi " .. bmwi._VERSION)
+  out:pairs({ { "libcurl", bmwi.curl_version }, { "Lua", lua }, { "lua-cjson", cjson },
+    { "services", table.concat(bmwi.services, ", ") } })
 end
 
 local function run(ctx, argv)
@@ -59,8 +75,7 @@ local function run(ctx, argv)
   local out, name = ctx.out, parsed.command
   if name == "version" then parsed.options.version = true end
   if parsed.options.version then
-    if out.json then out:document({ version = bmwi._VERSION })
-    else out:line("bmwi " .. bmwi._VERSION) end
+    version(out)
     return out:finish()
   end
   if name == "help" then
@@ -70,7 +85,8 @@ local function run(ctx, argv)
   if parsed.options.help then
     if name and not commands[name] then unknown_command(name) end
     local help = require "bmwi.cli.help"
-    local text = name and help.command(commands, name, out) or help.main(commands, out)
+    local text = parsed.options.man and require("bmwi.cli.man").page()
+      or name and help.command(commands, name, out) or help.main(commands, out)
     if out.json then out:document({ help = text }) else out:write(text) end
     return out:finish()
   end

@@ -30,6 +30,7 @@ args.OPTIONS = {
   ["request-timeout"] = { value = "SECONDS", kind = "positive",
     text = "limit for a call with its retries (30)" },
   help = { short = "h", text = "show help" },
+  man = { text = "the manual page, for man -l" },
   version = { short = "V", text = "show the version" },
 
   format = { value = "FORMAT",

@@ -1,7 +1,7 @@
 -- bmwi.cli.commands: every command as data: what it takes, what its help says, what runs it.
 -- `run` is for the classic service and `cardata` for CarData; without it that service lacks it.
--- `least` and `most` are how many arguments it takes. `alone`: it needs no settings. `tolerant`: it
--- runs with settings that are wrong, to tell about them.
+-- `least` and `most` are how many arguments it takes, `words` what the first one can be. `alone`:
+-- it needs no settings. `tolerant`: it runs with settings that are wrong, to report them.
 
 -- A part that is loaded when one of its commands runs: to load them all takes longer than a log-in.
 local function part(module)
@@ -15,6 +15,7 @@ local cardata = part "bmwi.cli.cardata"
 local demo = part "bmwi.cli.demo"
 local doctor = part "bmwi.cli.doctor"
 local read = part "bmwi.cli.read"
+local shell = part "bmwi.cli.shell"
 
 local CAR = { "wait", "no-wait", "wait-timeout", "interval" }
 
@@ -34,11 +35,11 @@ local commands = {
     summary = "locks, doors, battery, range, mileage, position",
     examples = { { "bmwi status" }, { "bmwi status --units imperial" },
       { "bmwi status --json | jq .chargingLevelHv" } } },
-  trips = { run = read.trips, most = 1, usage = "trips [last|all]",
+  trips = { run = read.trips, most = 1, usage = "trips [last|all]", words = { "last", "all" },
     summary = "the last trip, and lifetime totals compared with other drivers",
     examples = { { "bmwi trips" }, { "bmwi trips last --units imperial" } } },
   ["charging-profile"] = { run = read.charging_profile, most = 2,
-    usage = "charging-profile [get | set FILE]", options = with_car(),
+    usage = "charging-profile [get | set FILE]", words = { "get", "set" }, options = with_car(),
     summary = "show or set the charging schedule",
     examples = { { "bmwi charging-profile" },
       { "bmwi charging-profile get --json -o profile.json", "then change the file, and" },
@@ -63,7 +64,7 @@ local commands = {
   ["charging-history"] = { cardata = cardata.charging_history, most = 0,
     options = { "from", "to", "format" }, formats = { "text", "csv" },
     summary = "the charging sessions, with totals",
-    note = "The last 30 days, or any span of days on this machine's clock. It takes a call for\n"
+    note = "The last 30 days, or any span of days on this machine's clock. It takes a call for "
       .. "each 45 days and each ten sessions.",
     examples = { { "bmwi charging-history" }, { "bmwi charging-history --from 2026-01-01" },
       { "bmwi charging-history --from 2026-01-01 --format csv -o charging.csv" } } },
@@ -74,8 +75,9 @@ local commands = {
     examples = { { "bmwi tyres" } } },
   containers = { cardata = cardata.containers, most = math.huge, options = { "yes" },
     usage = "containers [list | show ID | create NAME DESCRIPTOR ... | delete ID]",
+    words = { "list", "show", "create", "delete" },
     summary = "BMW's lists of the values that can be read",
-    note = "`bmwi status` creates the one it needs; use this to inspect and clean up. An account\n"
+    note = "`bmwi status` creates the one it needs; use this to inspect and clean up. An account "
       .. "can have ten.",
     examples = { { "bmwi containers" }, { "bmwi containers show W0123456789AB" },
       { "bmwi containers delete W0123456789AB" } } },
@@ -88,7 +90,7 @@ local commands = {
   unlock = { run = act.unlock, most = 0, options = with_car("yes"),
     summary = "unlock the doors; asks first",
     note = "Without a terminal it needs --yes. If the account wants the answer to its "
-      .. "security question,\nset security_answer in the configuration file or "
+      .. "security question, set security_answer in the configuration file or "
       .. "BMWI_SECURITY_ANSWER.",
     examples = { { "bmwi unlock" }, { "bmwi unlock --yes" } } },
   flash = { run = act.flash, most = 0, options = with_car("count"), summary = "flash the lights",
@@ -111,6 +113,7 @@ local commands = {
     summary = "send a destination to the car",
     examples = { { 'bmwi poi 48.1769,11.5569 --name "BMW Welt" --city "M\195\188nchen"' } } },
   wait = { run = act.wait, most = 1, least = 1, usage = "wait COMMAND",
+    words = { "lock", "unlock", "flash", "horn", "climate", "charge", "find", "charging-profile" },
     options = { "wait-timeout", "interval" },
     summary = "wait for a command sent before",
     note = "COMMAND is lock, unlock, flash, horn, climate, charge, find or charging-profile.",
@@ -118,9 +121,9 @@ local commands = {
 
   login = { run = read.login, cardata = cardata.login, most = 0,
     summary = "log in again and save the token",
-    note = "For CarData it shows a link and a code, and waits until you have allowed it there.\n"
-      .. "Else: user name, password, API key and API secret come from the configuration file, the\n"
-      .. "environment (BMWI_USERNAME, BMWI_PASSWORD, BMWI_API_KEY, BMWI_API_SECRET or BMWI_BASIC)\n"
+    note = "For CarData it shows a link and a code, and waits until you have allowed it there. "
+      .. "Else: user name, password, API key and API secret come from the configuration file, the "
+      .. "environment (BMWI_USERNAME, BMWI_PASSWORD, BMWI_API_KEY, BMWI_API_SECRET or BMWI_BASIC) "
       .. "or a prompt. There are no options for them.",
     examples = { { "bmwi login --region usa" } } },
   logout = { run = read.logout, cardata = read.logout, most = 0, summary = "delete the saved token",
@@ -135,8 +138,13 @@ local commands = {
     summary = "the response of any path of the service, as JSON",
     note = "{vin} in PATH stands for the car's VIN.",
     examples = { { "bmwi get /webapi/v1/user/vehicles/{vin}/status" } } },
-  help = { most = 1, usage = "help [COMMAND]", summary = "show help",
-    examples = { { "bmwi help lock" } } },
+  completion = { run = shell.completion, cardata = shell.completion, most = 1, least = 1,
+    usage = "completion bash|zsh|fish", words = { "bash", "zsh", "fish" }, alone = true,
+    summary = "what makes a shell complete these commands",
+    examples = { { "bmwi completion bash > ~/.local/share/bash-completion/completions/bmwi" },
+      { "bmwi completion fish > ~/.config/fish/completions/bmwi.fish" } } },
+  help = { most = 1, usage = "help [COMMAND]", options = { "man" }, summary = "show help",
+    examples = { { "bmwi help lock" }, { "bmwi help --man | man -l -", "the manual page" } } },
 }
 
 return commands

@@ -6,6 +6,13 @@ local fail = {}
 local Failure = {}
 Failure.__index = Failure
 
+-- Every exit code, for the help.
+fail.EXITS = {
+  { 0, "done" }, { 1, "error" }, { 2, "usage or configuration" }, { 3, "outcome unknown" },
+  { 4, "log-in needed" }, { 5, "rate limited, or quota used up" },
+  { 6, "time-out while waiting for the car" }, { 7, "the car refused" }, { 130, "interrupted" },
+}
+
 -- Exit codes by failure code; what is not named here is 1.
 fail.EXIT = {
   usage = 2, config = 2,

@@ -2,71 +2,85 @@
 
 local args = require "bmwi.cli.args"
 local config = require "bmwi.cli.config"
+local fail = require "bmwi.cli.fail"
+local layout = require "bmwi.cli.layout"
 
 local help = {}
 
-local GROUPS = {
+help.GROUPS = {
   { "Look", { "vehicles", "status", "trips", "charging-profile", "destinations", "range-map",
     "soc", "image" } },
   { "Do", { "lock", "unlock", "flash", "horn", "climate", "charge", "find", "poi", "wait" } },
   { "Look, with BMW CarData", { "charging-history", "charging-settings", "tyres", "telematics",
     "containers", "quota" } },
-  { "Set up", { "login", "logout", "doctor", "demo", "get", "help" } },
+  { "Set up", { "login", "logout", "doctor", "demo", "get", "completion", "help" } },
 }
 
-local HEAD = [[
-Examples:
-  bmwi demo                        a tour with the simulator; needs no car
-  bmwi status                      show the car's status
-  bmwi status --units imperial     the same in miles
-  bmwi lock                        lock the doors and wait until it is done
-  bmwi range-map --format svg -o range.svg
-  bmwi status --json | jq .chargingLevelHv
+help.EXAMPLES = {
+  { "bmwi demo", "a tour with the simulator; needs no car" },
+  { "bmwi status", "show the car's status" },
+  { "bmwi status --units imperial", "the same in miles" },
+  { "bmwi lock", "lock the doors and wait until it is done" },
+  { "bmwi range-map --format svg -o range.svg" },
+  { "bmwi status --json | jq .chargingLevelHv" },
+}
 
-]]
+help.ABOUT = {
+  "Configuration: $XDG_CONFIG_HOME/bmwi/config or ~/.config/bmwi/config, mode 0600, with lines "
+    .. "such as username = you@example.com. The environment has the same as BMWI_USERNAME. "
+    .. "Options override the environment, which overrides the file. Secrets are never arguments.",
+  "With service = cardata it reads from BMW CarData: vehicles, status, image, what is listed as "
+    .. "such, login, logout, doctor and get. It needs client_id; the rest is done by `bmwi login`.",
+  "BMW switched the classic service off on 2021-11-09; a server is any that speaks its protocol.",
+}
 
-local TAIL = [[
-Configuration: $XDG_CONFIG_HOME/bmwi/config or ~/.config/bmwi/config, mode 0600, with lines such as
-  username = you@example.com       the environment has the same as BMWI_USERNAME, ...
-Options override the environment, which overrides the file. Secrets are never arguments.
-The keys:
-%s
-With service = cardata it reads from BMW CarData: vehicles, status, image, what is listed as such,
-login, logout, doctor and get. It needs client_id; the rest is done by `bmwi login`.
-Exit codes: 0 done, 1 error, 2 usage, 3 outcome unknown, 4 log-in needed, 5 rate limited or quota,
-  6 time-out while waiting, 7 the car refused, 130 interrupted.
-
-BMW switched the classic service off on 2021-11-09; a server is any that speaks its protocol.
-More: bmwi COMMAND --help
-]]
-
-local function option_lines(names)
-  local rows, widest, lines = {}, 0, {}
-  for _, name in ipairs(names) do
-    local option = args.OPTIONS[name]
-    local left = (option.short and "-" .. option.short .. ", " or "    ") .. "--" .. name
-      .. (option.value and " " .. option.value or "")
-    rows[#rows + 1] = { left, option.text }
-    widest = math.max(widest, #left)
-  end
-  for i, row in ipairs(rows) do
-    lines[i] = "  " .. row[1] .. (" "):rep(widest + 2 - #row[1]) .. row[2]
-  end
-  return table.concat(lines, "\n") .. "\n"
+--- An option with its value, as in "-o, --output FILE".
+function help.left(name)
+  local option = args.OPTIONS[name]
+  return (option.short and "-" .. option.short .. ", " or "    ") .. "--" .. name
+    .. (option.value and " " .. option.value or "")
 end
 
--- Words in indented lines that fit the screen.
-local function wrapped(words)
-  local lines, line = {}, " "
-  for _, word in ipairs(words) do
-    if #line + #word > 78 then
-      lines[#lines + 1] = line
-      line = " "
-    end
-    line = line .. " " .. word
-  end
-  lines[#lines + 1] = line
-  return table.concat(lines, "\n") .. "\n"
+--- Every exit code with its meaning, on one line.
+function help.exits()
+  local list = {}
+  for i, exit in ipairs(fail.EXITS) do list[i] = exit[1] .. " " .. exit[2] end
+  return table.concat(list, "; ") .. "."
+end
+
+-- The lines of a help text that fit the terminal, and 80 columns.
+local function page(out)
+  local columns = math.min(out.screen or layout.WIDTH, layout.WIDTH)
+  local parts = {}
+  return {
+    add = function(text) parts[#parts + 1] = text .. "\n" end,
+    paragraph = function(text) parts[#parts + 1] = layout.hang("", text, columns) .. "\n" end,
+    rows = function(rows)
+      local widest = 0
+      for _, row in ipairs(rows) do
+        if row[2] then widest = math.max(widest, layout.width(row[1])) end
+      end
+      for _, row in ipairs(rows) do
+        local label, text = "  " .. row[1], row[2] or ""
+        -- Where little is left beside the labels, the text goes below its own.
+        if widest > columns / 2 and text ~= "" then
+          parts[#parts + 1] = label .. "\n" .. layout.hang("      ", text, columns) .. "\n"
+        elseif text == "" then
+          parts[#parts + 1] = label .. "\n"
+        else
+          parts[#parts + 1] =
+            layout.hang(layout.pad(label, widest + 4), text, columns) .. "\n"
+        end
+      end
+    end,
+    text = function() return table.concat(parts) end,
+  }
+end
+
+local function option_rows(names)
+  local rows = {}
+  for i, name in ipairs(names) do rows[i] = { help.left(name), args.OPTIONS[name].text } end
+  return rows
 end
 
 --- The help of the whole program.
@@ -74,36 +88,45 @@ end
 ---@param out table the output
 ---@return string text
 function help.main(commands, out)
-  local parts = { "bmwi talks to a BMW i car.\n\n", HEAD,
-    "Usage: bmwi COMMAND [ARGUMENTS] [OPTIONS]\n\n" }
-  for _, group in ipairs(GROUPS) do
-    parts[#parts + 1] = out:paint("bold", group[1]) .. "\n"
-    for _, name in ipairs(group[2]) do
-      parts[#parts + 1] = ("  %-18s%s\n"):format(name, commands[name].summary)
-    end
-    parts[#parts + 1] = "\n"
+  local to = page(out)
+  to.add("bmwi talks to a BMW i car.\n\nExamples:")
+  to.rows(help.EXAMPLES)
+  to.add("\nUsage: bmwi COMMAND [ARGUMENTS] [OPTIONS]\n")
+  for _, group in ipairs(help.GROUPS) do
+    local rows = {}
+    for i, name in ipairs(group[2]) do rows[i] = { name, commands[name].summary } end
+    to.add(out:paint("bold", group[1]))
+    to.rows(rows)
+    to.add("")
   end
-  parts[#parts + 1] = out:paint("bold", "Options of every command") .. "\n"
-  parts[#parts + 1] = option_lines(args.COMMON) .. "\n" .. TAIL:format(wrapped(config.NAMES))
-  return table.concat(parts)
+  to.add(out:paint("bold", "Options of every command"))
+  to.rows(option_rows(args.COMMON))
+  to.add("")
+  for _, text in ipairs(help.ABOUT) do to.paragraph(text) end
+  to.paragraph("Keys of the configuration: " .. table.concat(config.NAMES, ", ") .. ".")
+  to.paragraph("Exit codes: " .. help.exits())
+  to.add("\nMore: bmwi COMMAND --help, bmwi help --man | man -l -")
+  return to.text()
 end
 
 --- The help of one command.
 function help.command(commands, name, out)
-  local command = commands[name]
-  local parts = { ("bmwi %s: %s\n\nExamples:\n"):format(name, command.summary) }
+  local command, to = commands[name], page(out)
+  to.paragraph(("bmwi %s: %s"):format(name, command.summary))
+  to.add("\nExamples:")
   for _, example in ipairs(command.examples) do
-    parts[#parts + 1] = "  " .. example[1] .. (example[2] and "   # " .. example[2] or "") .. "\n"
+    to.add("  " .. example[1] .. (example[2] and "   # " .. example[2] or ""))
   end
-  parts[#parts + 1] = ("\nUsage: bmwi %s [OPTIONS]\n"):format(command.usage or name)
-  if command.note then parts[#parts + 1] = command.note .. "\n" end
+  to.add("")
+  to.paragraph(("Usage: bmwi %s [OPTIONS]"):format(command.usage or name))
+  if command.note then to.paragraph(command.note) end
   if command.options and #command.options > 0 then
-    parts[#parts + 1] = "\n" .. out:paint("bold", "Options") .. "\n"
-      .. option_lines(command.options)
+    to.add("\n" .. out:paint("bold", "Options"))
+    to.rows(option_rows(command.options))
   end
-  parts[#parts + 1] = "\n" .. out:paint("bold", "Options of every command") .. "\n"
-    .. option_lines(args.COMMON)
-  return table.concat(parts)
+  to.add("\n" .. out:paint("bold", "Options of every command"))
+  to.rows(option_rows(args.COMMON))
+  return to.text()
 end
 
 return help

@@ -4,6 +4,7 @@
 
 local bmwi = require "bmwi"
 local fail = require "bmwi.cli.fail"
+local layout = require "bmwi.cli.layout"
 
 local output = {}
 
@@ -20,14 +21,7 @@ function output.clean(value)
   return (tostring(value):gsub("[%z\1-\31\127]", "?"):gsub("\194[\128-\159]", "?"))
 end
 
--- Columns a text takes: its UTF-8 characters (wide ones are counted as one).
-local function width(text)
-  return #text:gsub("[\128-\191]", "")
-end
-
-local function pad(text, columns)
-  return text .. (" "):rep(columns - width(text))
-end
+local width, pad = layout.width, layout.pad
 
 --- Where this run writes to, and how.
 ---@param options table the flags
@@ -46,6 +40,7 @@ function output.new(options)
     color_out = not plain and not options.output and bmwi._sys.isatty(1),
     color_err = not plain and bmwi._sys.isatty(2),
     one_line = not dumb and bmwi._sys.isatty(2),
+    screen = not options.output and bmwi._sys.columns() or nil, -- columns of the terminal
     parts = {},
   }, Output)
 end
@@ -101,17 +96,36 @@ function Output:heading(text)
   self:line(self:paint("bold", output.clean(text)))
 end
 
---- Lines of label and value, the values aligned.
+--- Lines of label and value, the values aligned. On a terminal a value goes on below itself.
 ---@param rows table[] each {label, value[, paint]}
 ---@param indent? string
 function Output:pairs(rows, indent)
   local widest = 0
   for _, row in ipairs(rows) do widest = math.max(widest, width(row[1])) end
   for _, row in ipairs(rows) do
-    local value = output.clean(row[2])
-    self:line((indent or "") .. pad(row[1], widest + 2)
-      .. (row[3] and self:paint(row[3], value) or value))
+    local label, value = (indent or "") .. pad(row[1], widest + 2), output.clean(row[2])
+    if self.screen then value = layout.hang(label, value, self.screen):sub(#label + 1) end
+    self:line(label .. (row[3] and self:paint(row[3], value) or value))
   end
+end
+
+-- Tables: how wide each column is, and all of them with the two spaces between them.
+local function measured(heads, rows)
+  local widest, total = {}, 2 * (#heads - 1)
+  for i, head in ipairs(heads) do
+    widest[i] = width(head)
+    for _, row in ipairs(rows) do widest[i] = math.max(widest[i], width(output.clean(row[i]))) end
+    total = total + widest[i]
+  end
+  return widest, total
+end
+
+-- A row as lines of its own, below its first cell: for a terminal that is too narrow.
+local function record(self, heads, row, indent)
+  local pairs_of_row = {}
+  for i = 2, #heads do pairs_of_row[#pairs_of_row + 1] = { heads[i], row[i] or "", row.paint } end
+  self:line(indent .. self:paint(row.paint or "bold", output.clean(row[1])))
+  self:pairs(pairs_of_row, indent .. "  ")
 end
 
 --- A table with a heading line.
@@ -119,10 +133,11 @@ end
 ---@param rows table[] arrays of cells; `paint` colours the whole row
 ---@param indent? string
 function Output:columns(heads, rows, indent)
-  local widest = {}
-  for i, head in ipairs(heads) do widest[i] = width(head) end
-  for _, row in ipairs(rows) do
-    for i = 1, #heads do widest[i] = math.max(widest[i], width(output.clean(row[i]))) end
+  indent = indent or ""
+  local widest, total = measured(heads, rows)
+  if self.screen and #indent + total > self.screen then
+    for _, row in ipairs(rows) do record(self, heads, row, indent) end
+    return
   end
   local function line_of(row)
     local cells = {}
@@ -130,7 +145,7 @@ function Output:columns(heads, rows, indent)
       local text = output.clean(row[i])
       cells[i] = i < #heads and pad(text, widest[i]) or text
     end
-    return (indent or "") .. table.concat(cells, "  ")
+    return indent .. table.concat(cells, "  ")
   end
   self:line(self:paint("bold", line_of(heads)))
   for _, row in ipairs(rows) do

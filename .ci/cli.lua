@@ -1,0 +1,75 @@
+-- Writes docs/cli.md to standard output: the page as it is down to the mark, and below that every
+-- command, option, key and exit code, from the tables that the command line itself works with.
+local args = require "bmwi.cli.args"
+local commands = require "bmwi.cli.commands"
+local config = require "bmwi.cli.config"
+local fail = require "bmwi.cli.fail"
+local help = require "bmwi.cli.help"
+
+local MARK = "<!%-%- From here on .- %-%->\n"
+
+local page = assert(io.open("docs/cli.md", "rb"))
+local lines = { assert(page:read("*a"):match("^.-" .. MARK)) }
+page:close()
+local function add(line) lines[#lines + 1] = line or "" end
+
+local function sentence(text) return (text:gsub("^%l", string.upper)) .. "." end
+local function cell(text) return (text:gsub("|", "\\|")) end
+-- What stands for a value is in capitals, which a page must not take for a tag or emphasis.
+local function code(text) return "`" .. text .. "`" end
+
+local function option_rows(names)
+  add("| Option | |")
+  add("|---|---|")
+  for _, name in ipairs(names) do
+    add(("| %s | %s |"):format(code(help.left(name):match("^%s*(.*)$")),
+      cell(args.OPTIONS[name].text)))
+  end
+end
+
+for _, group in ipairs(help.GROUPS) do
+  add()
+  add("## " .. group[1])
+  for _, name in ipairs(group[2]) do
+    local command = commands[name]
+    add()
+    add("### `bmwi " .. (command.usage or name) .. "`")
+    add()
+    add(sentence(command.summary))
+    if command.note then add(command.note) end
+    if not command.run and command.cardata then add("Of BMW CarData only.") end
+    if command.run and not command.cardata and not command.alone then
+      add("Of the classic service only.")
+    end
+    add()
+    for _, example in ipairs(command.examples) do
+      add("    " .. example[1] .. (example[2] and "   # " .. example[2] or ""))
+    end
+    if command.options and #command.options > 0 then
+      add()
+      option_rows(command.options)
+    end
+  end
+end
+add()
+add("## Options of every command")
+add()
+option_rows(args.COMMON)
+add()
+add("## The configuration")
+add()
+add("Keys marked * are secrets.")
+add()
+add("| Key | |")
+add("|---|---|")
+for _, name in ipairs(config.NAMES) do
+  local key = config.KEYS[name]
+  add(("| `%s`%s | %s |"):format(name, key.secret and " *" or "", cell(key.text)))
+end
+add()
+add("## Exit codes")
+add()
+add("| Code | |")
+add("|---|---|")
+for _, exit in ipairs(fail.EXITS) do add(("| %d | %s |"):format(exit[1], exit[2])) end
+io.write(table.concat(lines, "\n"), "\n")
