@@ -28,7 +28,10 @@ SRC := csrc/binding/answer.c csrc/binding/auth_error.c csrc/binding/await.c csrc
 SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.c \
   csrc/sim/route.c csrc/sim/fault.c csrc/sim/log.c csrc/sim/service.c csrc/sim/http.c \
   csrc/sim/world.c csrc/sim/json.c csrc/sim/form.c csrc/sim/text.c csrc/sim/sha256.c \
-  csrc/sim/picture.c csrc/sim/cardata/cardata.c csrc/sim/cardata/login.c \
+  csrc/sim/picture.c csrc/sim/listen.c csrc/sim/link.c csrc/sim/packet.c \
+  csrc/sim/cardata/stream_settings.c csrc/sim/cardata/session.c csrc/sim/cardata/mqtt.c \
+  csrc/sim/cardata/broker.c csrc/sim/cardata/message.c csrc/sim/cardata/live.c \
+  csrc/sim/cardata/feed.c csrc/sim/cardata/cardata.c csrc/sim/cardata/login.c \
   csrc/sim/cardata/token.c csrc/sim/cardata/rest.c csrc/sim/cardata/vehicle.c \
   csrc/sim/cardata/container.c csrc/sim/cardata/quota.c csrc/sim/cardata/settings.c \
   csrc/sim/cardata/stamp.c csrc/sim/cardata/errors.c csrc/sim/cardata/data.c \
@@ -83,10 +86,10 @@ LUA_CFLAGS = $(if $(LUA_V),,$(error bmwi: the interpreter $(LUA) cannot be run))
 endif
 CURL_CFLAGS = $(call once,CURL_CFLAGS,$(PKG_CONFIG) --cflags libcurl 2>/dev/null)
 CURL_LIBS = $(call once,CURL_LIBS,$(PKG_CONFIG) --libs libcurl 2>/dev/null || echo -lcurl)
-SIM_PC := libmicrohttpd jansson zlib
+SIM_PC := libmicrohttpd gnutls jansson zlib
 SIM_PKG_CFLAGS = $(call once,SIM_PKG_CFLAGS,$(PKG_CONFIG) --cflags $(SIM_PC) 2>/dev/null)
 SIM_PKG_LIBS = $(call once,SIM_PKG_LIBS,$(PKG_CONFIG) --libs $(SIM_PC) 2>/dev/null || \
-  echo -lmicrohttpd -ljansson -lz)
+  echo -lmicrohttpd -lgnutls -ljansson -lz)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 DEFINES := -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_DARWIN_C_SOURCE

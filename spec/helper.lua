@@ -241,6 +241,7 @@ function helper.start(options)
   for _, word in ipairs(options.args or {}) do
     words[#words + 1] = quote(word)
   end
+  if options.stream then words[#words + 1] = "--stream 127.0.0.1:0" end
   sim.pipe = assert(io.popen(table.concat(words, " "), "r"))
   local line = sim.pipe:read("*l")
   sim.url = line and line:match("^bmwi%-sim listening on (%S+)$")
@@ -250,6 +251,10 @@ function helper.start(options)
   end
   sim.host, sim.port = sim.url:match("^%w+://(.+):(%d+)$")
   sim.port = tonumber(sim.port)
+  if options.stream then
+    sim.stream_url = sim.pipe:read("*l"):match("^bmwi%-sim streaming on (%S+)$")
+    sim.stream_port = tonumber(sim.stream_url:match("(%d+)$"))
+  end
   return sim
 end
 

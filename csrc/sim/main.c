@@ -1,21 +1,18 @@
-/* The program: options, the listening socket, and which services there are. */
+/* The program: options, start and end, and which services there are. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include "cardata/cardata.h"
 #include "classic/classic.h"
 #include "control.h"
+#include "listen.h"
 #include "server.h"
 #include "world.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define SIM_VERSION "0.1.0"
@@ -24,36 +21,17 @@ static const struct service *const services[] = {&control_service, &cardata_serv
                                                  &classic_service, NULL};
 
 static struct options {
-  char host[256];
-  char port[16];
+  struct place listen;
   const char *cert_file;
   const char *key_file;
   bool tied;
-} options = {.host = "127.0.0.1", .port = "0"};
+} options = {.listen = {"127.0.0.1", "0"}};
 
 static const size_t file_limit = (size_t)1 << 20;
 
 /* ---- options ---- */
 
-static const char *set_listen(const char *text) {
-  const char *colon = strrchr(text, ':');
-  if (colon == NULL || colon == text || colon[1] == '\0' || strlen(colon + 1) > 5 ||
-      strspn(colon + 1, "0123456789") != strlen(colon + 1) || strtol(colon + 1, NULL, 10) > 65535) {
-    return "HOST:PORT";
-  }
-  size_t length = (size_t)(colon - text);
-  if (text[0] == '[' && colon[-1] == ']') { /* [::1]:8080 */
-    text++;
-    length -= 2;
-  }
-  if (length == 0 || length >= sizeof options.host) {
-    return "HOST:PORT";
-  }
-  memcpy(options.host, text, length);
-  options.host[length] = '\0';
-  snprintf(options.port, sizeof options.port, "%s", colon + 1);
-  return NULL;
-}
+static const char *set_listen(const char *text) { return place_read(&options.listen, text); }
 
 static const char *set_tied(const char *value) {
   (void)value;
@@ -174,60 +152,6 @@ static char *read_text(const char *file) {
   return text.at;
 }
 
-static bool is_loopback(const struct sockaddr *address) {
-  if (address->sa_family == AF_INET) {
-    const struct sockaddr_in *v4 = (const void *)address;
-    return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-  }
-  const struct sockaddr_in6 *v6 = (const void *)address;
-  return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-}
-
-static int open_listener(void) {
-  struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-  struct addrinfo *found = NULL;
-  int error = getaddrinfo(options.host, options.port, &wanted, &found);
-  if (error != 0) {
-    fprintf(stderr, "bmwi-sim: %s: %s\n", options.host, gai_strerror(error));
-    return -1;
-  }
-  int one = 1;
-  int listener = socket(found->ai_family, SOCK_STREAM, 0);
-  bool good = listener >= 0 && fcntl(listener, F_SETFD, FD_CLOEXEC) == 0 &&
-              setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
-              bind(listener, found->ai_addr, found->ai_addrlen) == 0 && listen(listener, 1024) == 0;
-  if (!good) {
-    fprintf(stderr, "bmwi-sim: cannot listen on %s:%s: %s\n", options.host, options.port,
-            strerror(errno));
-    if (listener >= 0) {
-      close(listener);
-    }
-    listener = -1;
-  } else if (!is_loopback(found->ai_addr)) {
-    fprintf(stderr,
-            "bmwi-sim: warning: %s can be reached from other machines; the log-in is "
-            "public and there is no protection\n",
-            options.host);
-  }
-  freeaddrinfo(found);
-  return listener;
-}
-
-static void announce(int listener) {
-  struct sockaddr_storage address;
-  socklen_t length = sizeof address;
-  char host[NI_MAXHOST];
-  char port[NI_MAXSERV];
-  memset(&address, 0, sizeof address);
-  getsockname(listener, (struct sockaddr *)&address, &length);
-  getnameinfo((struct sockaddr *)&address, length, host, sizeof host, port, sizeof port,
-              NI_NUMERICHOST | NI_NUMERICSERV);
-  bool v6 = strchr(host, ':') != NULL;
-  printf("bmwi-sim listening on %s://%s%s%s:%s\n", options.cert_file != NULL ? "https" : "http",
-         v6 ? "[" : "", host, v6 ? "]" : "", port);
-  fflush(stdout);
-}
-
 int main(int count, char **words) {
   services_use(services);
   int code = read_options(count, words);
@@ -248,16 +172,21 @@ int main(int count, char **words) {
   }
   if (good) {
     services_reset();
-    listener = open_listener();
+    listener = place_listen(&options.listen);
     good = listener >= 0;
   }
   if (good) {
     daemon = server_start(listener, key, cert);
     good = daemon != NULL;
   }
+  bool serving = good;
+  good = good && services_listen(key, cert);
   if (good) {
-    announce(listener);
+    place_announce(listener, "listening", cert != NULL ? "https" : "http");
+    services_announce();
     world_wait(options.tied);
+  }
+  if (serving) {
     server_stop(daemon); /* closes the listener too */
   } else if (listener >= 0) {
     fprintf(stderr, "bmwi-sim: the server does not start%s\n",

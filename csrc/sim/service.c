@@ -15,6 +15,23 @@ bool services_start(void) {
   return true;
 }
 
+bool services_listen(const char *key, const char *cert) {
+  for (int i = 0; services[i] != NULL; i++) {
+    if (services[i]->listen != NULL && !services[i]->listen(key, cert)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void services_announce(void) {
+  for (int i = 0; services[i] != NULL; i++) {
+    if (services[i]->announce != NULL) {
+      services[i]->announce();
+    }
+  }
+}
+
 void services_reset(void) {
   for (int i = 0; services[i] != NULL; i++) {
     services[i]->reset();

@@ -27,7 +27,11 @@ struct service {
   const struct option *options; /* of the command line; ends with a row without a word */
   const char *about;            /* a line of the help: how to log in */
   bool (*start)(void);          /* after the options; false: it has said what is wrong */
-  void (*reset)(void);          /* back to the start */
+  /* Listens on a port of its own, with this certificate unless it is NULL; false: it has said what
+     is wrong. `announce` then prints where. */
+  bool (*listen)(const char *key, const char *cert);
+  void (*announce)(void);
+  void (*reset)(void); /* back to the start */
   void (*end)(void);
   void (*seen)(struct request *request); /* on its paths, also when a fault answers it */
   bool (*allow)(struct request *request, struct reply *reply);   /* false: answered */
@@ -44,6 +48,8 @@ void services_use(const struct service *const list[]);
 const struct service *service_at(int i); /* NULL: no more */
 
 bool services_start(void);
+bool services_listen(const char *key, const char *cert);
+void services_announce(void);
 void services_reset(void);
 void services_end(void);
 bool services_recorded(struct reply *reply, const char *name, const char *detail);

@@ -22,6 +22,7 @@ static int wake[2] = {-1, -1};
 static struct timespec started;
 static double started_epoch;
 static double advanced;
+static void (*watcher)(void);
 
 #ifdef __APPLE__
 static const clockid_t pause_clock = CLOCK_REALTIME;
@@ -41,7 +42,14 @@ double world_now(void) {
 }
 
 /* Called with the lock held, as is all that asks for the time. */
-void world_advance(double seconds) { advanced += seconds; }
+void world_advance(double seconds) {
+  advanced += seconds;
+  if (watcher != NULL) {
+    watcher();
+  }
+}
+
+void world_watch(void (*then)(void)) { watcher = then; }
 
 void world_reset(void) { advanced = 0; }
 

@@ -15,6 +15,8 @@ bool world_pause(double seconds);
 void world_stop(void);  /* may be called from anywhere, signals too */
 double world_now(void); /* seconds since the start; goes back at a reset only */
 void world_advance(double seconds);
+/* Called, with the lock held, whenever the clock was advanced. */
+void world_watch(void (*then)(void));
 void world_reset(void);
 double world_epoch(void); /* the same instant as seconds since 1970 */
 

@@ -1,7 +1,9 @@
 #include "cardata.h"
 
+#include "broker.h"
 #include "container.h"
 #include "errors.h"
+#include "feed.h"
 #include "login.h"
 #include "quota.h"
 #include "rest.h"
@@ -62,12 +64,32 @@ static const struct route routes[] = {
            "history_broken_page, history_endless, page_token_life"},
   {"POST", "/_sim/cardata/spend", .change = spend, .help = "calls: another program makes so many"},
   {"GET", "/_sim/cardata/car/*", vehicle_report, .help = "all that is known of a car"},
-  {"POST", "/_sim/cardata/car/*", vehicle_change,
+  {"POST", "/_sim/cardata/car/*", feed_change_car,
    .help = "changes it or adds one: mappingType (null: it is gone), basicData, telematicData "
            "(null: left out; age in seconds; now: stamped at each request), chargingHistory, "
-           "locationBasedChargingSettings, smartMaintenanceTyreDiagnosis, image"},
+           "locationBasedChargingSettings, smartMaintenanceTyreDiagnosis, image; "
+           "what changes is streamed"},
+  {"GET", "/_sim/cardata/stream", feed_report, .help = "connections, attempts, packets"},
+  {"POST", "/_sim/cardata/stream", .change = feed_control,
+   .help = "publish (vin, data, all, each, times, age, topic, payload, pad, qos, retain, dup), "
+           "live (seconds), live_vin, disconnect (reason), end (notify, cut, reset, freeze), "
+           "listen, send; faults: see docs/simulator.md"},
   {0},
 };
+
+static struct place stream_place;
+
+static const char *set_stream(const char *value) { return place_read(&stream_place, value); }
+
+static const struct option options[] = {
+  {"--stream", "HOST:PORT", "where CarData's stream listens (port 0: a free one; without it none)",
+   set_stream},
+  {0},
+};
+
+static bool start_stream(const char *key, const char *cert) {
+  return stream_place.host[0] == '\0' || broker_start(&stream_place, key, cert, feed_tick);
+}
 
 static void reset(void) {
   cardata_settings_reset();
@@ -76,9 +98,12 @@ static void reset(void) {
   quota_reset();
   container_reset();
   vehicles_reset();
+  feed_reset();
 }
 
 static void end(void) {
+  broker_end();
+  feed_end();
   cardata_settings_reset();
   login_reset();
   container_reset();
@@ -144,7 +169,10 @@ static bool unknown(struct request *request, struct reply *reply) {
 
 const struct service cardata_service = {
   .routes = routes,
+  .options = options,
   .about = "CarData: log in with the client id 6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a.\n",
+  .listen = start_stream,
+  .announce = broker_announce,
   .reset = reset,
   .end = end,
   .seen = seen,

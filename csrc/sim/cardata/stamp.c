@@ -8,14 +8,25 @@
 #include <string.h>
 #include <time.h>
 
-json_t *stamp(double epoch) {
-  char text[64];
+static size_t write_stamp(double epoch, char text[64]) {
   time_t seconds = (time_t)epoch;
   struct tm parts;
   gmtime_r(&seconds, &parts);
-  size_t length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  return strftime(text, 64, "%Y-%m-%dT%H:%M:%S", &parts);
+}
+
+json_t *stamp(double epoch) {
+  char text[64];
+  size_t length = write_stamp(epoch, text);
   snprintf(text + length, sizeof text - length, ".%03dZ",
-           (int)((epoch - (double)seconds) * 1000) % 1000);
+           (int)((epoch - (double)(time_t)epoch) * 1000) % 1000);
+  return json_string(text);
+}
+
+json_t *stamp_seconds(double epoch) {
+  char text[64];
+  size_t length = write_stamp(epoch, text);
+  snprintf(text + length, sizeof text - length, "Z");
   return json_string(text);
 }
 

@@ -4,7 +4,8 @@
 
 #include "../json.h"
 
-json_t *stamp(double epoch); /* 2026-09-07T20:35:44.995Z */
+json_t *stamp(double epoch);         /* 2026-09-07T20:35:44.995Z */
+json_t *stamp_seconds(double epoch); /* without the thousandths */
 /* Seconds since 1970; negative: it is no such time. */
 double read_stamp(const char *text);
 

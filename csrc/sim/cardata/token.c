@@ -27,6 +27,8 @@ static struct token {
 } tokens[TOKENS];
 static unsigned long issued;
 static char id_token[2048]; /* the last one */
+static struct id_token id_tokens[TOKENS];
+static unsigned long id_tokens_issued;
 
 /* Of the answers to come. */
 static struct {
@@ -38,6 +40,7 @@ static struct {
 
 void cardata_token_reset(void) {
   memset(tokens, 0, sizeof tokens);
+  memset(id_tokens, 0, sizeof id_tokens);
   memset(&next, 0, sizeof next);
   id_token[0] = '\0';
   next.expires_in = 3599;
@@ -113,6 +116,25 @@ static void make_id_token(double seconds) {
   bytes_free(&out);
 }
 
+static void remember_id_token(const char *scope) {
+  struct id_token *entry = &id_tokens[id_tokens_issued++ % TOKENS];
+  sha256(id_token, strlen(id_token), entry->hash);
+  entry->ends = world_now() + next.expires_in;
+  entry->streaming = has_word(scope, "cardata:streaming:read");
+  entry->dynamic = !next.no_dynamic_scopes;
+}
+
+const struct id_token *id_token_find(const char *text, size_t length) {
+  unsigned char hash[32];
+  sha256(text, length, hash);
+  for (size_t i = 0; i < TOKENS; i++) {
+    if (memcmp(id_tokens[i].hash, hash, sizeof hash) == 0) {
+      return &id_tokens[i];
+    }
+  }
+  return NULL;
+}
+
 /* The last word first. */
 static void turn_scope(char scope[SCOPE_ROOM]) {
   struct bytes turned = {0};
@@ -153,6 +175,7 @@ void token_issue(struct reply *reply, const char *scope) {
   if (has_word(token->scope, "openid")) {
     if (!next.same_id_token || id_token[0] == '\0') {
       make_id_token(next.expires_in);
+      remember_id_token(token->scope);
     }
     json_object_set_new(out, "id_token", json_string(id_token));
   }
@@ -162,10 +185,11 @@ void token_issue(struct reply *reply, const char *scope) {
   reply_new(reply, 200, out);
 }
 
-static void end_all(bool access, bool refresh) {
+static void end_all(bool access, bool refresh, bool id) {
   for (size_t i = 0; i < TOKENS; i++) {
     tokens[i].access_ends = access ? 0 : tokens[i].access_ends;
     tokens[i].refresh_ends = refresh ? 0 : tokens[i].refresh_ends;
+    id_tokens[i].ends = id ? 0 : id_tokens[i].ends;
   }
 }
 
@@ -176,7 +200,7 @@ void token_refresh(const struct request *request, struct reply *reply) {
     token = strcmp(tokens[i].refresh, refresh) == 0 ? &tokens[i] : token;
   }
   if (token != NULL && token->used && next.reuse_kills) {
-    end_all(true, true);
+    end_all(true, true, true);
   }
   if (token == NULL || token->used || world_now() >= token->refresh_ends) {
     error_reply(reply, "invalid_request", NULL);
@@ -207,9 +231,11 @@ const char *cardata_token_control(const json_t *options) {
   static const char *const more[] = {"scope", NULL};
   bool expire = false;
   bool expire_refresh = false;
+  bool expire_id = false;
   const struct json_setting rows[] = {
     {"expire", &expire, NULL, 0, 0, false},
     {"expire_refresh", &expire_refresh, NULL, 0, 0, false},
+    {"expire_id", &expire_id, NULL, 0, 0, false},
     {"expires_in", NULL, &next.expires_in, 0, 1e6, 3599},
     {"no_gcid", &next.no_gcid, NULL, 0, 0, false},
     {"no_refresh_token", &next.no_refresh_token, NULL, 0, 0, false},
@@ -233,7 +259,8 @@ const char *cardata_token_control(const json_t *options) {
                json_is_string(scope) ? json_string_value(scope) : "");
     }
     /* A client that is taken off a service loses its log-in. */
-    end_all(expire, expire_refresh || next.no_api || next.no_streaming);
+    end_all(expire, expire_refresh || next.no_api || next.no_streaming,
+            expire_id || next.no_streaming);
   }
   return problem;
 }

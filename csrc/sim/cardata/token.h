@@ -11,6 +11,15 @@ extern const char gcid[];
 /* Whether the client may have all these scopes; what is left out gives no access to the service. */
 bool scope_good(const char *scope);
 
+/* An id_token that was given out; the stream's password. */
+struct id_token {
+  unsigned char hash[32];
+  double ends;    /* by world_now */
+  bool streaming; /* its scope has the stream in it */
+  bool dynamic;   /* it has dynamic scopes */
+};
+const struct id_token *id_token_find(const char *text, size_t length); /* NULL: none of ours */
+
 void token_issue(struct reply *reply, const char *scope);
 void token_refresh(const struct request *request, struct reply *reply);
 /* What is wrong with the access token of a request, by the name of the error; NULL: nothing. */

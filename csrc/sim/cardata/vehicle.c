@@ -38,6 +38,11 @@ void vehicles_end(void) {
 
 json_t *vehicle_find(const char *vin) { return json_object_get(vehicles, vin); }
 
+json_t *vehicle_first(const char **vin) {
+  *vin = json_object_iter_key(json_object_iter(vehicles));
+  return vehicle_find(*vin);
+}
+
 json_t *vehicle_mappings(void) {
   const char *vin;
   json_t *vehicle;
@@ -89,7 +94,7 @@ void vehicle_report(struct request *request, struct reply *reply) {
   }
 }
 
-static const char *change(const char *vin, json_t *changes) {
+const char *vehicle_change(const char *vin, json_t *changes) {
   static const char *const names[] = {"mappingType",
                                       "basicData",
                                       "telematicData",
@@ -126,10 +131,4 @@ static const char *change(const char *vin, json_t *changes) {
     }
   }
   return NULL;
-}
-
-void vehicle_change(struct request *request, struct reply *reply) {
-  json_t *body = request_json(request);
-  reply_done(reply, body != NULL ? change(request->argument, body) : "the body is not JSON");
-  json_decref(body);
 }

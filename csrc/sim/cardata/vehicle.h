@@ -12,7 +12,10 @@ json_t *vehicle_mappings(void);
 /* The value of a descriptor as it is sent; NULL: it is left out. */
 json_t *vehicle_value(const json_t *vehicle, const char *descriptor);
 
+json_t *vehicle_first(const char **vin); /* NULL: there is none */
+
+/* Changes it, or adds one. NULL or a problem. An "age" in the changes becomes a time. */
+const char *vehicle_change(const char *vin, json_t *changes);
 void vehicle_report(struct request *request, struct reply *reply); /* /_sim/cardata/car */
-void vehicle_change(struct request *request, struct reply *reply);
 
 #endif

@@ -1,0 +1,194 @@
+/* Before anything else: plain C11 hides sockets. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "broker.h"
+
+#include "../world.h"
+#include "mqtt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct place place;
+static int listener = -1;
+static int wake[2] = {-1, -1};
+static pthread_t thread;
+static bool running;
+static bool stopping;
+static bool with_tls;
+static double (*tick)(double now);
+
+bool broker_running(void) { return running; }
+
+bool broker_listening(void) { return listener >= 0; }
+
+void broker_wake(void) {
+  ssize_t ignored = running ? write(wake[1], "x", 1) : 0;
+  (void)ignored;
+}
+
+static void accept_all(void) {
+  for (;;) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    int fd = accept(listener, (struct sockaddr *)&address, &length);
+    if (fd < 0) {
+      return;
+    }
+    session_open(fd, &address);
+  }
+}
+
+/* What to wait for: the wake pipe, the listener, each session. */
+struct watched {
+  struct pollfd *list;
+  size_t count;
+  size_t room;
+};
+
+static void watch(struct watched *watched, int fd, short events) {
+  if (watched->count == watched->room) {
+    size_t room = watched->room * 2 + 16;
+    struct pollfd *list = must_alloc(room * sizeof *list);
+    if (watched->count > 0) {
+      memcpy(list, watched->list, watched->count * sizeof *list);
+    }
+    free(watched->list);
+    watched->list = list;
+    watched->room = room;
+  }
+  /* Without events it is not looked at, else a hang-up would be told again and again. */
+  watched->list[watched->count++] = (struct pollfd){.fd = events != 0 ? fd : -1, .events = events};
+}
+
+/* Milliseconds for poll. */
+static int wait_time(double due) {
+  double left = (due - world_now()) * 1000;
+  return left > 3600e3 ? 3600 * 1000 : left > 0 ? (int)left + 1 : 0;
+}
+
+static double step(const struct watched *watched) {
+  size_t i = 2;
+  struct session *last = session_first(); /* newer ones come before it */
+  char drained[64];
+  while (read(wake[0], drained, sizeof drained) > 0) {}
+  if (listener >= 0 && watched->list[1].revents != 0) {
+    accept_all();
+  }
+  for (struct session *s = last; s != NULL; s = s->next, i++) {
+    session_step(s, watched->list[i].revents);
+    mqtt_take(s);
+  }
+  double due = tick(world_now());
+  for (struct session *s = session_first(); s != NULL; s = s->next) {
+    mqtt_watch(s);
+    session_step(s, 0); /* what was queued for it */
+    mqtt_watch(s);
+  }
+  sessions_sweep();
+  for (struct session *s = session_first(); s != NULL; s = s->next) {
+    double then = session_due(s);
+    due = then < due ? then : due;
+    then = mqtt_due(s);
+    due = then < due ? then : due;
+  }
+  return due;
+}
+
+static void *serve(void *unused) {
+  struct watched watched = {0};
+  (void)unused;
+  world_lock();
+  double due = tick(world_now());
+  while (!stopping) {
+    watched.count = 0;
+    watch(&watched, wake[0], POLLIN);
+    watch(&watched, listener, POLLIN);
+    for (struct session *s = session_first(); s != NULL; s = s->next) {
+      watch(&watched, s->link.fd, session_events(s));
+    }
+    int timeout = wait_time(due);
+    world_unlock();
+    poll(watched.list, watched.count, timeout);
+    world_lock();
+    due = step(&watched);
+  }
+  world_unlock();
+  free(watched.list);
+  return NULL;
+}
+
+static const char *open_listener(void) {
+  listener = place_listen(&place);
+  if (listener >= 0 && fcntl(listener, F_SETFL, O_NONBLOCK) == 0) {
+    return NULL;
+  }
+  return "the port cannot be listened on";
+}
+
+const char *broker_listen(bool wanted) {
+  if (wanted == (listener >= 0)) {
+    return NULL;
+  }
+  if (wanted) {
+    return open_listener();
+  }
+  shutdown(listener, SHUT_RDWR); /* poll, in the other thread, holds on to what is only closed */
+  close(listener);
+  listener = -1;
+  mqtt_end_all("the broker was stopped", 0, END_CUT);
+  return NULL;
+}
+
+bool broker_start(const struct place *where, const char *key, const char *cert,
+                  double (*on_tick)(double now)) {
+  place = *where;
+  tick = on_tick;
+  with_tls = cert != NULL;
+  if (!links_start(key, cert) || open_listener() != NULL) {
+    return false;
+  }
+  if (pipe(wake) != 0 || fcntl(wake[0], F_SETFL, O_NONBLOCK) != 0 ||
+      fcntl(wake[1], F_SETFL, O_NONBLOCK) != 0 || pthread_create(&thread, NULL, serve, NULL) != 0) {
+    perror("bmwi-sim: the stream's broker");
+    return false;
+  }
+  world_lock();
+  running = true;
+  world_watch(broker_wake);
+  world_unlock();
+  return true;
+}
+
+void broker_announce(void) {
+  if (running) {
+    place_announce(listener, "streaming", with_tls ? "mqtts" : "mqtt");
+  }
+}
+
+void broker_end(void) {
+  if (running) {
+    world_lock();
+    stopping = true;
+    broker_wake();
+    world_unlock();
+    pthread_join(thread, NULL);
+    running = false;
+    close(wake[0]);
+    close(wake[1]);
+  }
+  if (listener >= 0) {
+    close(listener);
+    listener = -1;
+  }
+  mqtt_reset();
+  sessions_sweep();
+  links_end();
+}

@@ -1,0 +1,163 @@
+"""A small MQTT client for spec/sim_stream_spec.lua that shows the bytes as they come.
+
+usage: python3 mqtt.py PORT CA_FILE|- STEP...
+  connect=JSON      sends a CONNECT: level (5), client_id, keepalive (30), user, password, will,
+                    aliases (5 only)
+  subscribe=FILTER  sends a SUBSCRIBE
+  send=HEX          sends these bytes
+  until=TYPE        reads until a packet of this number has come
+  end               reads until the end
+  quit              closes without a DISCONNECT
+  hold=SECONDS      reads nothing for so long
+Writes a JSON object: packets (first, body, length_bytes; first_read and last_read, the numbers of
+the reads that its first and last byte came with), end ("eof", "notify", "reset", "timeout", "open",
+or what the TLS handshake said), seconds (from the connection to the end), tls (the version).
+"""
+import json
+import socket
+import ssl
+import struct
+import sys
+import time
+
+LIMIT = 20
+
+
+class Done(Exception):
+    pass
+
+
+def text(value):
+    data = value.encode()
+    return struct.pack(">H", len(data)) + data
+
+
+def packet(first, body):
+    out, left = bytes([first]), len(body)
+    while True:
+        left, digit = divmod(left, 128)
+        out += bytes([digit | (128 if left else 0)])
+        if not left:
+            return out + body
+
+
+class Client:
+    def __init__(self, port, ca):
+        self.level, self.reads, self.data, self.owner = 5, 0, b"", []
+        self.packets, self.end, self.tls = [], "open", None
+        self.start = time.monotonic()
+        self.stream = socket.create_connection(("127.0.0.1", port), LIMIT)
+        if ca != "-":
+            context = ssl.create_default_context(cafile=ca)
+            context.suppress_ragged_eofs = False
+            try:
+                self.stream = context.wrap_socket(self.stream, server_hostname="localhost",
+                                                  suppress_ragged_eofs=False)
+            except (ssl.SSLError, OSError) as error:
+                self.finish(str(error))
+            self.tls = self.stream.version()
+
+    def finish(self, how):
+        self.end = how
+        raise Done
+
+    def read(self):
+        self.stream.settimeout(LIMIT)
+        how = "notify" if self.tls else "eof"
+        try:
+            data = self.stream.recv(65536)
+        except ssl.SSLEOFError:
+            how, data = "eof", b""
+        except ConnectionResetError:
+            how, data = "reset", b""
+        except (socket.timeout, TimeoutError):
+            how, data = "timeout", b""
+        if not data:
+            self.finish(how)
+        self.reads += 1
+        self.data += data
+        self.owner += [self.reads] * len(data)
+        while self.take():
+            pass
+
+    def take(self):
+        length, shift, at = 0, 0, 1
+        while True:
+            if at >= len(self.data):
+                return False
+            digit = self.data[at]
+            length |= (digit & 127) << shift
+            shift, at = shift + 7, at + 1
+            if digit < 128 or at > 4:
+                break
+        end = at + length
+        if end > len(self.data):
+            return False
+        self.packets.append({"first": self.data[0], "length_bytes": at - 1,
+                             "body": self.data[at:end].hex(), "first_read": self.owner[0],
+                             "last_read": self.owner[end - 1]})
+        self.data, self.owner = self.data[end:], self.owner[end:]
+        return True
+
+    def connect(self, given):
+        given = {"client_id": "raw", "keepalive": 30, "level": 5, **json.loads(given)}
+        self.level = given["level"]
+        flags = 2 | (0x80 if "user" in given else 0) | (0x40 if "password" in given else 0)
+        flags |= 0x04 if "will" in given else 0
+        body = text("MQTT") + struct.pack(">BBH", self.level, flags, given["keepalive"])
+        if self.level == 5:
+            aliases = struct.pack(">BH", 34, given["aliases"]) if "aliases" in given else b""
+            body += bytes([len(aliases)]) + aliases
+        body += text(given["client_id"])
+        if "will" in given:
+            body += (b"\0" if self.level == 5 else b"") + text(given["will"]) + text("gone")
+        for name in "user", "password":
+            body += text(given[name]) if name in given else b""
+        self.send(packet(0x10, body).hex())
+
+    def subscribe(self, topic):
+        properties = b"\0" if self.level == 5 else b""
+        self.send(packet(0x82, b"\0\1" + properties + text(topic) + b"\0").hex())
+
+    def send(self, digits):
+        try:
+            self.stream.sendall(bytes.fromhex(digits))
+        except OSError:
+            self.finish("reset")
+
+    def until(self, wanted):
+        seen = 0
+        while True:
+            for one in self.packets[seen:]:
+                if one["first"] >> 4 == int(wanted) and not one.get("used"):
+                    one["used"] = True
+                    return
+            seen = len(self.packets)
+            self.read()
+
+    def run(self, steps):
+        for step in steps:
+            name, _, value = step.partition("=")
+            if name == "end":
+                while True:
+                    self.read()
+            elif name == "hold":
+                time.sleep(float(value))
+            elif name == "quit":
+                self.finish("quit")
+            else:
+                getattr(self, name)(value)
+
+
+def main():
+    client = Client.__new__(Client)
+    try:
+        client.__init__(int(sys.argv[1]), sys.argv[2])
+        client.run(sys.argv[3:])
+    except Done:
+        pass
+    print(json.dumps({"packets": client.packets, "end": client.end, "tls": client.tls,
+                      "seconds": time.monotonic() - client.start}))
+
+
+main()
