@@ -1,0 +1,119 @@
+-- bmwi.bridge.homeassistant: MQTT discovery. One retained message for each car tells Home Assistant
+-- (2024.11 or later) of the device and of all its entities.
+
+local bmwi = require "bmwi"
+local members = require "bmwi.bridge.members"
+local topics = require "bmwi.bridge.topics"
+
+local homeassistant = {}
+
+local PREFIX = "homeassistant"
+
+-- The commands that are buttons, with the ability of the car's entry in client:vehicles() that may
+-- say that it has none. To unlock takes more than a touch, so it has no button.
+local BUTTONS = {
+  { command = "lock", label = "Lock doors", icon = "mdi:lock", ability = "doorLock" },
+  { command = "flash", label = "Flash lights", icon = "mdi:car-light-high",
+    ability = "lightFlash" },
+  { command = "horn", label = "Blow horn", icon = "mdi:bugle", ability = "hornBlow" },
+  { command = "climate", label = "Start climate", icon = "mdi:air-conditioner",
+    ability = "climateNow" },
+  { command = "charge", label = "Charge now", icon = "mdi:ev-station" },
+  { command = "find", label = "Find car", icon = "mdi:map-marker-question",
+    ability = "vehicleFinder" },
+}
+
+--- The topic of a car's discovery message.
+function homeassistant.topic(vin)
+  return ("%s/device/bmwi_%s/config"):format(PREFIX, vin)
+end
+
+local function quoted(words)
+  local list = {}
+  for i, word in ipairs(words) do list[i] = "'" .. word .. "'" end
+  return "[" .. table.concat(list, ", ") .. "]"
+end
+
+-- How the entity reads its state out of the JSON of the whole status.
+local function template(row)
+  local value = "value_json." .. row.member
+  if row.template then return row.template end
+  if row.ha.platform == "sensor" then return ("{{ %s | default(none) }}"):format(value) end
+  local test = value .. " == true"
+  if row.off then test = ("%s not in %s"):format(value, quoted(members.words(row.off)))
+  elseif row.on then test = ("%s in %s"):format(value, quoted(members.words(row.on))) end
+  return ("{%% if %s is not defined or %s in ['INVALID', 'UNKNOWN'] %%}{{ none }}"
+    .. "{%% else %%}{{ 'ON' if %s else 'OFF' }}{%% endif %%}"):format(value, value, test)
+end
+
+-- Home Assistant takes the state of a tracker from its attributes.
+local TRACKER = "{{ {'latitude': value_json.lat, 'longitude': value_json.lon, "
+  .. "'heading': value_json.heading | default(none)} | tojson }}"
+
+local function component(row, vin)
+  local entity = { name = row.label, p = row.ha.platform,
+    unique_id = ("bmwi_%s_%s_%s"):format(vin, row.member, row.ha.platform) }
+  for name, value in pairs(row.ha) do
+    if name ~= "platform" then entity[name] = value end
+  end
+  if row.ha.platform == "device_tracker" then
+    entity.json_attributes_topic = topics.member(vin, row.member)
+    entity.json_attributes_template = TRACKER
+  else
+    entity.state_topic = topics.status(vin)
+    entity.value_template = template(row)
+  end
+  return entity
+end
+
+local function has_position(value)
+  return type(value) == "table" and value.lat ~= nil and value.lon ~= nil
+end
+
+-- Whether the car has shown that it has this.
+local function is_known(row, status)
+  local value = status[row.member]
+  if row.member == "position" then return has_position(value) end
+  return value ~= nil and value ~= "INVALID"
+end
+
+local function add_buttons(components, vin, vehicle)
+  for _, button in ipairs(BUTTONS) do
+    if not button.ability or vehicle[button.ability] ~= "NOT_SUPPORTED" then
+      components["command_" .. button.command] = { p = "button", name = button.label,
+        icon = button.icon, unique_id = ("bmwi_%s_command_%s"):format(vin, button.command),
+        command_topic = topics.command(vin), payload_press = button.command, qos = 0 }
+    end
+  end
+end
+
+--- A car's discovery message: an entity for each member that the car has had so far.
+---@param vehicle table the car's entry in client:vehicles(), at least its vin
+---@param status table every member that was known once; later ones need a new message
+---@param options {commands:boolean|nil} whether there are buttons
+---@return string json
+function homeassistant.discovery(vehicle, status, options)
+  local vin, components = vehicle.vin, {}
+  for _, row in ipairs(members.ROWS) do
+    if is_known(row, status) then
+      components[row.member .. "_" .. row.ha.platform] = component(row, vin)
+    end
+  end
+  components.reported = { p = "sensor", name = "Last reported", device_class = "timestamp",
+    entity_category = "diagnostic", unique_id = ("bmwi_%s_reported"):format(vin),
+    state_topic = topics.times(vin),
+    value_template = "{{ (value_json.values() | max | as_datetime) if value_json else none }}" }
+  if options.commands then add_buttons(components, vin, vehicle) end
+  local model = type(vehicle.model) == "string" and vehicle.model or nil
+  local brand = type(vehicle.brand) == "string" and vehicle.brand or "BMW"
+  return bmwi._sys.json({
+    dev = { ids = { "bmwi_" .. vin }, name = model and brand .. " " .. model or brand .. " " .. vin,
+      mf = brand, mdl = model, sn = vin },
+    o = { name = "bmwi", sw = bmwi._VERSION },
+    availability = { { topic = topics.AVAILABILITY } },
+    qos = 1,
+    cmps = components,
+  })
+end
+
+return homeassistant

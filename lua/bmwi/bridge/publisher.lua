@@ -1,0 +1,180 @@
+-- bmwi.bridge.publisher: keeps an MQTT broker up to date. What is to be known is a table of topics;
+-- after each new connection all of it is published anew, so nothing is lost while the broker is
+-- away, and nothing piles up. Retained, QoS 1, each message until its PUBACK.
+
+local bmwi = require "bmwi"
+local topics = require "bmwi.bridge.topics"
+
+local publisher = {}
+
+local DELAYS = { 1, 2, 5, 10, 30, 60 } -- seconds before the next attempt; the last one is repeated
+local WINDOW = 16 -- messages that wait for their PUBACK at a time
+local MOST_TOPICS, MOST_NOTES = 20000, 100
+local REFUSED = 0x80 -- reasons from here on are failures
+local GOODBYE = 0.5 -- seconds for the last message
+
+-- What no later attempt cures: the first connection must work, or the settings are wrong.
+local LASTING = { auth = true, forbidden = true, tls = true }
+
+local Publisher = {}
+Publisher.__index = Publisher
+
+--- A publisher; run() makes it work.
+---@param options table url, username, password, client_id, ca_file, connect_timeout: those of the
+--- broker; commands: function(topic, payload) for what comes on the topic of commands, if that is
+--- wanted; on_state: function(text, problem) told of each change
+---@return table publisher
+function publisher.new(options)
+  return setmetatable({ options = options, wanted = {}, count = 0, dirty = {}, first = 1, last = 0,
+    is_dirty = {}, notes = {}, sent = {}, in_flight = 0, online = false }, Publisher)
+end
+
+function Publisher:mark(topic)
+  if self.is_dirty[topic] then return end
+  self.last = self.last + 1
+  self.dirty[self.last], self.is_dirty[topic] = topic, true
+end
+
+--- Says what a topic is to hold from now on.
+---@return boolean taken false where there are too many topics
+function Publisher:set(topic, payload)
+  if self.wanted[topic] == payload then return true end
+  if self.wanted[topic] == nil then
+    if self.count >= MOST_TOPICS then return false end
+    self.count = self.count + 1
+  end
+  self.wanted[topic] = payload
+  if self.online then
+    self:mark(topic)
+    self:pump()
+  end
+  return true
+end
+
+--- Publishes once, not retained; of too many that cannot be sent the oldest are dropped.
+function Publisher:say(topic, payload)
+  if #self.notes >= MOST_NOTES then table.remove(self.notes, 1) end
+  table.insert(self.notes, { topic, payload })
+  self:pump()
+end
+
+function Publisher:send(topic, payload, retain)
+  local id = self.connection:publish(topic, payload, { qos = 1, retain = retain })
+  if not id then return false end -- the buffer is full; an end is told by receive()
+  self.sent[id], self.in_flight = topic, self.in_flight + 1
+  return true
+end
+
+-- Sends as much as may be under way.
+function Publisher:pump()
+  while self.online and self.in_flight < WINDOW do
+    local note, topic = self.notes[1], self.dirty[self.first]
+    if note then
+      if not self:send(note[1], note[2], false) then return end
+      table.remove(self.notes, 1)
+    elseif topic then
+      if not self:send(topic, self.wanted[topic], true) then return end
+      self.dirty[self.first], self.is_dirty[topic] = nil, nil
+      self.first = self.first + 1
+    else
+      return
+    end
+  end
+end
+
+function Publisher:tell(text, problem)
+  if text == self.told then return end
+  self.told = text
+  self.options.on_state(text, problem)
+end
+
+-- What came from the broker.
+local EVENTS = {
+  puback = function(self, id, reason)
+    local topic = self.sent[id]
+    if not topic then return end
+    self.sent[id], self.in_flight = nil, self.in_flight - 1
+    if reason and reason >= REFUSED then
+      self:tell(("the broker refuses %s (reason %d)"):format(topic, reason), true)
+    end
+  end,
+  suback = function(self, _, codes)
+    if codes[1] >= REFUSED then
+      self:tell(("the broker refuses the subscription to %s"):format(topics.COMMANDS), true)
+    end
+  end,
+  publish = function(self, topic, payload, _, retain)
+    -- A retained command would be carried out again at each start.
+    if self.options.commands and not retain then self.options.commands(topic, payload) end
+  end,
+}
+
+-- The connection is there: everything anew, that we are here last.
+function Publisher:begin()
+  self.dirty, self.is_dirty, self.first, self.last = {}, {}, 1, 0
+  self.sent, self.in_flight, self.online = {}, 0, true
+  self:tell("connected to the broker")
+  if self.options.commands then self.connection:subscribe(topics.COMMANDS, 0) end
+  for topic in pairs(self.wanted) do self:mark(topic) end
+  self:set(topics.AVAILABILITY, topics.ONLINE)
+  self:mark(topics.AVAILABILITY)
+  self:pump()
+end
+
+-- One connection from its beginning to its end. Returns what ended it.
+function Publisher:serve()
+  local o = self.options
+  self.connection = bmwi._mqtt.connect { url = o.url, username = o.username, password = o.password,
+    client_id = o.client_id, ca_file = o.ca_file, connect_timeout = o.connect_timeout,
+    protocol = o.protocol, keepalive = 30,
+    will = { topic = topics.AVAILABILITY, payload = topics.OFFLINE, qos = 1, retain = true } }
+  while true do
+    local event, a, b, c, d = self.connection:receive()
+    if event == "connected" then
+      self:begin()
+    elseif event then
+      EVENTS[event](self, a, b, c, d)
+      self:pump()
+    elseif not (b == "timeout" and c and c.waiting) then
+      self.online = false
+      return a, b, c
+    end
+  end
+end
+
+--- Connects, and again for ever. Returns only where the settings must be wrong.
+---@return nil
+---@return string message
+---@return string code
+---@return table|nil info
+function Publisher:run()
+  local tries, ever = 0, false
+  while true do
+    local message, code, info = self:serve()
+    ever = ever or self.told == "connected to the broker"
+    if not ever and LASTING[code] then return nil, message, code, info end
+    tries = self.told == "connected to the broker" and 1 or tries + 1
+    self:tell(("the broker is away (%s)"):format(message), true)
+    bmwi.sleep(DELAYS[math.min(tries, #DELAYS)])
+  end
+end
+
+--- Says that nobody is here any more, and ends the connection. Outside of tasks.
+function Publisher:close()
+  local connection = self.connection
+  if not connection then return end
+  if self.online and connection:state() == "connected" then
+    local until_, id = bmwi._sys.monotonic() + GOODBYE, connection:publish(topics.AVAILABILITY,
+      topics.OFFLINE, { qos = 1, retain = true })
+    while id do
+      local left = until_ - bmwi._sys.monotonic()
+      local event, acked = nil, nil
+      if left > 0 then event, acked = connection:receive(left) end
+      if not event or event == "puback" and acked == id then break end
+    end
+  end
+  self.online = false
+  connection:close()
+end
+
+return publisher

@@ -1,0 +1,146 @@
+-- bmwi.bridge.source: the cars' news, whatever the service: of BMW CarData by its stream, of the
+-- classic service by polling. One update is {vin, status, times, details, changed}; `times` and
+-- `details` are as far as the service tells them.
+
+local bmwi = require "bmwi"
+local async = require "bmwi.async"
+local time = require "bmwi.time"
+
+local source = {}
+
+local FRESH = 6 * 60 * 60 -- seconds; kept values of that age cost no call at the start
+
+-- What no later reading cures.
+local LASTING = { auth = true, login = true, gone = true, closed = true }
+
+-- Whether two answers say the same.
+local function same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
+  for name, value in pairs(a) do
+    if not same(value, b[name]) then return false end
+  end
+  for name in pairs(b) do
+    if a[name] == nil then return false end
+  end
+  return true
+end
+
+--- The members that differ between two statuses.
+---@return table<string,true>
+function source.changed(before, after)
+  local set = {}
+  for name, value in pairs(after) do
+    if not same(before[name], value) then set[name] = true end
+  end
+  for name in pairs(before) do
+    if after[name] == nil then set[name] = true end
+  end
+  return set
+end
+
+-- When each member was measured: by its details, or as the whole status says.
+local function times_of(status, details)
+  local times = {}
+  for member, detail in pairs(details or {}) do
+    if detail.value ~= nil then times[member] = detail.time end
+  end
+  local all = not details and type(status.updateTime) == "string" and time.parse(status.updateTime)
+  for member in pairs(all and status or {}) do times[member] = all end
+  return times
+end
+
+local function tell(o, vin, status, details, changed)
+  o.on_update({ vin = vin, status = status, details = details, changed = changed,
+    times = times_of(status, details) })
+end
+
+-- Reads a car of the classic service again and again.
+local function poll(o, vin)
+  local car, before = o.client:vehicle(vin), {}
+  while true do
+    local status, message, code, info = car:status()
+    local pause = o.every
+    if status then
+      o.on_state("connected")
+      local changed = source.changed(before, status)
+      if next(changed) then tell(o, vin, status, nil, changed) end
+      before = status
+    elseif LASTING[code] then
+      return nil, message, code, info
+    else
+      o.on_state("waiting", message)
+      pause = math.max(pause, info and info.retry_after or 0)
+    end
+    bmwi.sleep(pause)
+  end
+end
+
+local function poll_all(o)
+  local first
+  async.map(o.vins, function(vin)
+    local _, message, code, info = poll(o, vin)
+    first = first or { nil, message, code, info }
+    return nil, message, code, info
+  end, { concurrency = #o.vins })
+  return nil, first[2], first[3], first[4]
+end
+
+-- What is known of the cars at the start.
+local function first_values(o, take)
+  for _, vin in ipairs(o.vins) do
+    local status, details, code, info = o.client:vehicle(vin):status({ max_age = FRESH })
+    if not status and not LASTING[code] then
+      o.on_problem(details, code, info)
+      status, details = o.client:vehicle(vin):status({ max_age = math.huge })
+    end
+    if status then
+      take({ vin = vin, status = status, details = details })
+    elseif LASTING[code] then
+      return nil, details, code, info
+    end
+  end
+  return true
+end
+
+-- The members whose value or time is another one than was told last.
+local function news(before, update)
+  local set = source.changed(before.status or {}, update.status)
+  local old = before.details or {}
+  for member, detail in pairs(update.details) do
+    if detail.value ~= nil and detail.time ~= (old[member] or {}).time then set[member] = true end
+  end
+  return set
+end
+
+local function follow(o)
+  local stream = o.client:stream { vins = o.all and nil or o.vins }
+  local told = {}
+  local function take(update)
+    local set = news(told[update.vin] or {}, update)
+    told[update.vin] = update
+    if next(set) then tell(o, update.vin, update.status, update.details, set) end
+  end
+  local done, message, code, info = first_values(o, take)
+  while done do
+    local update
+    update, message, code, info = stream:next()
+    if update then take(update) else done = nil end
+  end
+  stream:close()
+  return nil, message, code, info
+end
+
+--- Tells of the cars' news until that is of no more use. In a task.
+---@param options table client; service; vins: the cars; all: more cars may come (CarData); every:
+--- seconds between two readings (classic); on_update(update); on_state(state, reason): "connected" or
+--- "waiting" (classic; that of the stream is told by the client's log); on_problem(message, code, info): a reading that failed, without which it goes on
+---@return nil
+---@return string message
+---@return string code
+---@return table|nil info
+function source.run(options)
+  if options.service == "cardata" then return follow(options) end
+  return poll_all(options)
+end
+
+return source
