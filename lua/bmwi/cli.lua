@@ -67,6 +67,18 @@ local function version(out)
     { "services", table.concat(bmwi.services, ", ") } })
 end
 
+-- Options that need each other, or exclude one another.
+local function check_together(options)
+  if options["record-personal"] and not options.record then
+    fail.usage("--record-personal needs --record FILE")
+  elseif options.wait and options["no-wait"] then
+    fail.usage("--wait and --no-wait do not go together")
+  elseif options.json and options.units then
+    fail.usage("--json and --units do not go together",
+      "JSON is the service's own answer, in the service's units: km, litres, kWh/100 km.")
+  end
+end
+
 local function run(ctx, argv)
   local parsed, message, hint = args.parse(argv, commands)
   if not parsed then fail.usage(message, hint) end
@@ -103,12 +115,7 @@ local function run(ctx, argv)
     fail.usage(("`bmwi %s` needs an argument"):format(name),
       "Usage: bmwi " .. command.usage)
   end
-  if parsed.options.wait and parsed.options["no-wait"] then
-    fail.usage("--wait and --no-wait do not go together")
-  elseif parsed.options.json and parsed.options.units then
-    fail.usage("--json and --units do not go together",
-      "JSON is the service's own answer, in the service's units: km, litres, kWh/100 km.")
-  end
+  check_together(parsed.options)
   local loaded, settings = true, {}
   if not command.alone then
     loaded, settings = pcall(require("bmwi.cli.config").load, parsed.options)

@@ -132,8 +132,9 @@ end
 
 --- Tells of the cars' news until that is of no more use. In a task.
 ---@param options table client; service; vins: the cars; all: more cars may come (CarData); every:
---- seconds between two readings (classic); on_update(update); on_state(state, reason): "connected" or
---- "waiting" (classic; that of the stream is told by the client's log); on_problem(message, code, info): a reading that failed, without which it goes on
+--- seconds between two readings (classic); on_update(update); on_state(state, reason): "connected"
+--- or "waiting" (classic; that of the stream is told by the client's log); on_problem(message,
+--- code, info): a reading failed, and it goes on without
 ---@return nil
 ---@return string message
 ---@return string code

@@ -51,6 +51,9 @@ args.OPTIONS = {
   to = { value = "DAY", text = "the last day (today)" },
   ["max-age"] = { only = "cardata", value = "SECONDS", kind = "positive",
     text = "CarData: accept saved values up to this age; they cost no call" },
+  record = { value = "FILE", text = "also write what the service sent to FILE, for a report or "
+    .. "`bmwi-sim --replay`; VINs, positions, names and ids are replaced" },
+  ["record-personal"] = { text = "with --record: replace nothing" },
   view = { only = "classic", value = "VIEW",
     text = "FRONTSIDE, FRONT, REARSIDE, REAR, SIDE, DASHBOARD, ..." },
   width = { only = "classic", value = "PIXELS", kind = "count", text = "width of the picture" },

@@ -147,4 +147,13 @@ local commands = {
     examples = { { "bmwi help lock" }, { "bmwi help --man | man -l -", "the manual page" } } },
 }
 
+-- What reads can write down what came.
+for _, name in ipairs { "vehicles", "status", "trips", "charging-profile", "destinations",
+  "range-map", "soc", "telematics", "charging-history", "charging-settings", "tyres", "containers",
+  "get" } do
+  local options = commands[name].options or {}
+  options[#options + 1], options[#options + 2] = "record", "record-personal"
+  commands[name].options = options
+end
+
 return commands

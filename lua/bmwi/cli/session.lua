@@ -90,6 +90,9 @@ end
 local function log_hook(ctx)
   local out = ctx.out
   return function(event, fields)
+    if ctx.recorder and event == "stream_message" then
+      return ctx.recorder:message(fields.topic, fields.payload)
+    end
     if event == "response" and fields.call == "token" then ctx.login_status = fields.status end
     if fields.date then ctx.clock_error = os.time() - fields.date end
     if event == "store_error" then
@@ -138,11 +141,32 @@ local function kept_token(kept)
   end
 end
 
+-- --record: what the service sends is written down as well.
+local function begin_recording(ctx)
+  local path = ctx.options.record
+  if not path then return end
+  ctx.recorder = require("bmwi.cli.record").new(path,
+    { service = ctx.settings.service or "classic", personal = ctx.options["record-personal"] })
+  ctx.client:_record(function(exchange) ctx.recorder:answer(exchange) end)
+end
+
+local function end_recording(ctx)
+  local recorder = ctx.recorder
+  ctx.recorder = nil
+  if not recorder then return end
+  local problem = recorder:close()
+  if problem then
+    fail.raise(("the recording %s ends early: %s"):format(recorder.path, problem), "file")
+  end
+  ctx.out:remark("Recorded to " .. recorder.path)
+end
+
 -- A client whose log-in the store keeps; `again`: without the one it has.
 local function make(ctx, options, kept, again)
   if again then kept.load = function() return nil end end
   options.store, options.log = kept, log_hook(ctx)
   ctx.client = fail.input(bmwi.new, options)
+  begin_recording(ctx)
   return ctx.client
 end
 
@@ -210,6 +234,7 @@ end
 function session.close(ctx)
   if ctx.client then ctx.client:close() end
   ctx.client = nil
+  end_recording(ctx)
 end
 
 --- The name of a car for people: model and number plate, or the VIN.
