@@ -14,7 +14,8 @@ static const bmwi_endpoint *endpoint_of(const bmwi_op *op) {
 ** eventId behind, with which bmwi.wait can go on as far as that is possible. */
 static int fail_call(lua_State *L, const bmwi_op *op, const bmwi_failure *failure) {
   const bmwi_service *service = op->account != NULL ? op->account->service : NULL;
-  const char *what = op->exchange == NULL ? "log-in" : op->exchange->name;
+  const char *own = op->kind == BMWI_SLEEP ? "waiting" : "log-in";
+  const char *what = op->exchange == NULL ? own : op->exchange->name;
   int results = bmwi_fail(L, what, failure, service);
   if (failure->code != BMWI_UNKNOWN || service == NULL || op->exchange == NULL ||
       !endpoint_of(op)->starts_event)
@@ -175,11 +176,11 @@ static int deliver_answer(lua_State *L, bmwi_op *op) {
 
 int bmwi_deliver(lua_State *L, bmwi_op *op) {
   if (op->failure.code == BMWI_NO_MEMORY) return luaL_error(L, "not enough memory");
-  if (op->kind == BMWI_SLEEP) return 0;
+  if (op->kind == BMWI_SLEEP && op->failure.code == BMWI_OK) return 0;
   if (op->failure.code != BMWI_OK) {
     if (op->kind == BMWI_CALL && !op->failure.login) bmwi_failure_describe(L, op, &op->failure);
     bmwi_hooks_resource(L, op);
     return fail_call(L, op, &op->failure);
   }
-  return op->kind == BMWI_LOGIN ? deliver_nothing(L) : deliver_answer(L, op);
+  return op->kind == BMWI_CALL ? deliver_answer(L, op) : deliver_nothing(L);
 }

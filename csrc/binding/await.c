@@ -33,8 +33,7 @@ static int op_close(lua_State *L) {
 }
 #endif
 
-/* Whether this thread is a coroutine of bmwi.async that can yield now. */
-static bool is_task(lua_State *L) {
+bool bmwi_is_task(lua_State *L) {
   bmwi_push_kept(L, BMWI_KEPT_WAKES);
   lua_pushthread(L);
   lua_rawget(L, -2);
@@ -273,7 +272,8 @@ static void dispatch(lua_State *L, bmwi_engine *engine, bool defer) {
       lua_pop(L, 2);
       continue;
     }
-    bool runs = op->state == BMWI_RUNNING && !lua_isnil(L, -1);
+    bool exchanged = op->state == BMWI_RUNNING && op->kind != BMWI_SLEEP;
+    bool runs = exchanged && !lua_isnil(L, -1);
     bool logs = runs && bmwi_logs(L, lua_gettop(L));
     if (logs) call_back(L, CALL_LOG_HOOK, op, true);
     if (runs && op->account != NULL && op->account->records) call_back(L, RECORD, op, true);
@@ -322,7 +322,7 @@ static int turn(lua_State *L) {
 int bmwi_loop_await(lua_State *L, int client) {
   bmwi_op *op = luaL_checkudata(L, -1, BMWI_OP);
   bmwi_engine *engine = op->engine;
-  if (is_task(L)) {
+  if (bmwi_is_task(L)) {
     int at = lua_gettop(L);
 #if LUA_VERSION_NUM >= 504
     lua_toclose(L, at); /* coroutine.close gives the call up */

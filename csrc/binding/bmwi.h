@@ -71,6 +71,8 @@ bmwi_engine *bmwi_loop_engine(lua_State *L);
 void bmwi_loop_open(lua_State *L); /* pushes the loop object */
 /* Remembers which userdata an account lives in, for its callbacks. */
 void bmwi_loop_adopt(lua_State *L, int client, const bmwi_account *account);
+/* The deadline of a gate by the seconds at that argument, if any; raises for a bad one. */
+double bmwi_gate_deadline(lua_State *L, int argument);
 
 /* From await.c: what waits for the engine. */
 /* Pushes a fresh operation that the collector owns. */
@@ -80,6 +82,8 @@ bmwi_op *bmwi_loop_op(lua_State *L, bmwi_kind kind);
 ** `client` is the index of what must stay alive meanwhile, or 0. */
 int bmwi_loop_await(lua_State *L, int client);
 int bmwi_loop_sleep(lua_State *L); /* bmwi.sleep */
+/* Whether this thread is a coroutine of bmwi.async that can yield now. */
+bool bmwi_is_task(lua_State *L);
 
 /* From fields.c: tables of names and values. */
 typedef void bmwi_add_field(lua_State *L, bmwi_op *op, const char *name, const char *value,

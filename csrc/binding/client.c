@@ -122,6 +122,32 @@ static int client_exchange(lua_State *L) {
   return bmwi_loop_await(L, 1);
 }
 
+/* client:_renew([access_token]) -> true | nil, message, code, info. Sees to the newest token that
+** there is, without a log-in by name; the one that is given must be replaced, unless somebody has
+** done so, in this process or in another. */
+static int client_renew(lua_State *L) {
+  size_t len;
+  bmwi_client_check(L, 1);
+  const char *used = luaL_optlstring(L, 2, "", &len);
+  lua_settop(L, 2);
+  bmwi_op *op = bmwi_loop_op(L, BMWI_RENEW);
+  bmwi_account *account = &bmwi_client_check(L, 1)->account; /* see client_login */
+  bmwi_op_join(op, account, &account->sessions[account->home], NULL);
+  if (!bmwi_buffer_add(&op->body, used, len)) return luaL_error(L, "not enough memory");
+  return bmwi_loop_await(L, 1);
+}
+
+/* client:_gate([seconds]) -> as loop:gate(), but one that ends, too, when the client is closed */
+static int client_gate(lua_State *L) {
+  bmwi_client_check(L, 1);
+  double deadline = bmwi_gate_deadline(L, 2);
+  bmwi_op *op = bmwi_loop_op(L, BMWI_SLEEP);
+  bmwi_account *account = &bmwi_client_check(L, 1)->account; /* see client_login */
+  bmwi_op_join(op, account, &account->sessions[account->home], NULL);
+  op->deadline = deadline;
+  return 1;
+}
+
 /* client:_option(name) -> what the option is */
 static int client_option(lua_State *L) {
   const bmwi_client *client = bmwi_client_check(L, 1);
@@ -159,6 +185,7 @@ static const luaL_Reg module_methods[] = {
   {"login", client_login},        {"vehicle", bmwi_car_new},
   {"token", client_token},        {"close", client_close},
   {"_exchange", client_exchange}, {"_option", client_option},
+  {"_renew", client_renew},       {"_gate", client_gate},
   {"_record", client_record},     {NULL, NULL},
 };
 

@@ -4,6 +4,7 @@
 */
 #include "binding/await.h"
 #include "binding/options.h"
+#include "core/clock.h"
 
 #include <stdio.h>
 
@@ -82,20 +83,44 @@ static int loop_fail(lua_State *L) {
   return 0;
 }
 
-/* loop:gate() -> operation that ends by loop:open(gate). For bmwi.async. */
+double bmwi_gate_deadline(lua_State *L, int argument) {
+  if (lua_isnoneornil(L, argument)) return -1;
+  double seconds = luaL_checknumber(L, argument);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, argument, "0 to 1e9 seconds expected");
+  return bmwi_now() + seconds;
+}
+
+/* loop:gate([seconds]) -> operation that ends by loop:open(gate), and after that many seconds by
+** itself. For bmwi.async and the stream. */
 static int loop_gate(lua_State *L) {
   check_loop(L);
-  bmwi_loop_op(L, BMWI_SLEEP)->deadline = -1;
+  double deadline = bmwi_gate_deadline(L, 2);
+  bmwi_loop_op(L, BMWI_SLEEP)->deadline = deadline;
   return 1;
 }
 
+/* loop:open(gate): ends it, be it waited for or not yet */
 static int loop_open(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   bmwi_op *gate = luaL_checkudata(L, 2, BMWI_OP);
-  bool closed = gate->state == BMWI_RUNNING && gate->deadline < 0;
-  if (closed) bmwi_engine_complete(engine, &gate->transfer);
+  luaL_argcheck(L, gate->kind == BMWI_SLEEP, 2, "a gate expected");
+  if (gate->state == BMWI_NEW) gate->state = BMWI_FINISHED;
+  else if (gate->state == BMWI_RUNNING) bmwi_engine_complete(engine, &gate->transfer);
   bmwi_engine_arm(engine);
   return 0;
+}
+
+/* loop:pass(gate) -> nothing, or nil, message, "closed" of a client's gate; waits for its end, as
+** any call does: here, or by yielding in a task */
+static int loop_pass(lua_State *L) {
+  const bmwi_loop *self = check_loop(L);
+  const bmwi_op *gate = luaL_checkudata(L, 2, BMWI_OP);
+  bool free = gate->state == BMWI_NEW || gate->state == BMWI_FINISHED;
+  luaL_argcheck(L, free && gate->kind == BMWI_SLEEP, 2, "a gate that nobody waits for expected");
+  lua_settop(L, 2);
+  if (self->hooks > 0 && !bmwi_is_task(L))
+    luaL_error(L, "a hook of a client (log, store, on_token, on_prompt) cannot wait for a stream");
+  return bmwi_loop_await(L, 0);
 }
 
 /* loop:limit(connections) -> the limit before; at most so many connections to one
@@ -189,19 +214,13 @@ static int loop_tostring(lua_State *L) {
 }
 
 static const luaL_Reg loop_methods[] = {
-  {"pollfd", loop_pollfd},
-  {"events", loop_events},
-  {"timeout", loop_timeout},
-  {"step", loop_step},
-  {"limit", loop_limit},
-  {"attach", loop_attach},
-  {"begin", loop_begin},
-  {"detach", loop_detach},
-  {"wait", loop_wait},
-  {"fail", loop_fail},
-  {"gate", loop_gate},
-  {"open", loop_open},
-  {NULL, NULL},
+  {"pollfd", loop_pollfd},   {"events", loop_events},
+  {"timeout", loop_timeout}, {"step", loop_step},
+  {"limit", loop_limit},     {"attach", loop_attach},
+  {"begin", loop_begin},     {"detach", loop_detach},
+  {"wait", loop_wait},       {"fail", loop_fail},
+  {"gate", loop_gate},       {"open", loop_open},
+  {"pass", loop_pass},       {NULL, NULL},
 };
 
 static const luaL_Reg loop_meta[] = {

@@ -50,7 +50,7 @@ bmwi_next bmwi_attempt_send(bmwi_op *op) {
   bmwi_account *account = op->account;
   bmwi_session *session = op->session;
   bool token = op->kind == BMWI_TOKEN;
-  if (op->kind == BMWI_LOGIN) return bmwi_attempt_finish(op);
+  if (op->kind == BMWI_LOGIN || op->kind == BMWI_RENEW) return bmwi_attempt_finish(op);
   double left = op->deadline - bmwi_now();
   if (left <= 0)
     return bmwi_attempt_fail(op, BMWI_TIMEOUT, "timed out before the request was sent");

@@ -86,7 +86,9 @@ void bmwi_op_leave(bmwi_op *op) {
 }
 
 void bmwi_op_start(bmwi_op *op) {
-  if (op->kind != BMWI_SLEEP) {
+  if (op->state == BMWI_FINISHED) { /* it was ended before */
+    bmwi_attempt_deliver(op, BMWI_DELIVER);
+  } else if (op->kind != BMWI_SLEEP) {
     bmwi_attempt_deliver(op, go(op));
   } else if (op->deadline < 0 || bmwi_engine_pause(op->engine, &op->transfer, op->deadline)) {
     op->state = BMWI_RUNNING;

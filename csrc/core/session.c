@@ -95,10 +95,20 @@ static void expire(bmwi_session *session, bool by_resource) {
   session->token.expires_wall = session->token.expires_mono = 0;
 }
 
+/* Whether it is asked to replace the token that we have. */
+static bool replaces(const bmwi_op *op) {
+  const char *access = op->session->token.access;
+  return op->kind == BMWI_RENEW && op->body.len > 0 && access != NULL &&
+         strcmp(access, op->body.data) == 0;
+}
+
 bool bmwi_session_ready(const bmwi_op *op) {
   bmwi_session *session = op->session;
   if (op->kind == BMWI_LOGIN && session->refused == session->generation)
     expire(session, false); /* it is of no use, so that asked for by name another is got */
+  if (replaces(op)) expire(session, false);
+  /* Another process may have a newer one. */
+  if (op->kind == BMWI_RENEW && session->kept) return false;
   return bmwi_token_good(&session->token, bmwi_wall(), bmwi_now());
 }
 
@@ -178,10 +188,15 @@ void bmwi_session_go_on(bmwi_session *session) {
 }
 
 bool bmwi_session_take(bmwi_session *session, bmwi_token *token) {
-  const char *ours = session->token.access;
-  if (ours != NULL && strcmp(ours, token->access) == 0) return false;
+  const bmwi_token *ours = &session->token;
+  double wall = bmwi_wall(), now = bmwi_now();
+  if (ours->access != NULL && strcmp(ours->access, token->access) == 0) return false;
+  bool good = bmwi_token_good(token, wall, now);
+  bool later = !token->expires || /* it is saved in whole seconds */
+               (ours->expires && token->expires_wall >= ours->expires_wall - 1);
+  if (bmwi_token_good(ours, wall, now) && !(good && later)) return false;
   session->refreshing = false;
-  if (bmwi_token_good(token, bmwi_wall(), bmwi_now())) {
+  if (good) {
     bmwi_session_accept(session, token);
     return true;
   }
@@ -189,6 +204,13 @@ bool bmwi_session_take(bmwi_session *session, bmwi_token *token) {
   session->token = *token;
   memset(token, 0, sizeof *token);
   return false;
+}
+
+bool bmwi_session_stay(bmwi_session *session) {
+  if (!bmwi_token_good(&session->token, bmwi_wall(), bmwi_now())) return false;
+  rest(&session->request);
+  session->granted = true;
+  return true;
 }
 
 void bmwi_session_ask_later(bmwi_session *session, double seconds) {

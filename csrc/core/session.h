@@ -24,9 +24,11 @@ void bmwi_session_worked(bmwi_op *op);
 
 /* Takes a decoded token (its texts are moved); go_on lets the waiting go on. */
 void bmwi_session_accept(bmwi_session *session, bmwi_token *token);
-/* The token store's answers: a token to take over if it is another than ours (true: it
-** is good, and the waiting go on), ask again later, or go on and request one. */
+/* The token store's answers: a token to take over if it is another than ours, and better (true: it
+** is good, and the waiting go on); none, so that the waiting go on with ours if that is good (true
+** then); ask again later, or go on and request one. */
 bool bmwi_session_take(bmwi_session *session, bmwi_token *token);
+bool bmwi_session_stay(bmwi_session *session);
 void bmwi_session_ask_later(bmwi_session *session, double seconds);
 void bmwi_session_request(bmwi_session *session);
 /* Notes a resource that refuses new tokens. False if it was, or cannot be. */

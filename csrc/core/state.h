@@ -29,8 +29,9 @@ typedef struct bmwi_exchange {
 typedef enum bmwi_kind {
   BMWI_CALL,  /* an exchange with the service */
   BMWI_LOGIN, /* only sees to a good token */
+  BMWI_RENEW, /* the same, but never logs in; its body holds a token that is to be replaced */
   BMWI_TOKEN, /* the token request itself; a session owns it */
-  BMWI_SLEEP, /* without an account, until its deadline; below 0: until it is ended */
+  BMWI_SLEEP, /* until its deadline (below 0: until it is ended), or its account is closed */
   BMWI_LOST   /* finished, but its outcome could not be delivered */
 } bmwi_kind;
 
@@ -39,7 +40,7 @@ typedef struct bmwi_op {
   bmwi_kind kind;
   enum { BMWI_NEW, BMWI_WAITING, BMWI_ASKING, BMWI_RUNNING, BMWI_BACKOFF, BMWI_FINISHED } state;
   bmwi_engine *engine;
-  bmwi_account *account; /* NULL for a sleep, and once the client is closed */
+  bmwi_account *account; /* NULL without one, and once the client is closed */
   bmwi_session *session;
   struct bmwi_op *previous, *next; /* all of the account's */
   struct bmwi_op *next_waiting;    /* for the session's token */

@@ -14,6 +14,7 @@
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 local check = require("bmwi._check").argument
+local finalizer = require("bmwi._finalizer")
 
 local loop = bmwi.loop
 local unpack = table.unpack or unpack -- luacheck: ignore (Lua 5.1 has the global only)
@@ -109,20 +110,6 @@ function host.cqueues(controller)
   return handle
 end
 
--- Of Lua 5.1 and LuaJIT, whose tables have no finalizer. (nmap raises for a global that it has
--- not.)
-local newproxy = rawget(_G, "newproxy")
-
--- A value whose end, by the collector, calls `fn`.
-local function sentinel(fn)
-  if newproxy then
-    local proxy = newproxy(true)
-    getmetatable(proxy).__gc = fn
-    return proxy
-  end
-  return setmetatable({}, { __gc = fn })
-end
-
 --- Without a descriptor: runs a function as a task, and steps and sleeps
 --- until it has ended. Waits through `sleep` only, so the host goes on; many of the host's
 --- coroutines can do this at once.
@@ -148,7 +135,7 @@ function host.drive(sleep, fn, ...)
   end, function(...)
     results = { n = select("#", ...), ... }
   end)
-  local frame = sentinel(function() -- may be called in the middle of anything
+  local frame = finalizer.new(function() -- may be called in the middle of anything
     dropped[#dropped + 1] = task
   end)
   local late = 0

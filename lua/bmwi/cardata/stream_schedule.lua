@@ -1,0 +1,185 @@
+--- When to connect to the stream, when to renew the token first, and when to give up. Pure: it is
+--- told what happened, with the time of a monotonic clock, and says what to do next. BMW limits
+--- connections in a window of one minute, drops a session when its token ends, and has one session
+--- for each account.
+---
+--- A step is {wait=, renew=, protocol=, reason=}: after that many seconds connect, with a new token
+--- if `renew`; or {code=, message=, hint=}: the stream has ended.
+
+local schedule = {}
+
+local MOST_SESSIONS = 3 -- ended by the server within the window
+local MOST_REFUSED = 3  -- CONNACKs in a row of a stream that was never connected
+local MOST_TLS = 3      -- failures in a row, after a first good one
+
+-- The reason codes of a CONNACK of MQTT 3.1.1, as those of MQTT 5.
+local OLD = { 132, 133, 136, 134, 135 }
+
+local PORTAL = "at BMW's portal (My BMW, your vehicle, CarData) subscribe the client to \"CarData "
+  .. "Stream\", choose the stream's data, wait a minute, then log in again"
+local OTHER = "BMW has one stream for each account: end the other program that uses it (another "
+  .. "client id does not help), or give its data on with bmwi bridge"
+local LOGIN = "log in again: client:login()"
+
+-- What a reason code means that is more than a failure.
+local KINDS = {
+  [132] = "protocol", [133] = "identifier", [134] = "credentials", [135] = "credentials",
+  [136] = "busy", [137] = "busy", [138] = "banned", [142] = "taken", [151] = "busy",
+  [159] = "busy",
+}
+local ENDS = {
+  protocol = { code = "server", message = "the server supports neither MQTT 5 nor 3.1.1" },
+  identifier = { code = "server", message = "the server refused the client identifier" },
+  banned = { code = "forbidden", message = "the server has banned this client" },
+}
+
+local Schedule = {}
+Schedule.__index = Schedule
+
+--- A new one.
+---@param options {protocol:integer,times:table,random:fun():number}
+function schedule.new(options)
+  return setmetatable({ times = options.times, random = options.random, ends = {}, failures = 0,
+    protocol = options.protocol, refused = 0, refused_topics = 0, tls = 0 }, Schedule)
+end
+
+-- Seconds to wait after one more failure.
+function Schedule:climb(least)
+  self.failures = self.failures + 1
+  local times = self.times
+  local wait = times.ladder[math.min(self.failures, #times.ladder)]
+  wait = wait * (1 + times.jitter * (2 * self.random() - 1))
+  return least and math.max(wait, least * (1 + times.jitter * self.random())) or wait
+end
+
+function Schedule:again(reason, wait, renew)
+  return { wait = wait, renew = renew or false, protocol = self.protocol, reason = reason }
+end
+
+local function over(code, message, hint)
+  return { code = code, message = message, hint = hint }
+end
+
+--- The first step.
+function Schedule:start()
+  return self:again("the stream begins", 0)
+end
+
+--- CONNACK 0 has come.
+function Schedule:connected(now)
+  self.since, self.ever, self.refused, self.tls = now, true, 0, 0
+end
+
+--- The subscription was granted.
+function Schedule:subscribed()
+  self.refused_topics = 0
+end
+
+--- We have disconnected ourselves, with a new token at hand.
+function Schedule:rotated(now)
+  self.own, self.since, self.failures = now, nil, 0
+  return self:again("a new token", self.times.rotation)
+end
+
+-- CONNACK or DISCONNECT 134 or 135: the token is stale or rights are missing; or it is too soon
+-- after our own disconnect, or somebody else is connected.
+function Schedule:credentials(lost, now)
+  local times = self.times
+  if self.own and now - self.own < times.transient then
+    return self:again(lost.message, times.rotation)
+  end
+  if self.renewed ~= lost.token then
+    self.renewed = lost.token
+    return self:again(lost.message, self:climb(), true)
+  end
+  self.refused = self.refused + 1
+  if self.ever or self.refused < MOST_REFUSED then
+    return self:again(lost.message, self:climb())
+  elseif lost.reason == 134 or lost.reason == 4 then
+    return over("auth", "the server refuses the log-in, a new token too", LOGIN)
+  end
+  return over("forbidden", "the server refuses the stream to this log-in, with a new token too",
+    PORTAL .. "; or end the other program that uses the account's stream")
+end
+
+-- The server has ended a session. Three within a minute are the work of another program.
+function Schedule:evicted(lost, now)
+  local ends = {}
+  for _, at in ipairs(self.ends) do
+    if now - at < self.times.window then ends[#ends + 1] = at end
+  end
+  ends[#ends + 1] = now
+  self.ends = ends
+  if #ends < MOST_SESSIONS then return self:again(lost.message, self:climb()) end
+  return over("conflict", "the server has ended three sessions within a minute: another program "
+    .. "uses the stream of this account", OTHER)
+end
+
+--- A connection could not be made, or is over.
+---@param lost {message:string,code:string,reason:integer|nil,phase:string|nil,eof:boolean|nil,
+--- token:any,expired:boolean|nil} token: something that is another for each token; expired: its
+--- life is over by our clock
+function Schedule:lost(lost, now)
+  local since = self.since
+  self.since = nil
+  if since and now - since >= self.times.steady then self.failures = 0 end
+  local reason = lost.reason
+  if lost.phase == "connack" then reason = OLD[reason] or reason end
+  local kind = KINDS[reason]
+  if kind == "protocol" and self.protocol == 5 then
+    self.protocol = 4
+    return self:again(lost.message, self.times.rotation)
+  elseif ENDS[kind] then
+    return over(ENDS[kind].code, ENDS[kind].message)
+  elseif kind == "credentials" then
+    return self:credentials(lost, now)
+  elseif kind == "busy" then
+    return self:again(lost.message, self:climb(self.times.busy))
+  elseif lost.code == "tls" then
+    self.tls = self.tls + 1
+    if not self.ever or self.tls >= MOST_TLS then return over("tls", lost.message, lost.hint) end
+  elseif since and not lost.expired and (lost.eof or kind == "taken") then
+    return self:evicted(lost, now)
+  end
+  return self:again(lost.message, self:climb())
+end
+
+--- The subscription was refused: the server drops the connection then.
+---@param reason integer of the SUBACK
+function Schedule:refused_topic(reason, now)
+  local message = ("the server refused the subscription (reason %d)"):format(reason)
+  if KINDS[reason] == "busy" then
+    return self:lost({ message = message, code = "server", reason = reason }, now)
+  end
+  self.since, self.own = nil, now
+  self.refused_topics = self.refused_topics + 1
+  if self.refused_topics < 2 then return self:again(message, self:climb()) end
+  return over("forbidden", message .. " twice", PORTAL)
+end
+
+-- Failures of a renewal after which there is no use in another.
+local FINAL = { auth = true, closed = true, forbidden = true }
+
+--- There is no token to connect with.
+function Schedule:no_token(message, code, info)
+  if FINAL[code] then return over(code, message, info and info.hint) end
+  return self:again(message, self:climb(info and info.retry_after))
+end
+
+--- The renewal failed while the session goes on: nil where it will be of use later.
+function Schedule:renewal_failed(message, code, info) -- luacheck: ignore self
+  return FINAL[code] and over(code, message, info and info.hint) or nil
+end
+
+--- After how many seconds to get the next token, and to try again where that failed.
+---@param left number seconds that the token has to live
+function Schedule:renew_in(left)
+  local from, to = self.times.renew[1], self.times.renew[2]
+  return math.max(0, left) * (from + (to - from) * self.random())
+end
+
+function Schedule:renew_again_in(left)
+  return math.min(self.times.renew_again, math.max(1, left / 4))
+end
+
+return schedule

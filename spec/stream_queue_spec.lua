@@ -1,0 +1,220 @@
+-- What becomes of the stream's messages: they are read, merged and put together to updates.
+local bmwi = require("bmwi")
+local helper = require("spec.helper")
+local live = require("bmwi.cardata.live")
+local message = require("bmwi.cardata.stream_message")
+local queue = require("bmwi.cardata.stream_queue")
+local stores = require("bmwi.store")
+local times = require("bmwi.cardata.stream_times")
+
+local VIN, OTHER = "WBYCARDATA0000001", "WBYCARDATA0000002"
+local LEVEL = "vehicle.drivetrain.batteryManagement.header"
+local MILEAGE = "vehicle.vehicle.travelledDistance"
+local NOW = 1764170000
+
+local function payload(data, more)
+  local sent = { vin = VIN, entityId = "x", topic = VIN, timestamp = NOW * 1000, data = data }
+  for name, value in pairs(more or {}) do sent[name] = value end
+  return helper.json.encode(sent)
+end
+
+describe("a message of the stream", function()
+  it("is read with one value and with many", function()
+    local vin, values = message.read("gcid/" .. VIN,
+      payload({ [LEVEL] = { value = 55, unit = "%", timestamp = NOW } }))
+    assert.equal(VIN, vin)
+    assert.equal(55, values[LEVEL].value)
+    assert.equal("%", values[LEVEL].unit)
+    assert.equal(NOW, values[LEVEL].timestamp)
+    local many = {}
+    for i = 1, 100 do many["vehicle.key" .. i] = { value = i } end
+    vin, values = message.read("gcid/" .. VIN, payload(many))
+    assert.equal(VIN, vin)
+    assert.equal(100, #helper.names(values))
+    assert.equal(NOW * 1000, values["vehicle.key7"].timestamp) -- the whole message's
+  end)
+
+  it("may leave the VIN to its topic, in small letters", function()
+    local vin = message.read("gcid/" .. VIN:lower(),
+      helper.json.encode({ data = { a = { value = 1 } } }))
+    assert.equal(VIN, vin)
+  end)
+
+  it("is left out where it does not fit", function()
+    local good = payload({ a = { value = 1 } })
+    assert.equal(VIN, (message.read("g/" .. VIN, good)))
+    for _, row in ipairs({
+      { VIN, good }, { "", good }, { "g/", good }, { "g/WBY", good },
+      { "g/../../etc/passwd", good },
+      { "g/" .. OTHER, good }, { "g/" .. VIN, "" }, { "g/" .. VIN, "{" }, { "g/" .. VIN, "[]" },
+      { "g/" .. VIN, "null" }, { "g/" .. VIN, "7" }, { "g/" .. VIN, ("["):rep(100000) },
+      { "g/" .. VIN, "\0\255" }, { "g/" .. VIN, '{"data":[1,2]}' }, { "g/" .. VIN, '{"data":{}}' },
+      { "g/" .. VIN, '{"data":"x"}' }, { "g/" .. VIN, '{"data":{"a":5}}' },
+      { "g/" .. VIN, payload({ [("a"):rep(300)] = { value = 1 } }) },
+      { "g/" .. VIN, payload({ a = { value = 1 } }, { vin = 5 }) },
+    }) do
+      local vin, reason = message.read(row[1], row[2])
+      assert.is_nil(vin, row[1] .. " " .. row[2]:sub(1, 40))
+      assert.is_string(reason)
+    end
+  end)
+
+  it("keeps what fits of one that does so in part", function()
+    local _, values = message.read("g/" .. VIN, payload({ a = 5, b = { value = true }, c = "x" }))
+    assert.same({ "b" }, helper.names(values))
+  end)
+end)
+
+describe("the live values of an account", function()
+  local store
+
+  before_each(function()
+    store = stores.memory()
+    live.open(store)
+  end)
+  after_each(function() live.close(store) end)
+
+  local function take(descriptor, value, at)
+    return live.take(store, VIN, { [descriptor] = { value = value, timestamp = at or NOW } }, NOW)
+  end
+
+  it("begin with those of the account file and are saved there", function()
+    assert(store:_set_values(VIN, (bmwi._values.merge(nil, { [LEVEL] = { value = "40",
+      unit = "%", timestamp = NOW - 900 } }, { source = "rest", now = NOW })), NOW - 900))
+    local before, state = take(MILEAGE, 1000)
+    assert.equal(40, before[LEVEL].value)
+    assert.equal(40, state[LEVEL].value)
+    assert.is_true(live.dirty(store))
+    assert.is_nil(store:_values(VIN)[MILEAGE])
+    live.save(store)
+    assert.is_false(live.dirty(store))
+    assert.equal(1000, store:_values(VIN)[MILEAGE].value)
+    assert.equal(NOW, store:_fetched(VIN))
+  end)
+
+  it("take nothing that is older, or as old", function()
+    assert(take(LEVEL, 40, NOW))
+    assert.is_nil(take(LEVEL, 41, NOW - 1))
+    assert.is_nil(take(LEVEL, 42, NOW))
+    assert(take(LEVEL, 43, NOW + 1))
+    assert.equal(43, live.state(store, VIN)[LEVEL].value)
+  end)
+
+  it("are of 64 cars at most", function()
+    local taken = 0
+    for i = 1, 100 do
+      local vin = ("WBY%014d"):format(i)
+      if live.take(store, vin, { a = { value = 1, timestamp = NOW } }, NOW) then
+        taken = taken + 1
+      end
+    end
+    assert.equal(64, taken)
+  end)
+
+  it("are those of the account file alone where no stream is open", function()
+    assert(take(LEVEL, 40))
+    assert.equal(40, live.state(store, VIN)[LEVEL].value)
+    live.close(store)
+    assert.is_nil(live.state(store, VIN))
+    live.open(store)
+  end)
+end)
+
+describe("the updates that wait", function()
+  local function new(vins)
+    return queue.new { vins = vins, times = times, drive_train = function() return "BEV" end }
+  end
+
+  -- Pushes values of one moment into the queue as if they were merged.
+  local states
+  local function push(q, vin, values, now)
+    local sent = {}
+    for descriptor, value in pairs(values) do
+      sent[descriptor] = { value = value, unit = descriptor == MILEAGE and "km" or "%",
+        timestamp = NOW + now }
+    end
+    local before = states[vin] or {}
+    states[vin] = bmwi._values.merge(before, sent, { source = "stream", now = NOW + now })
+    return q:push(vin, before, states[vin], sent, now)
+  end
+
+  before_each(function() states = {} end)
+
+  it("are one where messages come close together", function()
+    local q = new()
+    for i = 1, 100 do push(q, VIN, { ["vehicle.key" .. i] = i }, i / 1000) end
+    assert.is_nil((q:take(0.15, false)))
+    local update = q:take(0.4, false)
+    assert.equal(100, #helper.names(update.values))
+    assert.is_nil((q:take(9, true)))
+  end)
+
+  it("wait a second for more, and not for ever", function()
+    local q = new()
+    for i = 0, 100 do push(q, VIN, { [LEVEL] = i }, i / 10) end
+    local update = q:take(10, false)
+    assert.equal(9, update.status.chargingLevelHv) -- of the messages of the first second
+  end)
+
+  it("hold what changed since the one before, the first all that is known", function()
+    local q = new()
+    push(q, VIN, { [LEVEL] = 40, [MILEAGE] = 1000 }, 0)
+    local first = q:take(2, false)
+    assert.equal(40, first.status.chargingLevelHv)
+    assert.is_true(first.changed.chargingLevelHv)
+    assert.is_true(first.changed.mileage)
+    assert.same({ LEVEL, MILEAGE }, helper.names(first.values))
+    push(q, VIN, { [LEVEL] = 41 }, 3)
+    local second = q:take(5, false)
+    assert.same({ LEVEL }, helper.names(second.values))
+    assert.equal(41, second.values[LEVEL].value)
+    assert.equal("stream", second.details.chargingLevelHv.source)
+    assert.equal(1000, second.status.mileage)
+    assert.is_true(second.changed.chargingLevelHv)
+    assert.is_nil(second.changed.mileage)
+  end)
+
+  it("are not confused by a reader that changes its own", function()
+    local q = new()
+    push(q, VIN, { [LEVEL] = 40 }, 0)
+    local update = q:take(2, false)
+    update.status.chargingLevelHv = 99
+    push(q, VIN, { [LEVEL] = 99 }, 3)
+    assert.is_true(q:take(5, false).changed.chargingLevelHv)
+  end)
+
+  it("come in the order of their cars, and only of those that are wanted", function()
+    local q = new({ [VIN] = true })
+    assert.is_false(push(q, OTHER, { [LEVEL] = 1 }, 0))
+    assert.is_true(push(q, VIN, { [LEVEL] = 2 }, 1))
+    assert.equal(VIN, q:take(9, false).vin)
+    assert.is_nil((q:take(9, true)))
+  end)
+
+  it("grow no further for a reader that is slow: the last one of a car takes the rest", function()
+    local q = new()
+    for i = 1, 1000 do
+      push(q, VIN, { [LEVEL] = i % 100, ["vehicle.key" .. i % 7] = i }, i * 10)
+    end
+    push(q, OTHER, { [LEVEL] = 7 }, 20000)
+    local updates, last = 0, nil
+    for _ = 1, 2000 do
+      local update = q:take(1e6, false)
+      if not update then break end
+      updates = updates + 1
+      if update.vin == VIN then last = update end
+    end
+    assert.equal(65, updates)
+    assert.equal(0, last.status.chargingLevelHv)
+    assert.equal(8, #helper.names(last.values))
+  end)
+
+  it("come out at once when the stream has ended", function()
+    local q = new()
+    push(q, VIN, { [LEVEL] = 40 }, 0)
+    local none, wait = q:take(0.1, false)
+    assert.is_nil(none)
+    assert(wait > 0 and wait <= 0.2)
+    assert(q:take(0.1, true))
+  end)
+end)

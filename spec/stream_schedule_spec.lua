@@ -1,0 +1,243 @@
+-- The policy of the stream: what to do after which event. Each row is what BMW's servers, or MQTT's
+-- standards, are known to do.
+local has = require("spec.helper").has
+local schedule = require("bmwi.cardata.stream_schedule")
+local times = require("bmwi.cardata.stream_times")
+
+-- A schedule without jitter, whose renewals are at 45 minutes of 60.
+local function new(protocol, random)
+  return schedule.new { protocol = protocol or 5, times = times,
+    random = random or function() return 0.5 end }
+end
+
+local function lost(what)
+  local event = { message = "it is lost", code = "network", token = 1 }
+  for name, value in pairs(what or {}) do event[name] = value end
+  return event
+end
+
+local function refused(reason, what)
+  local event = lost { code = "auth", phase = "connack", reason = reason }
+  for name, value in pairs(what or {}) do event[name] = value end
+  return event
+end
+
+local EOF_ = { eof = true, phase = "session" }
+
+describe("the stream's schedule", function()
+  it("connects at once, with the protocol that was asked for", function()
+    for _, protocol in ipairs({ 4, 5 }) do
+      local step = new(protocol):start()
+      assert.equal(0, step.wait)
+      assert.equal(protocol, step.protocol)
+      assert.is_false(step.renew)
+    end
+  end)
+
+  it("waits longer after each failure in a row, 5 minutes at most", function()
+    local s, waits = new(), {}
+    for i = 1, 9 do waits[i] = s:lost(lost(), i * 1000).wait end
+    assert.same({ 5, 10, 20, 40, 80, 160, 300, 300, 300 }, waits)
+  end)
+
+  it("varies a wait by a fifth", function()
+    for random, wait in pairs({ [0] = 4, [1] = 6 }) do
+      assert.equal(wait, new(5, function() return random end):lost(lost(), 0).wait)
+    end
+  end)
+
+  it("begins anew after a session that held for a minute, and not after a shorter one", function()
+    for lasted, wait in pairs({ [59] = 20, [60] = 5 }) do
+      local s = new()
+      s:lost(lost(), 0)
+      s:lost(lost(), 10)
+      s:connected(100)
+      assert.equal(wait, s:lost(lost { phase = "session" }, 100 + lasted).wait)
+    end
+  end)
+
+  it("leaves three seconds after its own disconnect, for the new token", function()
+    local s = new()
+    s:connected(0)
+    local step = s:rotated(2700)
+    assert.equal(3, step.wait)
+    assert.is_false(step.renew)
+  end)
+
+  it("takes a refusal within 10 seconds of its own disconnect for too soon", function()
+    for reason in pairs({ [135] = 1, [134] = 1, [5] = 1, [4] = 1 }) do
+      local s = new()
+      s:connected(0)
+      s:rotated(100)
+      local step = s:lost(refused(reason), 109)
+      assert.equal(3, step.wait)
+      assert.is_false(step.renew)
+      assert.is_true(s:lost(refused(reason), 110).renew)
+    end
+  end)
+
+  it("renews a token that is refused once, then goes on more and more slowly", function()
+    for _, reason in ipairs({ 4, 5, 134, 135 }) do
+      local s = new()
+      s:connected(0)
+      local story = {}
+      for i = 1, 4 do
+        local step = s:lost(refused(reason), i * 1000)
+        story[i] = ("%g %s"):format(step.wait, tostring(step.renew))
+      end
+      assert.same({ "5 true", "10 false", "20 false", "40 false" }, story)
+      assert.is_true(s:lost(refused(reason, { token = 2 }), 9000).renew)
+    end
+  end)
+
+  it("does the same where a session ends with that reason", function()
+    local s = new()
+    s:connected(0)
+    local step = s:lost(lost { phase = "session", code = "auth", reason = 135 }, 3600)
+    assert.is_true(step.renew)
+  end)
+
+  it("ends where a stream that was never connected is refused with a new token, too", function()
+    for reason, code in pairs({ [4] = "auth", [134] = "auth", [5] = "forbidden",
+      [135] = "forbidden" }) do
+      local s, step = new(), nil
+      for i = 1, 4 do step = s:lost(refused(reason), i * 100) end
+      assert.equal(code, step.code)
+      assert.is_string(step.hint)
+    end
+  end)
+
+  it("stays away for a minute where the server is busy or asked too much", function()
+    for _, reason in ipairs({ 3, 136, 137, 151, 159 }) do
+      for _, phase in ipairs(reason == 3 and { "connack" } or { "connack", "session" }) do
+        local step = new():lost(lost { phase = phase, reason = reason, code = "server" }, 0)
+        assert(step.wait >= 60 and step.wait <= 72, step.wait)
+      end
+    end
+    local s = new()
+    for i = 1, 6 do s:lost(lost(), i) end
+    assert.equal(300, s:lost(lost { reason = 159, code = "server" }, 10).wait)
+    assert(new():refused_topic(151, 0).wait >= 60)
+  end)
+
+  it("ends for good where the server will never take the client", function()
+    for reason, code in pairs({ [133] = "server", [138] = "forbidden", [2] = "server" }) do
+      local step = new():lost(refused(reason), 0)
+      assert.equal(code, step.code)
+      assert.is_nil(step.wait)
+    end
+  end)
+
+  it("falls back to MQTT 3.1.1, once", function()
+    for _, reason in ipairs({ 1, 132 }) do
+      local s = new()
+      local step = s:lost(refused(reason), 0)
+      assert.equal(4, step.protocol)
+      assert.equal(3, step.wait)
+      assert.equal(4, s:lost(lost(), 5).protocol)
+      assert.equal("server", s:lost(refused(1), 10).code)
+      assert.equal("server", new(4):lost(refused(reason), 0).code)
+    end
+  end)
+
+  it("takes the old codes of a CONNACK for what they are only there", function()
+    local s = new()
+    s:connected(0)
+    assert.is_nil(s:lost(lost { phase = "session", reason = 2, code = "server" }, 100).code)
+  end)
+
+  it("ends where the subscription is refused twice, and names the portal's step", function()
+    local s = new()
+    s:connected(0)
+    assert.equal(5, s:refused_topic(0x87, 1).wait)
+    s:connected(10)
+    local step = s:refused_topic(0x80, 11)
+    assert.equal("forbidden", step.code)
+    has(step.hint, "CarData Stream")
+  end)
+
+  it("does not count a refused subscription from before one that was granted", function()
+    local s = new()
+    s:refused_topic(0x87, 1)
+    s:subscribed()
+    assert.is_nil(s:refused_topic(0x87, 100).code)
+  end)
+
+  it("ends where three sessions are ended within a minute: another program", function()
+    for _, how in ipairs({ EOF_, { phase = "session", reason = 142, code = "server" } }) do
+      local s, step = new(), nil
+      for i = 0, 2 do
+        assert(not step or step.wait)
+        s:connected(i * 20)
+        step = s:lost(lost(how), i * 20 + 1)
+      end
+      assert.equal("conflict", step.code)
+      has(step.hint, "other program")
+    end
+  end)
+
+  it("goes on where they are ended less often", function()
+    local s, step = new(), nil
+    for i = 0, 20 do
+      s:connected(i * 40)
+      step = s:lost(lost(EOF_), i * 40 + 1)
+      assert.is_nil(step.code)
+    end
+    assert.equal(300, step.wait)
+  end)
+
+  it("knows other ends from those: of the token, of the network, of a server that goes", function()
+    for _, how in ipairs({ { eof = true, phase = "session", expired = true },
+      { phase = "session", code = "timeout" }, { phase = "session", code = "network" },
+      { phase = "session", code = "server", reason = 139 },
+      { phase = "connack", eof = true } }) do
+      local s = new()
+      for i = 0, 9 do
+        if how.phase == "session" then s:connected(i * 10) end
+        assert.is_nil(s:lost(lost(how), i * 10 + 1).code)
+      end
+    end
+  end)
+
+  it("ends for TLS at once where it never worked, later after three failures", function()
+    local tls = lost { code = "tls", message = "the certificate is not trusted", phase = "connect" }
+    assert.equal("tls", new():lost(tls, 0).code)
+    local s = new()
+    s:connected(0)
+    assert.is_nil(s:lost(tls, 1).code)
+    assert.is_nil(s:lost(tls, 10).code)
+    assert.equal("tls", s:lost(tls, 20).code)
+  end)
+
+  it("goes on for ever without a network, never connected or not", function()
+    local s = new()
+    for i = 1, 100 do
+      assert.is_nil(s:lost(lost { phase = "connect", code = "timeout" }, i * 400).code)
+    end
+  end)
+
+  it("ends without a log-in, and tries again where a token cannot be had now", function()
+    assert.equal("auth", new():no_token("not logged in", "auth", {}).code)
+    assert.equal("closed", new():no_token("the client was closed", "closed").code)
+    assert.equal(5, new():no_token("no network", "network", {}).wait)
+    assert(new():no_token("later", "rate_limited", { retry_after = 100 }).wait >= 100)
+    assert.is_nil(new():renewal_failed("no network", "network"))
+    assert.equal("auth", new():renewal_failed("refused", "auth").code)
+  end)
+
+  it("gets the next token at 45 to 50 minutes of 60, in proportion of a shorter life", function()
+    for random = 0, 1, 0.25 do
+      local s = new(5, function() return random end)
+      local at = s:renew_in(3600)
+      assert(at >= 45 * 60 and at <= 50 * 60, at)
+      assert(s:renew_in(20) >= 15 and s:renew_in(20) <= 17)
+      assert.equal(0, s:renew_in(-5))
+    end
+  end)
+
+  it("tries a renewal again before the token ends", function()
+    assert.equal(60, new():renew_again_in(600))
+    assert.equal(10, new():renew_again_in(40))
+    assert.equal(1, new():renew_again_in(-3))
+  end)
+end)
