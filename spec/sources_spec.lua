@@ -146,6 +146,8 @@ describe("the version", function()
 
   it("is the newest of the changelog", function()
     assert.same(version(), read("CHANGELOG.md"):match("\n## (%d+%.%d+%.%d+)"))
+    assert.same(version(),
+      read("examples/packaging/debian/changelog"):match("^bmwi %((%d+%.%d+%.%d+)%-1%)"))
   end)
 
   it("is written nowhere else in the module", function()
