@@ -174,9 +174,19 @@ static int deliver_answer(lua_State *L, bmwi_op *op) {
   }
 }
 
+/* The feed is at hand: whoever waits keeps it alive, and it sends a waiter away at its end. */
+static int deliver_received(lua_State *L, bmwi_op *op) {
+  bmwi_feed *feed = op->feed;
+  if (feed != NULL) bmwi_feed_leave(feed);
+  if (op->failure.code != BMWI_OK || feed == NULL)
+    return bmwi_fail(L, "receive", &op->failure, NULL);
+  return feed->face->hand_out(L, feed);
+}
+
 int bmwi_deliver(lua_State *L, bmwi_op *op) {
   if (op->failure.code == BMWI_NO_MEMORY) return luaL_error(L, "not enough memory");
   if (op->kind == BMWI_SLEEP && op->failure.code == BMWI_OK) return 0;
+  if (op->kind == BMWI_RECEIVE) return deliver_received(L, op);
   if (op->failure.code != BMWI_OK) {
     if (op->kind == BMWI_CALL && !op->failure.login) bmwi_failure_describe(L, op, &op->failure);
     bmwi_hooks_resource(L, op);

@@ -103,6 +103,8 @@ int luaopen_bmwi(lua_State *L) {
   lua_setfield(L, -2, "_hash");
   bmwi_values_open(L);
   lua_setfield(L, -2, "_values");
+  bmwi_mqtt_open(L);
+  lua_setfield(L, -2, "_mqtt");
   lua_newtable(L); /* bmwi.services: the words of the option `service` */
   for (int i = 0; bmwi_services[i] != NULL; i++) {
     lua_pushstring(L, bmwi_services[i]->name);

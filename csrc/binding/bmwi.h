@@ -127,6 +127,14 @@ void bmwi_answer_open(lua_State *L);
 /* Pushes the results of a finished operation. */
 int bmwi_deliver(lua_State *L, bmwi_op *op);
 
+/* How a feed hands out what an operation has waited for: pushes the results. */
+typedef struct bmwi_feed_face {
+  int (*hand_out)(lua_State *L, bmwi_feed *feed);
+} bmwi_feed_face;
+
+/* From mqtt.c: connections to MQTT brokers. */
+void bmwi_mqtt_open(lua_State *L); /* pushes bmwi._mqtt */
+
 /* From hooks.c: the store, the log, on_token and on_prompt of a client. `client` is its index. */
 void bmwi_hooks_open(lua_State *L);
 /* Reads the options `token` and `store`; keeps the hooks of the options for the client at 2. */

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "core/connection.h"
 #include "core/op.h"
 
 #define MAX_TOKEN_ANSWER (64 * 1024)
@@ -34,6 +35,8 @@ void bmwi_account_close(bmwi_account *account) {
     bmwi_op_cancel(op, BMWI_CLOSED, "the client was closed");
     bmwi_op_leave(op);
   }
+  for (bmwi_link *link; (link = account->connections.first) != NULL;)
+    bmwi_connection_lose_client((bmwi_connection *)link);
   for (int i = 0; i < account->session_count; i++) {
     bmwi_session *session = &account->sessions[i];
     if (account->engine != NULL) bmwi_engine_stop(account->engine, &session->request.transfer);

@@ -44,6 +44,7 @@ struct bmwi_engine {
   bmwi_queue deferred;  /* handed back, but to come once more */
   CURL *idle[IDLE_HANDLES];
   int idle_count;
+  bmwi_streams streams;
   uint64_t random;
 };
 
@@ -68,7 +69,8 @@ static void serve_sockets(bmwi_engine *engine, const bmwi_event *events, int cou
     int what = (events[i].readable ? CURL_CSELECT_IN : 0) |
                (events[i].writable ? CURL_CSELECT_OUT : 0) |
                (events[i].failed ? CURL_CSELECT_ERR : 0);
-    act(engine, events[i].fd, what);
+    if (events[i].tag != 0) bmwi_streams_event(&engine->streams, &events[i]);
+    else act(engine, events[i].fd, what);
     if (bmwi_now() < until) continue;
     engine->rushed = engine->rushed || i + 1 < count; /* the others are reported again */
     break;
@@ -84,7 +86,7 @@ static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *kn
   if (known == NULL) bmwi_guard_socket(s);
   bool in = what == CURL_POLL_IN || what == CURL_POLL_INOUT;
   bool out = what == CURL_POLL_OUT || what == CURL_POLL_INOUT;
-  bmwi_poll_watch(&engine->poll, s, in, out, known != NULL);
+  bmwi_poll_watch(&engine->poll, s, in, out, known != NULL, 0);
   if (known == NULL) curl_multi_assign(engine->multi, s, engine);
   return 0;
 }
@@ -129,15 +131,8 @@ static void set_limit(const bmwi_engine *engine, CURLM *multi) {
 }
 
 static CURLM *new_multi(bmwi_engine *engine) {
-  int lowest = bmwi_pair_lowest();
-  CURLM *multi = curl_multi_init();
+  CURLM *multi = bmwi_multi_new();
   if (multi == NULL) return NULL;
-#if LIBCURL_VERSION_NUM >= 0x074400
-  bmwi_pair pair;
-  bmwi_pair_look(&pair, lowest);
-  curl_multi_wakeup(multi); /* it stays woken: nobody waits by curl_multi_poll */
-  bmwi_pair_guard(&pair);
-#endif
   curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
   curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, engine);
   curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -170,6 +165,8 @@ bmwi_engine *bmwi_engine_new(void) {
   engine->random =
     ((uint64_t)(bmwi_wall() * 1e6) ^ (uint64_t)(uintptr_t)engine ^ (uint64_t)engine->pid << 32) | 1;
   bool open = bmwi_poll_open(&engine->poll);
+  engine->streams.poll = &engine->poll;
+  engine->streams.bundle = has_bundle;
   engine->multi = new_multi(engine);
   engine->share = curl_share_init();
   if (!open || engine->multi == NULL || engine->share == NULL) {
@@ -184,6 +181,7 @@ void bmwi_engine_free(bmwi_engine *engine) {
   if (!bmwi_engine_mine(engine)) return; /* the sockets are the parent's: left alone */
   bmwi_guard guard;
   bmwi_guard_enter(&guard);
+  bmwi_streams_end(&engine->streams);
   while (engine->idle_count > 0) curl_easy_cleanup(engine->idle[--engine->idle_count]);
   if (engine->multi != NULL) curl_multi_cleanup(engine->multi);
   if (engine->share != NULL) curl_share_cleanup(engine->share);
@@ -207,6 +205,8 @@ long bmwi_engine_limit(bmwi_engine *engine, long connections) {
   if (engine->stale && engine->exchanges == 0) renew(engine);
   return before;
 }
+
+bmwi_streams *bmwi_engine_streams(bmwi_engine *engine) { return &engine->streams; }
 
 static void complete(bmwi_engine *engine, bmwi_transfer *t) {
   t->phase = BMWI_COMPLETED;
@@ -412,13 +412,16 @@ static void serve_due(bmwi_engine *engine) {
   }
 }
 
+/* The earlier of two moments; a negative one is none. */
+static double earlier(double a, double b) { return a >= 0 && a < b ? a : b; }
+
 /* When step must run at the latest; negative: never by itself. */
 static double due(const bmwi_engine *engine) {
   if (engine->completed.first != NULL || engine->rushed || engine->broken) return 0;
   if (can_start(engine)) return 0;
-  if (engine->timers.count == 0) return -1; /* libcurl may look after kept connections later */
-  double wake = engine->timers.heap[0]->wake;
-  return engine->curl_wake >= 0 && engine->curl_wake < wake ? engine->curl_wake : wake;
+  double stream = bmwi_streams_due(&engine->streams);
+  if (engine->timers.count == 0) return stream; /* libcurl may look after kept connections later */
+  return earlier(stream, earlier(engine->curl_wake, engine->timers.heap[0]->wake));
 }
 
 int bmwi_engine_fd(bmwi_engine *engine) {
@@ -478,5 +481,6 @@ void bmwi_engine_step(bmwi_engine *engine, double seconds) {
   serve_sockets(engine, events, count);
   serve_libcurl(engine);
   serve_due(engine);
+  bmwi_streams_serve(&engine->streams);
   if (!idle) bmwi_guard_leave(&guard);
 }

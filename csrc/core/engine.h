@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/stream.h"
 #include "core/transfer.h"
 
 #pragma GCC visibility push(hidden)
@@ -72,6 +73,9 @@ void bmwi_engine_release(bmwi_engine *engine);
 ** What is open beyond a lower limit is closed at once, or, with exchanges under way,
 ** once these are complete, and those that come meanwhile wait for it. */
 long bmwi_engine_limit(bmwi_engine *engine, long connections);
+
+/* Its streams: a step serves them, too. */
+bmwi_streams *bmwi_engine_streams(bmwi_engine *engine);
 
 /* A number from [0, 1), for jitter only. */
 double bmwi_engine_random(bmwi_engine *engine);

@@ -33,6 +33,8 @@ static bmwi_next answered(bmwi_op *op) {
   return bmwi_attempt_finish(op);
 }
 
+static bool sleeps(const bmwi_op *op) { return op->kind == BMWI_SLEEP || op->kind == BMWI_RECEIVE; }
+
 bmwi_next bmwi_op_advance(bmwi_op *op) {
   switch (op->state) {
     case BMWI_WAITING:
@@ -45,7 +47,7 @@ bmwi_next bmwi_op_advance(bmwi_op *op) {
     case BMWI_BACKOFF:
       if (op->kind == BMWI_TOKEN && bmwi_attempt_send(op) == BMWI_DELIVER) return BMWI_READ_TOKEN;
       return op->kind == BMWI_TOKEN ? BMWI_GO_ON : go(op);
-    case BMWI_RUNNING: return op->kind == BMWI_SLEEP ? bmwi_attempt_finish(op) : answered(op);
+    case BMWI_RUNNING: return sleeps(op) ? bmwi_attempt_finish(op) : answered(op);
     default: return BMWI_DELIVER;
   }
 }
@@ -85,10 +87,26 @@ void bmwi_op_leave(bmwi_op *op) {
   op->session = NULL;
 }
 
+void bmwi_op_attend(bmwi_op *op, bmwi_feed *feed) {
+  op->feed = feed;
+  feed->waiter = op;
+}
+
+void bmwi_feed_leave(bmwi_feed *feed) {
+  if (feed->waiter != NULL) feed->waiter->feed = NULL;
+  feed->waiter = NULL;
+}
+
+void bmwi_feed_wake(bmwi_feed *feed) {
+  bmwi_op *op = feed->waiter;
+  if (op != NULL && op->state == BMWI_RUNNING && op->transfer.phase != BMWI_COMPLETED)
+    bmwi_engine_complete(op->engine, &op->transfer);
+}
+
 void bmwi_op_start(bmwi_op *op) {
   if (op->state == BMWI_FINISHED) { /* it was ended before */
     bmwi_attempt_deliver(op, BMWI_DELIVER);
-  } else if (op->kind != BMWI_SLEEP) {
+  } else if (!sleeps(op)) {
     bmwi_attempt_deliver(op, go(op));
   } else if (op->deadline < 0 || bmwi_engine_pause(op->engine, &op->transfer, op->deadline)) {
     op->state = BMWI_RUNNING;
@@ -103,5 +121,6 @@ void bmwi_op_release(bmwi_op *op) {
   bmwi_buffer_free(&op->url);
   bmwi_buffer_free(&op->body);
   bmwi_op_leave(op);
+  if (op->feed != NULL) bmwi_feed_leave(op->feed);
   op->state = BMWI_FINISHED;
 }

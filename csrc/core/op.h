@@ -14,6 +14,11 @@
 void bmwi_op_init(bmwi_op *op, bmwi_engine *engine, bmwi_kind kind);
 void bmwi_op_join(bmwi_op *op, bmwi_account *account, bmwi_session *session,
                   const bmwi_exchange *exchange);
+/* Has it wait for a feed, which has no other waiter; wakes the waiter, if there is one; parts the
+** two. */
+void bmwi_op_attend(bmwi_op *op, bmwi_feed *feed);
+void bmwi_feed_wake(bmwi_feed *feed);
+void bmwi_feed_leave(bmwi_feed *feed);
 /* Starts it (a sleep ends at its deadline). It comes back through
 ** bmwi_engine_next, also when it failed at once. */
 void bmwi_op_start(bmwi_op *op);

@@ -3,6 +3,7 @@
 */
 #include "core/poll.h"
 
+#include <stdint.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,7 +36,7 @@ bool bmwi_poll_open(bmwi_poll *poll) {
 void bmwi_poll_timer(bmwi_poll *poll) {
   if (poll->timer >= 0) return;
   poll->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  struct epoll_event event = {.events = EPOLLIN, .data = {.fd = poll->timer}};
+  struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = (unsigned)poll->timer}};
   if (poll->timer >= 0) epoll_ctl(poll->fd, EPOLL_CTL_ADD, poll->timer, &event);
 }
 
@@ -49,8 +50,9 @@ static void set_timer(bmwi_poll *poll, double wake) {
   timerfd_settime(poll->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool known) {
-  struct epoll_event event = {.data = {.fd = fd}};
+void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool known,
+                     unsigned tag) {
+  struct epoll_event event = {.data = {.u64 = (uint64_t)tag << 32 | (unsigned)fd}};
   if (readable) event.events |= EPOLLIN;
   if (writable) event.events |= EPOLLOUT;
   int change = event.events == 0 ? EPOLL_CTL_DEL : known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
@@ -64,12 +66,14 @@ int bmwi_poll_wait(bmwi_poll *poll, double seconds, bmwi_event events[BMWI_POLL_
   int count = epoll_wait(poll->fd, found, BMWI_POLL_MAX, ms), sockets = 0;
   *more = count == BMWI_POLL_MAX;
   for (int i = 0; i < count; i++) {
-    if (found[i].data.fd == poll->timer) {
+    int fd = (int)(found[i].data.u64 & 0xFFFFFFFF);
+    if (fd == poll->timer) {
       bmwi_poll_arm(poll, -1);
       continue;
     }
     events[sockets++] = (bmwi_event){
-      .fd = found[i].data.fd,
+      .fd = fd,
+      .tag = (unsigned)(found[i].data.u64 >> 32),
       .readable = (found[i].events & EPOLLIN) != 0,
       .writable = (found[i].events & EPOLLOUT) != 0,
       .failed = (found[i].events & (EPOLLERR | EPOLLHUP)) != 0,
@@ -98,12 +102,14 @@ static void set_timer(bmwi_poll *poll, double wake) {
   kevent(poll->fd, &change, 1, NULL, 0, NULL);
 }
 
-void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool known) {
+void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool known,
+                     unsigned tag) {
   struct kevent change;
+  void *user = (void *)(uintptr_t)tag;
   (void)known;
-  EV_SET(&change, fd, EVFILT_READ, readable ? EV_ADD : EV_DELETE, 0, 0, NULL);
+  EV_SET(&change, fd, EVFILT_READ, readable ? EV_ADD : EV_DELETE, 0, 0, user);
   kevent(poll->fd, &change, 1, NULL, 0, NULL);
-  EV_SET(&change, fd, EVFILT_WRITE, writable ? EV_ADD : EV_DELETE, 0, 0, NULL);
+  EV_SET(&change, fd, EVFILT_WRITE, writable ? EV_ADD : EV_DELETE, 0, 0, user);
   kevent(poll->fd, &change, 1, NULL, 0, NULL);
 }
 
@@ -124,6 +130,7 @@ int bmwi_poll_wait(bmwi_poll *poll, double seconds, bmwi_event events[BMWI_POLL_
     }
     events[sockets++] = (bmwi_event){
       .fd = (int)found[i].ident,
+      .tag = (unsigned)(uintptr_t)found[i].udata,
       .readable = found[i].filter == EVFILT_READ,
       .writable = found[i].filter != EVFILT_READ,
     };

@@ -20,6 +20,7 @@ typedef struct bmwi_poll {
 /* What happened to a socket. */
 typedef struct bmwi_event {
   int fd;
+  unsigned tag;
   bool readable, writable, failed;
 } bmwi_event;
 
@@ -27,8 +28,10 @@ typedef struct bmwi_event {
 bool bmwi_poll_open(bmwi_poll *poll);
 void bmwi_poll_close(bmwi_poll *poll);
 
-/* Watches a socket from now on, or (neither) no longer. `known`: it is being watched already. */
-void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool known);
+/* Watches a socket from now on, or (neither) no longer. `known`: it is being watched already. Its
+** events have that tag. */
+void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool known,
+                     unsigned tag);
 
 /* Has `fd` become readable at a moment of the monotonic clock (negative: never), from the first
 ** call of bmwi_poll_timer on. An expired timer stays readable until bmwi_poll_wait has seen it. */

@@ -27,13 +27,20 @@ typedef struct bmwi_exchange {
 } bmwi_exchange;
 
 typedef enum bmwi_kind {
-  BMWI_CALL,  /* an exchange with the service */
-  BMWI_LOGIN, /* only sees to a good token */
-  BMWI_RENEW, /* the same, but never logs in; its body holds a token that is to be replaced */
-  BMWI_TOKEN, /* the token request itself; a session owns it */
-  BMWI_SLEEP, /* until its deadline (below 0: until it is ended), or its account is closed */
-  BMWI_LOST   /* finished, but its outcome could not be delivered */
+  BMWI_CALL,    /* an exchange with the service */
+  BMWI_LOGIN,   /* only sees to a good token */
+  BMWI_RENEW,   /* the same, but never logs in; its body holds a token that is to be replaced */
+  BMWI_TOKEN,   /* the token request itself; a session owns it */
+  BMWI_SLEEP,   /* until its deadline (below 0: until it is ended), or its account is closed */
+  BMWI_RECEIVE, /* until its deadline (as above), or its feed has something */
+  BMWI_LOST     /* finished, but its outcome could not be delivered */
 } bmwi_kind;
+
+/* What an operation waits for that is no answer. */
+typedef struct bmwi_feed {
+  struct bmwi_op *waiter;            /* one at a time; NULL: none */
+  const struct bmwi_feed_face *face; /* how the Lua face hands out what it has */
+} bmwi_feed;
 
 typedef struct bmwi_op {
   bmwi_transfer transfer;
@@ -44,6 +51,7 @@ typedef struct bmwi_op {
   bmwi_session *session;
   struct bmwi_op *previous, *next; /* all of the account's */
   struct bmwi_op *next_waiting;    /* for the session's token */
+  bmwi_feed *feed;                 /* of a receive */
   const bmwi_exchange *exchange;   /* of a call */
   bmwi_buffer url, body;
   const char *content_type; /* of the body; NULL: a form */
@@ -114,6 +122,7 @@ struct bmwi_account {
   bmwi_route *routes; /* which session serves which car, as far as it is known */
   size_t route_count;
   bmwi_op *ops;
+  bmwi_queue connections; /* to brokers */
 };
 
 /* What the binding must do with an operation whose transfer is complete. */

@@ -32,13 +32,6 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
   return 0;
 }
 
-/* A program that this one starts inherits no connection. */
-static int on_open(void *user, curl_socket_t s, curlsocktype purpose) {
-  (void)user, (void)purpose;
-  fcntl(s, F_SETFD, FD_CLOEXEC);
-  return CURL_SOCKOPT_OK;
-}
-
 /* Called before each time the request is sent. libcurl repeats one by itself when a
 ** connection that others use, too, breaks before the answer: not what may do things twice. */
 #if LIBCURL_VERSION_NUM >= 0x075000
@@ -114,15 +107,6 @@ static bool set_headers(bmwi_transfer *t, const bmwi_request *request, struct cu
   return true;
 }
 
-#if LIBCURL_VERSION_NUM >= 0x075500
-#define SET_PROTOCOLS(easy, plain) \
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, (plain) ? "http,https" : "https")
-#else
-#define SET_PROTOCOLS(easy, plain) \
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, \
-                   (plain) ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS)
-#endif
-
 static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
                         const bmwi_request *request, struct curl_slist *headers, bool bundle) {
   CURL *easy = t->easy;
@@ -133,9 +117,7 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
     if (failed == CURLE_OK) failed = curl_easy_setopt(easy, option, value); \
   } while (0)
   SET(CURLOPT_URL, request->url);
-  if (failed == CURLE_OK) failed = SET_PROTOCOLS(easy, plain);
   SET(CURLOPT_PATH_AS_IS, 1L);
-  SET(CURLOPT_NOSIGNAL, 1L);
   SET(CURLOPT_PRIVATE, t);
   SET(CURLOPT_ERRORBUFFER, t->scratch->error);
   SET(CURLOPT_HTTPHEADER, headers);
@@ -145,17 +127,6 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
   SET(CURLOPT_HEADERDATA, t);
   SET(CURLOPT_ACCEPT_ENCODING, "");
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  SET(CURLOPT_CONNECTTIMEOUT_MS, bmwi_milliseconds(transport->connect_timeout));
-  SET(CURLOPT_USERAGENT, transport->user_agent);
-  SET(CURLOPT_TCP_KEEPALIVE, 1L);
-  SET(CURLOPT_SOCKOPTFUNCTION, on_open);
-  if (transport->ca_file != NULL) SET(CURLOPT_CAINFO, transport->ca_file);
-  /* Only that file: a folder that was compiled in would be trusted beside it, and keeps
-  ** libcurl from caching what it has read, so that each connection reads it anew. */
-  if (transport->ca_file != NULL || bundle) SET(CURLOPT_CAPATH, NULL);
-  SET(CURLOPT_PROXY, bmwi_transport_proxy(transport, plain));
-  if (transport->connect_to != NULL) SET(CURLOPT_CONNECT_TO, transport->connect_to);
   if (strcmp(request->method, "POST") == 0) {
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body->len);
     SET(CURLOPT_POSTFIELDS, request->body->len > 0 ? request->body->data : "");
@@ -176,12 +147,7 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
     SET(CURLOPT_PIPEWAIT, 1L); /* rather share a coming HTTP/2 connection */
   }
 #undef SET
-#if LIBCURL_VERSION_NUM >= 0x075700
-  /* Else the end of an exchange waits for the resolver's thread, for as long as the
-  ** name servers do not answer: no deadline would hold. An older one may run here. */
-  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
-  return failed == CURLE_OK;
+  return failed == CURLE_OK && bmwi_transport_set(transport, easy, plain, bundle);
 }
 
 bool bmwi_transfer_ask(bmwi_transfer *t, const bmwi_transport *transport,

@@ -5,6 +5,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #include "core/buffer.h"
+#include "core/clock.h"
+#include "core/guard.h"
 #include "core/url.h"
 
 /* Stands for a proxy that is wrong: libcurl refuses it, unless no_proxy exempts the server. */
@@ -53,10 +56,70 @@ bool bmwi_transport_find_proxy(bmwi_transport *t) {
   return t->proxy == NULL || t->proxy_fault != NULL || keep_password(t);
 }
 
-const char *bmwi_transport_proxy(const bmwi_transport *t, bool plain) {
+/* What libcurl gets as the proxy: never one that is wrong, since it would say the whole text
+** in its messages, and never to look into the environment by itself. */
+static const char *told_proxy(const bmwi_transport *t, bool plain) {
   /* Plain HTTP is for this machine only: no proxy of the environment gets to see it. */
   if (t->proxy == NULL || (plain && t->proxy_variable != NULL)) return "";
   return t->proxy_fault != NULL ? WRONG_PROXY : t->proxy;
+}
+
+/* A program that this one starts inherits no connection. */
+static int on_open(void *user, curl_socket_t s, curlsocktype purpose) {
+  (void)user, (void)purpose;
+  fcntl(s, F_SETFD, FD_CLOEXEC);
+  return CURL_SOCKOPT_OK;
+}
+
+#if LIBCURL_VERSION_NUM >= 0x075500
+#define SET_PROTOCOLS(easy, plain) \
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, (plain) ? "http,https" : "https")
+#else
+#define SET_PROTOCOLS(easy, plain) \
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, \
+                   (plain) ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS)
+#endif
+
+bool bmwi_transport_set(const bmwi_transport *t, void *easy, bool plain, bool bundle) {
+  CURLcode failed = SET_PROTOCOLS(easy, plain);
+#define SET(option, value) \
+  do { \
+    if (failed == CURLE_OK) failed = curl_easy_setopt(easy, option, value); \
+  } while (0)
+  SET(CURLOPT_NOSIGNAL, 1L);
+  SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  SET(CURLOPT_CONNECTTIMEOUT_MS, bmwi_milliseconds(t->connect_timeout));
+  SET(CURLOPT_USERAGENT, t->user_agent);
+  SET(CURLOPT_TCP_KEEPALIVE, 1L);
+  SET(CURLOPT_SOCKOPTFUNCTION, on_open);
+  if (t->ca_file != NULL) SET(CURLOPT_CAINFO, t->ca_file);
+  /* Only that file: a folder that was compiled in would be trusted beside it, and keeps
+  ** libcurl from caching what it has read, so that each connection reads it anew. */
+  if (t->ca_file != NULL || bundle) SET(CURLOPT_CAPATH, NULL);
+  SET(CURLOPT_PROXY, told_proxy(t, plain));
+  if (t->connect_to != NULL) SET(CURLOPT_CONNECT_TO, t->connect_to);
+#undef SET
+#if LIBCURL_VERSION_NUM >= 0x075700
+  /* Else the end of an exchange waits for the resolver's thread, for as long as the
+  ** name servers do not answer: no deadline would hold. An older one may run here. */
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+  return failed == CURLE_OK;
+}
+
+void *bmwi_multi_new(void) {
+  int lowest = bmwi_pair_lowest();
+  CURLM *multi = curl_multi_init();
+  if (multi == NULL) return NULL;
+#if LIBCURL_VERSION_NUM >= 0x074400
+  bmwi_pair pair;
+  bmwi_pair_look(&pair, lowest);
+  curl_multi_wakeup(multi); /* it stays woken: nobody waits by curl_multi_poll */
+  bmwi_pair_guard(&pair);
+#else
+  (void)lowest;
+#endif
+  return multi;
 }
 
 static const char *file_fault(const char *path) {

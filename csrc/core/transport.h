@@ -27,9 +27,12 @@ bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule);
 /* Looks at the proxy, the environment's if no option named one. False without memory. */
 bool bmwi_transport_find_proxy(bmwi_transport *transport);
 
-/* What libcurl gets as the proxy: never one that is wrong, since it would say the whole text
-** in its messages, and never to look into the environment by itself. */
-const char *bmwi_transport_proxy(const bmwi_transport *transport, bool plain);
+/* Sets all of it for one connection of an easy handle. `plain`: without TLS; `bundle`: libcurl
+** knows a file of the system's authorities. False without memory. */
+bool bmwi_transport_set(const bmwi_transport *transport, void *easy, bool plain, bool bundle);
+/* A multi handle whose own sockets are closed in programs that are started. NULL without memory or
+** descriptors. */
+void *bmwi_multi_new(void);
 
 /* Whether a failure is due to these settings: then what is wrong with them. */
 bool bmwi_transport_explain(const bmwi_transport *transport, int result, const char *error,

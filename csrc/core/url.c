@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -64,10 +65,8 @@ static size_t host_length(const char *host) {
   return *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
 }
 
-const char *bmwi_url_fault(const char *url, bool path) {
-  bool plain = strncasecmp(url, "http://", 7) == 0;
-  if (!plain && strncasecmp(url, "https://", 8) != 0) return "it must start with https://";
-  const char *host = url + (plain ? 7 : 8);
+/* What is wrong with what stands behind the scheme. */
+static const char *rest_fault(const char *host, bool path) {
   for (const char *p = host; *p != '\0'; p++)
     if ((unsigned char)*p <= 32 || (unsigned char)*p >= 127 || strchr("\\\"<>^`{|}#?@", *p) != NULL)
       return "it contains a character that is not allowed there (no user name, query or fragment)";
@@ -76,9 +75,35 @@ const char *bmwi_url_fault(const char *url, bool path) {
   if (fault != NULL) return fault;
   if (*rest != '\0' && !path) return "it must end after the host and port, without a path or '/'";
   if (*rest != '\0' && !bmwi_path(rest, strlen(rest))) return "its path is not a plain path";
-  if (plain && !loopback(host, name))
-    return "plain http:// is accepted for a loopback address only; use https://";
   return NULL;
+}
+
+const char *bmwi_url_fault(const char *url, bool path) {
+  bool plain = strncasecmp(url, "http://", 7) == 0;
+  if (!plain && strncasecmp(url, "https://", 8) != 0) return "it must start with https://";
+  const char *host = url + (plain ? 7 : 8), *fault = rest_fault(host, path);
+  if (fault == NULL && plain && !loopback(host, host_length(host)))
+    fault = "plain http:// is accepted for a loopback address only; use https://";
+  return fault;
+}
+
+/* ---- brokers ---------------------------------------------------------------------------- */
+
+const char *bmwi_mqtt_url_fault(const char *url, bool anywhere) {
+  bool plain = strncasecmp(url, "mqtt://", 7) == 0;
+  if (!plain && strncasecmp(url, "mqtts://", 8) != 0) return "it must start with mqtts://";
+  const char *host = url + (plain ? 7 : 8), *fault = rest_fault(host, false);
+  if (fault == NULL && plain && !anywhere && !loopback(host, host_length(host)))
+    fault = "plain mqtt:// is accepted for a loopback address only; use mqtts://";
+  return fault;
+}
+
+bool bmwi_mqtt_url(char *out, size_t size, const char *url) {
+  bool plain = strncasecmp(url, "mqtt://", 7) == 0;
+  const char *host = url + (plain ? 7 : 8);
+  const char *port = host[host_length(host)] == ':' ? "" : plain ? ":1883" : ":8883";
+  int len = snprintf(out, size, "%s://%s%s", plain ? "http" : "https", host, port);
+  return len > 0 && (size_t)len < size;
 }
 
 /* ---- proxies ---------------------------------------------------------------------------- */

@@ -18,6 +18,13 @@ bool bmwi_path(const char *text, size_t len);
 ** it is good, else what is wrong with it. */
 const char *bmwi_url_fault(const char *url, bool path);
 
+/* The same for an MQTT broker, "mqtts://host[:port]"; mqtt only for a loopback address, or
+** `anywhere`. */
+const char *bmwi_mqtt_url_fault(const char *url, bool anywhere);
+/* Writes the address of a broker that is good as libcurl knows it, "https://host:port". False where
+** there is no room. */
+bool bmwi_mqtt_url(char *out, size_t size, const char *url);
+
 /* The same for a proxy, "[scheme://][user[:password]@]host[:port][/]" with one of
 ** libcurl's schemes. What is wrong is said without any part of it. */
 const char *bmwi_proxy_fault(const char *proxy);

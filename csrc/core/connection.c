@@ -1,0 +1,476 @@
+/*
+** Connections: see connection.h. Owns the rules of keepalive, back-pressure and acknowledgement.
+*/
+#include "core/connection.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/redact.h"
+
+#define CHUNK ((size_t)16 * 1024) /* a TLS record holds no more */
+#define TURN (4 * CHUNK)          /* read before others have theirs */
+#define PLENTY (4 * CHUNK)        /* waits to be handed out: no more is read */
+#define PONG 15.0                 /* seconds until PINGRESP */
+#define SLACK ((size_t)64 * 1024) /* of what is sent: for all but PUBLISH */
+#define ACK 8                     /* bytes of a PUBACK, at most */
+
+static bmwi_connection *connection_of(bmwi_stream *stream) {
+  return (bmwi_connection *)((char *)stream - offsetof(bmwi_connection, stream));
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+static void drop_stream(bmwi_connection *c) {
+  if (c->engine != NULL && bmwi_engine_mine(c->engine)) bmwi_stream_close(&c->stream);
+  bmwi_buffer_free(&c->out);
+  bmwi_drop(&c->secret);
+}
+
+/* What was received until then is still handed out. */
+static void end(bmwi_connection *c, const bmwi_failure *failure) {
+  static const char *const names[] = {"connect", "connack", "session"};
+  if (c->phase == BMWI_ENDED) return;
+  c->failed_in = names[c->phase];
+  c->phase = BMWI_ENDED;
+  c->failure = *failure;
+  if (c->transport != NULL) {
+    bmwi_redact(c->failure.text, c->transport->proxy, 4);
+    bmwi_redact(c->failure.text, c->transport->proxy_password, 4);
+  }
+  bmwi_redact(c->failure.description, c->secret, 4);
+  drop_stream(c);
+  bmwi_feed_wake(&c->feed);
+}
+
+static void end_with(bmwi_connection *c, bmwi_code code, const char *text) {
+  bmwi_failure failure;
+  bmwi_failure_set(&failure, code, text);
+  end(c, &failure);
+}
+
+/* What libcurl says has failed. */
+static void end_by_curl(bmwi_connection *c) {
+  const bmwi_stream *stream = &c->stream;
+  bmwi_transfer t = {.result = stream->result, .reset = stream->reset, .error = stream->error};
+  bmwi_failure failure;
+  bmwi_explain(&t, BMWI_ASKED_READING, &failure);
+  if (c->transport != NULL &&
+      bmwi_transport_explain(c->transport, t.result, t.error, failure.text, sizeof failure.text))
+    failure.retryable = false;
+  end(c, &failure);
+}
+
+/* The codes of reasons that are not "server": of CONNACK and DISCONNECT. */
+static const struct {
+  int protocol;
+  unsigned reason;
+  bmwi_code code;
+} codes[] = {
+  {4, 4, BMWI_AUTH},    {4, 5, BMWI_AUTH},    {5, 0x86, BMWI_AUTH},
+  {5, 0x87, BMWI_AUTH}, {5, 0x8C, BMWI_AUTH}, {5, 0x8A, BMWI_FORBIDDEN},
+};
+
+/* The server refuses to go on. */
+static void end_by_server(bmwi_connection *c, const bmwi_mqtt_packet *packet) {
+  bmwi_failure failure;
+  char text[96];
+  bmwi_code code = BMWI_SERVER;
+  for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+    if (codes[i].protocol == c->protocol && codes[i].reason == packet->reason) code = codes[i].code;
+  c->reason = (int)packet->reason;
+  snprintf(text, sizeof text, "the server %s: %u (%s)",
+           packet->type == BMWI_MQTT_CONNACK ? "refused the connection" : "disconnected",
+           packet->reason, bmwi_mqtt_reason(c->protocol, packet->reason));
+  bmwi_failure_set(&failure, code, text);
+  failure.retryable = code == BMWI_SERVER;
+  char *words = malloc(packet->reason_string.len + 1);
+  if (words != NULL) { /* redacted before they are cut to size */
+    memcpy(words, packet->reason_string.data, packet->reason_string.len);
+    words[packet->reason_string.len] = '\0';
+    bmwi_sanitize(words);
+    bmwi_redact(words, c->secret, 4);
+    bmwi_cut(failure.description, sizeof failure.description, words);
+    free(words);
+  }
+  end(c, &failure);
+}
+
+/* Nobody knows where the next packet would begin. */
+static void end_by_fault(bmwi_connection *c, unsigned reason) {
+  bmwi_failure failure;
+  char text[96];
+  snprintf(text, sizeof text, "the server broke the protocol: %s",
+           reason == BMWI_MQTT_TOO_LARGE ? "a packet of more than 1 MiB"
+                                         : bmwi_mqtt_reason(5, reason));
+  bmwi_failure_set(&failure, BMWI_SERVER, text);
+  c->looked = c->taken;
+  if (c->phase == BMWI_ENDED) { /* it has ended before this was handed out */
+    c->failure = failure;
+    return;
+  }
+  if (c->phase == BMWI_CONNECTED && c->protocol == 5 && c->written == c->out.len) {
+    bmwi_buffer_clear(&c->out);
+    size_t done;
+    if (bmwi_mqtt_disconnect(&c->out, c->protocol, reason))
+      bmwi_stream_write(&c->stream, c->out.data, c->out.len, &done);
+  }
+  end(c, &failure);
+}
+
+/* ---- what is sent --------------------------------------------------------------------------- */
+
+/* False: the connection is broken. */
+static bool write_out(bmwi_connection *c) {
+  bmwi_io io = BMWI_IO_DONE;
+  while (io == BMWI_IO_DONE && c->written < c->out.len) {
+    size_t done = 0;
+    io = bmwi_stream_write(&c->stream, c->out.data + c->written, c->out.len - c->written, &done);
+    if (io != BMWI_IO_DONE) break;
+    c->written += done;
+    c->wrote = bmwi_now();
+  }
+  if (io == BMWI_IO_FAILED || io == BMWI_IO_EOF) return false;
+  if (c->written < c->out.len || c->written == 0) return true;
+  c->written = 0;
+  bmwi_buffer_clear(&c->out);
+  if (!c->out.secret) return true;
+  bmwi_buffer_free(&c->out); /* CONNECT has left, with the password */
+  bmwi_buffer_init(&c->out, BMWI_MQTT_MAX_PACKET + SLACK, false);
+  return true;
+}
+
+/* Makes room at the end of what has been sent in part. */
+static void compact_out(bmwi_connection *c) {
+  if (c->written < c->out.len / 2 || c->out.secret) return;
+  memmove(c->out.data, c->out.data + c->written, c->out.len - c->written);
+  c->out.len -= c->written;
+  c->written = 0;
+}
+
+static void serve_soon(bmwi_connection *c) { bmwi_stream_wake(&c->stream, bmwi_now()); }
+
+/* ---- what comes ----------------------------------------------------------------------------- */
+
+static void greeted(bmwi_connection *c, const bmwi_mqtt_packet *packet) {
+  if (packet->reason != BMWI_MQTT_SUCCESS) {
+    c->looked = c->taken;
+    end_by_server(c, packet);
+    return;
+  }
+  c->phase = BMWI_CONNECTED;
+  if (packet->keepalive > 0) c->keepalive = (double)packet->keepalive;
+  c->max_packet =
+    packet->max_packet < BMWI_MQTT_MAX_PACKET ? packet->max_packet : BMWI_MQTT_MAX_PACKET;
+  c->receive_maximum = packet->receive_maximum;
+  c->max_qos = packet->max_qos;
+  c->no_retain = packet->no_retain;
+}
+
+/* Looks at a packet as soon as it has come. PUBLISH and what is for the caller stays as it is. */
+static void look(bmwi_connection *c, const char *data, size_t size) {
+  bmwi_mqtt_packet packet;
+  int type = bmwi_mqtt_type(data);
+  bool greeting = type == BMWI_MQTT_CONNACK;
+  if (greeting != (c->phase == BMWI_GREETS)) {
+    end_by_fault(c, BMWI_MQTT_PROTOCOL_ERROR);
+    return;
+  }
+  if (type == BMWI_MQTT_PUBLISH || type == BMWI_MQTT_PUBACK || type == BMWI_MQTT_SUBACK) return;
+  unsigned fault = bmwi_mqtt_read(&packet, c->protocol, data, size);
+  if (fault != 0) end_by_fault(c, fault);
+  else if (greeting) greeted(c, &packet);
+  else if (type == BMWI_MQTT_PINGRESP) c->pong = 0;
+  else end_by_server(c, &packet); /* DISCONNECT */
+}
+
+static void look_at_all(bmwi_connection *c) {
+  size_t size;
+  while (c->phase != BMWI_ENDED && c->looked < c->in.len) {
+    const char *data = c->in.data + c->looked;
+    bmwi_mqtt_frame frame = bmwi_mqtt_measure(data, c->in.len - c->looked, &size);
+    if (frame == BMWI_FRAME_PART) return;
+    if (frame == BMWI_FRAME_LARGE) end_by_fault(c, BMWI_MQTT_TOO_LARGE);
+    else if (frame == BMWI_FRAME_WRONG) end_by_fault(c, BMWI_MQTT_MALFORMED);
+    else look(c, data, size);
+    if (c->phase != BMWI_ENDED) c->looked += size;
+  }
+}
+
+/* Room for one chunk more. */
+static bool make_room(bmwi_connection *c) {
+  bool roomy = c->in.cap > c->in.len + CHUNK;
+  if (c->taken > 0 && (c->taken == c->in.len || !roomy)) {
+    c->in.len -= c->taken;
+    c->looked -= c->taken;
+    memmove(c->in.data, c->in.data + c->taken, c->in.len);
+    c->taken = 0;
+  }
+  return bmwi_buffer_reserve(&c->in, CHUNK);
+}
+
+/* Whether enough waits to be handed out. One packet is read in whole in any case. */
+static bool has_plenty(const bmwi_connection *c) {
+  return c->pins > 0 || (c->looked > c->taken && c->in.len - c->taken >= PLENTY);
+}
+
+/* Returns whether there may be more to be read. */
+static bool read_in(bmwi_connection *c) {
+  size_t total = 0, done;
+  while (c->phase != BMWI_ENDED && !has_plenty(c)) {
+    if (total >= TURN) return true;
+    if (!make_room(c)) {
+      end_with(c, BMWI_NO_MEMORY, "not enough memory");
+      return false;
+    }
+    bmwi_io io = bmwi_stream_read(&c->stream, c->in.data + c->in.len, CHUNK, &done);
+    if (io == BMWI_IO_AGAIN) {
+      c->held = false;
+      return false;
+    }
+    if (io == BMWI_IO_EOF) {
+      c->eof = true;
+      end_with(c, BMWI_NETWORK, "the server closed the connection");
+    } else if (io == BMWI_IO_FAILED) {
+      end_by_curl(c);
+    } else {
+      c->in.len += done;
+      total += done;
+      look_at_all(c);
+    }
+  }
+  c->held = true;
+  return false;
+}
+
+/* ---- the clock ------------------------------------------------------------------------------ */
+
+static void keep_alive(bmwi_connection *c, bool more) {
+  double now = bmwi_now();
+  if (c->phase < BMWI_CONNECTED) {
+    if (now >= c->deadline)
+      end_with(c, BMWI_TIMEOUT,
+               c->phase == BMWI_GREETS ? "the server did not answer CONNECT within connect_timeout"
+                                       : "no connection within connect_timeout");
+    return;
+  }
+  /* Behind what has not been read there may be a PINGRESP. */
+  if (c->pong > 0 && (more || c->held)) c->pong = now + PONG;
+  if (c->pong > 0 && now >= c->pong) {
+    end_with(c, BMWI_TIMEOUT, "the server did not answer PINGREQ");
+    return;
+  }
+  if (c->written < c->out.len) { /* nothing can be written for long */
+    if (now >= c->wrote + c->keepalive + PONG)
+      end_with(c, BMWI_TIMEOUT, "the server has stopped reading");
+    return;
+  }
+  if (now < c->wrote + c->keepalive) return;
+  if (!bmwi_mqtt_pingreq(&c->out)) return; /* the next time */
+  c->wrote = now;
+  if (c->pong == 0) c->pong = now + PONG;
+}
+
+/* When it is to be served next, and for what. */
+static void plan(bmwi_connection *c, bool more) {
+  double wake = c->deadline;
+  if (c->phase == BMWI_CONNECTED) {
+    wake = c->wrote + c->keepalive + (c->written < c->out.len ? PONG : 0);
+    if (c->pong > 0 && c->pong < wake) wake = c->pong;
+  }
+  bmwi_stream_wake(&c->stream, more ? bmwi_now() : wake);
+  if (c->stream.open) bmwi_stream_watch(&c->stream, !c->held, c->written < c->out.len);
+}
+
+/* Whether one can be handed out: an acknowledgement that it asks for must find room. */
+bool bmwi_connection_ready(const bmwi_connection *c) {
+  if (c->phase == BMWI_ENDED) return true;
+  return c->taken < c->looked && c->out.max - c->out.len >= ACK;
+}
+
+static void exchange(bmwi_connection *c) {
+  bool works = write_out(c), more = read_in(c); /* what came before it broke */
+  if (c->phase != BMWI_ENDED && !works && !more) end_by_curl(c);
+  if (c->phase != BMWI_ENDED) keep_alive(c, more);
+  if (c->phase != BMWI_ENDED) works = write_out(c) && works;
+  if (c->phase != BMWI_ENDED) plan(c, more || !works);
+}
+
+static void serve(bmwi_stream *stream, bmwi_streams *streams) {
+  bmwi_connection *c = connection_of(stream);
+  if (streams == NULL) {
+    bmwi_connection_free(c);
+    return;
+  }
+  if (stream->open) {
+    if (c->phase == BMWI_CONNECTS) c->phase = BMWI_GREETS;
+    exchange(c);
+  } else if (stream->result != 0) {
+    end_by_curl(c);
+  } else {
+    keep_alive(c, false);
+    if (c->phase != BMWI_ENDED) plan(c, false);
+  }
+  if (bmwi_connection_ready(c)) bmwi_feed_wake(&c->feed);
+}
+
+void bmwi_connection_tend(bmwi_connection *c) {
+  if (c->phase == BMWI_CONNECTED && c->stream.timer.wake <= bmwi_now())
+    serve(&c->stream, c->stream.streams);
+}
+
+/* ---- packets for the caller ------------------------------------------------------------------ */
+
+static void free_id(bmwi_connection *c, unsigned id) {
+  c->in_use[id / 8] &= (unsigned char)~(1U << id % 8);
+}
+
+static bool id_in_use(const bmwi_connection *c, unsigned id) {
+  return (c->in_use[id / 8] >> id % 8 & 1) != 0;
+}
+
+/* An identifier that is not in use; 0: all are. */
+static unsigned next_id(bmwi_connection *c) {
+  for (unsigned i = 1; i < BMWI_PACKET_IDS; i++) {
+    unsigned id = (c->last_id + i) % BMWI_PACKET_IDS;
+    if (id != 0 && !id_in_use(c, id)) return id;
+  }
+  return 0;
+}
+
+static void use_id(bmwi_connection *c, unsigned id) {
+  c->last_id = id;
+  c->in_use[id / 8] |= (unsigned char)(1U << id % 8);
+}
+
+/* Whether it is for the caller. */
+static bool matters(const bmwi_connection *c, const bmwi_mqtt_packet *packet) {
+  bool answer = packet->type == BMWI_MQTT_PUBACK || packet->type == BMWI_MQTT_SUBACK;
+  return packet->type != BMWI_MQTT_PINGRESP && (!answer || id_in_use(c, packet->id));
+}
+
+static void step_over(bmwi_connection *c, size_t size) {
+  c->taken += size;
+  if (c->held && c->phase != BMWI_ENDED && !has_plenty(c)) serve_soon(c); /* reads on */
+}
+
+bool bmwi_connection_peek(bmwi_connection *c, bmwi_mqtt_packet *packet) {
+  /* Room for an acknowledgement, so that nothing is handed out for which there is none. */
+  if (c->phase != BMWI_ENDED && !bmwi_buffer_reserve(&c->out, ACK)) return false;
+  while (c->taken < c->looked) {
+    size_t size;
+    const char *data = c->in.data + c->taken;
+    bmwi_mqtt_measure(data, c->looked - c->taken, &size);
+    unsigned fault = bmwi_mqtt_read(packet, c->protocol, data, size);
+    if (fault != 0) {
+      end_by_fault(c, fault);
+      return false;
+    }
+    c->peeked = size;
+    if (matters(c, packet)) return true;
+    step_over(c, size);
+  }
+  return false;
+}
+
+void bmwi_connection_took(bmwi_connection *c, const bmwi_mqtt_packet *packet) {
+  if (c->peeked == 0) return; /* closed meanwhile */
+  if (packet->type == BMWI_MQTT_PUBACK) c->unacknowledged--;
+  if (packet->type == BMWI_MQTT_PUBACK || packet->type == BMWI_MQTT_SUBACK) free_id(c, packet->id);
+  if (packet->type == BMWI_MQTT_PUBLISH && packet->id != 0 && c->phase == BMWI_CONNECTED) {
+    bmwi_mqtt_puback(&c->out, packet->id);
+    serve_soon(c);
+  }
+  step_over(c, c->peeked);
+  c->peeked = 0;
+}
+
+unsigned bmwi_connection_subscribe(bmwi_connection *c, bmwi_bytes filter, int qos) {
+  unsigned id = next_id(c);
+  compact_out(c);
+  if (id == 0 || !bmwi_mqtt_subscribe(&c->out, c->protocol, id, filter, qos)) return 0;
+  use_id(c, id);
+  serve_soon(c);
+  return id;
+}
+
+bool bmwi_connection_publish(bmwi_connection *c, const bmwi_mqtt_message *message, unsigned *id) {
+  bool counts = message->qos > 0;
+  size_t size = bmwi_mqtt_publish_size(c->protocol, message);
+  *id = counts ? next_id(c) : 0;
+  if (counts && (*id == 0 || c->unacknowledged >= c->receive_maximum)) return false;
+  compact_out(c);
+  if (c->out.len + size > BMWI_MQTT_MAX_PACKET) return false;
+  if (!bmwi_mqtt_publish(&c->out, c->protocol, *id, message)) return false;
+  if (counts) {
+    c->unacknowledged++;
+    use_id(c, *id);
+  }
+  serve_soon(c);
+  return true;
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+bool bmwi_connection_open(bmwi_connection *c, bmwi_engine *engine, const char *url,
+                          const bmwi_mqtt_login *login) {
+  c->engine = engine;
+  c->protocol = login->protocol;
+  c->keepalive = login->keepalive;
+  c->reason = -1;
+  c->stream.serve = serve;
+  bmwi_buffer_init(&c->in, PLENTY + BMWI_MQTT_MAX_PACKET + 2 * CHUNK, false);
+  bmwi_buffer_init(&c->out, BMWI_MQTT_MAX_PACKET + SLACK, true);
+  if (login->password.data != NULL) c->secret = bmwi_copy(login->password.data);
+  bool ok = (login->password.data == NULL || c->secret != NULL) &&
+            bmwi_mqtt_connect(&c->out, login) &&
+            bmwi_stream_open(&c->stream, bmwi_engine_streams(engine), url, c->transport);
+  c->wrote = bmwi_now();
+  c->deadline = c->wrote + c->transport->connect_timeout;
+  if (ok) bmwi_stream_wake(&c->stream, c->deadline);
+  return ok;
+}
+
+/* Sends good-bye, if that can be done at once. */
+static void part(bmwi_connection *c, unsigned reason) {
+  bool mine = c->engine != NULL && bmwi_engine_mine(c->engine);
+  bool silent = c->protocol == 4 && reason == BMWI_MQTT_WITH_WILL;
+  if (!mine || c->phase != BMWI_CONNECTED) return;
+  write_out(c);
+  if (c->written < c->out.len || silent) return;
+  if (bmwi_mqtt_disconnect(&c->out, c->protocol, reason)) write_out(c);
+}
+
+static void forget(bmwi_connection *c) {
+  c->taken = c->looked = c->peeked = 0;
+  if (c->pins == 0) bmwi_buffer_free(&c->in);
+  bmwi_queue_leave(&c->link);
+  c->transport = NULL;
+}
+
+void bmwi_connection_close(bmwi_connection *c, unsigned reason) {
+  part(c, reason);
+  end_with(c, BMWI_CLOSED, "");
+  bmwi_failure_set(&c->failure, BMWI_CLOSED, "the connection was closed");
+  c->reason = -1;
+  c->eof = false;
+  forget(c);
+}
+
+void bmwi_connection_lose_client(bmwi_connection *c) {
+  part(c, BMWI_MQTT_SUCCESS);
+  end_with(c, BMWI_CLOSED, "the client was closed");
+  forget(c);
+}
+
+void bmwi_connection_free(bmwi_connection *c) {
+  bmwi_connection_close(c, BMWI_MQTT_SUCCESS);
+  if (c->feed.waiter != NULL)
+    bmwi_op_cancel(c->feed.waiter, BMWI_CLOSED, "the connection was closed");
+  bmwi_feed_leave(&c->feed);
+  bmwi_buffer_free(&c->in);
+  bmwi_transport_clear(&c->own);
+  c->engine = NULL;
+}

@@ -1,0 +1,120 @@
+--- What the specs of MQTT have in common: a broker that follows a script (spec/broker.pl), packets
+--- as bytes, and Debian's mosquitto where it is installed.
+local helper = require("spec.helper")
+
+local mqtt = {}
+
+--- Hexadecimal digits of some bytes.
+function mqtt.hex(bytes)
+  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+--- A packet, as hexadecimal digits: its first byte and all that stands behind its length.
+function mqtt.packet(first, body)
+  local length, digits = #body / 2, ""
+  repeat
+    local rest = math.floor(length / 128)
+    digits = digits .. ("%02x"):format(length % 128 + (rest > 0 and 128 or 0))
+    length = rest
+  until length == 0
+  return ("%02x"):format(first) .. digits .. body
+end
+
+--- A text with its length before it.
+function mqtt.text(text)
+  return ("%04x"):format(#text) .. mqtt.hex(text)
+end
+
+local Broker = {}
+Broker.__index = Broker
+
+--- The packets that it got, one in hexadecimal digits after the other, "eof" where the client went.
+function Broker:got()
+  local list = {}
+  for line in (helper.read(self.log) or ""):gmatch("[^\n]+") do list[#list + 1] = line end
+  return list
+end
+
+--- The same, once there are so many; raises if they do not come in 20 s.
+function Broker:await(count)
+  local start = require("bmwi")._sys.monotonic()
+  while #self:got() < count do
+    assert(helper.since(start) < 20, "the broker got " .. #self:got() .. " packets only")
+    os.execute("sleep 0.02")
+  end
+  return self:got()
+end
+
+function Broker:stop()
+  os.execute("kill " .. self.pid .. " 2>/dev/null")
+  self.pipe:close()
+  os.remove(self.log)
+end
+
+--- Starts a broker that follows these steps.
+function mqtt.broker(...)
+  local words = {}
+  for i = 1, select("#", ...) do words[i] = helper.quote((select(i, ...))) end
+  local broker = setmetatable({ log = os.tmpname() }, Broker)
+  broker.pipe = assert(io.popen(("echo $$; exec perl spec/broker.pl $PPID %s %s"):format(
+    broker.log, table.concat(words, " "))))
+  broker.pid, broker.port = broker.pipe:read("*l"), broker.pipe:read("*l")
+  broker.url = "mqtt://127.0.0.1:" .. broker.port
+  return broker
+end
+
+local Mosquitto = {}
+Mosquitto.__index = Mosquitto
+
+function Mosquitto:stop()
+  os.execute("kill " .. self.pid .. " 2>/dev/null")
+  self.pipe:close()
+  os.execute("rm -rf " .. helper.quote(self.folder))
+end
+
+--- Why there is no mosquitto here; nil where there is one.
+function mqtt.no_mosquitto()
+  if helper.shell("PATH=$PATH:/usr/sbin command -v mosquitto") == "" then
+    return "mosquitto is not installed"
+  end
+end
+
+--- Starts a mosquitto of our own on a free loopback port. CONFIG stands in for `%FOLDER%`.
+---@param config? string further lines of its configuration
+---@param tls? boolean with the test certificates, TLS 1.3 only
+function mqtt.mosquitto(config, tls)
+  local self = setmetatable({}, Mosquitto)
+  self.folder = helper.shell("mktemp -d")
+  local probe = mqtt.broker("hold") -- a port that is free just now
+  self.port = tonumber(probe.port)
+  probe:stop()
+  local lines = { ("listener %d 127.0.0.1"):format(self.port), "persistence false",
+    "log_dest file " .. self.folder .. "/log", "log_type all" }
+  if tls then
+    local certs = helper.shell("cd " .. helper.certs() .. " && pwd")
+    self.ca = certs .. "/ca.pem"
+    os.execute(("cp %s/server.* %s && chmod 644 %s/server.*"):format(certs, self.folder,
+      self.folder))
+    lines[#lines + 1] = ("certfile %s/server.pem\nkeyfile %s/server.key\ntls_version tlsv1.3")
+      :format(self.folder, self.folder)
+  end
+  lines[#lines + 1] = (config or "allow_anonymous true"):gsub("%%FOLDER%%", self.folder)
+  os.execute("chmod 777 " .. self.folder)
+  helper.write(self.folder .. "/conf", table.concat(lines, "\n") .. "\n")
+  self.pipe = io.popen(("PATH=$PATH:/usr/sbin; echo $$; exec mosquitto -c %s/conf 2>&1"):format(
+    self.folder))
+  self.pid = self.pipe:read("*l")
+  self.url = ("%s://localhost:%d"):format(tls and "mqtts" or "mqtt", self.port)
+  for _ = 1, 200 do
+    if helper.shell(("perl -MIO::Socket::INET -e 'print !!IO::Socket::INET->new(q(127.0.0.1:%d))'")
+      :format(self.port)) ~= "" then
+      return self
+    end
+    os.execute("sleep 0.05")
+  end
+  local said = helper.read(self.folder .. "/log")
+  self:stop()
+  error("mosquitto did not start: " .. tostring(said))
+end
+
+return mqtt
