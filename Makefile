@@ -215,12 +215,14 @@ test-all: ## the specs on Lua 5.1 to 5.4 and LuaJIT
 
 docs: $(MODULE) ## the pages below docs/ that are written from tables
 	@$(RUN_ENV) $(LUA) .ci/cli.lua >docs/cli.md.new && mv docs/cli.md.new docs/cli.md
+	@$(LUA) .ci/reference.lua >docs/reference.md.new && mv docs/reference.md.new docs/reference.md
 
 include .ci/analysis.mk
 
 # ---- installing ---------------------------------------------------------------------------------
 
 LUA_DIRS := $(sort $(dir $(LUA_SRC:lua/%=%)))
+TYPES := $(wildcard types/*.lua)
 # The launcher runs on the chosen Lua. Outside of /usr it says where its modules are, since not
 # every Lua looks there by itself.
 LUA_LINE := $(if $(filter /%,$(LUA)),$(LUA),/usr/bin/env $(LUA))
@@ -237,6 +239,8 @@ install: $(MODULE) ## below PREFIX=/usr/local
 	for d in $(LUA_DIRS); do install -d "$(DESTDIR)$(INST_LUADIR)/$$d" || exit 1; done
 	for f in $(LUA_SRC:lua/%=%); do \
 	  install -m 644 "lua/$$f" "$(DESTDIR)$(INST_LUADIR)/$$f" || exit 1; done
+	install -d '$(DESTDIR)$(INST_LUADIR)/bmwi/types'
+	install -m 644 $(TYPES) '$(DESTDIR)$(INST_LUADIR)/bmwi/types'
 	{ echo '#!$(LUA_LINE)'; $(LUA_SETUP) tail -n +2 bin/bmwi; } >'$(DESTDIR)$(INST_BINDIR)/bmwi'
 	chmod 755 '$(DESTDIR)$(INST_BINDIR)/bmwi'
 	@$(RUN_ENV) $(LUA) bin/bmwi --version >/dev/null || { \
@@ -248,9 +252,9 @@ install: $(MODULE) ## below PREFIX=/usr/local
 
 uninstall: ## takes away what `make install` has put there
 	rm -f '$(DESTDIR)$(INST_LIBDIR)/bmwi.so' '$(DESTDIR)$(INST_BINDIR)/bmwi'
-	for f in $(LUA_SRC:lua/%=%); do rm -f "$(DESTDIR)$(INST_LUADIR)/$$f"; done
+	for f in $(LUA_SRC:lua/%=%) $(TYPES:%=bmwi/%); do rm -f "$(DESTDIR)$(INST_LUADIR)/$$f"; done
 	for page in $(PAGES); do rm -f '$(DESTDIR)$(PREFIX)/share'/"$${page%%=*}"; done
-	for d in $(LUA_DIRS) bmwi; do rmdir "$(DESTDIR)$(INST_LUADIR)/$$d" 2>/dev/null || true; done
+	for d in $(LUA_DIRS) bmwi/types bmwi; do rmdir "$(DESTDIR)$(INST_LUADIR)/$$d" 2>/dev/null || true; done
 
 clean: ## takes away build/
 	rm -rf build

@@ -110,6 +110,9 @@ build = {
     ["bmwi.store.limits"] = "lua/bmwi/store/limits.lua",
     ["bmwi.store.place"] = "lua/bmwi/store/place.lua",
     ["bmwi.time"] = "lua/bmwi/time.lua",
+    -- For editors; nothing requires them.
+    ["bmwi.types.answers"] = "types/answers.lua",
+    ["bmwi.types.bmwi"] = "types/bmwi.lua",
     ["bmwi.units"] = "lua/bmwi/units.lua",
     ["bmwi.wait"] = "lua/bmwi/wait.lua",
   },

@@ -7,6 +7,7 @@
 --   lua cardata    as it stands, with the simulator's servers
 --   sh simulator   requests to a simulator
 --   sh, console    the command lines of bmwi in it are parsed, make's targets looked up
+--   json           a setting of another program
 --   (none)         output, or lines of a configuration, which are read
 local cli = require "spec.cli_helper"
 local docs = require "spec.docs_helper"
@@ -14,7 +15,7 @@ local helper = require "spec.helper"
 
 local load_text = rawget(_G, "loadstring") or load
 local MARKS = { ["lua"] = true, ["lua program"] = true, ["lua cardata"] = true, ["sh"] = true,
-  ["sh simulator"] = true, ["console"] = true, [""] = true,
+  ["sh simulator"] = true, ["console"] = true, ["json"] = true, [""] = true,
   ["lua recipe preheat"] = true, ["lua recipe exporter"] = true, ["lua recipe trips"] = true }
 local FULL = { chargingLevelHv = 100, chargingStatus = "FINISHED_FULLY_CHARGED" }
 local PAGES = { "README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md" }

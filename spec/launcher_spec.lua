@@ -72,6 +72,10 @@ describe("bin/bmwi", function()
       "zsh/site-functions/_bmwi", "fish/vendor_completions.d/bmwi.fish" } do
       assert(cli.read(folder .. "/prefix/share/" .. page):find("bmwi", 1, true), page)
     end
+    for name in cli.shell("ls types"):gmatch("[^\n]+") do -- for editors
+      local installed = ("%s/prefix/share/lua/%s/bmwi/types/%s"):format(folder, number, name)
+      assert.equal(cli.read("types/" .. name), cli.read(installed))
+    end
     for _, paths in ipairs { "", OTHERS, "LUA_PATH=/opt/x/?.lua LUA_CPATH=/opt/x/?.so" } do
       assert.equal(VERSION,
         run("cd /; " .. folder .. "/prefix/bin/bmwi --version | head -n 1", paths))

@@ -66,6 +66,9 @@ describe("the lists of source files", function()
     for _, path in ipairs(files("lua", ".lua")) do
       expected[path:match("^lua/(.*)%.lua$"):gsub("/", ".")] = path
     end
+    for _, path in ipairs(files("types", ".lua")) do
+      expected["bmwi." .. path:match("^(.*)%.lua$"):gsub("/", ".")] = path
+    end
     local modules = rockspec().build.modules
     modules.bmwi = "C"
     assert.same(expected, modules)

@@ -1,7 +1,7 @@
 --- Concurrency: ordinary functions with ordinary calls, many at once.
 ---
 --- A task is a coroutine. Inside it `car:status()`, `bmwi.sleep()` and all that builds on them
---- yield instead of waiting; the engine behind `bmwi.loop` wakes them. Owns the tasks, no more.
+--- yield instead of waiting; the engine behind `bmwi.loop` wakes them.
 ---
 --- On Lua 5.1, 5.2 and LuaJIT a coroutine cannot yield inside of a C function (table.sort, gsub,
 --- require), on Lua 5.1 not inside of pcall, a metamethod or an iterator either: keep those away
@@ -25,7 +25,7 @@ local close = coroutine.close -- Lua 5.4 only
 -- coroutine -> task
 local tasks = setmetatable({}, { __mode = "k" })
 
----@class bmwi.task
+---@class bmwi.task what async.spawn returns
 local task_methods = {}
 local task_meta = { __index = task_methods, __name = "bmwi.task" }
 

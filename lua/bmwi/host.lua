@@ -44,7 +44,7 @@ function host.step()
   end
 end
 
----@class bmwi.host.luv
+---@class bmwi.host.luv what host.luv returns
 local luv = {}
 luv.__index = luv
 
@@ -84,7 +84,7 @@ function host.luv(uv)
   return setmetatable({ poll, prepare, idle_check }, luv)
 end
 
----@class bmwi.host.cqueues
+---@class bmwi.host.cqueues what host.cqueues returns
 local cqueues = {}
 cqueues.__index = cqueues
 
@@ -112,11 +112,8 @@ end
 
 --- Without a descriptor: runs a function as a task, and steps and sleeps
 --- until it has ended. Waits through `sleep` only, so the host goes on; many of the host's
---- coroutines can do this at once.
----
----     drive(ngx.sleep, car.status, car)                                       -- nginx
----     drive(function(s) core.msleep(math.ceil(s * 1000)) end, car.status, car) -- HAProxy
----     drive(stdnse.sleep, car.status, car)                                    -- nmap
+--- coroutines can do this at once. `sleep` is `ngx.sleep` in nginx, `stdnse.sleep` in nmap, and a
+--- function around `core.msleep` in HAProxy (examples/hosts).
 ---
 --- Raises what `fn` raises, with its traceback. If `sleep` raises, that comes out at once. The task
 --- is cancelled then, and so it is when the host drops the coroutine that called this: once the

@@ -11,6 +11,7 @@ local place = require "bmwi.store.place"
 
 local store = {}
 
+---@class bmwi.store what store.new and store.memory return
 local Store = {}
 Store.__index = Store
 Store.__name = "bmwi.store"
@@ -78,7 +79,7 @@ end
 ---@param owner? {server:string,username:string} saved beside the token; a token that was saved for
 --- another server or user is reported as missing. A client (option `store`) says its own base_url
 --- and username where this leaves them out
----@return table store
+---@return bmwi.store store
 function store.new(path, owner)
   if type(path) ~= "string" or path == "" then
     error("store.new: path must be a string that is not empty", 2)
@@ -94,7 +95,7 @@ function store.new(path, owner)
 end
 
 --- A store without a file, for a client that has none: it ends with the program.
----@return table store
+---@return bmwi.store store
 function store.memory()
   return setmetatable({ place = place.memory(), owner = {} }, Store)
 end
@@ -156,8 +157,7 @@ end
 
 --- Saves a token in place of the one before. What else is kept of the account stays, unless it is
 --- another one's. That a log-in of the same owner was refused is forgotten.
----@param token table {access_token, refresh_token, token_type, scope, expires_at, gcid, id_token,
---- refresh_expires_at}
+---@param token bmwi.token
 ---@param owner? table as of store.new, for what that left out
 ---@return true|nil saved
 ---@return string|nil message
@@ -185,7 +185,7 @@ end
 
 --- Reads the token.
 ---@param owner? table as of store.new, for what that left out
----@return table|nil token as it was saved
+---@return bmwi.token|nil token as it was saved
 ---@return string|nil message
 ---@return "missing"|"insecure"|"json"|"file"|nil code "missing": no file, no token in it, or the
 --- token of another server or user; "insecure": others can read or change the file; "json": not a
@@ -229,7 +229,7 @@ end
 --- What a client asks of its option `store` before it requests a token: takes the lock, so that of
 --- several processes only one renews, and gives the token that another may have saved meanwhile.
 ---@param owner? table as of store.new, for what that left out
----@return table|number|nil token, or the seconds after which to ask again, while another renews
+---@return bmwi.token|number|nil token or the seconds after which to ask again, while another renews
 ---@return table|nil auth_error what finish was told last of a log-in of this owner
 function Store:begin(owner)
   -- Held already means: by another client of this process that has the same store.

@@ -1,10 +1,10 @@
 --- The server's dates.
+---
+--- Two warnings from recorded answers. The offset of `updateTime` is the zone of the server, not
+--- of the car. And `date` of the last trip is the clock in the car with the server's zone attached:
+--- for that member use time.local_clock, never time.parse.
 -- Owns reading all their forms into epoch seconds. Nothing here uses os.time{} or os.date: their
 -- results depend on the zone of the machine.
---
--- Two warnings from recorded answers. The offset of `updateTime` is the zone of the server, not of
--- the car. And `lastTrip.date` is the clock in the car with the server's zone stuck on it: for
--- that member use time.local_clock, never time.parse.
 
 local check = require "bmwi._check"
 

@@ -1,7 +1,6 @@
---- Metric and imperial units.
+--- Metric and imperial units. The server is metric for every country (a US car's `mileage` is in
+--- km); only members whose name ends in `Mls` are miles already.
 -- Owns every conversion constant, and the one list of server members that carry a unit.
--- The server is metric for every country (a US car's `mileage` is in km); only members whose
--- name ends in `Mls` are miles already.
 
 local check = require "bmwi._check"
 

@@ -1,6 +1,6 @@
---- Waiting until the car has really done it.
+--- Waiting until the car has carried out a command, or until something is true.
 -- Owns the polling of a command's outcome and what its answers mean. A command takes 10 to 60 s,
--- because the server wakes the car with a text message, and for ever where there is no coverage.
+-- because the server wakes the car with a text message; indefinitely where there is no coverage.
 --
 -- The server keeps one status for each service: that of the last event. So the first answers can
 -- be about the command before; only the eventId tells. It is compared and handed on, and never
@@ -247,8 +247,8 @@ end
 --- Waits until the car has carried out a command, or has not.
 --
 -- Polls car:execution(service). INITIATED, PENDING, DELIVERED, a word not known here and a missing
--- status are not the end; errors of the server, of the network and "too many requests" are no
--- news. Nothing is ever sent to the car from here.
+-- status are not the end; errors of the server, of the network and "too many requests" count as "no
+-- update". Nothing is ever sent to the car from here.
 --
 -- Give the execution that the command returned: it is matched by its eventId, so that the outcome
 -- of an earlier command is not taken for this one. With a service name alone the first event that
@@ -259,11 +259,10 @@ end
 -- EXECUTED does not mean that the status has changed: the car was perhaps locked already, and
 -- car:status() shows a change 20 to 40 s later, sometimes 10 minutes.
 --
--- Failure codes:
--- "not_executed": the car says no. "timed_out": the server gave up, the car did not answer it.
--- "timeout": our own time is over while the command was under way. "unknown": our time is over
--- and the server has not told (errors, an unknown word, another event), or a newer event has
--- taken the place of this one. Any other code ("auth", "forbidden", "gone", "closed",
+-- Failure codes: "not_executed": the car says no. "timed_out": the server gave up, the car did not
+-- answer it. "timeout": our own time is over while the command was under way. "unknown": our time
+-- is over and the server has not told (errors, an unknown word, another event), or a newer event
+-- has taken the place of this one. Any other code ("auth", "forbidden", "gone", "closed",
 -- "cancelled", ...): the polling broke off, the outcome is unknown.
 -- `info`: `execution` (give it to this function, later or in another process, to go on),
 -- `last_status` (the last status word for this command), `last_error` {message, code, info} of
@@ -302,18 +301,12 @@ end
 
 -- Conditions --------------------------------------------------------------------------------------
 
---- Waits until a function returns something true: "wait until charged".
---
---     wait.until_true(function()
---       local status, message, code, info = car:status()
---       if not status then return nil, message, code, info end
---       return status.chargingStatus == "FINISHED_FULLY_CHARGED"
---     end, { timeout = 8 * 3600, interval = 300 })
+--- Waits until a function returns something true: "wait until charged" (docs/waiting.md).
 --
 -- The function is called at once, then every 10 s, and for the last time when the time is over.
 -- It may return nil (or false), message: a word about how far it is. With a code it is a failure:
 -- one that can pass (see for_execution) is waited out, any other ends the wait.
----@param fn fun():any,string|nil,string|nil,table|nil
+---@param fn fun():any,string?,string?,table? what to ask
 ---@param options? table `timeout`: seconds, default 240. `interval`: seconds, default 10 (clients
 --- that asked the server every 5 minutes had no complaints). `on_update(value, message)`: called
 --- on each change of the message, and at the end. `clock` and `sleep` as for for_execution

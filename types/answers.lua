@@ -1,0 +1,368 @@
+---@meta _
+-- What the answers hold. Every member may be absent, and new words turn up: compare with what you
+-- know,
+-- and keep the rest. A member that only one service reports is marked [classic] or [CarData].
+
+---@alias bmwi.lid
+---| "OPEN"
+---| "CLOSED"
+---| "INTERMEDIATE" # partly open
+---| "OPEN_TILT" # tilted
+---| "INTERMEDIATE_TILT" # partly tilted
+---| "INVALID" # the car has none, or does not know
+---| string
+
+---@alias bmwi.lock_state
+---| "SECURED" # locked, with the alarm armed
+---| "LOCKED" # locked
+---| "SELECTIVE_LOCKED" # the driver's door is unlocked
+---| "UNLOCKED"
+---| string
+
+---@alias bmwi.charging_status
+---| "CHARGING"
+---| "WAITING_FOR_CHARGING" # plugged in, charges later
+---| "FINISHED_FULLY_CHARGED"
+---| "FINISHED_NOT_FULL"
+---| "NOT_CHARGING"
+---| "ERROR"
+---| "INVALID" # not plugged in
+---| string
+
+---@alias bmwi.connection_status
+---| "CONNECTED" # plugged in
+---| "DISCONNECTED"
+---| string
+
+---@alias bmwi.climate_activity
+---| "INACTIVE"
+---| "STANDBY"
+---| "HEATING"
+---| "COOLING"
+---| "VENTILATION"
+---| "DEFROST"
+---| string
+
+---@alias bmwi.update_reason
+---| "VEHICLE_SHUTDOWN"
+---| "VEHICLE_SHUTDOWN_SECURED"
+---| "VEHICLE_SECURED"
+---| "DOOR_STATE_CHANGED"
+---| "CHARGING_STARTED"
+---| "CHARGING_PAUSED"
+---| "CHARGING_INTERRUPED" # as the service spells it
+---| "CHARGING_DONE"
+---| "DISCONNECTED"
+---| "ON_DEMAND"
+---| string
+
+---@class bmwi.status of `car:status()`
+---@field vin? string [classic]
+---@field mileage? number km, in every country
+---@field updateTime? string when the car last reported, such as "2015-10-30T18:45:04+0100"
+---@field updateReason? bmwi.update_reason [classic] why it did
+---@field internalDataTimeUTC? string [classic] the car's own clock, UTC
+---@field chargingLevelHv? number per cent
+---@field chargingTarget? number per cent [CarData] where charging is to end
+---@field batteryEnergyMax? number kWh [CarData] what the battery can hold
+---@field remainingRangeElectric? number km
+---@field remainingRangeElectricMls? integer miles [classic]
+---@field remainingRangeFuel? number km; on a plug-in hybrid it may contain the electric range
+---@field remainingRangeFuelMls? integer miles [classic]
+---@field remainingRangeTotal? number km [CarData] on all energies
+---@field maxRangeElectric? number km [classic] with a full battery
+---@field maxRangeElectricMls? integer miles [classic]
+---@field remainingFuel? number litres
+---@field maxFuel? number litres [classic] size of the tank
+---@field fuelPercent? number per cent
+---@field chargingStatus? bmwi.charging_status
+---@field chargingTimeRemaining? number minutes; means something only while CHARGING
+---@field chargingPower? number W [CarData]
+---@field chargingConnectionType? string such as "CONDUCTIVE"
+---@field chargingInductivePositioning? string [classic] such as "NOT_POSITIONED"
+---@field connectionStatus? bmwi.connection_status
+---@field singleImmediateCharging? boolean charges now, whatever the schedule says
+--- such as "CHARGING_GOAL_REACHED", "END_REQUESTED_BY_DRIVER", "UNKNOWN"
+---@field lastChargingEndReason? string
+---@field lastChargingEndResult? string such as "SUCCESS", "FAILED", "UNKNOWN"
+---@field doorLockState? bmwi.lock_state
+---@field doorDriverFront? bmwi.lid
+---@field doorDriverRear? bmwi.lid
+---@field doorPassengerFront? bmwi.lid
+---@field doorPassengerRear? bmwi.lid
+---@field windowDriverFront? bmwi.lid
+---@field windowDriverRear? bmwi.lid
+---@field windowPassengerFront? bmwi.lid
+---@field windowPassengerRear? bmwi.lid
+---@field rearWindow? bmwi.lid
+---@field hood? bmwi.lid
+---@field trunk? bmwi.lid
+---@field sunroof? bmwi.lid
+---@field convertibleRoofState? bmwi.lid
+---@field parkingLight? "OFF"|"LEFT"|"RIGHT"|"ON"|string [classic]
+---@field positionLight? "OFF"|"ON"|string [classic]
+---@field position? bmwi.position
+---@field isMoving? boolean [CarData]
+---@field climateActivity? bmwi.climate_activity [CarData]
+---@field cbsData? bmwi.service_due[] services that are due
+---@field checkControlMessages? bmwi.check_control[] what the car warns of
+---@field steering? "LH"|"RH"|string [classic] side of the steering wheel
+---@field vehicleCountry? string [classic] such as "DE"
+
+---@alias bmwi.position_status
+---| "OK"
+---| "LAST_KNOWN" # an older one
+---| "DRIVER_DISABLED" # the driver has switched it off in the car
+---| "TOO_FAR_AWAY" # an old car is not near the option `position`
+---| "VEHICLE_ACTIVE" # the car is being driven
+---| "UNKNOWN"
+---| string
+
+---@class bmwi.position of a status; `heading` is absent where the car does not tell it
+---@field lat? number degrees north; absent unless the car tells it
+---@field lon? number degrees east
+---@field heading? number degrees from north, clockwise
+--- why `lat` and `lon` are absent
+---@field status? bmwi.position_status
+
+---@alias bmwi.service_type
+---| "OIL"
+---| "BRAKE_FLUID"
+---| "BRAKE_PADS_FRONT"
+---| "BRAKE_PADS_REAR"
+---| "VEHICLE_CHECK"
+---| "VEHICLE_TUV" # the inspection that the law asks for
+---| string
+
+---@class bmwi.service_due a member of `cbsData`
+---@field cbsType? bmwi.service_type
+---@field cbsState? "OK"|"PENDING"|"OVERDUE"|string
+---@field cbsDescription? string for people
+---@field cbsDueDate? string year and month, "2016-11"
+---@field cbsRemainingMileage? number km
+
+---@class bmwi.check_control a member of `checkControlMessages`
+---@field ccmId? number
+---@field ccmMileage? number km [classic] when it came
+---@field ccmDescriptionShort? string
+---@field ccmDescriptionLong? string
+
+---@class bmwi.detail a member of the second result of CarData's `car:status()`
+---@field value? any as in the status; absent where there is none
+---@field unit? string such as "km", "%", "min"
+---@field time? integer seconds since 1970, when it was measured
+---@field age? integer seconds
+---@field descriptor? string BMW's name of what it comes from
+---@field source? "rest"|"stream"|"cache"
+---@field raw? any as BMW sent it
+--- what to know of it: computed, not measured; the unit was concluded from others; the unit is
+--- unknown; BMW refused a newer one
+---@field flag? "predicted"|"unit_inferred"|"unit_unknown"|"refused"
+---@field refused? any a newer value that cannot be true, as BMW sent it
+---@field reason? bmwi.absence why there is no value
+---@field message? string the same, for people
+
+---@alias bmwi.absence
+---| "absent" # BMW sent nothing
+---| "null" # BMW knows it, but sent no value
+---| "not_available" # the car said so
+---| "invalid" # the car said so
+---| "unknown" # the car said so
+---| "unreadable" # a value of no known form
+---| "unit" # in an unexpected unit
+---| "zero" # a zero, which cars without it send, too
+---| "not_fitted" # a car with this drive train has none
+---| "combined" # BMW gives only the range on all energies
+---| "unpaired" # latitude and longitude are of different times
+
+---@class bmwi.value a member of `car:telematics()`
+---@field value? string|number|boolean|table
+---@field unit? string
+---@field time? integer seconds since 1970
+---@field age? integer seconds
+---@field raw? any as BMW sent it
+---@field source? "rest"|"stream"|"cache"
+---@field empty? bmwi.absence why there is no value
+---@field flag? "unit_inferred"
+---@field refused? any a newer value that cannot be true, as BMW sent it
+
+---@class bmwi.vehicle a member of `client:vehicles()`; further members have the service's names
+---@field vin string
+---@field model? string such as "I3 +REX"
+---@field hub? "HUB_ECE"|"HUB_US"|"HUB_CN"|string [classic] its region
+---@field driveTrain? "BEV"|"BEV_REX"|"PHEV"|"CONV"|"ICE"|"MHEV"|string
+---@field brand? string such as "BMW_I"
+---@field bodytype? string [classic] such as "I01"
+---@field licensePlate? string [classic]
+---@field color? string [classic]
+---@field colorCode? string [classic]
+---@field countryCode? string [classic] opaque, such as "V1-UK"
+---@field yearOfConstruction? integer [classic]
+---@field dealer? table [classic] `name`, `street`, `postalCode`, `city`, `country`, `phone`
+---@field hasAlarmSystem? boolean [classic]
+---@field supportedChargingModes? ("AC_LOW"|"AC_HIGH"|"DC"|string)[] [classic]
+---@field doorLock? bmwi.activation [classic] whether it takes the command
+---@field doorUnlock? bmwi.activation [classic]
+---@field lightFlash? bmwi.activation [classic]
+---@field hornBlow? bmwi.activation [classic]
+---@field climateNow? bmwi.activation [classic]
+---@field vehicleFinder? bmwi.activation [classic]
+---@field sendPoi? bmwi.activation [classic]
+---@field chargeNow? bmwi.activation [classic] does not tell whether it can charge on command
+---@field remote360? bmwi.activation [classic]
+---@field smartSolution? bmwi.activation [classic]
+---@field climateControl? "DEPARTURE_TIMER"|"START_TIMER"|"NOT_SUPPORTED"|string [classic]
+--- [classic]
+---@field climateFunction? "AIRCONDITIONING"|"VENTILATION"|"PARK_HEATING"|"ENGINE_START"|string
+--- [classic] root of its charging schedule
+---@field chargingControl? "WEEKLY_PLANNER"|"TWO_TIMES_TIMER"|"NOT_SUPPORTED"|string
+---@field rangeMap? "RANGE_POLYGON"|"RANGE_CIRCLE"|"NOT_SUPPORTED"|string [classic]
+---@field lastDestinations? "SUPPORTED"|"NOT_SUPPORTED"|string [classic]
+---@field intermodalRouting? "AVAILABLE"|"NOT_AVAILABLE"|string [classic]
+---@field onlineSearchMode? string [classic]
+---@field lscType? string [classic] which generation of the service it has
+---@field statisticsAvailable? boolean [classic]
+---@field statisticsCommunityEnabled? boolean [classic]
+---@field mappingType? "PRIMARY"|"SECONDARY"|string [CarData] of a SECONDARY one BMW gives no data
+---@field mappedSince? string [CarData]
+---@field secondary? boolean [CarData] true for a car whose `mappingType` is SECONDARY
+
+---@alias bmwi.activation
+---| "ACTIVATED"
+---| "NOT_SUPPORTED"
+---| string
+
+---@class bmwi.execution what a command returns
+---@field serviceType bmwi.service_name
+--- EXECUTED means that the car has carried it out, not that anything has changed
+---@field status? "INITIATED"|"PENDING"|"DELIVERED"|"EXECUTED"|"NOT_EXECUTED"|"TIMED_OUT"|string
+---@field eventId? string which command it is; it contains a part of the VIN: keep it out of logs
+---@field extendedStatus? table `result` and more
+---@field lost? boolean the answer to the command was lost
+
+---@class bmwi.trip of `car:last_trip()`
+--- when it ended, by the clock in the car, with a wrong zone: for `time.local_clock` only
+---@field date? string
+---@field duration? number minutes
+---@field totalDistance? number km
+---@field electricDistance? number km
+---@field electricDistanceRatio? number per cent
+---@field avgElectricConsumption? number kWh/100 km
+---@field avgRecuperation? number kWh/100 km
+---@field avgCombinedConsumption? number l/100 km
+---@field savedFuel? number litres
+---@field efficiencyValue? number score, 0 to about 1
+---@field accelerationValue? number score, 0 to about 1
+---@field anticipationValue? number score, 0 to about 1
+---@field auxiliaryConsumptionValue? number score, 0 to about 1
+---@field totalConsumptionValue? number score, 0 to about 1
+---@field drivingModeValue? number score, 0 to about 1
+---@field chargingBehaviorValue? number score, 0 to about 1
+---@field electricDistanceShareValue? number score, 0 to about 1
+
+---@class bmwi.trips of `car:all_trips()`
+---@field avgElectricConsumption? bmwi.community kWh/100 km
+---@field avgRecuperation? bmwi.community kWh/100 km
+---@field avgCombinedConsumption? bmwi.community l/100 km
+---@field chargecycleRange? bmwi.community km between two charges
+---@field totalElectricDistance? bmwi.community km
+---@field batterySizeMax? number Wh
+---@field savedCO2? number kg
+---@field savedCO2greenEnergy? number kg
+---@field totalSavedFuel? number litres
+---@field resetDate? string since when; "1970-01-01T01:00:00+0100": since ever (`time.is_never`)
+
+---@class bmwi.community one's own figure and that of all drivers
+---@field userAverage? number
+---@field userHigh? number
+---@field userTotal? number
+---@field userCurrentChargeCycle? number
+---@field communityAverage? number
+---@field communityLow? number
+---@field communityHigh? number
+
+---@class bmwi.charging_profile of `car:charging_profile()`; has exactly one of the two
+---@field weeklyPlanner? bmwi.planner
+---@field twoTimesTimer? bmwi.planner without `timer3`, `overrideTimer` and weekdays
+
+---@class bmwi.planner the root of a charging profile
+---@field climatizationEnabled? boolean
+---@field chargingMode? "IMMEDIATE_CHARGING"|"DELAYED_CHARGING"|string
+---@field chargingPreferences? "NO_PRESELECTION"|"CHARGING_WINDOW"|string
+---@field timer1 bmwi.timer
+---@field timer2 bmwi.timer
+---@field timer3? bmwi.timer
+---@field overrideTimer? bmwi.timer
+--- "HH:MM", the car's clock; may wrap over midnight
+---@field preferredChargingWindow? {enabled: boolean?, startTime: string?, endTime: string?}
+
+---@class bmwi.timer of a charging profile
+---@field departureTime? string "HH:MM", the car's clock
+---@field timerEnabled? boolean
+--- stays an array while it is empty
+---@field weekdays? ("MONDAY"|"TUESDAY"|"WEDNESDAY"|"THURSDAY"|"FRIDAY"|"SATURDAY"|"SUNDAY")[]
+
+---@class bmwi.destination a member of `car:destinations()`
+---@field lat? number degrees north
+---@field lon? number degrees east
+---@field country? string
+---@field city? string
+---@field street? string
+---@field streetNumber? string
+---@field type? "DESTINATION"|string
+---@field createdAt? string a date
+
+---@class bmwi.range_map of `car:range_map()`
+---@field center? {lat: number, lon: number} where the car is
+---@field quality? "AVERAGE"|string
+--- "ECO_PRO_PLUS", "ECO_PRO", "COMFORT": closed rings
+---@field rangemaps? {type: string, polyline: {lat: number, lon: number}[]}[]
+
+---@class bmwi.navigation_data of `car:navigation()`; `bmwi.navigation` reads its variants
+---@field soc? number kWh; by 2021 per cent
+---@field socMax? number kWh
+---@field latitude? number degrees north
+---@field longitude? number degrees east
+---@field isoCountryCode? string
+---@field driveTrain? string such as "phev_otto"
+---@field vehicleMass? string kg
+---@field eco? string a curve of hexadecimal numbers, as `norm`, `ecoEv`, `normEv`
+---@field norm? string
+---@field ecoEv? string
+---@field normEv? string
+---@field auxPowerRegular? number without a known unit, as all below
+---@field auxPowerEcoPro? number
+---@field auxPowerEcoProPlus? number
+---@field kAccReg? string
+---@field kDecReg? string
+---@field kAccEco? string
+---@field kDecEco? string
+---@field kUp? string
+---@field kDown? string
+---@field pendingUpdate? boolean
+---@field vehicleTracking? boolean
+
+---@class bmwi.poi for `car:send_poi()`; without `lat` and `lon` it is a text message
+---@field lat? number degrees north, -90 to 90
+---@field lon? number degrees east, -180 to 180
+---@field name? string needed where there is no place
+---@field street? string
+---@field city? string
+---@field postalCode? string
+---@field country? string
+---@field additionalInfo? string the text of a message
+---@field phoneNumbers? string[]
+---@field website? string
+---@field subject? string
+---@field rating? number
+---@field useAsDestination? boolean
+
+---@class bmwi.charging_session of `car:charging_history()`; further members have BMW's names
+---@field startTime? integer seconds since 1970
+---@field endTime? integer seconds since 1970; absent while it goes on
+---@field displayedStartSoc? number per cent
+---@field displayedSoc? number per cent at the end
+---@field energyConsumedFromPowerGridKwh? number kWh
+---@field mileage? number km
+---@field mileageUnits? "km" absent where BMW tells no unit; `mileage` is then as it came
+---@field chargingBlocks? {startTime: integer?, endTime: integer?}[] seconds since 1970
