@@ -134,16 +134,46 @@ describe("CONTRIBUTING.md", function()
 end)
 
 describe("SECURITY.md", function()
-  it("names tests that are there", function()
-    local count = 0
-    for row in read("SECURITY.md"):gmatch("\n| [^\n]- | ([^|\n]-) |") do
-      for name in row:gmatch("`([^`]+)`") do
-        count = count + 1
-        local target = name:match("^make (%l+)$")
-        assert(target and makefile:find("\n" .. target .. ":", 1, true)
-          or io.open("spec/" .. name .. "_spec.lua"), name)
+  -- The rows of its tables of promises: {promise, tests}
+  local function promises()
+    local list = {}
+    local part = read("SECURITY.md"):match("\n## Promised\n(.-)\n## ")
+    for promise, tests in part:gmatch("\n| ([^|\n]-) |([^|\n]*)|%f[\n]") do
+      if promise ~= "Promise" and not promise:find("^%-") then
+        list[#list + 1] = { promise = promise, tests = tests }
       end
     end
-    assert(count > 20, count)
+    return list
+  end
+
+  -- Whether a file of specs has a test, or a row of a table of tests, of that title.
+  local function has_title(name, title)
+    local text = read("spec/" .. name .. "_spec.lua")
+    assert.truthy(text, name)
+    local start = title:match("^(.-)%.%.%.$")
+    if not start then title = title:gsub('"', '\\"') .. '"' end
+    return text:find('"' .. (start or title), 1, true) ~= nil
+  end
+
+  it("names for each promise the tests that would fail, by titles that are there", function()
+    local count = 0
+    for _, row in ipairs(promises()) do
+      local named = 0
+      local rest = row.tests:gsub("`make (%l+)`", function(target)
+        named = named + 1
+        assert.truthy(makefile:find("\n" .. target .. ":", 1, true), target)
+        return ""
+      end)
+      rest = rest:match("^%s*(.-)%s*$") .. "; `"
+      for name, titles in rest:gmatch("`([%l_]+)`: (.-)%f[;]; %f[`%z]") do
+        for title in titles:gmatch('"(.-)"%f[,%z]') do
+          named = named + 1
+          assert.is_true(has_title(name, title), name .. ": " .. title)
+        end
+      end
+      count = count + named
+      assert.is_true(named > 0, row.promise)
+    end
+    assert.is_true(#promises() > 25 and count > 60, #promises() .. ", " .. count)
   end)
 end)
