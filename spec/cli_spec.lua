@@ -952,6 +952,14 @@ describe("bmwi", function()
         "\n  Sessions       18\n", "\n  Calls a day  50\n" } do
         assert.is_truthy(out:find(line, 1, true), line)
       end
+      -- The README shows parts of it; ports, codes and times differ.
+      local shown = read("README.md"):match("```\n(1%. Log in.-)```")
+      for line in shown:gsub("%f[^\n]%.%.%.\n", ""):gmatch("[^\n]+") do
+        local pattern = line:gsub("%p", "%%%0"):gsub(":%d+", ":%%d+")
+          :gsub("(code%%=)%w+", "%1%%w+"):gsub("after %d%%%.%d", "after %%d+%%.%%d")
+          :gsub("%d+ minutes", "%%d+ minutes")
+        assert.is_truthy(out:find(pattern), line)
+      end
       assert.equal("", result.err)
       assert_no_secret(out)
       -- The command that it ends with works as it stands.
