@@ -3,7 +3,8 @@
 
 local types = dofile(".ci/types.lua")
 
-local MODULES = { "wait", "async", "host", "store", "config", "units", "time", "navigation", "geo" }
+local MODULES = { "wait", "async", "host", "store", "config", "units", "time", "navigation", "geo",
+  "chart" }
 
 local out = {}
 local function write(text, ...)

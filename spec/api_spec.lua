@@ -7,7 +7,7 @@ local read, names = helper.read, helper.names
 
 local MODULE = { "_VERSION", "base64", "curl_version", "json", "loop", "new", "regions", "services",
   "sleep" }
-local PRIVATE = { "_hash", "_sys", "_values" } -- for the specs and our own Lua files
+local PRIVATE = { "_hash", "_mqtt", "_sys", "_values" } -- for the specs and our own Lua files
 local BASE64 = { "decode", "encode" }
 local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }
@@ -16,7 +16,8 @@ local SYS = { "catch_terminate", "columns", "isatty", "json", "monotonic", "no_c
   "write_private" }
 local LOOP = { "events", "pollfd", "step", "timeout" }
 -- For bmwi.async alone.
-local LOOP_INNER = { "attach", "begin", "detach", "fail", "gate", "limit", "open", "wait" }
+local LOOP_INNER = { "attach", "begin", "detach", "fail", "gate", "limit", "open", "pass",
+  "wait" }
 local CLIENT = { "_record", "close", "containers", "create_container", "delete_container", "get",
   "login", "post", "quota", "token", "vehicle", "vehicles" }
 local CAR = { "all_trips", "basic_data", "blow_horn", "charge_now", "charging_history",

@@ -267,7 +267,7 @@ describe("bmwi with CarData", function()
       assert.truthy(#document({ "charging-history", "--json", "--from", day }) >= #few)
       sim:clear()
       for _, wrong in ipairs({ "--from 2026-02-30", "--to yesterday", "--from 2999-01-01",
-        "--from 2026-02-02 --to 2026-02-01", "--format svg", "--format csv --json" }) do
+        "--from 2026-02-02 --to 2026-02-01", "--format kml", "--format csv --json", "--format svg --json" }) do
         assert.equal(2, run("charging-history " .. wrong).code, wrong)
       end
       assert.equal(0, #sim:log())

@@ -12,6 +12,8 @@ local FULL = { chargingLevelHv = 100, chargingStatus = "FINISHED_FULLY_CHARGED" 
 local EXAMPLES = {
   ["charging_schedule.lua"] = { says = { "^before: ready at 07:30 on MONDAY, charge from 05:02",
     "\nnow:    ready at 07:00 on MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY, charge from 23:30" } },
+  ["charging_svg.lua"] = { arguments = "%s", writes = "^<%?xml.*</svg>\n$",
+    says = { "^Open http[^\n]* and type %w+", "\n%d+ sessions; the picture is in " } },
   ["faults.lua"] = { says = { "answer is lost: +unknown, sent 1 time\n",
     "may not: +forbidden, sent 1 time\n", "stumbles: +the status all the same\n" } },
   ["lock_and_wait.lua"] = { says = { "the car has carried out the command\nlocked: EXECUTED\n" } },
@@ -29,6 +31,8 @@ local EXAMPLES = {
   ["trips.lua"] = { says = { "ended on 2015%-12%-01 at 20:44",
     "141%.0 km = 87%.6 mi in 124 minutes", "16%.6 kWh/100 km = 3%.74 mi/kWh",
     "14%.8 kWh/100 km, less than the 16%.3" } },
+  ["trips_svg.lua"] = { arguments = "%s", says = { "^The picture is in " },
+    writes = "^<%?xml.*</svg>\n$" },
   ["wait_until_charged.lua"] = { arguments = "0.05", before = CHARGING,
     says = { "^58 %%, CHARGING\nfull: 100 %%, FINISHED_FULLY_CHARGED, CONNECTED\n$" },
     meanwhile = function(sim) sim:change(helper.vin, { status = FULL }) end },

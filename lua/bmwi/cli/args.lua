@@ -34,7 +34,7 @@ args.OPTIONS = {
   version = { short = "V", text = "show the version" },
 
   format = { value = "FORMAT",
-    text = "text; geojson, kml or svg for maps; csv for the charging history",
+    text = "text; geojson, kml or svg for maps; svg for trips; csv or svg for the charging history",
     choice = { "text", "geojson", "kml", "svg", "csv" } },
   count = { value = "N", kind = "count", text = "number of flashes (BMW documents no meaning)" },
   name = { value = "TEXT", text = "name shown in the car" },

@@ -137,6 +137,8 @@ local function show_history(ctx, sessions)
   if out.json then return out:document(bmwi.json.array(sessions)) end
   if ctx.options.format == "csv" then
     return out:write(views.history_csv(sessions, system(ctx)))
+  elseif ctx.options.format == "svg" then
+    return out:write(require("bmwi.chart").charging_history(sessions))
   end
   title(ctx, "Charging history")
   if #sessions == 0 then return out:line("No charging sessions.") end
@@ -148,8 +150,8 @@ end
 --- bmwi charging-history
 function cardata.charging_history(ctx)
   local options = ctx.options
-  if options.json and options.format == "csv" then
-    fail.usage("--json and --format csv do not go together")
+  if options.json and options.format and options.format ~= "text" then
+    fail.usage(("--json and --format %s do not go together"):format(options.format))
   end
   local chosen = span(options)
   local sessions, message, code, info = cardata.car(ctx):charging_history(chosen)

@@ -62,12 +62,23 @@ local function part(answer, ...)
   return nil, fail.new(...)
 end
 
+-- The picture, of all trips: the last one has nothing to be compared with.
+local function draw_trips(ctx, which)
+  if ctx.out.json then fail.usage("--json and --format svg do not go together") end
+  if which == "last" then fail.usage("--format svg draws all trips, not the last one") end
+  local all = fail.check(session.car(ctx):all_trips())
+  local name = session.name(ctx.vehicle)
+  ctx.out:write(require("bmwi.chart").trips(all, { title = name and "Trips, " .. name,
+    units = system(ctx) == "metric" and "metric" or "imperial" }))
+end
+
 --- bmwi trips [last|all]
 function read.trips(ctx)
   local which = ctx.args[1]
   if which ~= nil and which ~= "last" and which ~= "all" then
     fail.usage("trips takes `last`, `all` or nothing")
   end
+  if ctx.options.format == "svg" then return draw_trips(ctx, which) end
   local car, out = session.car(ctx), ctx.out
   local last, all, failure
   if which ~= "all" then last, failure = part(car:last_trip()) end

@@ -1,18 +1,12 @@
 --- An SVG picture, which refers to nothing outside of itself.
 
-local text = require "bmwi._text"
 local shapes = require "bmwi.geo.shapes"
 local sphere = require "bmwi.geo.sphere"
-local xml = require("bmwi.geo.xml").escape
+local svg = require "bmwi._svg"
+local text = require "bmwi._text"
 local units = require "bmwi.units"
 
 local decimal = text.decimal
-
-local function shorten(content, limit)
-  local list = text.characters(content)
-  if #list <= limit then return content end
-  return table.concat(list, "", 1, limit - 1) .. "\226\128\166" -- an ellipsis
-end
 
 local function farthest_km(center, ring)
   local farthest = 0
@@ -22,19 +16,9 @@ local function farthest_km(center, ring)
   return farthest
 end
 
-local WIDTH, MAP_TOP, MAP_SIZE, MARGIN, LINE = 800, 64, 760, 20, 26
-local NICE_STEPS = { 1, 2, 5, 10 }
-
--- The largest 1, 2 or 5 times a power of ten that is not above `limit`.
-local function nice(limit)
-  local power = 10 ^ math.floor(math.log(limit) / math.log(10))
-  local best = power
-  for _, step in ipairs(NICE_STEPS) do
-    -- A hair of tolerance: the logarithm of 1000 may come out just below 3.
-    if step * power <= limit * (1 + 1e-9) then best = step * power end
-  end
-  return best
-end
+local WIDTH, MAP_TOP, MARGIN = svg.WIDTH, svg.TOP, svg.MARGIN
+local MAP_SIZE, LINE = WIDTH - 2 * MARGIN, 26
+local svg_text, nice, shorten = svg.text, svg.nice, svg.shorten
 
 local function km_and_miles(km)
   return ("%s km (%s mi)"):format(decimal(km, 0), decimal(units.km_to_miles(km), 0))
@@ -63,11 +47,6 @@ local function projection(list)
     local y = (lat0 - point.lat) * sphere.KM_PER_DEGREE * pixels_per_km
     return WIDTH / 2 + x, MAP_TOP + MAP_SIZE / 2 + y
   end, pixels_per_km
-end
-
-local function svg_text(x, y, content, attributes)
-  return ('<text x="%s" y="%s"%s>%s</text>'):format(
-    decimal(x, 2), decimal(y, 2), attributes and " " .. attributes or "", xml(content))
 end
 
 local function svg_path(ring, project, attributes)
@@ -186,21 +165,6 @@ local function svg_legend(add, legend)
   add "</g>"
 end
 
-local function svg_open(add, title, description, height)
-  add '<?xml version="1.0" encoding="UTF-8"?>'
-  add(('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d"'
-    .. ' role="img" font-family="Helvetica, Arial, sans-serif">'):format(
-    WIDTH, height, WIDTH, height))
-  add("<title>" .. xml(title) .. "</title>")
-  add("<desc>" .. xml(description) .. "</desc>")
-  -- A white rim keeps writing readable on top of lines and colours.
-  add("<style>.halo text{paint-order:stroke;stroke:#ffffff;stroke-width:3px;"
-    .. "stroke-linejoin:round}</style>")
-  add(('<rect width="%d" height="%d" fill="#ffffff"/>'):format(WIDTH, height))
-  add(svg_text(MARGIN, 42, shorten(title, 48),
-    'font-size="26" font-weight="bold" fill="#202830"'))
-end
-
 local function svg_map(add, list, rings, colours)
   local project, pixels_per_km = projection(list)
   add(('<rect x="%d" y="%d" width="%d" height="%d" rx="8" fill="#f3f5f7" stroke="#c9d0d6"/>')
@@ -244,17 +208,14 @@ local function write(list, options)
   local function add(line) lines[#lines + 1] = line end
   local title = options.title or shapes.default_title(list)
   if #list == 0 then
-    local message = list.empty or "There is nothing to show."
-    svg_open(add, title, message, 200)
-    add(svg_text(WIDTH / 2, 120, message,
-      'font-size="20" fill="#4a5560" text-anchor="middle"'))
+    svg.empty(add, title, list.empty or "There is nothing to show.")
   else
     local rings = shapes.rings_by_area(list)
     local colours = shapes.colours_of(rings)
     number_destinations(list)
     local legend, texts = legend_of(list, rings, colours), {}
     for i, line in ipairs(legend) do texts[i] = line.text end
-    svg_open(add, title, table.concat(texts, "; "),
+    svg.open(add, title, table.concat(texts, "; "),
       MAP_TOP + MAP_SIZE + MARGIN + #legend * LINE + 8)
     svg_map(add, list, rings, colours)
     svg_legend(add, legend)
