@@ -145,7 +145,8 @@ local function day(epoch)
   return date.day .. " " .. MONTHS[date.month]
 end
 
--- The sessions that have a time (a year that the C library does not know is none), and the energy of each week from the first to the last.
+-- The sessions that have a time (a year that the C library does not know is none), and the energy
+-- of each week from the first to the last.
 local function weeks_of(sessions)
   local kept, by_week, first, last = {}, {}, math.huge, -math.huge
   for _, session in ipairs(sessions) do
