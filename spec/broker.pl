@@ -3,7 +3,8 @@
 #   read:N     reads N packets, and writes each as a line of hexadecimal digits to LOG
 #   stay       reads and writes down until the client has gone; then writes "eof"
 #   send:HEX   drip:HEX   sends these bytes, the latter one by one
-#   flood:N:HEX   sends them N times
+#   flood:N:HEX   sends them N times, then writes "flooded" to LOG
+#   file:PATH  sends what is in that file
 #   sleep:S    hold    does nothing for S seconds, or until its parent ends
 #   close      reset   ends the connection (as it does when there are no more steps)
 #   next       what follows is for the next connection; the last part serves all that come
@@ -58,7 +59,8 @@ sub step {
   if ($what eq 'read') { reads for 1 .. $value }
   elsif ($what eq 'stay') { 1 while reads }
   elsif ($what eq 'send') { sends pack 'H*', $value }
-  elsif ($what eq 'flood') { sends pack('H*', $more) x $value }
+  elsif ($what eq 'flood') { sends pack('H*', $more) x $value; print $log "flooded\n" }
+  elsif ($what eq 'file') { open my $f, '<:raw', $value or die; local $/; sends scalar <$f> }
   elsif ($what eq 'drip') { for (split //, pack 'H*', $value) { sends $_; select undef, undef, undef, 0.01 } }
   elsif ($what eq 'sleep') { select undef, undef, undef, $value }
   elsif ($what eq 'hold') { sleep 1 while kill 0, $parent }

@@ -25,6 +25,8 @@ function mqtt.text(text)
   return ("%04x"):format(#text) .. mqtt.hex(text)
 end
 
+local files = {}
+
 local Broker = {}
 Broker.__index = Broker
 
@@ -61,6 +63,59 @@ function mqtt.broker(...)
   broker.pid, broker.port = broker.pipe:read("*l"), broker.pipe:read("*l")
   broker.url = "mqtt://127.0.0.1:" .. broker.port
   return broker
+end
+
+--- A temporary file with the bytes of these hexadecimal digits, for the step file:PATH; it is taken
+--- away when this process ends.
+function mqtt.file(digits)
+  local path = os.tmpname()
+  helper.write(path, (digits:gsub("%x%x", function(d) return string.char(tonumber(d, 16)) end)))
+  files[#files + 1] = path
+  return path
+end
+
+--- CONNACK with a success, by level.
+mqtt.CONNACK = { [4] = "20020000", [5] = "2003000000" }
+
+local LIMIT = 20 -- seconds for what takes none
+
+--- A connection to this broker.
+function mqtt.connect(broker, options)
+  local all = { url = broker.url, client_id = "me" }
+  for name, value in pairs(options or {}) do all[name] = value end
+  return require("bmwi")._mqtt.connect(all)
+end
+
+--- Connects to a broker that follows these steps, and has a function use both.
+---@param scheme? string "mqtts" where it is not "mqtt"
+function mqtt.with_broker(steps, options, fn, scheme)
+  local broker = mqtt.broker((unpack or table.unpack)(steps)) -- luacheck: ignore
+  if scheme then broker.url = scheme .. broker.url:match("://.*") end
+  local connection = mqtt.connect(broker, options)
+  local ok, message = pcall(fn, connection, broker)
+  connection:close()
+  broker:stop()
+  for i = #files, 1, -1 do os.remove(table.remove(files, i)) end
+  assert(ok, message)
+end
+
+--- Raises unless the next thing is "connected".
+function mqtt.connected(connection)
+  local what, message = connection:receive(LIMIT)
+  assert(what == "connected", message)
+end
+
+--- All that receive() gives of a broker with these steps, until the end; then what it gives again.
+function mqtt.run_of(steps, options, scheme)
+  local list, again = {}, nil
+  mqtt.with_broker(steps, options, function(connection)
+    repeat
+      list[#list + 1] = { connection:receive(LIMIT) }
+      assert(list[#list][3] ~= "timeout" or not list[#list][4].waiting, "nothing came")
+    until list[#list][1] == nil
+    again = { connection:receive() }
+  end, scheme)
+  return list, again
 end
 
 local Mosquitto = {}

@@ -37,14 +37,20 @@ static void check_names(lua_State *L) {
   }
 }
 
-/* The text stays on the stack; none where it is absent. */
-static bmwi_bytes text_option(lua_State *L, int table, const char *name) {
+/* The bytes stay on the stack; none where it is absent. */
+static bmwi_bytes bytes_option(lua_State *L, int table, const char *name) {
   bmwi_bytes text = {NULL, 0};
   lua_getfield(L, table, name);
   if (lua_isnil(L, -1)) return text;
   text.data = luaL_checklstring(L, -1, &text.len);
   if (text.len > BMWI_MQTT_MAX_TEXT)
     luaL_error(L, "option '%s': longer than %d bytes", name, BMWI_MQTT_MAX_TEXT);
+  return text;
+}
+
+static bmwi_bytes text_option(lua_State *L, int table, const char *name) {
+  bmwi_bytes text = bytes_option(L, table, name);
+  if (!bmwi_mqtt_is_text(text)) luaL_error(L, "option '%s': not UTF-8 without NUL", name);
   return text;
 }
 
@@ -56,6 +62,13 @@ static double number_option(lua_State *L, int table, const char *name, double st
   if (!(value >= least && value <= most))
     luaL_error(L, "option '%s': a number from %f to %f expected", name, least, most);
   return value;
+}
+
+static int whole_option(lua_State *L, int table, const char *name, int standard, int least,
+                        int most) {
+  double value = number_option(L, table, name, standard, least, most);
+  if (value != (int)value) luaL_error(L, "option '%s': a whole number expected", name);
+  return (int)value;
 }
 
 static bool flag_option(lua_State *L, int table, const char *name) {
@@ -76,19 +89,19 @@ static void read_will(lua_State *L, bmwi_mqtt_message *will) {
   int table = lua_gettop(L);
   will->topic = text_option(L, table, "topic");
   check_topic(L, will->topic, false);
-  will->payload = text_option(L, table, "payload");
-  will->qos = (int)number_option(L, table, "qos", 0, 0, 1);
+  will->payload = bytes_option(L, table, "payload");
+  will->qos = whole_option(L, table, "qos", 0, 0, 1);
   will->retain = flag_option(L, table, "retain");
 }
 
 /* Its texts stay on the stack. */
 static void read_login(lua_State *L, bmwi_mqtt_login *login) {
-  login->protocol = (int)number_option(L, 1, "protocol", 5, 4, 5);
-  login->keepalive = (unsigned)number_option(L, 1, "keepalive", 30, 1, 65535);
+  login->protocol = whole_option(L, 1, "protocol", 5, 4, 5);
+  login->keepalive = (unsigned)whole_option(L, 1, "keepalive", 30, 1, 65535);
   login->client_id = text_option(L, 1, "client_id");
   if (login->client_id.data == NULL) login->client_id.data = "";
   login->username = text_option(L, 1, "username");
-  login->password = text_option(L, 1, "password");
+  login->password = bytes_option(L, 1, "password");
   if (login->protocol == 4 && login->password.data != NULL && login->username.data == NULL)
     luaL_error(L, "option 'password': MQTT 3.1.1 has none without a username");
   read_will(L, &login->will);
@@ -96,9 +109,16 @@ static void read_login(lua_State *L, bmwi_mqtt_login *login) {
 
 /* Pushes the client whose transport is used, or nil after reading one of its own. */
 static void read_transport(lua_State *L, bmwi_connection *c) {
+  static const char *const own_only[] = {"ca_file", "proxy", "connect_timeout"};
   bmwi_transport *own = &c->own;
   lua_getfield(L, 1, "client");
   if (!lua_isnil(L, -1)) {
+    for (size_t i = 0; i < sizeof own_only / sizeof own_only[0]; i++) {
+      lua_getfield(L, 1, own_only[i]);
+      if (!lua_isnil(L, -1))
+        luaL_error(L, "options 'client' and '%s' are mutually exclusive", own_only[i]);
+      lua_pop(L, 1);
+    }
     c->transport = &bmwi_client_check(L, lua_gettop(L))->account.transport;
     return;
   }
@@ -319,7 +339,7 @@ static int publish(lua_State *L) {
   check_topic(L, message.topic, false);
   if (!lua_isnoneornil(L, 4)) {
     luaL_checktype(L, 4, LUA_TTABLE);
-    message.qos = (int)number_option(L, 4, "qos", 0, 0, 1);
+    message.qos = whole_option(L, 4, "qos", 0, 0, 1);
     message.retain = flag_option(L, 4, "retain");
   }
   if (!can_send(L, c, &results) || !is_taken(L, c, &message, &results)) return results;

@@ -21,6 +21,7 @@ static const struct {
   [BMWI_OPTION_CHOICE] = {LUA_TSTRING, "choice"},
   [BMWI_OPTION_ORIGIN] = {LUA_TSTRING, "origin"},
   [BMWI_OPTION_URL] = {LUA_TSTRING, "url"},
+  [BMWI_OPTION_BROKER] = {LUA_TSTRING, "broker"},
   [BMWI_OPTION_PATH] = {LUA_TSTRING, "path"},
   [BMWI_OPTION_NUMBER] = {LUA_TNUMBER, "number"},
   [BMWI_OPTION_WHOLE] = {LUA_TNUMBER, "whole"},
@@ -121,10 +122,10 @@ static void read_text(lua_State *L, bmwi_account *account, const bmwi_option *ro
   *kept = bmwi_keep_text(L, text != NULL ? text : row->text);
   for (char *p = *kept; row->lower_case && p != NULL && *p != '\0'; p++)
     *p = (char)tolower((unsigned char)*p);
-  bool origin = row->type == BMWI_OPTION_ORIGIN;
-  if (*kept == NULL || (!origin && row->type != BMWI_OPTION_URL)) return;
-  tidy_url(*kept, origin);
-  const char *fault = bmwi_url_fault(*kept, !origin);
+  bool path = row->type == BMWI_OPTION_URL, broker = row->type == BMWI_OPTION_BROKER;
+  if (*kept == NULL || (!path && !broker && row->type != BMWI_OPTION_ORIGIN)) return;
+  tidy_url(*kept, !path);
+  const char *fault = broker ? bmwi_mqtt_url_fault(*kept, false) : bmwi_url_fault(*kept, path);
   if (fault != NULL) luaL_error(L, "option '%s': %s", row->name, fault);
 }
 

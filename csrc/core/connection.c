@@ -106,7 +106,6 @@ static void end_by_fault(bmwi_connection *c, unsigned reason) {
            reason == BMWI_MQTT_TOO_LARGE ? "a packet of more than 1 MiB"
                                          : bmwi_mqtt_reason(5, reason));
   bmwi_failure_set(&failure, BMWI_SERVER, text);
-  c->looked = c->taken;
   if (c->phase == BMWI_ENDED) { /* it has ended before this was handed out */
     c->failure = failure;
     return;
@@ -365,6 +364,7 @@ bool bmwi_connection_peek(bmwi_connection *c, bmwi_mqtt_packet *packet) {
     bmwi_mqtt_measure(data, c->looked - c->taken, &size);
     unsigned fault = bmwi_mqtt_read(packet, c->protocol, data, size);
     if (fault != 0) {
+      c->looked = c->taken;
       end_by_fault(c, fault);
       return false;
     }

@@ -177,8 +177,7 @@ static size_t sequence(const unsigned char *p, size_t len) {
   return 0;
 }
 
-/* Section 1.5.4: UTF-8 without U+0000. */
-static bool is_text(bmwi_bytes text) {
+bool bmwi_mqtt_is_text(bmwi_bytes text) {
   const unsigned char *p = (const unsigned char *)text.data;
   for (size_t i = 0, n; i < text.len; i += n) {
     n = p[i] == 0 ? 0 : p[i] < 0x80 ? 1 : sequence(p + i, text.len - i);
@@ -189,7 +188,7 @@ static bool is_text(bmwi_bytes text) {
 
 static bmwi_bytes get_text(reader *r) {
   bmwi_bytes text = get_bytes(r, get_number(r, 2));
-  if (!is_text(text)) r->wrong = true;
+  if (!bmwi_mqtt_is_text(text)) r->wrong = true;
   return text;
 }
 
@@ -454,7 +453,7 @@ const char *bmwi_mqtt_reason(int protocol, unsigned reason) {
 const char *bmwi_mqtt_topic_fault(bmwi_bytes topic, bool filter) {
   if (topic.len == 0) return "it is empty";
   if (topic.len > BMWI_MQTT_MAX_TEXT) return "it is longer than 65535 bytes";
-  if (!is_text(topic)) return "it is not UTF-8 without NUL";
+  if (!bmwi_mqtt_is_text(topic)) return "it is not UTF-8 without NUL";
   for (size_t i = 0; i < topic.len; i++) {
     char c = topic.data[i];
     if (c != '+' && c != '#') continue;

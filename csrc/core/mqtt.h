@@ -101,6 +101,8 @@ unsigned bmwi_mqtt_read(bmwi_mqtt_packet *packet, int protocol, const char *data
 
 /* A reason code, or a return code of 3.1.1's CONNACK, in the words of the standard. */
 const char *bmwi_mqtt_reason(int protocol, unsigned reason);
+/* Section 1.5.4: whether it is UTF-8 without U+0000. */
+bool bmwi_mqtt_is_text(bmwi_bytes text);
 /* What is wrong with a topic, or with a filter, in which there may be wildcards; NULL: nothing. */
 const char *bmwi_mqtt_topic_fault(bmwi_bytes topic, bool filter);
 

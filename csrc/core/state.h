@@ -105,6 +105,7 @@ struct bmwi_account {
   char *service_name;
   char *base_url, *region, *token_path, *token_url, *second_url;
   char *login_url, *device_url, *client_id; /* of a public client: a log-in by a code */
+  char *stream_url;                         /* the broker of the service's live data */
   long daily_limit;
   char *username, *password, *api_key, *api_secret, *basic, *scope, *document_field;
   bool has_position;

@@ -54,6 +54,8 @@ static const bmwi_option options[] = {
   /* Without it BMW grants no scope for its API, although it says that it grants all. */
   {.name = "scope", .type = BMWI_OPTION_TEXT, KEPT(scope),
    .text = "authenticate_user openid cardata:api:read cardata:streaming:read"},
+  {.name = "stream_url", .type = BMWI_OPTION_BROKER, KEPT(stream_url),
+   .text = "mqtts://customer.streaming-cardata.bmwgroup.com:9000"},
   {.name = NULL},
 };
 /* clang-format on */

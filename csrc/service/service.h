@@ -121,6 +121,7 @@ typedef enum bmwi_option_type {
   BMWI_OPTION_CHOICE, /* one of the words in `words` */
   BMWI_OPTION_ORIGIN, /* an URL without a path */
   BMWI_OPTION_URL,    /* with one */
+  BMWI_OPTION_BROKER, /* the address of an MQTT broker */
   BMWI_OPTION_PATH,
   BMWI_OPTION_NUMBER, /* kept as a double */
   BMWI_OPTION_WHOLE,  /* kept as a long */
