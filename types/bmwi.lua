@@ -153,6 +153,9 @@ function loop:limit(connections) end
 ---@field login_url? string
 --- CarData: shows the link and the code of `client:login()`
 ---@field on_prompt? fun(prompt: bmwi.prompt)
+--- CarData: the MQTT broker of the live data; default
+--- "mqtts://customer.streaming-cardata.bmwgroup.com:9000" (`mqtt://` for loopback only)
+---@field stream_url? string
 
 ---@alias bmwi.log_event
 ---| "response" # a response, or what went wrong instead
