@@ -228,6 +228,26 @@ describe("a page", function()
     assert.same({}, docs.missing(text, examples, "](../examples/%s)"))
   end)
 
+  it("has tables with as many cells in each row as in the head", function()
+    local count = 0
+    for _, path in ipairs(PAGES) do
+      local cells, number
+      number = 0
+      for line in helper.read(path):gmatch("([^\n]*)\n") do
+        number = number + 1
+        local _, bars = line:gsub("\\|", ""):gsub("|", "|")
+        if not line:find("^|") then
+          cells = nil
+        elseif cells then
+          assert.equal(cells, bars, path .. " line " .. number)
+        else
+          cells, count = bars, count + 1
+        end
+      end
+    end
+    assert.is_true(count > 50)
+  end)
+
   it("names no target that make does not have, and `make help` lists each", function()
     local help = "\n" .. helper.shell("env -u MAKEFLAGS -u MFLAGS make help") .. "\n"
     for _, path in ipairs(PAGES) do
