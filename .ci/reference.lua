@@ -6,6 +6,9 @@ local types = dofile(".ci/types.lua")
 local MODULES = { "wait", "async", "host", "store", "config", "units", "time", "navigation", "geo",
   "chart" }
 
+local ANSWERS = "Every member may be absent, and new words turn up: compare with what you know, "
+  .. "and keep the rest. A member that only one service reports has its name beside it."
+
 local out = {}
 local function write(text, ...)
   out[#out + 1] = select("#", ...) > 0 and text:format(...) or text
@@ -67,10 +70,14 @@ local function write_fields(class, first)
 end
 
 local function write_words(alias)
-  write("| Word | |\n|---|---|")
-  for _, word in ipairs(alias.words) do
-    write("| %s | %s |", code('"' .. word.name .. '"'), cell(word.text))
+  local names, said = {}, false
+  for i, word in ipairs(alias.words) do
+    names[i] = code('"' .. word.name .. '"')
+    said = said or word.text ~= ""
   end
+  if not said then return write("%s\n", table.concat(names, ", ")) end
+  write("| Word | |\n|---|---|")
+  for i, word in ipairs(alias.words) do write("| %s | %s |", names[i], cell(word.text)) end
   write ""
 end
 
@@ -191,6 +198,24 @@ the folder of its Lua modules in `.luarc.json`; the types of the C module are in
 { "workspace.library": ["/usr/local/share/lua/5.4"] }
 ```
 ]]
+
+-- The names of what has a section, with links.
+local function index(items)
+  local list = {}
+  for _, item in ipairs(items) do
+    if item.kind ~= "function" then
+      list[#list + 1] = ("[%s](%s)"):format(item.name:gsub("^bmwi%.", ""), anchor(item.name))
+    end
+  end
+  return table.concat(list, ", ")
+end
+
+local helpers = {}
+for i, module in ipairs(modules) do
+  helpers[i] = ("[%s](%s)"):format(module.name, anchor("module-bmwi" .. module.name))
+end
+write("**Interface:** %s. **Helpers:** %s. **Answers:** %s.\n", index(interface),
+  table.concat(helpers, ", "), index(answers))
 write_items(interface)
 write "# Helpers\n"
 for _, module in ipairs(modules) do
@@ -205,6 +230,7 @@ for _, module in ipairs(modules) do
   end
 end
 write "# Answers\n"
+write("%s\n", ANSWERS)
 write_items(answers)
 
 io.write((table.concat(out, "\n"):gsub("\n\n\n+", "\n\n"):gsub("\n+$", "\n")))
