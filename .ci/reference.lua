@@ -3,9 +3,6 @@
 
 local types = dofile(".ci/types.lua")
 
-local MODULES = { "wait", "async", "host", "store", "config", "units", "time", "navigation", "geo",
-  "chart" }
-
 local ANSWERS = "Every member may be absent, and new words turn up: compare with what you know, "
   .. "and keep the rest. A member that only one service reports has its name beside it."
 
@@ -138,7 +135,7 @@ end
 
 local interface, answers = types.read("types/bmwi.lua"), types.read("types/answers.lua")
 local modules = {}
-for i, name in ipairs(MODULES) do
+for i, name in ipairs(types.MODULES) do
   local items, head = types.read("lua/bmwi/" .. name .. ".lua")
   modules[i] = { name = name, items = items, head = head }
 end

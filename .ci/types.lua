@@ -3,6 +3,10 @@
 
 local types = {}
 
+--- The public modules of lua/bmwi, in the order of the reference.
+types.MODULES = { "wait", "async", "host", "store", "config", "units", "time", "navigation", "geo",
+  "chart" }
+
 local CLOSING = { ["("] = ")", ["["] = "]", ["{"] = "}", ["<"] = ">" }
 local OPENING = { [")"] = true, ["]"] = true, ["}"] = true, [">"] = true }
 

@@ -7,7 +7,9 @@ local read = helper.read
 local types = dofile(".ci/types.lua")
 
 local interface, answers = types.read("types/bmwi.lua"), types.read("types/answers.lua")
-local MODULES = { "async", "config", "geo", "host", "navigation", "store", "time", "units", "wait" }
+local MODULES = types.MODULES
+-- Not for use by themselves.
+local OTHERS = { cli = true, cardata = true }
 -- For the files of this module only.
 local INTERNAL = { attach = true, begin = true, detach = true, fail = true, gate = true,
   open = true, pass = true, wait = true }
@@ -166,6 +168,17 @@ describe("the types", function()
         end
       end
     end
+  end)
+
+  it("and the comments of the modules are all in the reference", function()
+    local set = {}
+    for file in helper.shell("ls lua/bmwi"):gmatch("[^\n]+") do
+      local name = file:match("^(%l.*)%.lua$")
+      if name and not OTHERS[name] then set[name] = true end
+    end
+    local listed = {}
+    for _, name in ipairs(MODULES) do listed[name] = true end
+    assert.same(helper.names(set), helper.names(listed))
   end)
 
   it("and the comments of the modules name each public function of theirs, and no other", function()
