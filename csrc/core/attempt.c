@@ -66,7 +66,7 @@ bmwi_next bmwi_attempt_send(bmwi_op *op) {
     .credentials = token ? account->basic : session->token.access,
     .content_type = op->content_type,
     .body = &op->body,
-    .once = token || op->exchange->command,
+    .once = token || op->exchange->command || op->exchange->metered,
   };
   if (op->attempt == 0) bmwi_attempt_credit(session, CALL_CREDIT);
   op->generation = session->generation;

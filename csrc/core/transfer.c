@@ -135,7 +135,7 @@ static bool set_options(bmwi_transfer *t, const bmwi_transport *transport,
   }
   if (request->once) {
     /* libcurl repeats a request by itself when a kept connection turns out to
-    ** be dead, even if the server had taken it. Not with a command to a car. */
+    ** be dead, even if the server had taken it. Not with a command, nor where each counts. */
     SET(CURLOPT_FRESH_CONNECT, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075000
     SET(CURLOPT_PREREQDATA, t);

@@ -25,7 +25,10 @@ end
 
 -- Counts a call. Nil and what a method returns for it where it may not be sent.
 local function spend(client)
-  if not has_token(client) then return true end
+  if not has_token(client) then
+    local ready, message, code, info = client:_renew() -- a log-in may be under way
+    if not ready then return nil, message, code, info end
+  end
   local kept, limit = call.store(client), client:_option("daily_limit")
   local left, wait, reason = kept:_spend { limit = limit }
   if left then return true end
