@@ -8,11 +8,12 @@ usage: python3 mqtt.py PORT CA_FILE|- STEP...
   until=TYPE        reads until a packet of this number has come
   end               reads until the end
   quit              closes without a DISCONNECT
-  hold=SECONDS      reads nothing for so long
+  listen=SECONDS    reads for so long
 Writes a JSON object: packets (first, body, length_bytes; first_read and last_read, the numbers of
 the reads that its first and last byte came with), end ("eof", "notify", "reset", "timeout", "open",
 or what the TLS handshake said), seconds (from the connection to the end), tls (the version).
 """
+import bisect
 import json
 import socket
 import ssl
@@ -43,7 +44,8 @@ def packet(first, body):
 
 class Client:
     def __init__(self, port, ca):
-        self.level, self.reads, self.data, self.owner = 5, 0, b"", []
+        self.level, self.data, self.taken = 5, bytearray(), 0
+        self.reads = []  # how many bytes had come by the end of each
         self.packets, self.end, self.tls = [], "open", None
         self.start = time.monotonic()
         self.stream = socket.create_connection(("127.0.0.1", port), LIMIT)
@@ -61,8 +63,8 @@ class Client:
         self.end = how
         raise Done
 
-    def read(self):
-        self.stream.settimeout(LIMIT)
+    def read(self, limit=LIMIT):
+        self.stream.settimeout(limit)
         how = "notify" if self.tls else "eof"
         try:
             data = self.stream.recv(65536)
@@ -74,9 +76,8 @@ class Client:
             how, data = "timeout", b""
         if not data:
             self.finish(how)
-        self.reads += 1
+        self.reads.append((self.reads[-1] if self.reads else 0) + len(data))
         self.data += data
-        self.owner += [self.reads] * len(data)
         while self.take():
             pass
 
@@ -94,9 +95,10 @@ class Client:
         if end > len(self.data):
             return False
         self.packets.append({"first": self.data[0], "length_bytes": at - 1,
-                             "body": self.data[at:end].hex(), "first_read": self.owner[0],
-                             "last_read": self.owner[end - 1]})
-        self.data, self.owner = self.data[end:], self.owner[end:]
+                             "body": self.data[at:end].hex(), "first_read": bisect.bisect_right(self.reads, self.taken),
+                             "last_read": bisect.bisect_left(self.reads, self.taken + end)})
+        self.taken += end
+        del self.data[:end]
         return True
 
     def connect(self, given):
@@ -135,14 +137,22 @@ class Client:
             seen = len(self.packets)
             self.read()
 
+    def listen(self, seconds):
+        stop = time.monotonic() + float(seconds)
+        try:
+            while time.monotonic() < stop:
+                self.read(max(stop - time.monotonic(), 0.01))
+        except Done:
+            if self.end != "timeout":
+                raise
+        self.end = "open"
+
     def run(self, steps):
         for step in steps:
             name, _, value = step.partition("=")
             if name == "end":
                 while True:
                     self.read()
-            elif name == "hold":
-                time.sleep(float(value))
             elif name == "quit":
                 self.finish("quit")
             else:

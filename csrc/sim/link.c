@@ -76,7 +76,11 @@ int link_handshake(struct link *link) {
   if (!gnutls_error_is_fatal(result)) {
     return 0;
   }
-  gnutls_alert_send_appropriate(link->tls, result);
+  if (result == GNUTLS_E_NO_CIPHER_SUITES) { /* those of TLS 1.2 are none of 1.3 */
+    gnutls_alert_send(link->tls, GNUTLS_AL_FATAL, GNUTLS_A_PROTOCOL_VERSION);
+  } else {
+    gnutls_alert_send_appropriate(link->tls, result);
+  }
   return -1;
 }
 

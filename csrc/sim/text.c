@@ -20,7 +20,9 @@ void *must_alloc(size_t size) {
 
 char *must_copy(const char *text, size_t length) {
   char *copy = must_alloc(length + 1);
-  memcpy(copy, text, length);
+  if (length > 0) {
+    memcpy(copy, text, length);
+  }
   return copy;
 }
 

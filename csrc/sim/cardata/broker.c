@@ -24,6 +24,12 @@ static bool running;
 static bool stopping;
 static bool with_tls;
 static double (*tick)(double now);
+/* A connection to the own port that fills its queue, so that TCP answers no other. */
+static int filler = -1;
+static struct sockaddr_storage filler_address;
+static double stalled_until;
+
+enum { BACKLOG = 1024 };
 
 bool broker_running(void) { return running; }
 
@@ -42,9 +48,53 @@ static void accept_all(void) {
     if (fd < 0) {
       return;
     }
-    session_open(fd, &address);
+    if (filler >= 0 && memcmp(&address, &filler_address, length) == 0) {
+      close(fd);
+    } else {
+      session_open(fd, &address);
+    }
   }
 }
+
+/* ---- a listener whose queue is full ---- */
+
+const char *broker_stall(double seconds) {
+  struct sockaddr_storage address = {0};
+  socklen_t length = sizeof address;
+  if (listener < 0) {
+    return "the broker does not listen";
+  }
+  if (filler >= 0) {
+    return "it is stalled already";
+  }
+  if (getsockname(listener, (struct sockaddr *)&address, &length) == 0) {
+    filler = socket(address.ss_family, SOCK_STREAM, 0);
+  }
+  if (filler < 0 || fcntl(filler, F_SETFD, FD_CLOEXEC) != 0 || listen(listener, 0) != 0 ||
+      connect(filler, (struct sockaddr *)&address, length) != 0) {
+    return "the queue cannot be filled";
+  }
+  length = sizeof filler_address;
+  getsockname(filler, (struct sockaddr *)&filler_address, &length);
+  stalled_until = world_now() + seconds;
+  return NULL;
+}
+
+static bool stalled(void) { return filler >= 0 && world_now() < stalled_until; }
+
+static void end_stall(void) {
+  if (filler < 0 || stalled()) {
+    return;
+  }
+  if (listener >= 0) {
+    listen(listener, BACKLOG);
+    accept_all();
+  }
+  close(filler);
+  filler = -1;
+}
+
+/* ---- the loop ---- */
 
 /* What to wait for: the wake pipe, the listener, each session. */
 struct watched {
@@ -82,11 +132,13 @@ static double step(const struct watched *watched) {
   if (listener >= 0 && watched->list[1].revents != 0) {
     accept_all();
   }
+  end_stall();
   for (struct session *s = last; s != NULL; s = s->next, i++) {
     session_step(s, watched->list[i].revents);
     mqtt_take(s);
   }
   double due = tick(world_now());
+  due = filler >= 0 && stalled_until < due ? stalled_until : due;
   for (struct session *s = session_first(); s != NULL; s = s->next) {
     mqtt_watch(s);
     session_step(s, 0); /* what was queued for it */
@@ -110,7 +162,7 @@ static void *serve(void *unused) {
   while (!stopping) {
     watched.count = 0;
     watch(&watched, wake[0], POLLIN);
-    watch(&watched, listener, POLLIN);
+    watch(&watched, listener, stalled() ? 0 : POLLIN);
     for (struct session *s = session_first(); s != NULL; s = s->next) {
       watch(&watched, s->link.fd, session_events(s));
     }
@@ -183,6 +235,10 @@ void broker_end(void) {
     running = false;
     close(wake[0]);
     close(wake[1]);
+  }
+  if (filler >= 0) {
+    close(filler);
+    filler = -1;
   }
   if (listener >= 0) {
     close(listener);

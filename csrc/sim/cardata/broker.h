@@ -16,5 +16,7 @@ void broker_wake(void); /* after any change that it has to act on */
 /* Stops and starts to listen, on the same port. */
 const char *broker_listen(bool wanted); /* NULL or a problem */
 bool broker_listening(void);
+/* For so long TCP's own handshake gets no answer. NULL or a problem. */
+const char *broker_stall(double seconds);
 
 #endif

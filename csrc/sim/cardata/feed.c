@@ -64,6 +64,7 @@ static const char *publish_problem(const json_t *publish) {
 static const char *action_problem(const json_t *options) {
   const json_t *listen = json_object_get(options, "listen");
   const json_t *disconnect = json_object_get(options, "disconnect");
+  const json_t *stall = json_object_get(options, "stall");
   const json_t *send = json_object_get(options, "send");
   const json_t *end = json_object_get(options, "end");
   double reason = json_number_value(disconnect);
@@ -73,6 +74,9 @@ static const char *action_problem(const json_t *options) {
   bytes_free(&bytes);
   if (!hex) {
     return "send must be hexadecimal digits";
+  }
+  if (stall != NULL && (!json_is_number(stall) || json_number_value(stall) < 0)) {
+    return "stall must be a number of seconds";
   }
   if (listen != NULL && !json_is_boolean(listen)) {
     return "listen must be true or false";
@@ -115,10 +119,11 @@ static void end_all(const char *word) {
 }
 
 const char *feed_control(const json_t *options) {
-  static const char *const actions[] = {"publish", "listen",   "disconnect", "end",
-                                        "send",    "live_vin", "live",       NULL};
+  static const char *const actions[] = {"publish", "listen",   "stall", "disconnect", "end",
+                                        "send",    "live_vin", "live",  NULL};
   const json_t *listen = json_object_get(options, "listen");
   const json_t *disconnect = json_object_get(options, "disconnect");
+  const json_t *stall = json_object_get(options, "stall");
   if (!broker_running()) {
     return "the simulator was started without --stream";
   }
@@ -127,6 +132,9 @@ const char *feed_control(const json_t *options) {
   problem = problem != NULL ? problem : stream_settings_change(options, actions);
   if (problem == NULL && listen != NULL) {
     problem = broker_listen(json_is_true(listen));
+  }
+  if (problem == NULL && stall != NULL) {
+    problem = broker_stall(json_number_value(stall));
   }
   if (problem == NULL) {
     publish_all(json_object_get(options, "publish"));
