@@ -1,11 +1,11 @@
 --- Concurrency: ordinary functions with ordinary calls, many at once.
 ---
---- A task is a coroutine. Inside it `car:status()`, `bmwi.sleep()` and all that builds on them
+--- A task is a coroutine. Inside it `car:status()`, `bmwi.sleep()` and everything built on them
 --- yield instead of waiting; the engine behind `bmwi.loop` wakes them.
 ---
 --- On Lua 5.1, 5.2 and LuaJIT a coroutine cannot yield inside of a C function (table.sort, gsub,
---- require), on Lua 5.1 not inside of pcall, a metamethod or an iterator either: keep those away
---- from calls inside a task there.
+--- require); on Lua 5.1 not inside of pcall, a metamethod or an iterator either. Make such calls
+--- outside of these functions.
 local bmwi = require("bmwi")
 local check = require("bmwi._check")
 
@@ -164,14 +164,14 @@ local function launch(task)
   end
 end
 
---- Whether the task has come to its end: returned, failed or cancelled.
+--- Whether the task has ended: returned, failed or been cancelled.
 ---@return boolean
 function task_methods:done()
   return self.results ~= false
 end
 
 --- What pcall would have returned: true and the function's results, or false and the error with
---- its traceback. Nothing before the end.
+--- its traceback. Returns nothing while the task runs.
 ---@return boolean|nil ok
 ---@return any ...
 function task_methods:result()
@@ -180,8 +180,8 @@ function task_methods:result()
   end
 end
 
---- Ends the task where it waits; what it waits for is given up, nested runs and maps included. A
---- command that was sent may still be carried out by the car. Does nothing to a task that is done.
+--- Ends the task where it waits and cancels what it waits for, nested runs and maps included. The
+--- car may still carry out a command that was sent. Does nothing to a task that has ended.
 function task_methods:cancel()
   if self.results then
     return
@@ -192,7 +192,7 @@ function task_methods:cancel()
   end
 end
 
---- Starts a function as a task, at once; the host's loop carries it on (see bmwi.loop).
+--- Starts a function as a task, at once; the host's loop drives it (see bmwi.loop).
 ---@param fn fun() what to do
 ---@param on_done? fun(ok: boolean, ...) called at the end with what pcall would have returned.
 --- Without it an error is raised by the loop's next step (`bmwi.loop:step()`, so `host.on_error`
@@ -354,11 +354,11 @@ end
 
 local MAP_OPTIONS = { { "concurrency", "number" } }
 
---- Calls fn(item, i) for every item of a list, so many at once.
+--- Calls fn(item, i) for every item of a list, at most `concurrency` at a time.
 ---@param list any[]
 ---@param fn fun(item: any, i: integer): any, string?, string?, table?
----@param options? { concurrency: integer? } 64 at once unless told
----@return any[] results results[i] is what fn returned first for list[i]
+---@param options? { concurrency: integer? } default 64
+---@return any[] results results[i] is the first result of fn for list[i]
 ---@return table<integer, {message: string, code: string?, info: table?}> errors where it returned
 --- nil or raised (the error itself, where that is a table; else its message has the traceback)
 function async.map(list, fn, options)

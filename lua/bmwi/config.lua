@@ -1,13 +1,13 @@
 --- The command line's configuration for programs: server, account and log-in are written down once,
--- in ~/.config/bmwi/config, and not a second time in each script.
+--- in ~/.config/bmwi/config, and not a second time in each script.
 
 local check = require "bmwi._check"
 
 local config = {}
 
 --- Reads the settings as `bmwi` does: the environment (BMWI_BASE_URL, ...), then the file.
--- The options hold a store on the command line's own token file, so that the program shares its
--- log-in, and what it remembers of a refused one. Nobody is asked for anything.
+-- The options include a store on the command line's own token file, so that the program shares its
+-- log-in, and its record of a refused one. Never prompts.
 ---@param path? string another configuration file; default: BMWI_CONFIG, else the file of `bmwi`
 ---@return bmwi.options|nil options for bmwi.new
 ---@return table|string settings all of them by name, such as `vin` and `units`. After a failure:

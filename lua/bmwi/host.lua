@@ -1,16 +1,16 @@
---- Adapters: let a host's own loop carry on the work of bmwi.async.
+--- Adapters that let the event loop of a host program drive the tasks of bmwi.async.
 ---
---- Where the host can watch a descriptor, "bmwi.loop:pollfd() is readable -> bmwi.loop:step()" is
---- all there is to it; `luv` and `cqueues` do that, elsewhere `step` is the callback to register.
---- Where the host lets nobody watch a descriptor, `drive` steps and sleeps.
+--- A host that can watch a descriptor calls `bmwi.loop:step()` when `bmwi.loop:pollfd()` is
+--- readable: `luv` and `cqueues` set that up; elsewhere register `step` as the callback. For a host
+--- that cannot watch a descriptor, `drive` alternates steps and sleeps.
 ---
---- An error that comes out of a step is nobody's in particular: a task of `async.spawn` without
---- `on_done` failed, or a `log` hook raised. It goes to `host.on_error(message)`, which, unless you
---- set another function, writes it to standard error; then the work goes on. It must not raise.
+--- An error that a step raises belongs to no particular call: a task of `async.spawn` without
+--- `on_done` failed, or a `log` hook raised. It goes to `host.on_error(message)`, which writes it
+--- to standard error unless you replace it; then work continues. It must not raise.
 ---
---- Tasks run inside the step, so wherever the host happened to call it: a task may call bmwi and
---- plain Lua, but no function of the host that waits or that belongs to a request (`ngx.say`,
---- `core.msleep`, `vim.api`, ...). Call those with the results, afterwards.
+--- Tasks run inside the step, wherever the host happened to call it. So a task may call bmwi and
+--- plain Lua, but no function of the host that waits or belongs to a request (`ngx.say`,
+--- `core.msleep`, `vim.api`, ...). Call those afterwards, with the results.
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 local check = require("bmwi._check").argument
@@ -25,7 +25,7 @@ local MAX_STEPS = 0.025                  -- seconds of work in between, roughly
 
 local host = {}
 
---- Told of errors that come out of a step; yours to replace.
+--- Gets the errors that a step raises. Replace it with a function of your own.
 ---@param message string with its traceback
 function host.on_error(message)
   io.stderr:write("bmwi: ", message, "\n")
@@ -48,7 +48,7 @@ end
 local luv = {}
 luv.__index = luv
 
---- Takes bmwi out of uv's loop again. What is under way stays so, and waits for the next step.
+--- Removes bmwi from uv's loop. Pending calls stay pending until the next step.
 function luv:close()
   for i = #self, 1, -1 do
     self[i]:close()
@@ -56,10 +56,10 @@ function luv:close()
   end
 end
 
---- Carries bmwi on in libuv's loop: luv, or Neovim (`vim.uv`, before 0.10 `vim.loop`).
+--- Drives bmwi from libuv's loop: luv, or Neovim (`vim.uv`, before 0.10 `vim.loop`).
 ---
---- `uv.run()` ends when nothing else keeps it and no call is under way; before you run it once more
---- for calls alone, close the handle and make another. (A call that is started in the close
+--- `uv.run()` returns when nothing else keeps it running and no call is pending; before you run it
+--- again for calls alone, close the handle and make another. (A call that is started in the close
 --- callback of the loop's very last handle comes too late to keep it.)
 ---@param uv table the module
 ---@return bmwi.host.luv handle with close()
@@ -94,7 +94,7 @@ function cqueues:stop()
   self.condition:signal()
 end
 
---- Carries bmwi on in a cqueues controller, as a thread of it.
+--- Drives bmwi from a cqueues controller, as a thread of it.
 ---@param controller userdata from `cqueues.new()`
 ---@return bmwi.host.cqueues handle with stop()
 function host.cqueues(controller)
@@ -110,14 +110,14 @@ function host.cqueues(controller)
   return handle
 end
 
---- Without a descriptor: runs a function as a task, and steps and sleeps
---- until it has ended. Waits through `sleep` only, so the host goes on; many of the host's
---- coroutines can do this at once. `sleep` is `ngx.sleep` in nginx, `stdnse.sleep` in nmap, and a
+--- For hosts without a descriptor: runs a function as a task, and steps and sleeps until it has
+--- ended. Waits through `sleep` only, so the host goes on; many of its coroutines can do this at
+--- once. `sleep` is `ngx.sleep` in nginx, `stdnse.sleep` in nmap, and a
 --- function around `core.msleep` in HAProxy (examples/hosts).
 ---
---- Raises what `fn` raises, with its traceback. If `sleep` raises, that comes out at once. The task
---- is cancelled then, and so it is when the host drops the coroutine that called this: once the
---- collector has seen that, in the next step.
+--- Raises what `fn` raises, with its traceback. What `sleep` raises is raised at once, and the task
+--- is cancelled. It is also cancelled when the host drops the coroutine that called this: in the
+--- next step after the collector has noticed.
 ---@param sleep fun(seconds: number) the host's; called with 0.001 to 0.01
 ---@param fn fun(...): any what to do
 ---@param ... any its arguments

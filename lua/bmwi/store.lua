@@ -1,7 +1,7 @@
 --- Keeps one account in a private file between runs: its log-in (a token table), and what CarData
---- needs to know (bmwi.store.account). docs/account-file.md describes the file.
---- It is 0600 from its first byte and replaced in one step, so that a reader or a second writer
---- never sees half of it. No message of this module ever holds a token.
+--- must not forget (docs/account-file.md). The file is 0600 from its first byte and replaced in one
+--- step, so that a reader or a second writer never sees half of it. No message of this module holds
+--- a token.
 
 local bmwi = require "bmwi"
 local account_methods = require "bmwi.store.account"
@@ -57,7 +57,7 @@ local function only(members, from, where)
   return copy
 end
 
---- The path used when the user names none, by the XDG Base Directory Specification 0.8.
+--- The command line's file unless `token_file` is set, by the XDG Base Directory Specification 0.8.
 ---@return string|nil path nil when neither XDG_STATE_HOME nor HOME is set
 ---@return string|nil message
 function store.default_path()
@@ -77,7 +77,7 @@ end
 --- A store on a file. Nothing is read or written yet.
 ---@param path string the file; missing folders are made (0700) when the token is saved
 ---@param owner? {server:string,username:string} saved beside the token; a token that was saved for
---- another server or user is reported as missing. A client (option `store`) says its own base_url
+--- another server or user is reported as missing. A client (option `store`) fills in its own server
 --- and username where this leaves them out
 ---@return bmwi.store store
 function store.new(path, owner)
@@ -94,7 +94,7 @@ function store.new(path, owner)
     owner = only(OWNER, owner or {}, "store.new") }, Store)
 end
 
---- A store without a file, for a client that has none: it ends with the program.
+--- A store without a file, which ends with the program.
 ---@return bmwi.store store
 function store.memory()
   return setmetatable({ place = place.memory(), owner = {} }, Store)
@@ -155,10 +155,10 @@ local function refresh_ends(token, kept)
   return os.time() + REFRESH_LIFE
 end
 
---- Saves a token in place of the one before. What else is kept of the account stays, unless it is
---- another one's. That a log-in of the same owner was refused is forgotten.
+--- Saves a token, replacing the previous one. Everything else that is kept of the account stays,
+--- unless the token is another account's. Clears the record of a refused log-in of the same owner.
 ---@param token bmwi.token
----@param owner? table as of store.new, for what that left out
+---@param owner? table as of store.new; fills in what that left out
 ---@return true|nil saved
 ---@return string|nil message
 ---@return "file"|nil code
@@ -184,7 +184,7 @@ function Store:save(token, owner)
 end
 
 --- Reads the token.
----@param owner? table as of store.new, for what that left out
+---@param owner? table as of store.new; fills in what that left out
 ---@return bmwi.token|nil token as it was saved
 ---@return string|nil message
 ---@return "missing"|"insecure"|"json"|"file"|nil code "missing": no file, no token in it, or the
@@ -214,9 +214,9 @@ function Store:load(owner)
   return token
 end
 
---- Takes the lock that goes with this file, so that only one process renews the token.
----@param seconds? number how long to wait for another holder; default 10, 0 is one try
----@return userdata|nil lock let go by lock:unlock(), or when it is collected
+--- Takes the lock of this file, so that only one process renews the token.
+---@param seconds? number how long to wait for another holder; default 10; 0 tries once
+---@return userdata|nil lock released by lock:unlock(), or when it is collected
 ---@return string|nil message
 ---@return "locked"|"file"|nil code
 function Store:lock(seconds)
@@ -226,9 +226,9 @@ function Store:lock(seconds)
   return change.take(self.place, RENEWAL, seconds or 10, LOCK_STEP, bmwi.sleep)
 end
 
---- What a client asks of its option `store` before it requests a token: takes the lock, so that of
---- several processes only one renews, and gives the token that another may have saved meanwhile.
----@param owner? table as of store.new, for what that left out
+--- Called by a client before it requests a token: takes the lock, so that of several processes only
+--- one renews, and returns the token that another may have saved meanwhile.
+---@param owner? table as of store.new; fills in what that left out
 ---@return bmwi.token|number|nil token or the seconds after which to ask again, while another renews
 ---@return table|nil auth_error what finish was told last of a log-in of this owner
 function Store:begin(owner)
@@ -253,10 +253,10 @@ local function keep_auth_error(self, auth_error, owner)
   end)
 end
 
---- The other end of begin: the renewal is over, well or not.
----@param auth_error? table how the log-in was refused, remembered for the next begin: by other
---- processes, too, until one logs in. It holds no secret
----@param owner? table as of store.new, for what that left out
+--- Called by a client when the renewal has ended, successfully or not.
+---@param auth_error? table how the log-in was refused: kept for the next begin, in other processes
+--- too, until one logs in. It holds no secret
+---@param owner? table as of store.new; fills in what that left out
 function Store:finish(auth_error, owner)
   local ok, message = true, nil
   if auth_error then ok, message = pcall(keep_auth_error, self, auth_error, owner) end
@@ -265,7 +265,7 @@ function Store:finish(auth_error, owner)
   if not ok then error(message, 0) end
 end
 
---- Forgets the account. A file that is not there is no error.
+--- Removes the account. A missing file is no error.
 ---@return true|nil cleared
 ---@return string|nil message
 ---@return "file"|nil code

@@ -152,7 +152,7 @@ function time.format(epoch)
   return ("%04d-%02d-%02dT%02d:%02d:%02dZ"):format(t.year, t.month, t.day, t.hour, t.min, t.sec)
 end
 
---- How old a date is. `updateTime` tells when the car last spoke, which can be weeks ago.
+--- How old a date is. `updateTime` is when the car last reported, which can be weeks ago.
 -- Not for `lastTrip.date`, whose zone is wrong.
 ---@param text string|nil as for time.parse
 ---@param now? number epoch seconds; default: the machine's clock
@@ -168,7 +168,7 @@ function time.age(text, now)
   return (now or os.time()) - epoch
 end
 
---- What the clock showed, whatever zone the text claims. For `lastTrip.date`, which is the
+--- What the clock showed, whatever zone the text claims. For `date` of the last trip, which is the
 -- car's own clock at the end of the trip with a wrong zone label (in five of five recorded pairs).
 -- Which zone that clock is in, the server does not tell.
 ---@param text string|nil as for time.parse
