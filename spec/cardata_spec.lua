@@ -10,6 +10,7 @@ local time = require("bmwi.time")
 local refusal, VIN = double.refusal, double.VIN
 local MILEAGE = "vehicle.vehicle.travelledDistance"
 local LEVEL = "vehicle.drivetrain.batteryManagement.header"
+local PLACE = "vehicle.cabin.infotainment.navigation.currentLocation."
 local FUEL = "vehicle.drivetrain.fuelSystem.level"
 local FIRST = "containers create_container telematic_data basic_data"
 
@@ -248,6 +249,18 @@ describe("car:status()", function()
     assert.equal("rest", details.chargingLevelHv.source)
     -- What BMW says again is not of the cache.
     assert.equal("rest", select(2, car:status()).chargingLevelHv.source)
+  end)
+
+  it("says the same of a position, which is made of two values", function()
+    bmw.values[PLACE .. "latitude"] = value("51.1", "degrees")
+    bmw.values[PLACE .. "longitude"] = value("-1.2", "degrees")
+    for _ = 1, 2 do
+      local status, details = car:status()
+      assert.equal(51.1, status.position.lat)
+      assert.equal("rest", details.position.source)
+    end
+    bmw.values[PLACE .. "latitude"] = nil
+    assert.equal("cache", select(2, car:status()).position.source)
   end)
 
   it("does without basic data, and asks again only where BMW may know later", function()

@@ -6,6 +6,8 @@ local containers = require "bmwi.cardata.containers"
 
 local status = {}
 
+local PLACE = "vehicle.cabin.infotainment.navigation.currentLocation."
+
 -- A failure after which saved values are better than none.
 local PASSING = { quota = true, rate_limited = true, network = true, timeout = true, tls = true,
   server = true }
@@ -27,6 +29,12 @@ local function confirm(state, values)
       and entry.raw == sent.value then
       entry.source = "rest"
     end
+  end
+  local position = state.position
+  local lat, lon = state[PLACE .. "latitude"], state[PLACE .. "longitude"]
+  if position and lat and lon and lat.source == "rest" and lon.source == "rest"
+    and (lat.time == position.time or lon.time == position.time) then
+    position.source = "rest"
   end
 end
 
