@@ -170,6 +170,13 @@ describe("bmwi with CarData", function()
       assert.equal(1, rest_calls())
     end)
 
+    it("names a car of unknown model by its VIN, once", function()
+      failed(2, ("this account has several cars: %s, %s, %s\n"):format(BEV, HYBRID, PETROL),
+        run("status", { BMWI_VIN = false }))
+      ok("status")
+      helper.has(ok("doctor").out, ("PRIMARY user of %s (i4 eDrive40), %s,"):format(BEV, HYBRID))
+    end)
+
     it("wants to know which of several cars", function()
       failed(2, HYBRID, run("status", { BMWI_VIN = false }))
     end)
@@ -267,7 +274,8 @@ describe("bmwi with CarData", function()
       assert.truthy(#document({ "charging-history", "--json", "--from", day }) >= #few)
       sim:clear()
       for _, wrong in ipairs({ "--from 2026-02-30", "--to yesterday", "--from 2999-01-01",
-        "--from 2026-02-02 --to 2026-02-01", "--format kml", "--format csv --json", "--format svg --json" }) do
+        "--from 2026-02-02 --to 2026-02-01", "--format kml", "--format csv --json",
+        "--format svg --json" }) do
         assert.equal(2, run("charging-history " .. wrong).code, wrong)
       end
       assert.equal(0, #sim:log())

@@ -77,7 +77,7 @@ local function primary(ctx)
   local own, other = {}, {}
   for _, car in ipairs(ctx.cars) do
     local list = car.mappingType == "SECONDARY" and other or own
-    list[#list + 1] = ("%s (%s)"):format(tostring(car.vin), session.name(car))
+    list[#list + 1] = session.full_name(car)
   end
   if #own == 0 and #other == 0 then
     return nil, "this account has no car", "not_found", { hint = "Add the car to your BMW account "

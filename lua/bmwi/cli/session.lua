@@ -247,6 +247,12 @@ function session.name(vehicle)
   return #words > 0 and table.concat(words, ", ") or tostring(vehicle.vin)
 end
 
+--- A car of several: the VIN, and what else people know it by.
+function session.full_name(vehicle)
+  local vin, name = tostring(vehicle.vin), session.name(vehicle)
+  return name == vin and vin or ("%s (%s)"):format(vin, name)
+end
+
 --- The account's cars, asked for once a run.
 ---@return table[] list
 function session.cars(ctx)
@@ -256,9 +262,7 @@ end
 
 local function names(list)
   local words = {}
-  for i, vehicle in ipairs(list) do
-    words[i] = ("%s (%s)"):format(tostring(vehicle.vin), session.name(vehicle))
-  end
+  for i, vehicle in ipairs(list) do words[i] = session.full_name(vehicle) end
   return #words > 0 and table.concat(words, ", ") or "none"
 end
 
