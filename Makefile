@@ -29,7 +29,7 @@ SRC := csrc/binding/answer.c csrc/binding/auth_error.c csrc/binding/await.c csrc
 SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.c \
   csrc/sim/route.c csrc/sim/fault.c csrc/sim/log.c csrc/sim/service.c csrc/sim/http.c \
   csrc/sim/world.c csrc/sim/json.c csrc/sim/form.c csrc/sim/text.c csrc/sim/sha256.c \
-  csrc/sim/picture.c csrc/sim/listen.c csrc/sim/link.c csrc/sim/packet.c \
+  csrc/sim/picture.c csrc/sim/listen.c csrc/sim/replay.c csrc/sim/link.c csrc/sim/packet.c \
   csrc/sim/cardata/stream_settings.c csrc/sim/cardata/session.c csrc/sim/cardata/mqtt.c \
   csrc/sim/cardata/broker.c csrc/sim/cardata/message.c csrc/sim/cardata/live.c \
   csrc/sim/cardata/feed.c csrc/sim/cardata/cardata.c csrc/sim/cardata/login.c \

@@ -2,6 +2,7 @@
 
 #include "fault.h"
 #include "log.h"
+#include "replay.h"
 #include "route.h"
 #include "world.h"
 
@@ -74,9 +75,24 @@ static bool unknown(struct request *request, struct reply *reply) {
 
 static void clear_all(void) {
   world_reset();
+  replay_rewind();
   fault_clear();
   log_clear(LONG_MAX);
 }
+
+static void end(void) {
+  clear_all();
+  replay_end();
+}
+
+static const struct option options[] = {
+  {"--speed", "N",
+   "commands and recordings go N times as fast (default 1: a command is done\n"
+   "                       after 6 seconds)",
+   world_set_speed},
+  {"--replay", "FILE", "plays what bmwi --record has written", replay_set_file},
+  {0},
+};
 
 static const struct route routes[] = {
   {"GET", "/_sim", list_paths, .help = "this list"},
@@ -93,7 +109,9 @@ static const struct route routes[] = {
 
 const struct service control_service = {
   .routes = routes,
+  .options = options,
+  .start = replay_start,
   .reset = clear_all,
-  .end = clear_all,
+  .end = end,
   .unknown = unknown,
 };

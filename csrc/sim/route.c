@@ -1,5 +1,7 @@
 #include "route.h"
 
+#include "replay.h"
+
 #include <string.h>
 
 static bool path_fits(const char *pattern, struct request *request) {
@@ -52,12 +54,17 @@ bool route_control(const struct request *request) {
 void route_answer(struct request *request, struct reply *reply) {
   if (request->route != NULL) {
     if (request->service->allow == NULL || request->service->allow(request, reply)) {
+      if (!route_control(request) && replay_answer(request, reply)) {
+        return;
+      }
       if (request->route->change != NULL) {
         reply_change(request, reply, request->route->change);
       } else {
         request->route->handle(request, reply);
       }
     }
+  } else if (!route_control(request) && replay_answer(request, reply)) {
+    return;
   } else if (request->path_known) {
     reply->status = 405;
   } else {

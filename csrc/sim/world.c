@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +23,8 @@ static int wake[2] = {-1, -1};
 static struct timespec started;
 static double started_epoch;
 static double advanced;
+static double speed = 1;
+const double never = 1e18;
 static void (*watcher)(void);
 
 #ifdef __APPLE__
@@ -47,6 +50,14 @@ void world_advance(double seconds) {
   if (watcher != NULL) {
     watcher();
   }
+}
+
+double world_speed(void) { return speed; }
+
+const char *world_set_speed(const char *value) {
+  char *end;
+  speed = strtod(value, &end);
+  return end != value && *end == '\0' && speed > 0 && speed <= 1e6 ? NULL : "a number above 0";
 }
 
 void world_watch(void (*then)(void)) { watcher = then; }

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+extern const double never; /* later than any time */
+
 bool world_start(void);         /* also takes over the signals that end the program */
 void world_wait(bool with_out); /* until world_stop, or until nobody reads standard output */
 void world_finish(void);        /* every pause is over */
@@ -15,6 +17,9 @@ bool world_pause(double seconds);
 void world_stop(void);  /* may be called from anywhere, signals too */
 double world_now(void); /* seconds since the start; goes back at a reset only */
 void world_advance(double seconds);
+/* How many times as fast as usual things go on. */
+double world_speed(void);
+const char *world_set_speed(const char *value); /* NULL or what is wanted */
 /* Called, with the lock held, whenever the clock was advanced. */
 void world_watch(void (*then)(void));
 void world_reset(void);

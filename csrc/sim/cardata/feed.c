@@ -1,5 +1,6 @@
 #include "feed.h"
 
+#include "../replay.h"
 #include "../world.h"
 #include "broker.h"
 #include "live.h"
@@ -10,7 +11,20 @@
 
 #include <string.h>
 
-double feed_tick(double now) { return live_tick(now); }
+static double play(double now) {
+  const json_t *message;
+  double due;
+  while ((message = replay_message(now, &due)) != NULL) {
+    message_publish_recorded(message);
+  }
+  return due;
+}
+
+double feed_tick(double now) {
+  double live = live_tick(now);
+  double recorded = play(now);
+  return live < recorded ? live : recorded;
+}
 
 void feed_change_car(struct request *request, struct reply *reply) {
   json_t *body = request_json(request);
@@ -28,6 +42,10 @@ void feed_report(struct request *request, struct reply *reply) {
   (void)request;
   json_t *out = mqtt_report();
   json_object_set_new(out, "listening", json_boolean(broker_listening()));
+  json_t *replay = replay_report();
+  if (replay != NULL) {
+    json_object_set_new(out, "replay", replay);
+  }
   reply_new(reply, 200, out);
 }
 
@@ -154,7 +172,11 @@ const char *feed_control(const json_t *options) {
 
 /* ---- start and end ---- */
 
-static void publish_first_car(void) {
+static void on_subscribe(void) {
+  replay_begin();
+  if (!stream.publish_first) {
+    return;
+  }
   json_t *all = json_pack("{s:b}", "all", 1);
   message_publish(all);
   json_decref(all);
@@ -162,7 +184,7 @@ static void publish_first_car(void) {
 
 void feed_reset(void) {
   stream_settings_reset();
-  mqtt_on_subscribe(publish_first_car);
+  mqtt_on_subscribe(on_subscribe);
   mqtt_reset();
   live_reset();
   if (broker_running()) {

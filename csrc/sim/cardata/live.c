@@ -1,8 +1,8 @@
 #include "live.h"
 
 #include "../json.h"
+#include "../world.h"
 #include "message.h"
-#include "session.h"
 #include "vehicle.h"
 
 #include <stdio.h>

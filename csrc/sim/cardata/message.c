@@ -156,6 +156,20 @@ void message_publish_values(const char *vin, const json_t *values) {
   publish_each(&shape, streamed_values(values));
 }
 
+void message_publish_recorded(const json_t *line) {
+  const char *vin = json_word(line, "vin");
+  const char *text = json_word(line, "text");
+  struct shape shape = {.vin = vin != NULL ? vin : "", .times = 1};
+  struct bytes payload = {0};
+  if (text != NULL) {
+    bytes_text(&payload, text);
+  } else {
+    bytes_json(&payload, json_object_get(line, "payload"));
+  }
+  publish_bytes(&shape, payload.at, payload.length);
+  bytes_free(&payload);
+}
+
 /* ---- what a test publishes ---- */
 
 const char *message_problem(const json_t *options) {

@@ -13,4 +13,7 @@ void message_publish(const json_t *options);
    stream; empty ones are left out. Each is a message of its own. */
 void message_publish_values(const char *vin, const json_t *values);
 
+/* A line of a recording: its payload as it is. */
+void message_publish_recorded(const json_t *line);
+
 #endif

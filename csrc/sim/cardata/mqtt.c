@@ -348,9 +348,7 @@ static void take_subscribe(struct session *session, struct reader *in) {
   if (in->bad) {
     malformed(session);
   } else if (!stream.suback_silent) {
-    if (stream.publish_first && on_subscribe != NULL) {
-      on_subscribe();
-    }
+    on_subscribe();
     session_hold(session, stream.suback_delay);
     if (!answer_raw(session, stream.suback_raw)) {
       session_send(session, SUBACK << 4, &body);

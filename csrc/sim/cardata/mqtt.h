@@ -12,7 +12,7 @@ struct message {
   bool retain, dup;
 };
 
-/* Called before what a client subscribes to is acknowledged, if this is set. */
+/* Called before what a client subscribes to is acknowledged. */
 void mqtt_on_subscribe(void (*then)(void));
 
 void mqtt_take(struct session *session);        /* answers all packets that are whole */

@@ -15,7 +15,6 @@
 enum { RECORDS = 1000, RECORD_SIZE = 16384 /* of TLS, bytes */ };
 static const size_t out_limit = (size_t)64 << 20;
 static const double linger_time = 2;
-const double never = 1e18;
 
 static struct session *sessions;
 static json_t *records; /* the attempts, oldest first */

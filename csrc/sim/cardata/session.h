@@ -43,8 +43,6 @@ struct session {
   unsigned long last_id;
 };
 
-extern const double never;
-
 struct session *session_first(void);
 void session_open(int fd, const struct sockaddr_storage *address);
 void sessions_sweep(void); /* frees those that are over; for the broker's thread */

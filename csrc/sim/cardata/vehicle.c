@@ -1,9 +1,11 @@
 #include "vehicle.h"
 
+#include "../replay.h"
 #include "../world.h"
 #include "data.h"
 #include "stamp.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *vehicles; /* by VIN */
@@ -21,11 +23,38 @@ static void fix_times(json_t *values) {
   }
 }
 
+static json_t *new_vehicle(void) {
+  return json_pack("{s:s, s:{}, s:{}}", "mappingType", "PRIMARY", "basicData", "telematicData");
+}
+
+/* Those that a recording speaks of; nothing is known of them but what it says. */
+static json_t *recorded_vehicles(const json_t *lines) {
+  static const char root[] = "/customers/vehicles/";
+  size_t i;
+  json_t *line;
+  json_t *all = json_object();
+  json_array_foreach(lines, i, line) {
+    const char *path = json_word(line, "path");
+    const char *vin = json_word(line, "vin");
+    if (path != NULL && strncmp(path, root, sizeof root - 1) == 0) {
+      vin = path + sizeof root - 1;
+    }
+    size_t length = vin != NULL ? strcspn(vin, "/?") : 0;
+    if (length == 17) {
+      char *name = must_copy(vin, length);
+      json_object_set_new(all, name, new_vehicle());
+      free(name);
+    }
+  }
+  return all;
+}
+
 void vehicles_reset(void) {
+  const json_t *lines = replay_lines("cardata");
   const char *vin;
   json_t *vehicle;
   vehicles_end();
-  vehicles = cardata_vehicles(world_epoch());
+  vehicles = lines != NULL ? recorded_vehicles(lines) : cardata_vehicles(world_epoch());
   json_object_foreach(vehicles, vin, vehicle) {
     fix_times(json_object_get(vehicle, "telematicData"));
   }
@@ -109,8 +138,7 @@ const char *vehicle_change(const char *vin, json_t *changes) {
   }
   json_t *vehicle = vehicle_find(vin);
   if (vehicle == NULL) {
-    vehicle =
-      json_pack("{s:s, s:{}, s:{}}", "mappingType", "PRIMARY", "basicData", "telematicData");
+    vehicle = new_vehicle();
     json_object_set_new(vehicles, vin, vehicle);
   }
   if (json_is_null(json_object_get(changes, "mappingType"))) {

@@ -1,23 +1,19 @@
 #include "settings.h"
 
+#include "../replay.h"
+#include "../world.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct settings settings;
 
-static struct settings given = {.speed = 1, .poi_body = true, .navigation_scope = true};
+static struct settings given = {.poi_body = true, .navigation_scope = true};
 static const char *vehicles_file;
 static json_t *vehicles;
 
 /* ---- the command line ---- */
-
-static const char *set_speed(const char *value) {
-  char *end;
-  given.speed = strtod(value, &end);
-  return end != value && *end == '\0' && given.speed > 0 && given.speed <= 1e6 ? NULL
-                                                                               : "a number above 0";
-}
 
 static const char *set_list(const char *value) {
   given.list_array = strcmp(value, "array") == 0;
@@ -36,7 +32,6 @@ static const char *set_any_key(const char *value) {
 }
 
 const struct option settings_options[] = {
-  {"--speed", "N", "commands proceed N times as fast (default 1: done after 6 seconds)", set_speed},
   {"--list", "FORM", "of the vehicle list, array or object (default object, as recorded)",
    set_list},
   {"--vehicles", "FILE",
@@ -75,8 +70,35 @@ static json_t *read_vehicles(const char *file) {
   return list;
 }
 
+/* Those that a recording speaks of; NULL: there is none. */
+static json_t *recorded_vehicles(void) {
+  static const char root[] = "/webapi/v1/user/vehicles/";
+  size_t i;
+  json_t *line;
+  const json_t *lines = replay_lines("classic");
+  json_t *seen = json_object();
+  json_array_foreach(lines, i, line) {
+    const char *path = json_word(line, "path");
+    if (path != NULL && strncmp(path, root, sizeof root - 1) == 0) {
+      const char *vin = path + sizeof root - 1;
+      char *name = must_copy(vin, strcspn(vin, "/?"));
+      json_object_set_new(seen, name, json_true());
+      free(name);
+    }
+  }
+  json_t *list = lines != NULL ? json_array() : NULL;
+  const char *vin;
+  json_object_foreach(seen, vin, line) {
+    if (vin[0] != '\0' && strlen(vin) < 64) {
+      json_array_append_new(list, json_pack("{s:s}", "vin", vin));
+    }
+  }
+  json_decref(seen);
+  return list;
+}
+
 bool settings_start(void) {
-  vehicles = vehicles_file != NULL ? read_vehicles(vehicles_file) : NULL;
+  vehicles = vehicles_file != NULL ? read_vehicles(vehicles_file) : recorded_vehicles();
   return vehicles_file == NULL || vehicles != NULL;
 }
 
@@ -85,6 +107,7 @@ const json_t *settings_vehicles(void) { return vehicles; }
 void settings_reset(void) {
   free(settings.secret_answer);
   settings = given;
+  settings.speed = world_speed();
 }
 
 void settings_end(void) {

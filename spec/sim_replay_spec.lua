@@ -1,0 +1,185 @@
+--- bmwi-sim --replay: a recording of either service, played at any speed.
+local broker = require("spec.broker_helper")
+local cli = require("spec.cli_helper")
+local helper = require("spec.helper")
+local json = helper.json
+
+local VIN = "WBARECRD000000001"
+local STATUS = "/webapi/v1/user/vehicles/" .. VIN .. "/status"
+local no_python = broker.no_python()
+
+describe("a recording", function()
+  local file = os.tmpname()
+  local sim
+
+  teardown(function() os.remove(file) end)
+  after_each(function()
+    if sim then sim:stop() end
+    sim = nil
+  end)
+
+  local function write(service, lines)
+    local texts = { json.encode({ bmwi_recording = 1, service = service, started = 1795700000,
+      version = "0.1.0", replaced = true }) }
+    for i, line in ipairs(lines) do texts[i + 1] = json.encode(line) end
+    helper.write(file, table.concat(texts, "\n") .. "\n")
+  end
+
+  local function start(...)
+    sim = helper.start({ stream = true, args = { "--replay", file, ... } })
+    return sim
+  end
+
+  local function advance(seconds) sim:control("POST", "/clock", { advance = seconds }) end
+
+  local function message(at, value)
+    return { at = at, kind = "message", vin = VIN, payload = { vin = VIN, data = { x = value } } }
+  end
+
+  -- The values of the messages that a client gets before it has seen so many.
+  local function listen(count, meanwhile)
+    local token = broker.log_in(sim)
+    broker.set(sim, { keepalive_limit = 0 }) -- the clock is advanced a lot
+    local steps = { "connect=" .. json.encode({ user = broker.GCID, password = token.id_token,
+      keepalive = 0 }), "until=2", "subscribe=" .. broker.GCID .. "/+", "until=9" }
+    for _ = 1, count do steps[#steps + 1] = "until=3" end
+    local finish = broker.client(sim, (unpack or table.unpack)(steps)) -- luacheck: ignore
+    if meanwhile then meanwhile() end
+    local values = {}
+    for _, one in ipairs(finish().packets) do
+      local digits = one.first == 0x30 and one.body:match("7b.*7d")
+      if digits then
+        local text = digits:gsub("%x%x", function(byte) return string.char(tonumber(byte, 16)) end)
+        values[#values + 1] = json.decode(text).data.x
+      end
+    end
+    return values
+  end
+
+  local function played()
+    return broker.report(sim).replay.messages
+  end
+
+  it("streams its messages by their times, from the first subscription on", function()
+    if no_python then return pending(no_python) end
+    write("cardata", { message(0, 1), { at = 3, kind = "state", state = "waiting" },
+      message(100, 2), { at = 100, kind = "message", vin = VIN, text = "{ " }, message(500, 3) })
+    start()
+    advance(1000)
+    assert.equal(0, played())
+    assert.same({ 1, 2, 3 }, listen(4, function()
+      broker.wait(sim, function(seen) return seen.replay.messages == 1 end)
+      advance(99)
+      assert.equal(1, played())
+      advance(1)
+      broker.wait(sim, function(seen) return seen.replay.messages == 3 end)
+      advance(400)
+    end))
+    assert.equal(4, played())
+    sim:reset()
+    assert.same({ 0, false }, { played(), broker.report(sim).replay.begun })
+  end)
+
+  it("goes as fast as --speed says", function()
+    if no_python then return pending(no_python) end
+    write("cardata", { message(1, 1), message(86400, 2) })
+    start("--speed", "1000000")
+    assert.same({ 1, 2 }, listen(2))
+  end)
+
+  it("answers with the newest of its responses whose time has come", function()
+    write("classic", {
+      { at = 5, kind = "answer", method = "GET", path = STATUS .. "?dlat=1", status = 200,
+        body = { vehicleStatus = { mileage = 1 } } },
+      { at = 60, kind = "answer", method = "GET", path = STATUS, status = 410, text = "gone" },
+      { at = 70, kind = "answer", method = "GET", path = "/elsewhere", status = 503 } })
+    start("--any-key")
+    local function status()
+      return helper.curl("-H", "Authorization: Bearer " .. sim.bearer, sim.url .. STATUS .. "?x=2")
+    end
+    sim.bearer = json.decode(helper.curl("-d", "grant_type=password&username=whatever@example.com"
+      .. "&password=p4ssw0rd&scope=remote_services+vehicle_data", "-H",
+      "Authorization: Basic a2V5OnNlY3JldA==", sim.url .. "/webapi/oauth/token").body).access_token
+    for _ = 1, 2 do
+      assert.equal(1, json.decode(status().body).vehicleStatus.mileage)
+    end
+    advance(59)
+    assert.equal(200, status().status)
+    advance(1)
+    assert.same({ 410, "gone" }, { status().status, status().body })
+    assert.equal(503, helper.curl(sim.url .. "/elsewhere").status)
+    assert.equal(404, helper.curl(sim.url .. "/elsewhere/else").status)
+    -- the log-in still counts, and what was not recorded is answered as usual
+    assert.equal(401, helper.curl(sim.url .. STATUS).status)
+    local list = helper.curl("-H", "Authorization: Bearer " .. sim.bearer,
+      sim.url .. "/webapi/v1/user/vehicles")
+    assert.equal(VIN, json.decode(list.body).vehicles[1].vin)
+    sim:reset()
+  end)
+
+  it("has its own cars for CarData too", function()
+    write("cardata", { message(0, 1), { at = 1, kind = "answer", method = "GET", status = 200,
+      path = "/customers/vehicles/WBARECRD000000002/basicData", body = { modelName = "i4" } } })
+    start()
+    local token = broker.log_in(sim)
+    local function get(path)
+      return json.decode(helper.curl("-H", "Authorization: Bearer " .. token.access_token, "-H",
+        "x-version: v1", sim.url .. "/customers/vehicles/" .. path).body)
+    end
+    local vins = {}
+    for i, one in ipairs(get("mappings")) do vins[i] = one.vin end
+    assert.same({ VIN, "WBARECRD000000002" }, vins)
+    assert.equal("i4", get("WBARECRD000000002/basicData").modelName)
+  end)
+
+  it("is refused where it is none", function()
+    for _, text in ipairs({ "", "{}\n", "[]\n", '{"bmwi_recording":1}\n{"at":\n' }) do
+      helper.write(file, text)
+      local said = helper.shell(("%s --replay %s 2>&1 </dev/null; echo $?"):format(
+        os.getenv("BMWI_SIM") or "build/bmwi-sim", file))
+      assert.truthy(said:find(file, 1, true), said)
+      assert.equal("1", said:match("%d+$"))
+    end
+  end)
+
+  -- The same command on the recording shows what it showed when it was recorded.
+  local function round_trip(arguments, environment)
+    sim = helper.start()
+    cli.begin(sim)
+    finally(cli.finish)
+    local function run(vin, ...)
+      local words = { ... }
+      for i, word in ipairs(arguments) do table.insert(words, i, word) end
+      local all = { BMWI_VIN = vin, BMWI_LOGIN_URL = sim.url .. "/gcdm/oauth" }
+      for name, value in pairs(environment) do all[name] = value end
+      if environment.BMWI_SERVICE then
+        sim:control("POST", "/cardata/login", { interval = 1, allow_after = 0 })
+        cli.ok("login", all)
+      end
+      return json.decode(cli.ok(words, all).out)
+    end
+    local first = run(environment.VIN, "--record", file)
+    sim:stop()
+    cli.finish()
+    start()
+    cli.begin(sim)
+    local second = run(VIN)
+    return first, second
+  end
+
+  it("of the classic service gives the same status again", function()
+    local first, second = round_trip({ "status", "--json" }, { VIN = helper.vin })
+    assert.is_number(first.mileage)
+    assert.same(first.mileage, second.mileage)
+    assert.same(first.chargingLevelHv, second.chargingLevelHv)
+    assert.equal(VIN, second.vin)
+  end)
+
+  it("of CarData gives the same status again", function()
+    local first, second = round_trip({ "status", "--json" }, { VIN = broker.VIN,
+      BMWI_SERVICE = "cardata", BMWI_CLIENT_ID = broker.CLIENT })
+    assert.is_number(first.mileage)
+    assert.same(first.mileage, second.mileage)
+    assert.same(first.chargingLevelHv, second.chargingLevelHv)
+  end)
+end)
