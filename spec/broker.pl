@@ -5,6 +5,7 @@
 #   send:HEX   drip:HEX   sends these bytes, the latter one by one
 #   flood:N:HEX   sends them N times, then writes "flooded" to LOG
 #   file:PATH  sends what is in that file
+#   proxy:N    reads the request of an HTTP client, writes its first line to LOG, answers with N
 #   sleep:S    hold    does nothing for S seconds, or until its parent ends
 #   close      reset   ends the connection (as it does when there are no more steps)
 #   next       what follows is for the next connection; the last part serves all that come
@@ -62,6 +63,11 @@ sub step {
   elsif ($what eq 'flood') { sends pack('H*', $more) x $value; print $log "flooded\n" }
   elsif ($what eq 'file') { open my $f, '<:raw', $value or die; local $/; sends scalar <$f> }
   elsif ($what eq 'drip') { for (split //, pack 'H*', $value) { sends $_; select undef, undef, undef, 0.01 } }
+  elsif ($what eq 'proxy') {
+    sysread $peer, $have, 65536, length $have until $have =~ s/^(.*?)\r\n.*?\r\n\r\n//s;
+    print $log "$1\n";
+    sends "HTTP/1.1 $value Said\r\n\r\n";
+  }
   elsif ($what eq 'sleep') { select undef, undef, undef, $value }
   elsif ($what eq 'hold') { sleep 1 while kill 0, $parent }
   elsif ($what eq 'reset') { setsockopt $peer, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0 }
