@@ -4,7 +4,6 @@
 #include "core/connection.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -40,7 +39,6 @@ static void end(bmwi_connection *c, const bmwi_failure *failure) {
     bmwi_redact(c->failure.text, c->transport->proxy, 4);
     bmwi_redact(c->failure.text, c->transport->proxy_password, 4);
   }
-  bmwi_redact(c->failure.description, c->secret, 4);
   drop_stream(c);
   bmwi_feed_wake(&c->feed);
 }
@@ -73,6 +71,18 @@ static const struct {
   {5, 0x87, BMWI_AUTH}, {5, 0x8C, BMWI_AUTH}, {5, 0x8A, BMWI_FORBIDDEN},
 };
 
+/* Redacted before they are cut to size. Without memory they are not told, no more. */
+static void note_words(const bmwi_connection *c, bmwi_failure *failure, bmwi_bytes said) {
+  bmwi_buffer words;
+  bmwi_buffer_init(&words, BMWI_MQTT_MAX_TEXT, true);
+  if (said.len > 0 && bmwi_buffer_add(&words, said.data, said.len)) {
+    bmwi_sanitize(words.data);
+    bmwi_redact(words.data, c->secret, 4);
+    bmwi_cut(failure->description, sizeof failure->description, words.data);
+  }
+  bmwi_buffer_free(&words);
+}
+
 /* The server refuses to go on. */
 static void end_by_server(bmwi_connection *c, const bmwi_mqtt_packet *packet) {
   bmwi_failure failure;
@@ -86,15 +96,7 @@ static void end_by_server(bmwi_connection *c, const bmwi_mqtt_packet *packet) {
            packet->reason, bmwi_mqtt_reason(c->protocol, packet->reason));
   bmwi_failure_set(&failure, code, text);
   failure.retryable = code == BMWI_SERVER;
-  char *words = malloc(packet->reason_string.len + 1);
-  if (words != NULL) { /* redacted before they are cut to size */
-    memcpy(words, packet->reason_string.data, packet->reason_string.len);
-    words[packet->reason_string.len] = '\0';
-    bmwi_sanitize(words);
-    bmwi_redact(words, c->secret, 4);
-    bmwi_cut(failure.description, sizeof failure.description, words);
-    free(words);
-  }
+  note_words(c, &failure, packet->reason_string);
   end(c, &failure);
 }
 
@@ -143,7 +145,7 @@ static bool write_out(bmwi_connection *c) {
 
 /* Makes room at the end of what has been sent in part. */
 static void compact_out(bmwi_connection *c) {
-  if (c->written < c->out.len / 2 || c->out.secret) return;
+  if (c->written == 0 || c->written < c->out.len / 2) return;
   memmove(c->out.data, c->out.data + c->written, c->out.len - c->written);
   c->out.len -= c->written;
   c->written = 0;
