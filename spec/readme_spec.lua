@@ -117,6 +117,25 @@ describe("the documentation", function()
   end)
 end)
 
+describe("CHANGELOG.md", function()
+  it("has each entry of what is not released below a category", function()
+    local ORDER = { Added = 1, Changed = 2, Fixed = 3, Security = 4 }
+    local entries, last = 0, 0
+    for line in read("CHANGELOG.md"):match("\n## Unreleased\n(.-)\n## "):gmatch("[^\n]+") do
+      local category = line:match("^### (%u%l+)$")
+      if category then
+        assert.is_true(ORDER[category] > last, category)
+        last = ORDER[category]
+      elseif line:find("^%- ") then
+        entries = entries + 1
+        assert.is_true(last > 0, "not below ### Added, Changed, Fixed or Security: " .. line)
+      end
+    end
+    assert.equal(4, last)
+    assert.is_true(entries > 20)
+  end)
+end)
+
 describe("CONTRIBUTING.md", function()
   it("names targets and files that are there", function()
     local text, count = read("CONTRIBUTING.md"), 0
