@@ -7,6 +7,7 @@
 --   lua cardata    as it stands, with the simulator's servers
 --   sh simulator   requests to a simulator
 --   sh, console    the command lines of bmwi in it are parsed, make's targets looked up
+--   console cardata  run on a terminal, one after the other; the output is compared
 --   json           a setting of another program
 --   (none)         output, or lines of a configuration, which are read
 local cli = require "spec.cli_helper"
@@ -15,7 +16,7 @@ local helper = require "spec.helper"
 
 local load_text = rawget(_G, "loadstring") or load
 local MARKS = { ["lua"] = true, ["lua program"] = true, ["lua cardata"] = true, ["sh"] = true,
-  ["sh simulator"] = true, ["console"] = true, ["json"] = true, [""] = true,
+  ["sh simulator"] = true, ["console"] = true, ["console cardata"] = true, ["json"] = true, [""] = true,
   ["lua recipe preheat"] = true, ["lua recipe exporter"] = true, ["lua recipe trips"] = true }
 local FULL = { chargingLevelHv = 100, chargingStatus = "FINISHED_FULLY_CHARGED" }
 local PAGES = { "README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md" }
@@ -114,6 +115,40 @@ describe("a block of code", function()
       end
     end
     assert.is_true(count > 1)
+  end)
+end)
+
+describe("a session on a terminal", function()
+  local sim
+
+  setup(function() sim = helper.start() end)
+  teardown(function() sim:stop() end)
+  before_each(function() cli.begin(sim) end)
+  after_each(function() cli.finish() end)
+
+  -- What differs from run to run: numbers, addresses, the code of a log-in.
+  local function pattern(line)
+    local words = line:find("^%s*%w [%w ]*%w$") and line:gsub("%w", "%%w")
+    return words or line:gsub("%p", "%%%0"):gsub("https?%%:%S+", "https?:%%S+")
+      :gsub("%d+", "%%d+"):gsub("  +", " +")
+  end
+
+  it("shows what the page does", function()
+    local reason = helper.no_terminal()
+    if reason then return pending(reason) end
+    sim:control("POST", "/cardata/login", { interval = 1, allow_after = 2 })
+    local blocks = docs.marked("console cardata")
+    assert.equal(2, #blocks)
+    for _, block in ipairs(blocks) do
+      local command, rest = block.text:match("^%$ bmwi ([^\n]+)\n(.*)$")
+      local shown = cli.on_terminal({ command }, {}, { BMWI_SERVICE = "cardata", NO_COLOR = "1",
+        BMWI_CLIENT_ID = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a", BMWI_VIN = "WBYCARDATA0000001",
+        BMWI_LOGIN_URL = sim.url .. "/gcdm/oauth" }, 200)
+      assert.equal(0, shown.code, shown.screen)
+      for line in rest:gmatch("[^\n]+") do
+        assert.truthy(shown.screen:find(pattern(line)), line .. "\nis not in\n" .. shown.screen)
+      end
+    end
   end)
 end)
 
