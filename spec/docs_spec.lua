@@ -15,9 +15,12 @@ local docs = require "spec.docs_helper"
 local helper = require "spec.helper"
 
 local load_text = rawget(_G, "loadstring") or load
-local MARKS = { ["lua"] = true, ["lua program"] = true, ["lua cardata"] = true, ["sh"] = true,
-  ["sh simulator"] = true, ["console"] = true, ["console cardata"] = true, ["json"] = true, [""] = true,
-  ["lua recipe preheat"] = true, ["lua recipe exporter"] = true, ["lua recipe trips"] = true }
+local MARKS = {}
+for _, mark in ipairs { "", "lua", "lua program", "lua cardata", "lua recipe preheat",
+  "lua recipe exporter", "lua recipe trips", "sh", "sh simulator", "console", "console cardata",
+  "json" } do
+  MARKS[mark] = true
+end
 local FULL = { chargingLevelHv = 100, chargingStatus = "FINISHED_FULLY_CHARGED" }
 local PAGES = { "README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md" }
 for _, page in ipairs(docs.pages) do
