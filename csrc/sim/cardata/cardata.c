@@ -24,6 +24,13 @@ static const char *spend(const json_t *options) {
   return problem;
 }
 
+/* A token that has ended may end connections. */
+static const char *change_tokens(const json_t *options) {
+  const char *problem = cardata_token_control(options);
+  broker_wake();
+  return problem;
+}
+
 static void show_state(struct request *request, struct reply *reply) {
   (void)request;
   reply_new(reply, 200,
@@ -54,10 +61,11 @@ static const struct route routes[] = {
   {"POST", "/_sim/cardata/login", .change = login_control,
    .help = "allow: true or false, clicks; allow_after (polls), interval, expires_in, complete, "
            "answers (of the next polls)"},
-  {"POST", "/_sim/cardata/token", .change = cardata_token_control,
-   .help = "expire, expire_refresh, reuse_kills, no_api, no_streaming; of tokens to come: "
-           "expires_in, scope, scope_turned, no_gcid, no_refresh_token, no_dynamic_scopes, "
-           "same_id_token"},
+  {"POST", "/_sim/cardata/token", .change = change_tokens,
+   .help =
+     "expire, expire_refresh, expire_id, reuse_kills, no_api, no_streaming; of tokens to come: "
+     "expires_in, scope, scope_turned, no_gcid, no_refresh_token, no_dynamic_scopes, "
+     "same_id_token"},
   {"POST", "/_sim/cardata/config", .change = cardata_settings_control,
    .help = "quota, quota_rolling, quota_status_429, quota_retry_after, x_version_optional, "
            "container_limit, container_status, deleted_uncounted, refused (descriptors), "

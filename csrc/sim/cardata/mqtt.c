@@ -247,8 +247,8 @@ static void take_connect(struct session *session, struct reader *in) {
     session_end(session, "malformed CONNECT", END_NOTIFY);
     return;
   }
-  bool known = connect.level == 4 || connect.level == 5;
-  session->protocol = connect.level < 5 ? 4 : 5;
+  bool known = connect.level == 4 || (connect.level == 5 && stream.protocol >= 5);
+  session->protocol = connect.level < 5 || stream.protocol < 5 ? 4 : 5;
   const struct id_token *token = id_token_find(connect.password.at, connect.password.length);
   session->token = stream.anyone ? NULL : token;
   session->will = will_of(&connect);

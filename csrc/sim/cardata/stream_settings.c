@@ -14,6 +14,7 @@ static const struct json_setting rows[] = {
   {"connack", NULL, &stream.connack, 0, 255, 0},
   {"connack_times", NULL, &stream.connack_times, 0, 1e6, 0},
   {"connack_silent", &stream.connack_silent, NULL, 0, 0, false},
+  {"protocol", NULL, &stream.protocol, 4, 5, 5},
   {"refuse_after_disconnect", NULL, &stream.refuse_after_disconnect, 0, long_time, 0},
   {"rate_limit", NULL, &stream.rate_limit, 0, 1e6, 0},
   {"rate_window", NULL, &stream.rate_window, 0, long_time, 60},

@@ -8,6 +8,7 @@
 struct stream_settings {
   double handshake_delay;
   double connack_delay, connack, connack_times;
+  double protocol; /* the highest that is spoken: 4 or 5 */
   double refuse_after_disconnect;
   double rate_limit, rate_window;
   double expire_reason, kick_reason, keepalive_reason;
