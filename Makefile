@@ -213,9 +213,11 @@ test-all: ## the specs on Lua 5.1 to 5.4 and LuaJIT
 	@unset MAKEFLAGS MFLAGS; \
 	  .ci/each 1 build/test-all '$(MAKE) --no-print-directory run-test LUA=' $(TEST_LUAS)
 
-docs: $(MODULE) ## the pages below docs/ that are written from tables
+docs: $(MODULE) $(SIM) ## what is below docs/ and written by programs
 	@$(RUN_ENV) $(LUA) .ci/cli.lua >docs/cli.md.new && mv docs/cli.md.new docs/cli.md
 	@$(LUA) .ci/reference.lua >docs/reference.md.new && mv docs/reference.md.new docs/reference.md
+	@$(RUN_ENV) .ci/with-sim http sh -c 'BMWI_BASE_URL=$$1 $(LUA) examples/range_map_svg.lua \
+	  docs/range-map.svg' - URL
 
 include .ci/analysis.mk
 

@@ -231,6 +231,18 @@ uv.run()]])
   end)
 end)
 
+it("the picture in the README is what the example draws now", function()
+  helper.has(docs.page("README.md"), '<img src="docs/range-map.svg"')
+  local sim, path = helper.start(), os.tmpname()
+  local output, code = docs.run(("%s examples/range_map_svg.lua %s; cat %%s"):format(
+    docs.lua_command("BMWI_BASE_URL=" .. sim.url):gsub(" %%s$", ""), path), "")
+  sim:stop()
+  local drawn = helper.read(path)
+  os.remove(path)
+  assert.equal(0, code, output)
+  assert.equal(drawn, helper.read("docs/range-map.svg"))
+end)
+
 describe("a page", function()
   it("links to what is there", function()
     for _, path in ipairs(PAGES) do
