@@ -131,7 +131,7 @@ run-gc: build-test
 
 # Bytes from outside through everything that reads them, those in spec/fuzz/corpus first. What is
 # found stays in build/fuzz-*.
-FUZZ_TARGETS := base64 redact answer token text http values
+FUZZ_TARGETS := base64 redact answer token text http values mqtt
 FUZZ_SECONDS ?= 60
 fuzz: ## each target for FUZZ_SECONDS=60
 	@$(CHECK_DEPS) build fuzz $(LUA_TAG)

@@ -11,6 +11,8 @@
 **         the first byte chooses the endpoint ('a' is the first), the second the
 **         status ('0' is 200)
 ** token   the answer to a log-in ('0') or to a renewal ('1'), then as above
+** mqtt    packets of a broker, one after the other; the first byte chooses the level of the protocol
+**         ('4' or '5')
 ** text    dates, numbers and navigation curves, in Lua
 ** values  CarData's values as JSON, one burst or an array of them, through merging into a
 **         status; the first byte chooses the drive train ('0' is none)
@@ -31,6 +33,7 @@
 
 #include "binding/bmwi.h"
 #include "core/base64.h"
+#include "core/mqtt.h"
 #include "core/redact.h"
 
 int luaopen_bmwi(lua_State *L);
@@ -48,6 +51,7 @@ static void fail(const char *what) {
 #define TARGET_http 5
 #define TARGET_values 6
 #define TARGET_redact 7
+#define TARGET_mqtt 8
 
 #if TARGET == TARGET_base64
 
@@ -131,6 +135,58 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       (strstr(text, secret) != NULL || strstr(text, spelt) != NULL))
     fail("the secret is still there");
   free(text);
+  return 0;
+}
+
+#elif TARGET == TARGET_mqtt
+
+static void check_within(bmwi_bytes bytes, const char *packet, size_t size) {
+  if (bytes.len > 0 && (bytes.data < packet || bytes.len > size - (size_t)(bytes.data - packet)))
+    fail("bytes beyond the packet");
+}
+
+/* A message that was read is written so that it reads the same. */
+static void write_again(int protocol, const bmwi_mqtt_packet *packet) {
+  bmwi_buffer b;
+  bmwi_mqtt_packet again;
+  size_t size;
+  bmwi_buffer_init(&b, BMWI_MQTT_MAX_PACKET + 16, false);
+  if (!bmwi_mqtt_publish(&b, protocol, packet->id, &packet->message)) fail("it is not written");
+  if (bmwi_mqtt_measure(b.data, b.len, &size) != BMWI_FRAME_WHOLE || size != b.len ||
+      size != bmwi_mqtt_publish_size(protocol, &packet->message))
+    fail("what is written has another size");
+  if (bmwi_mqtt_read(&again, protocol, b.data, size) != 0) fail("it is not read again");
+  const bmwi_mqtt_message *one = &packet->message, *two = &again.message;
+  if (again.id != packet->id || one->qos != two->qos || one->retain != two->retain ||
+      one->topic.len != two->topic.len || one->payload.len != two->payload.len ||
+      memcmp(one->topic.data, two->topic.data, one->topic.len) != 0 ||
+      memcmp(one->payload.data, two->payload.data, one->payload.len) != 0)
+    fail("it reads differently");
+  bmwi_buffer_free(&b);
+}
+
+static void read_one(int protocol, const char *packet, size_t size) {
+  bmwi_mqtt_packet p;
+  if (bmwi_mqtt_read(&p, protocol, packet, size) != 0) return;
+  const bmwi_bytes all[] = {p.message.topic, p.message.payload, p.codes, p.client_id,
+                            p.reason_string};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) check_within(all[i], packet, size);
+  if (bmwi_mqtt_reason(protocol, p.reason) == NULL) fail("a reason without words");
+  if (p.type == BMWI_MQTT_PUBLISH) write_again(protocol, &p);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  if (size == 0) return 0;
+  int protocol = (data[0] & 1) != 0 ? 5 : 4;
+  for (size_t at = 1, found; at < size; at += found) {
+    const char *rest = (const char *)data + at;
+    if (bmwi_mqtt_measure(rest, size - at, &found) != BMWI_FRAME_WHOLE) return 0;
+    if (found < 2 || found > size - at) fail("a packet beyond the bytes");
+    char *copy = malloc(found); /* its exact size, for the sanitizer */
+    memcpy(copy, rest, found);
+    read_one(protocol, copy, found);
+    free(copy);
+  }
   return 0;
 }
 
