@@ -50,13 +50,14 @@ memory: ## each allocation fails once; no memory is given back with a secret in 
 run-memory: $(OBJ) $(CERTS)/complete
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/memory spec/native/memory.c $(OBJ) \
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
-	@$(RUN_ENV) LOCPATH= .ci/with-sim http $(BUILD)/memory spec/native/memory.lua URL \
+	@$(RUN_ENV) LOCPATH= .ci/with-broker .ci/with-sim http $(BUILD)/memory \
+	  spec/native/memory.lua URL \
 	  log-in refresh reading 'command and wait' 'charging profile' send_poi image base64 values \
 	  async.map 'sleep beside a call' store 'hooks in a task' \
-	  'close in flight' 'state closed in flight'
+	  'close in flight' 'state closed in flight' mqtt
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/wiped spec/native/wiped.c $(OBJ) \
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
-	@$(RUN_ENV) LOCPATH= .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
+	@$(RUN_ENV) LOCPATH= .ci/with-broker .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
 
 # libcurl is loaded ahead, so that what it keeps for the whole process does not look lost when Lua
 # unloads the module. Specs that are about time, or many times the work of the others, are marked

@@ -258,5 +258,39 @@ operations["state closed in flight"] = function()
   try(bmwi.loop.step, bmwi.loop)
 end
 
+-- What comes from a broker is lost only where its task could not be woken, and is told why.
+operations.mqtt = function()
+  local async = try(require, "bmwi.async")
+  local c = try(bmwi._mqtt.connect, { url = os.getenv("BMWI_BROKER"), username = "joe",
+    password = "p4ssw0rd", connect_timeout = 2, will = { topic = "gone", payload = "x" } })
+  if not (async and c) then return end
+  local function receive()
+    for _ = 1, 3 do
+      local ok, what, a, b = pcall(c.receive, c, 0.5)
+      all = all and ok and what ~= nil
+      if ok and what == nil then must(b == "network" or b == "closed" or b == "timeout", a) end
+      if ok then return what, a, b end
+    end
+  end
+  if receive() == "connected" then
+    must((try(c.subscribe, c, "a/b") or 1) == 1)
+    must((try(c.publish, c, "a", "hello", { qos = 1 }) or 2) == 2)
+    for _ = 1, 3 do
+      local what, a, b
+      try(async.run, function()
+        what, a, b = receive()
+        return true
+      end)
+      must(what ~= "puback" or a == 2 and b == 0)
+      must(what ~= "suback" or a == 1 and b[1] == 0)
+      must(what ~= "publish" or a == "a/b" and b == "x")
+    end
+  end
+  try(function()
+    c:close()
+    return true
+  end)
+end
+
 operations[arg[2]]()
 return all

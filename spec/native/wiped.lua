@@ -60,6 +60,19 @@ client:close()
 assert(not pcall(new, { token = token, basic = bmwi.base64.encode("key:secret") }))
 assert(not pcall(new, { password = "Pl4nted+Passw0rd", timeout = -1 }))
 
+-- A broker's password: sent, not sent, not to be sent.
+secrets[#secrets + 1] = "Pl4nted-for-the-broker"
+local function broker(url)
+  return bmwi._mqtt.connect({ url = url, username = "joe", password = "Pl4nted-for-the-broker" })
+end
+local connection = broker(os.getenv("BMWI_BROKER"))
+assert(connection:receive(10) == "connected")
+connection:close()
+broker(os.getenv("BMWI_BROKER")):close()
+assert(not broker("mqtt://127.0.0.1:1"):receive(10))
+connection = nil -- luacheck: ignore 311
+collectgarbage()
+
 -- Closed in the middle of a call.
 client = new({ token = token })
 local async = require("bmwi.async")
