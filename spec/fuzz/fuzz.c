@@ -11,8 +11,8 @@
 **         the first byte chooses the endpoint ('a' is the first), the second the
 **         status ('0' is 200)
 ** token   the answer to a log-in ('0') or to a renewal ('1'), then as above
-** mqtt    packets of a broker, one after the other; the first byte chooses the level of the protocol
-**         ('4' or '5')
+** mqtt    packets of a broker, one after the other; the first byte chooses the protocol level ('4'
+**         or '5')
 ** text    dates, numbers and navigation curves, in Lua
 ** values  CarData's values as JSON, one burst or an array of them, through merging into a
 **         status; the first byte chooses the drive train ('0' is none)
