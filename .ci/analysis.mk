@@ -52,9 +52,9 @@ run-memory: $(OBJ) $(CERTS)/complete
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
 	@$(RUN_ENV) LOCPATH= .ci/with-broker .ci/with-sim http $(BUILD)/memory \
 	  spec/native/memory.lua URL \
-	  log-in refresh reading 'command and wait' 'charging profile' send_poi image base64 values \
-	  async.map 'sleep beside a call' store 'hooks in a task' \
-	  'close in flight' 'state closed in flight' mqtt
+	  log-in refresh reading 'command and wait' 'refused command' 'command in a task' \
+	  'charging profile' send_poi image base64 values async.map 'sleep beside a call' store \
+	  'hooks in a task' 'close in flight' 'state closed in flight' mqtt
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/wiped spec/native/wiped.c $(OBJ) \
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
 	@$(RUN_ENV) LOCPATH= .ci/with-broker .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL

@@ -121,27 +121,6 @@ static int deliver_json(lua_State *L, bmwi_op *op) {
   return 1;
 }
 
-static int deliver_protected(lua_State *L) { return deliver_json(L, lua_touserdata(L, 1)); }
-
-static const char deliver_key; /* Lua 5.1 needs memory to push a function */
-
-void bmwi_answer_open(lua_State *L) {
-  lua_pushcfunction(L, deliver_protected);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &deliver_key);
-}
-
-/* A command that was answered has been sent, be there memory to read the answer or not. */
-static int deliver_command(lua_State *L, bmwi_op *op) {
-  int top = lua_gettop(L);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &deliver_key);
-  lua_pushlightuserdata(L, op);
-  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-  if (status == 0) return lua_gettop(L) - top;
-  lua_settop(L, top); /* an error of memory; before Lua 5.4 it is no LUA_ERRMEM once raised again */
-  lua_gc(L, LUA_GCCOLLECT, 0);
-  return not_promised(L, op, "not enough memory to read the response");
-}
-
 /* Other servers than BMW's answer with a blank line or an empty object where it sends nothing. */
 static bool says_nothing(const bmwi_buffer *body) {
   char left[3] = "";
@@ -170,7 +149,7 @@ static int deliver_answer(lua_State *L, bmwi_op *op) {
     case BMWI_ANSWER_NOTHING:
       return says_nothing(body) ? deliver_nothing(L)
                                 : not_promised(L, op, "the response is not empty");
-    default: return op->exchange->command ? deliver_command(L, op) : deliver_json(L, op);
+    default: return deliver_json(L, op);
   }
 }
 
@@ -181,6 +160,16 @@ static int deliver_received(lua_State *L, bmwi_op *op) {
   if (op->failure.code != BMWI_OK || feed == NULL)
     return bmwi_fail(L, "receive", &op->failure, NULL);
   return feed->face->hand_out(L, feed);
+}
+
+void bmwi_push_unknown(lua_State *L, const bmwi_op *op) {
+  bmwi_failure failure;
+  bmwi_failure_set(&failure, BMWI_UNKNOWN, "not enough memory to read the response");
+  lua_createtable(L, 3, 0);
+  int table = lua_gettop(L);
+  fail_call(L, op, &failure);
+  for (int i = 3; i > 0; i--) lua_rawseti(L, table, i);
+  lua_pop(L, 1); /* the nil */
 }
 
 int bmwi_deliver(lua_State *L, bmwi_op *op) {

@@ -10,6 +10,7 @@
 
 #define MAX_NESTED 12 /* Lua allows some 200 C calls inside each other; one level takes six */
 #define RESERVE 120   /* places on the stack, for a coroutine's function and what it calls, too */
+#define RESERVE_HERE (RESERVE + 40) /* so that a turn of the wait finds the others */
 
 /* ---- operations --------------------------------------------------------------- */
 
@@ -110,13 +111,41 @@ static void blame(lua_State *L, const bmwi_op *op) {
   else bmwi_keep_fault(L);
 }
 
-/* (operation) -> its results, for a coroutine; protected. */
+/* A command that was sent has an outcome, be there memory to tell it or not. */
+static bool is_sent_command(const bmwi_op *op) {
+  return op->exchange != NULL && op->exchange->command &&
+         (op->transfer.sent || op->transfer.phase == BMWI_SENDING);
+}
+
+/* Pushes what the operation at `index`, such a command, returns then: it was made before. */
+static int push_kept_unknown(lua_State *L, int index) {
+  lua_getuservalue(L, index);
+  lua_pushnil(L);
+  for (int i = 1; i <= 3; i++) lua_rawgeti(L, -1 - i, i);
+  lua_remove(L, -5);
+  return 4;
+}
+
+/* (operation) -> its results; protected. */
 static int deliver(lua_State *L) {
   bmwi_op *op = lua_touserdata(L, 1);
-  if (op->kind == BMWI_LOST) return luaL_error(L, "%s", op->failure.text);
+  if (op->kind == BMWI_LOST)
+    return is_sent_command(op) ? push_kept_unknown(L, 1) : luaL_error(L, "%s", op->failure.text);
   int results = bmwi_deliver(L, op);
   bmwi_op_release(op);
   return results;
+}
+
+/* Pushes the results of the finished operation at `index`, or an error and returns false. */
+static bool push_results(lua_State *L, const bmwi_op *op, int index) {
+  int top = lua_gettop(L);
+  push_function(L, DELIVER);
+  lua_pushvalue(L, index);
+  if (lua_pcall(L, 1, LUA_MULTRET, 0) == 0) return true;
+  if (!is_sent_command(op)) return false;
+  lua_settop(L, top);
+  push_kept_unknown(L, index);
+  return true;
 }
 
 /* The coroutine could not be woken, for the reason on top, which is popped: the next step wakes it
@@ -151,9 +180,7 @@ static void wake(lua_State *L, bmwi_op *op) {
   lua_pushvalue(L, thread);
   bmwi_clear_value(L, BMWI_KEPT_WAITS);
   lua_pushboolean(L, 1);
-  push_function(L, DELIVER);
-  lua_pushvalue(L, top + 1);
-  if (lua_pcall(L, 1, LUA_MULTRET, 0) != 0) {
+  if (!push_results(L, op, top + 1)) {
     lua_pushboolean(L, 0);
     lua_replace(L, function + 1);
   }
@@ -319,32 +346,27 @@ static int turn(lua_State *L) {
   return 0;
 }
 
-int bmwi_loop_await(lua_State *L, int client) {
-  bmwi_op *op = luaL_checkudata(L, -1, BMWI_OP);
-  bmwi_engine *engine = op->engine;
-  if (bmwi_is_task(L)) {
-    int at = lua_gettop(L);
+/* Yields the operation on top to whoever carries the coroutine on. */
+static int yield(lua_State *L, int client) {
+  int at = lua_gettop(L);
 #if LUA_VERSION_NUM >= 504
-    lua_toclose(L, at); /* coroutine.close gives the call up */
+  lua_toclose(L, at); /* coroutine.close gives the call up */
+  /* Lua calls our __close at each return, too, for which it keeps the memory of this call. */
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
 #endif
-    /* Started by loop:begin, when the yield has worked: below Lua 5.3 it can fail
-    ** (across pcall, say), and then nothing must have been sent. */
-    bmwi_push_kept(L, BMWI_KEPT_SELF);
-    lua_pushvalue(L, at);
-    if (client != 0) lua_pushvalue(L, client);
-    else lua_pushnil(L);
-    return lua_yield(L, 3);
-  }
-  bmwi_loop *self = bmwi_get_loop(L);
-  if (op->account != NULL && op->account->hooks > 0)
-    luaL_error(L, "a hook of a client (log, store, on_token, on_prompt) cannot wait for a call of "
-                  "that client");
-  bool reading = op->exchange == NULL || !op->exchange->command;
-  if (reading) { /* a command's outcome is not taken by what a hook did wrong */
-    lua_pushboolean(L, 0);
-    bmwi_set_entry(L, BMWI_KEPT_RAISED, op);
-  }
-  luaL_checkstack(L, RESERVE, NULL);
+  /* Started by loop:begin, when the yield has worked: below Lua 5.3 it can fail
+  ** (across pcall, say), and then nothing must have been sent. */
+  bmwi_push_kept(L, BMWI_KEPT_SELF);
+  lua_pushvalue(L, at);
+  if (client != 0) lua_pushvalue(L, client);
+  else lua_pushnil(L);
+  return lua_yield(L, 3);
+}
+
+/* Waits here for the operation on top. What became of that: a status of Lua's, and an error with
+** one that is not 0. */
+static int wait_here(lua_State *L, bmwi_loop *self, bmwi_op *op) {
   int nested = self->nested++, status = 0;
   bmwi_op_start(op);
   while (status == 0 && op->state != BMWI_FINISHED) {
@@ -352,19 +374,40 @@ int bmwi_loop_await(lua_State *L, int client) {
     status = lua_pcall(L, 0, 0, 0);
   }
   self->nested = nested;
-  if (nested <= MAX_NESTED) bmwi_engine_release(engine);
+  if (nested <= MAX_NESTED) bmwi_engine_release(op->engine);
+  return status;
+}
+
+int bmwi_loop_await(lua_State *L, int client) {
+  bmwi_op *op = luaL_checkudata(L, -1, BMWI_OP);
+  int at = lua_gettop(L);
+  bool reading = op->exchange == NULL || !op->exchange->command;
+  if (!reading) {
+    bmwi_push_unknown(L, op);
+    lua_setuservalue(L, at);
+  }
+  if (bmwi_is_task(L)) return yield(L, client);
+  bmwi_loop *self = bmwi_get_loop(L);
+  if (op->account != NULL && op->account->hooks > 0)
+    luaL_error(L, "a hook of a client (log, store, on_token, on_prompt) cannot wait for a call of "
+                  "that client");
+  luaL_checkstack(L, RESERVE_HERE, NULL);
+  if (reading) { /* a command's outcome is not taken by what a hook did wrong */
+    lua_pushboolean(L, 0);
+    bmwi_set_entry(L, BMWI_KEPT_RAISED, op);
+  }
+  int status = wait_here(L, self, op);
+  bool unknown = status == LUA_ERRMEM && is_sent_command(op);
   /* Ctrl-C gives the call up: it must not be sent later, beside the same call made again. */
   if (status != 0) bmwi_op_release(op);
-  bmwi_engine_arm(engine);
+  bmwi_engine_arm(op->engine);
   if (status == 0) bmwi_push_entry(L, BMWI_KEPT_RAISED, op);
   bmwi_clear_entry(L, BMWI_KEPT_RAISED, op);
-  if (status != 0 || lua_toboolean(L, -1)) {
-    bmwi_op_release(op);
-    return lua_error(L);
-  }
-  int results = bmwi_deliver(L, op);
+  if (unknown) return push_kept_unknown(L, at);
+  if (status == 0 && !lua_toboolean(L, -1) && push_results(L, op, at))
+    return lua_gettop(L) - at - 1;
   bmwi_op_release(op);
-  return results;
+  return lua_error(L);
 }
 
 /* (thread, operation, client) -> enters them into the tables; protected. */
@@ -404,7 +447,6 @@ static const lua_CFunction functions[FUNCTIONS] = {
 };
 
 void bmwi_await_open(lua_State *L) {
-  bmwi_answer_open(L);
   luaL_newmetatable(L, BMWI_OP);
   lua_pushcfunction(L, op_gc);
   lua_setfield(L, -2, "__gc");

@@ -123,9 +123,10 @@ void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *v
 void bmwi_client_document(lua_State *L, bmwi_op *op, const char *json, size_t len);
 
 /* From answer.c. */
-void bmwi_answer_open(lua_State *L);
 /* Pushes the results of a finished operation. */
 int bmwi_deliver(lua_State *L, bmwi_op *op);
+/* Pushes {message, code, info} of a command whose answer cannot be read for lack of memory. */
+void bmwi_push_unknown(lua_State *L, const bmwi_op *op);
 
 /* How a feed hands out what an operation has waited for: pushes the results. */
 typedef struct bmwi_feed_face {
