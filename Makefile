@@ -20,12 +20,12 @@ SRC := csrc/binding/answer.c csrc/binding/auth_error.c csrc/binding/await.c csrc
   csrc/binding/methods.c csrc/binding/mqtt.c csrc/binding/options.c csrc/binding/request.c \
   csrc/binding/schema.c csrc/binding/sys.c csrc/binding/values.c csrc/binding/values_status.c \
   csrc/core/account.c csrc/core/attempt.c csrc/core/base64.c csrc/core/buffer.c \
-  csrc/core/connection.c csrc/core/device.c csrc/core/engine.c csrc/core/guard.c csrc/core/mqtt.c \
-  csrc/core/oauth.c csrc/core/op.c csrc/core/poll.c csrc/core/redact.c csrc/core/session.c \
-  csrc/core/sha256.c csrc/core/stream.c csrc/core/timers.c csrc/core/transfer.c \
-  csrc/core/transport.c csrc/core/url.c csrc/core/verdict.c csrc/core/word.c \
-  csrc/service/cardata.c csrc/service/cardata_fields.c csrc/service/cardata_values.c \
-  csrc/service/classic.c csrc/service/service.c
+  csrc/core/connection.c csrc/core/device.c csrc/core/engine.c csrc/core/guard.c \
+  csrc/core/mqtt.c csrc/core/oauth.c csrc/core/op.c csrc/core/poll.c csrc/core/redact.c \
+  csrc/core/session.c csrc/core/sha256.c csrc/core/stream.c csrc/core/timers.c \
+  csrc/core/transfer.c csrc/core/transport.c csrc/core/url.c csrc/core/verdict.c \
+  csrc/core/word.c csrc/service/cardata.c csrc/service/cardata_fields.c \
+  csrc/service/cardata_values.c csrc/service/classic.c csrc/service/service.c
 SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.c \
   csrc/sim/route.c csrc/sim/fault.c csrc/sim/log.c csrc/sim/service.c csrc/sim/http.c \
   csrc/sim/world.c csrc/sim/json.c csrc/sim/form.c csrc/sim/text.c csrc/sim/sha256.c \
@@ -41,13 +41,14 @@ SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.
   csrc/sim/classic/profile.c csrc/sim/classic/types.c csrc/sim/classic/car.c \
   csrc/sim/classic/settings.c csrc/sim/classic/errors.c csrc/sim/classic/data.c
 LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_finalizer.lua lua/bmwi/_names.lua lua/bmwi/_svg.lua \
-  lua/bmwi/_text.lua lua/bmwi/chart.lua lua/bmwi/async.lua lua/bmwi/bridge/homeassistant.lua lua/bmwi/bridge/members.lua \
-  lua/bmwi/bridge/prometheus.lua lua/bmwi/bridge/publisher.lua lua/bmwi/bridge/source.lua \
-  lua/bmwi/bridge/topics.lua lua/bmwi/cardata.lua lua/bmwi/cardata/call.lua \
-  lua/bmwi/cardata/containers.lua lua/bmwi/cardata/history.lua lua/bmwi/cardata/live.lua \
-  lua/bmwi/cardata/status.lua lua/bmwi/cardata/stream_message.lua \
+  lua/bmwi/_text.lua lua/bmwi/async.lua lua/bmwi/bridge/homeassistant.lua \
+  lua/bmwi/bridge/members.lua lua/bmwi/bridge/prometheus.lua lua/bmwi/bridge/publisher.lua \
+  lua/bmwi/bridge/source.lua lua/bmwi/bridge/topics.lua lua/bmwi/cardata.lua \
+  lua/bmwi/cardata/call.lua lua/bmwi/cardata/containers.lua lua/bmwi/cardata/history.lua \
+  lua/bmwi/cardata/live.lua lua/bmwi/cardata/status.lua lua/bmwi/cardata/stream.lua \
+  lua/bmwi/cardata/stream_hub.lua lua/bmwi/cardata/stream_message.lua \
   lua/bmwi/cardata/stream_queue.lua lua/bmwi/cardata/stream_schedule.lua \
-  lua/bmwi/cardata/stream_times.lua lua/bmwi/cli.lua lua/bmwi/cli/act.lua \
+  lua/bmwi/cardata/stream_times.lua lua/bmwi/chart.lua lua/bmwi/cli.lua lua/bmwi/cli/act.lua \
   lua/bmwi/cli/anonymous.lua lua/bmwi/cli/args.lua lua/bmwi/cli/cardata.lua \
   lua/bmwi/cli/cardata_doctor.lua lua/bmwi/cli/cardata_views.lua lua/bmwi/cli/checks.lua \
   lua/bmwi/cli/commands.lua lua/bmwi/cli/config.lua lua/bmwi/cli/demo.lua \

@@ -19,11 +19,12 @@ local LOOP = { "events", "pollfd", "step", "timeout" }
 local LOOP_INNER = { "attach", "begin", "detach", "fail", "gate", "limit", "open", "pass",
   "wait" }
 local CLIENT = { "_record", "close", "containers", "create_container", "delete_container", "get",
-  "login", "post", "quota", "token", "vehicle", "vehicles" }
+  "login", "post", "quota", "stream", "token", "vehicle", "vehicles" }
 local CAR = { "all_trips", "basic_data", "blow_horn", "charge_now", "charging_history",
   "charging_profile", "charging_settings", "climate_now", "destinations", "execute", "execution",
   "find", "flash_lights", "image", "last_trip", "lock_doors", "navigation", "range_map", "send_poi",
-  "set_charging_profile", "status", "supports", "telematics", "tyres", "unlock_doors", "vin" }
+  "set_charging_profile", "status", "stream", "supports", "telematics", "tyres", "unlock_doors",
+  "vin" }
 
 -- The helpers of the Lua layer; the command line's own parts are no public interface.
 local HELPERS = {

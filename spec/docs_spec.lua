@@ -5,6 +5,7 @@
 --   lua program    as it stands; the page shows its output
 --   lua recipe X   as it stands, with the command line's configuration; each has a spec of its own
 --   lua cardata    as it stands, with the simulator's servers
+--   lua stream     with `client` set before it, logged in, and a car that charges
 --   sh simulator   requests to a simulator
 --   sh, console    the command lines of bmwi in it are parsed, make's targets looked up
 --   console cardata  run on a terminal, one after the other; the output is compared
@@ -13,12 +14,13 @@
 local cli = require "spec.cli_helper"
 local docs = require "spec.docs_helper"
 local helper = require "spec.helper"
+local streams = require "spec.stream_helper"
 
 local load_text = rawget(_G, "loadstring") or load
 local MARKS = {}
-for _, mark in ipairs { "", "lua", "lua program", "lua cardata", "lua recipe preheat",
-  "lua recipe exporter", "lua recipe trips", "sh", "sh simulator", "console", "console cardata",
-  "json" } do
+for _, mark in ipairs { "", "lua", "lua program", "lua cardata", "lua stream",
+  "lua recipe preheat", "lua recipe exporter", "lua recipe trips", "sh", "sh simulator", "console",
+  "console cardata", "json" } do
   MARKS[mark] = true
 end
 local FULL = { chargingLevelHv = 100, chargingStatus = "FINISHED_FULLY_CHARGED" }
@@ -76,6 +78,26 @@ describe("a block of code", function()
       assert.equal(0, code, output)
       assert.truthy(output:find("user_code=", 1, true), output)
       assert.truthy(output:find("seconds old", 1, true), output)
+    end)
+  end
+
+  for _, block in ipairs(docs.marked("lua stream")) do
+    it(("runs with a stream: %s line %d"):format(block.path, block.line), function()
+      local live, path = helper.start({ stream = true }), os.tmpname()
+      os.remove(path)
+      streams.client(live, { store = require("bmwi.store").new(path) }):close()
+      streams.set(live, { live = 0.1 })
+      local output, code = docs.run_lua(([[
+        local client = require("bmwi").new(require("spec.stream_helper").options(
+          { url = %q, stream_url = %q }, { store = require("bmwi.store").new(%q) }))
+      ]]):format(live.url, live.stream_url, path) .. block.text)
+      live:stop()
+      for _, ending in ipairs({ "", ".lock", ".write.lock", ".stream.lock" }) do
+        os.remove(path .. ending)
+      end
+      assert.equal(0, code, output)
+      assert.truthy(output:find("\t80\ttrue\n", 1, true), output)
+      assert.truthy(output:find("ended\tclosed\n$"), output)
     end)
   end
 

@@ -294,7 +294,7 @@ describe("the codes", function()
     for name in read("csrc/binding/bmwi.c"):gmatch('bmwi_fail_plain%(L, "(%w+)"') do
       codes[name] = true
     end
-    for _, file in ipairs { "wait", "units", "time", "geo", "navigation" } do
+    for _, file in ipairs { "wait", "units", "time", "geo", "navigation", "cardata/stream_hub" } do
       local text = read("lua/bmwi/" .. file .. ".lua")
       for name in text:gmatch('code = "([%l_]+)"') do codes[name] = true end
       if text:find('"' .. file .. '"', 1, true) then codes[file] = true end

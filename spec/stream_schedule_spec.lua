@@ -11,7 +11,7 @@ local function new(protocol, random)
 end
 
 local function lost(what)
-  local event = { message = "it is lost", code = "network", token = 1 }
+  local event = { message = "it is lost", code = "network" }
   for name, value in pairs(what or {}) do event[name] = value end
   return event
 end
@@ -86,7 +86,8 @@ describe("the stream's schedule", function()
         story[i] = ("%g %s"):format(step.wait, tostring(step.renew))
       end
       assert.same({ "5 true", "10 false", "20 false", "40 false" }, story)
-      assert.is_true(s:lost(refused(reason, { token = 2 }), 9000).renew)
+      s:connected(9000)
+      assert.is_true(s:lost(refused(reason), 9100).renew)
     end
   end)
 

@@ -161,16 +161,23 @@ function loop:limit(connections) end
 ---| "response" # a response, or what went wrong instead
 ---| "retry" # a retry was planned
 ---| "store_error" # the token could not be saved
+---| "stream" # the state of the stream has changed
+---| "stream_message" # a message of the stream has come; it names the car
+---| "stream_dropped" # the one before does not fit and is left out
 
 ---@class bmwi.log_fields what `log` gets beside the event
----@field call string name of the call; "token" for a log-in or a renewal
----@field method string of HTTP
----@field attempt integer 1 for the first one
+---@field call? string name of the call; "token" for a log-in or a renewal
+---@field method? string of HTTP
+---@field attempt? integer 1 for the first one
 ---@field status? integer HTTP status
----@field bytes? integer length of the response
+---@field bytes? integer length of the response, or of the message
 ---@field seconds? number duration
 ---@field date? number seconds since 1970, by the server's clock
----@field wait? number seconds until the retry
+---@field wait? number seconds until the retry, or the next connection
+---@field state? bmwi.stream_state of the stream
+---@field reason? string why the stream waits or has ended, or a message is left out, for people
+---@field topic? string of a message: the account and the car
+---@field payload? string of a message, as it came
 ---@field code? bmwi.code what went wrong
 ---@field error? string what went wrong, for people
 
@@ -285,6 +292,62 @@ function client:create_container(options) end
 ---@return bmwi.code|nil code
 ---@return bmwi.info|nil info
 function client:delete_container(id) end
+
+--- CarData: begins to listen to the account's stream (docs/stream.md). Nothing is waited for: it
+--- connects, renews the token in time and connects again after failures by itself, while anything
+--- waits for bmwi or its host drives `bmwi.loop`. All streams of a client share one connection, of
+--- which the first sets `keepalive` and `protocol`. It ends when it is closed or collected, and
+--- with its client. No call of the quota.
+---@param options? {vins: string[]?, keepalive: number?, protocol: integer?} of which cars (all);
+--- seconds from 1 to 30 (30); 5, or 4 for MQTT 3.1.1 (5, and 4 if the server knows no other)
+---@return bmwi.stream|nil stream
+---@return string|nil message
+---@return bmwi.code|nil code "unsupported": the classic service has none
+---@return bmwi.info|nil info
+function client:stream(options) end
+
+---@class bmwi.stream live data of CarData, as of `client:stream()`
+local stream = {}
+
+---@alias bmwi.stream_state
+---| "connecting"
+---| "connected"
+---| "waiting" # for the time of the next connection
+---| "ended"
+
+--- The next update. It waits for it, while other tasks run; what came before the end of a stream is
+--- returned first.
+---@param timeout? number seconds; without it as long as it takes
+---@return bmwi.update|nil update
+---@return string|nil message
+---@return bmwi.code|nil code "timeout": none came in time, and the stream goes on; any other is the
+--- end of it, and the same again at the next call
+---@return bmwi.info|nil info
+function stream:next(timeout) end
+
+--- For a loop: `for update in stream:updates() do`. The loop ends with the stream; `stream:state()`
+--- tells why. On Lua 5.1 an iterator cannot wait in a task: call `next()` there.
+---@return fun(): bmwi.update|nil
+function stream:updates() end
+
+--- How it stands: "waiting" comes with the seconds until the next connection and the reason,
+--- "ended" with the code.
+---@return bmwi.stream_state state
+---@return number|bmwi.code|nil
+---@return string|nil
+function stream:state() end
+
+--- Ends the stream and saves the values in the account file. Whoever waits gets the code "closed".
+function stream:close() end
+
+---@class bmwi.update what `stream:next()` returns
+---@field vin string
+---@field status bmwi.status all that is known of the car
+---@field details table<string, bmwi.detail> where each member comes from
+--- the members that differ from those of the update before; the first one of a car has all
+---@field changed table<string, true>
+--- what came, by descriptor, as of `car:telematics()`; the first one of a car has all
+---@field values table<string, bmwi.value>
 
 ---@class bmwi.car a car of either service, as of `client:vehicle(vin)`; it keeps its client alive
 local car = {}
@@ -482,6 +545,14 @@ function car:charging_history(options) end
 ---@return bmwi.info|nil info `partial`: the settings that came before the failure
 function car:charging_settings() end
 
+--- CarData: `client:stream()` for this car alone.
+---@param options? {keepalive: number?, protocol: integer?}
+---@return bmwi.stream|nil stream
+---@return string|nil message
+---@return bmwi.code|nil code
+---@return bmwi.info|nil info
+function car:stream(options) end
+
 --- CarData: what BMW knows of the tyres, with its names: `mountedTyres`, `unmountedTyres`, in them
 --- `frontLeft`, `frontRight`, `rearLeft`, `rearRight`. One call of the quota.
 ---@return {mountedTyres: table?, unmountedTyres: table?, errors: table}|nil tyres
@@ -516,6 +587,7 @@ function car:tyres() end
 ---| "http" # any other HTTP status
 ---| "quota" # the day's calls of CarData are used up
 ---| "unsupported" # this service has no such thing
+---| "conflict" # from a stream: another program uses the stream of the account
 ---| "unknown" # a command was sent, but its outcome is unknown
 ---| "closed" # the client was closed meanwhile
 ---| "cancelled" # the task was cancelled, or a prompt

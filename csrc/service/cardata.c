@@ -135,10 +135,10 @@ static const bmwi_advice advice[] = {
 };
 
 static const char *const client_methods[] = {
-  "vehicles", "quota", "containers", "create_container", "delete_container", NULL};
-static const char *const car_methods[] = {
-  "status",           "telematics",        "basic_data", "image",
-  "charging_history", "charging_settings", "tyres",      NULL};
+  "vehicles", "quota", "containers", "create_container", "delete_container", "stream", NULL};
+static const char *const car_methods[] = {"status", "telematics",       "basic_data",
+                                          "image",  "charging_history", "charging_settings",
+                                          "tyres",  "stream",           NULL};
 
 static const bmwi_method methods[] = {{.name = NULL}};
 

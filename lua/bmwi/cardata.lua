@@ -6,6 +6,7 @@ local call = require "bmwi.cardata.call"
 local containers = require "bmwi.cardata.containers"
 local history = require "bmwi.cardata.history"
 local status = require "bmwi.cardata.status"
+local stream = require "bmwi.cardata.stream"
 
 local client_methods = {
   _call = call.call,
@@ -14,6 +15,7 @@ local client_methods = {
   containers = containers.list,
   create_container = containers.create,
   delete_container = containers.delete,
+  stream = stream.open,
 }
 local car_methods = {
   status = status.status,
@@ -21,6 +23,7 @@ local car_methods = {
   basic_data = status.basic_data,
   charging_history = history.charging_history,
   charging_settings = history.charging_settings,
+  stream = stream.of_car,
 }
 
 -- What comes of the mappings for one car.

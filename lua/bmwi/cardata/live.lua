@@ -11,6 +11,12 @@ local MOST_CARS = 64
 -- (bmwi._values, never changed in place), and when news of it came last.
 local open = setmetatable({}, { __mode = "k" })
 
+local function drive_train_of(store, vin)
+  local data = store:_basic(vin)
+  local word = type(data) == "table" and data.driveTrain
+  return type(word) == "string" and word or nil
+end
+
 --- Begins to keep the cars of an account here; each is to be closed.
 function live.open(store)
   local account = open[store] or { users = 0, count = 0, cars = {} }
@@ -29,6 +35,12 @@ end
 ---@return {state:table,at:number|nil}|nil car
 function live.find(store, vin)
   return open[store] and open[store].cars[vin]
+end
+
+--- Which engines a car has, or nil. Its basic data never changes, but may not be known at first.
+function live.drive_train(store, vin)
+  local car = live.find(store, vin)
+  return car and car.drive_train
 end
 
 --- What is known of a car, here or in the account file.
@@ -50,6 +62,7 @@ function live.take(store, vin, values, now)
     if account.count >= MOST_CARS then return nil end
     account.count = account.count + 1
     car = { state = store:_values(vin) or {}, at = store:_fetched(vin) }
+    car.drive_train = drive_train_of(store, vin)
     account.cars[vin] = car
   end
   local before = car.state
@@ -75,14 +88,15 @@ end
 
 --- Writes what is new to the account file. What cannot be written is tried again the next time.
 function live.save(store)
-  local dirty = {} -- others may come while it is being written
+  local dirty = {} -- others may come, and it may be closed, while it is being written
   for vin, car in pairs(open[store].cars) do
-    if car.dirty then dirty[#dirty + 1] = vin end
+    if car.dirty then dirty[#dirty + 1] = { vin, car } end
   end
-  for _, vin in ipairs(dirty) do
-    local car = open[store].cars[vin]
+  for _, pair in ipairs(dirty) do
+    local vin, car = pair[1], pair[2]
     car.dirty = false
     if not store:_set_values(vin, car.state, car.at) then car.dirty = true end
+    car.drive_train = car.drive_train or drive_train_of(store, vin)
   end
 end
 

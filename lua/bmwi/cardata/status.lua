@@ -3,6 +3,7 @@
 local bmwi = require "bmwi"
 local check = require "bmwi._check"
 local containers = require "bmwi.cardata.containers"
+local live = require "bmwi.cardata.live"
 
 local status = {}
 
@@ -14,11 +15,12 @@ local PASSING = { quota = true, rate_limited = true, network = true, timeout = t
 -- A failure that the next call would meet as well.
 local LASTING = { forbidden = true, not_found = true, http = true }
 
--- The saved values, if they were read at most so many seconds ago.
+-- The values that are at hand, if BMW has sent some at most so many seconds ago.
 local function young(store, vin, max_age, now)
-  local at = store:_fetched(vin)
+  local car = live.find(store, vin)
+  local at = car and car.at or store:_fetched(vin)
   local age = at and at <= now and now - at or math.huge
-  return age <= max_age and store:_values(vin) or nil
+  return age <= max_age and live.state(store, vin) or nil
 end
 
 -- What BMW has just said again is no longer a value of the cache.
@@ -55,8 +57,9 @@ local function fetch(client, store, vin)
     return nil, "the response is not telematic data", "json", info
   end
   local now = os.time()
-  local state = bmwi._values.merge(store:_values(vin), values, { source = "rest", now = now })
+  local state = bmwi._values.merge(live.state(store, vin), values, { source = "rest", now = now })
   confirm(state, values)
+  live.put(store, vin, state, now)
   -- Values that cannot be saved are shown all the same.
   store:_set_values(vin, state, now)
   return state
@@ -105,9 +108,9 @@ end
 --- The car's status, with the members, words and units of the classic service, and where each
 --- comes from. One call of the quota; the first one ever takes up to three more, for the container
 --- and the basic data. Values are BMW's last ones: no call wakes the car.
----@param options? {max_age:number} seconds: saved values that were read from BMW at most so long
---- ago are shown, and then nothing is sent. math.huge shows them however old, when BMW is away or
---- the quota is used up; details[member].source is then "cache"
+---@param options? {max_age:number} seconds: values that came from BMW at most so long ago, by REST
+--- or by the stream, are shown as they were kept, and then nothing is sent. math.huge shows them
+--- however old, when BMW is away or the quota is used up; details[member].source is then "cache"
 ---@return table|nil status km, litres, percent, minutes, W, kWh; what is not known is absent
 ---@return table|string|nil details by member: {value, unit, time, age, descriptor, source, raw,
 --- flag}, or {reason, message, descriptor, raw} of what is absent. After a failure: the message

@@ -15,11 +15,12 @@ local MOST_TLS = 3      -- failures in a row, after a first good one
 -- The reason codes of a CONNACK of MQTT 3.1.1, as those of MQTT 5.
 local OLD = { 132, 133, 136, 134, 135 }
 
-local PORTAL = "at BMW's portal (My BMW, your vehicle, CarData) subscribe the client to \"CarData "
-  .. "Stream\", choose the stream's data, wait a minute, then log in again"
-local OTHER = "BMW has one stream for each account: end the other program that uses it (another "
+--- What to do about an end.
+schedule.PORTAL = "at BMW's portal (My BMW, your vehicle, CarData) subscribe the client to "
+  .. "\"CarData Stream\", choose the stream's data, wait a minute, then log in again"
+schedule.OTHER = "BMW has one stream for each account: end the other program that uses it (another "
   .. "client id does not help), or give its data on with bmwi bridge"
-local LOGIN = "log in again: client:login()"
+schedule.LOGIN = "log in again: client:login()"
 
 -- What a reason code means that is more than a failure.
 local KINDS = {
@@ -67,7 +68,7 @@ end
 
 --- CONNACK 0 has come.
 function Schedule:connected(now)
-  self.since, self.ever, self.refused, self.tls = now, true, 0, 0
+  self.since, self.ever, self.refused, self.tls, self.renewed = now, true, 0, 0, false
 end
 
 --- The subscription was granted.
@@ -88,18 +89,18 @@ function Schedule:credentials(lost, now)
   if self.own and now - self.own < times.transient then
     return self:again(lost.message, times.rotation)
   end
-  if self.renewed ~= lost.token then
-    self.renewed = lost.token
+  if not self.renewed then -- since the last session; a new token is refused as well, then
+    self.renewed = true
     return self:again(lost.message, self:climb(), true)
   end
   self.refused = self.refused + 1
   if self.ever or self.refused < MOST_REFUSED then
     return self:again(lost.message, self:climb())
   elseif lost.reason == 134 or lost.reason == 4 then
-    return over("auth", "the server refuses the log-in, a new token too", LOGIN)
+    return over("auth", "the server refuses the log-in, a new token too", schedule.LOGIN)
   end
   return over("forbidden", "the server refuses the stream to this log-in, with a new token too",
-    PORTAL .. "; or end the other program that uses the account's stream")
+    schedule.PORTAL .. "; or end the other program that uses the account's stream")
 end
 
 -- The server has ended a session. Three within a minute are the work of another program.
@@ -112,13 +113,12 @@ function Schedule:evicted(lost, now)
   self.ends = ends
   if #ends < MOST_SESSIONS then return self:again(lost.message, self:climb()) end
   return over("conflict", "the server has ended three sessions within a minute: another program "
-    .. "uses the stream of this account", OTHER)
+    .. "uses the stream of this account", schedule.OTHER)
 end
 
 --- A connection could not be made, or is over.
 ---@param lost {message:string,code:string,reason:integer|nil,phase:string|nil,eof:boolean|nil,
---- token:any,expired:boolean|nil} token: something that is another for each token; expired: its
---- life is over by our clock
+--- expired:boolean|nil,hint:string|nil} expired: the token's life is over by our clock
 function Schedule:lost(lost, now)
   local since = self.since
   self.since = nil
@@ -154,7 +154,7 @@ function Schedule:refused_topic(reason, now)
   self.since, self.own = nil, now
   self.refused_topics = self.refused_topics + 1
   if self.refused_topics < 2 then return self:again(message, self:climb()) end
-  return over("forbidden", message .. " twice", PORTAL)
+  return over("forbidden", message .. " twice", schedule.PORTAL)
 end
 
 -- Failures of a renewal after which there is no use in another.

@@ -75,15 +75,24 @@ function account_methods:_quota(limit, now)
 end
 
 --- Counts an attempt to connect to the stream, if it is allowed now.
+---@param window? number seconds that count; default 60
 ---@return boolean|nil allowed
 ---@return number|string wait seconds
-function account_methods:_stream_attempt(now)
+function account_methods:_stream_attempt(now, window)
   now = time_of(now, 1, "_stream_attempt")
   return self:_change(function(kept)
     local allowed, wait
-    allowed, wait, kept.attempts = limits.attempt(kept.attempts or {}, now)
+    allowed, wait, kept.attempts = limits.attempt(kept.attempts or {}, now, window)
     return allowed, wait
   end)
+end
+
+--- Takes the lock that goes with the account's stream: BMW has one connection for each account.
+---@return table|userdata|nil lock let go by lock:unlock()
+---@return string|nil message
+---@return "locked"|"file"|nil code
+function account_methods:_stream_lock()
+  return self.place.try_lock("stream.lock")
 end
 
 --- The container that was made last.

@@ -136,18 +136,20 @@ end
 
 --- Counts an attempt to connect to the stream, if it is allowed.
 ---@param attempts number[] the times of the last ones
+---@param window? number seconds; default 60
 ---@return boolean allowed
 ---@return integer seconds to wait
 ---@return number[] attempts those that still count
-function limits.attempt(attempts, now)
+function limits.attempt(attempts, now, window)
   local list = {}
+  window = window or WINDOW
   for _, at in ipairs(attempts) do
     -- One from the future was made at an unknown time, which is over now.
-    if is_time(at) and at > now - WINDOW then list[#list + 1] = math.min(at, now) end
+    if is_time(at) and at > now - window then list[#list + 1] = math.min(at, now) end
   end
   local allowed = #list < ATTEMPTS
   if allowed then list[#list + 1] = now end
-  return allowed, allowed and 0 or list[#list - ATTEMPTS + 1] + WINDOW - now, list
+  return allowed, allowed and 0 or list[#list - ATTEMPTS + 1] + window - now, list
 end
 
 return limits

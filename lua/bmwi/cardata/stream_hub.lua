@@ -1,0 +1,311 @@
+--- The one connection of a client to the stream, for all of its listeners: a task that does what
+--- the schedule says, takes the messages in and hands them out. It ends with its last listener.
+
+local async = require "bmwi.async"
+local bmwi = require "bmwi"
+local limits = require "bmwi.store.limits"
+local live = require "bmwi.cardata.live"
+local message = require "bmwi.cardata.stream_message"
+local schedule = require "bmwi.cardata.stream_schedule"
+local times = require "bmwi.cardata.stream_times"
+
+local hub = {}
+
+local loop, monotonic = bmwi.loop, bmwi._sys.monotonic
+local STREAMING = "cardata:streaming:read" -- of the scope
+local CLOSED = { code = "closed", message = "the stream was closed" }
+
+local hubs = setmetatable({}, { __mode = "k" }) -- client -> its hub
+local recent = {} -- url -> when this process has connected to it (monotonic)
+
+local Hub = {}
+Hub.__index = Hub
+
+-- What happened -----------------------------------------------------------------------------------
+
+-- Calls the client's log hook. What it raises comes out of the loop's next step.
+function Hub:log(event, about)
+  if not self.log_hook then return end
+  local ok, why = pcall(self.log_hook, event, about)
+  if not ok then loop:fail(why) end
+end
+
+function Hub:tell(state, reason, seconds)
+  self.state, self.reason = state, reason
+  self.until_ = seconds and monotonic() + seconds
+  self:log("stream", { state = state, reason = reason, wait = seconds })
+end
+
+function Hub:message(topic, payload)
+  self:log("stream_message", { topic = topic, payload = payload })
+  local vin, values = message.read(topic, payload)
+  if not vin then
+    self:log("stream_dropped", { reason = values, bytes = #payload })
+    return
+  end
+  local before, state = live.take(self.store, vin, values, os.time())
+  if not before then return end
+  local now = monotonic()
+  self.save_at = self.save_at or now + times.save
+  for listener in pairs(self.listeners) do
+    if listener.queue:push(vin, before, state, values, now) then listener:wake() end
+  end
+end
+
+function Hub:save()
+  if self.ended then return end
+  self.save_at = nil
+  live.save(self.store)
+  local again = not self.ended and live.dirty(self.store)
+  self.save_at = again and monotonic() + times.save or nil
+end
+
+-- Before a connection -----------------------------------------------------------------------------
+
+-- Whether the client was closed. Its methods would raise.
+function Hub:is_closed()
+  return self.stopping or not pcall(self.client.token, self.client)
+end
+
+-- Waits; returns the end of the stream if that has come.
+function Hub:pause(seconds, reason)
+  if self:is_closed() then return CLOSED end
+  if seconds <= 0 then return nil end
+  self:tell("waiting", reason, seconds)
+  self.gate = self.client:_gate(seconds)
+  local _, _, code = loop:pass(self.gate)
+  self.gate = nil
+  if code == "closed" or self:is_closed() then return CLOSED end
+end
+
+-- The newest token; a new one where the last one was refused. Nil and the next step without.
+function Hub:token(renew)
+  local done, why, code, info = self.client:_renew(renew and self.access or nil)
+  if self:is_closed() then return nil, CLOSED end
+  if not done then return nil, self.plan:no_token(why, code, info) end
+  local token = self.client:token()
+  if not token or not token.id_token or not token.gcid then
+    return nil, { code = "auth", message = "the log-in has no id_token, which the stream needs",
+      hint = schedule.LOGIN }
+  end
+  if token.scope and not token.scope:find(STREAMING, 1, true) then
+    return nil, { code = "forbidden", message = "the log-in is not for the stream",
+      hint = schedule.PORTAL }
+  end
+  self.access = token.access_token
+  return token
+end
+
+-- Counts a connection, if it is allowed now: by this process and by the account file. Otherwise
+-- the seconds to wait.
+function Hub:slot()
+  local allowed, wait, list = limits.attempt(recent[self.url] or {}, monotonic(), times.window)
+  if not allowed then return wait end
+  local free, seconds = self.store:_stream_attempt(nil, times.window)
+  if free == false then return seconds end
+  recent[self.url] = list -- also where the file cannot be written
+  return 0
+end
+
+-- One step of the schedule: waits, connects and serves the connection to its end. The next step.
+function Hub:attempt(step)
+  local ended = self:pause(step.wait, step.reason)
+  local renew = step.renew
+  while not ended do
+    self:tell("connecting")
+    local token, other = self:token(renew)
+    if not token then return other end
+    local wait = self:slot()
+    if wait == 0 then return self:connect(step.protocol, token) end
+    renew = false
+    ended = self:pause(wait, "BMW allows few connections a minute")
+  end
+  return ended
+end
+
+-- A connection ------------------------------------------------------------------------------------
+
+-- When to renew, by both clocks: the one stops while the machine sleeps, the other may be set.
+function Hub:plan_renewal(session)
+  local ends = session.token.expires_at
+  if not ends then return end
+  local left = ends - os.time()
+  local wait = self.plan:renew_in(left)
+  session.renew_at, session.renew_wall = monotonic() + wait, os.time() + wait
+  session.margin = math.min(60, left / 10)
+end
+
+function Hub:connect(protocol, token)
+  if self:is_closed() then return CLOSED end
+  local session = { token = token, ends = token.expires_at }
+  self:plan_renewal(session)
+  self.connection = bmwi._mqtt.connect { client = self.client, url = self.url, protocol = protocol,
+    client_id = token.gcid, username = token.gcid, password = token.id_token,
+    keepalive = self.keepalive }
+  local step
+  repeat step = self:serve(session) until step
+  self.connection:close()
+  self.connection = nil
+  self:save()
+  return self.stopping and CLOSED or step
+end
+
+-- Until when nothing is to be done unless something comes.
+function Hub:idle(session)
+  local at = math.huge
+  for _, due in pairs { session.renew_at or at, session.suback_at or at, self.save_at or at } do
+    at = math.min(at, due)
+  end
+  return at < math.huge and math.max(0, at - monotonic()) or nil
+end
+
+-- What comes from the server, by its kind; each may return the next step.
+local COMES = {}
+
+function COMES.connected(self, session)
+  self.plan:connected(monotonic())
+  session.suback_at = monotonic() + times.suback
+  self.connection:subscribe(session.token.gcid .. "/+", 0) -- a failure is the connection's end
+end
+
+function COMES.suback(self, session, _, codes)
+  session.suback_at = nil
+  for _, code in ipairs(codes) do
+    if code >= 0x80 then return self.plan:refused_topic(code, monotonic()) end
+  end
+  self.plan:subscribed()
+  self:tell("connected")
+end
+
+function COMES.publish(self, _, topic, payload)
+  self:message(topic, payload)
+end
+
+function COMES.puback() end
+
+function Hub:serve(session)
+  local kind, a, b, c = self.connection:receive(self:idle(session))
+  if self.stopping then return CLOSED end
+  if kind then return COMES[kind](self, session, a, b) or self:due(session) end
+  if b == "timeout" and c and c.waiting then return self:due(session) end
+  if b == "closed" then return CLOSED end
+  return self:lost(session, a, b, c or {})
+end
+
+function Hub:lost(session, why, code, info)
+  local ends = session.ends
+  return self.plan:lost({ message = why, code = code, reason = info.reason, phase = info.phase,
+    eof = info.eof, hint = info.hint,
+    expired = ends and os.time() >= ends - session.margin }, monotonic())
+end
+
+-- What is to be done by the clock.
+function Hub:due(session)
+  local now = monotonic()
+  if self.save_at and now >= self.save_at then self:save() end
+  if session.suback_at and now >= session.suback_at then
+    return self:lost(session, "the server has not acknowledged the subscription", "timeout", {})
+  end
+  local at, wall = session.renew_at, session.renew_wall
+  if at and (now >= at or os.time() >= wall) then return self:renew(session) end
+end
+
+-- Gets the next token and gives the connection up for it. Without one it goes on.
+function Hub:renew(session)
+  local done, why, code, info = self.client:_renew(session.token.access_token)
+  if self:is_closed() then return CLOSED end
+  local token = done and self.client:token()
+  if done and token.id_token and token.id_token ~= session.token.id_token then
+    return self.plan:rotated(monotonic())
+  end
+  local final = not done and self.plan:renewal_failed(why, code, info)
+  if final then return final end
+  if done then session.token = token end -- BMW has given the same id_token again
+  local wait = self.plan:renew_again_in(session.ends - os.time())
+  session.renew_at, session.renew_wall = monotonic() + wait, os.time() + wait
+end
+
+-- Life --------------------------------------------------------------------------------------------
+
+-- The task's function: the end of the stream.
+function Hub:run()
+  local lock, _, code = self.store:_stream_lock()
+  self.lock = lock
+  if code == "locked" then
+    return { code = "conflict", message = "another program of this machine uses the stream of this "
+      .. "account file", hint = schedule.OTHER }
+  end
+  local step = self.plan:start()
+  while not step.code do step = self:attempt(step) end
+  self:save()
+  return step
+end
+
+-- The task has ended, with what run returned, an error, or since it was cancelled.
+function Hub:over(ok, result)
+  if hubs[self.client] == self then hubs[self.client] = nil end
+  if self.connection then self.connection:close() end
+  if self.lock then self.lock:unlock() end
+  live.close(self.store)
+  local ended = ok and result or self.stopping and CLOSED or { raised = result, code = "closed" }
+  self.ended = ended
+  self:log("stream", { state = "ended", code = ended.code, reason = ended.message })
+  for listener in pairs(self.listeners) do listener:finish(ended) end
+end
+
+--- Adds a listener, and connects for the first one.
+---@param client userdata
+---@param listener table with the member queue and the methods wake() and finish(ended)
+---@param options {keepalive:number,protocol:integer} count for the first listener of a client
+---@return table hub
+function hub.join(client, store, listener, options)
+  local self = hubs[client]
+  if self and self.stopping then
+    self:stop() -- the collector has come for its last listener
+  elseif self then
+    self.listeners[listener] = true
+    return self
+  end
+  self = setmetatable({ client = client, store = store, listeners = { [listener] = true },
+    url = client:_option("stream_url"), log_hook = client:_option("log"),
+    keepalive = options.keepalive, state = "connecting",
+    plan = schedule.new { protocol = options.protocol, times = times, random = math.random } }, Hub)
+  live.open(store)
+  hubs[client] = self
+  self.task = async.spawn(function() return self:run() end, function(...) self:over(...) end)
+  return self
+end
+
+-- Nobody listens any more: whatever the task waits for ends. It has the rest of its life itself.
+function Hub:abandon()
+  self.stopping = true
+  if self.connection then self.connection:close() end
+  if self.gate then loop:open(self.gate) end
+end
+
+--- Takes a listener away that the collector has come for; waits for nothing.
+function Hub:drop(listener)
+  self.listeners[listener] = nil
+  if next(self.listeners) == nil and not self.ended then self:abandon() end
+end
+
+function Hub:stop()
+  if hubs[self.client] == self then hubs[self.client] = nil end
+  self:save()
+  self.task:cancel()
+end
+
+--- Takes a listener away; with the last one the values are saved and the task is over.
+function Hub:leave(listener)
+  self:drop(listener)
+  if self.stopping then self:stop() end
+end
+
+--- As stream:state().
+function Hub:condition()
+  if self.ended then return "ended", self.ended.code end
+  if self.state ~= "waiting" then return self.state end
+  return "waiting", math.max(0, self.until_ - monotonic()), self.reason
+end
+
+return hub

@@ -1,0 +1,482 @@
+-- What a stream does when something goes wrong: against the simulator's broker and its faults.
+local async = require("bmwi.async")
+local bmwi = require("bmwi")
+local helper = require("spec.helper")
+local stores = require("bmwi.store")
+local streams = require("spec.stream_helper")
+local times = require("bmwi.cardata.stream_times")
+
+local VIN, LEVEL, MILEAGE = streams.VIN, streams.LEVEL, streams.MILEAGE
+local null = helper.json.null
+
+describe("a stream goes on", function()
+  local sim, client, path
+
+  local function start(options)
+    options = options or {}
+    options.stream = true
+    sim = helper.start(options)
+    client = streams.client(sim)
+  end
+  before_each(function()
+    streams.hurry()
+    path = os.tmpname()
+    os.remove(path)
+  end)
+  after_each(function()
+    client:close()
+    sim:stop()
+    streams.no_hurry()
+    for _, ending in ipairs({ "", ".lock", ".write.lock", ".stream.lock" }) do
+      os.remove(path .. ending)
+    end
+  end)
+
+  local mileage = 0
+  local function set(change) streams.set(sim, change) end
+  local function report() return streams.report(sim) end
+  local function attempts() return report().attempts end
+  local function connected(options, of)
+    local stream = (of or client):stream(options)
+    streams.await(stream, "connected")
+    return stream
+  end
+  -- A value that is published comes.
+  local function alive(stream)
+    mileage = mileage + 1
+    local value = mileage
+    streams.publish(sim, { [MILEAGE] = { value = value, unit = "km", age = -mileage } })
+    repeat until streams.update(stream).status.mileage == value
+  end
+  local function await_attempts(stream, count)
+    streams.run_until(stream, function() return report().attempt_count >= count end, "attempts")
+    streams.await(stream, "connected")
+  end
+
+  it("when its token nears the end: with a new one, after a pause", function()
+    start()
+    sim:control("POST", "/cardata/token", { expires_in = 4 })
+    assert(client:_renew(client:token().access_token))
+    sim:clear()
+    times.rotation = 0.5
+    local stream = connected()
+    alive(stream)
+    await_attempts(stream, 2)
+    alive(stream)
+    local list = attempts()
+    helper.has(list[1].ended, "DISCONNECT") -- ours, before the server's
+    assert(list[2].at - list[1].ended_at >= 0.3)
+    assert(list[1].ended_at - list[1].at < 4)
+    assert.equal(1, streams.renewals(sim))
+    assert.equal(0, list[2].connack)
+  end)
+
+  it("when the server ends it with its token: with one renewal", function()
+    times.renew = { 3, 3 } -- too late
+    for _, reason in ipairs({ 0, 135, 160 }) do
+      start()
+      sim:control("POST", "/cardata/token", { expires_in = 2 })
+      assert(client:_renew(client:token().access_token))
+      sim:control("POST", "/cardata/token", { expires_in = 3600 })
+      sim:clear()
+      set({ expire_reason = reason })
+      local stream = connected()
+      await_attempts(stream, 2)
+      alive(stream)
+      assert.equal(1, streams.renewals(sim))
+      assert.equal(2, #attempts())
+      client:close()
+      sim:stop()
+    end
+    start()
+  end)
+
+  it("when the token was refused at once: with one renewal", function()
+    for _, protocol in ipairs({ 4, 5 }) do
+      start()
+      sim:control("POST", "/cardata/token", { expire_id = true })
+      local stream = connected({ protocol = protocol })
+      alive(stream)
+      assert.equal(1, streams.renewals(sim))
+      local list = attempts()
+      assert.equal(2, #list)
+      assert.equal(protocol == 5 and 134 or 4, list[1].connack)
+      client:close()
+      sim:stop()
+    end
+    start()
+  end)
+
+  it("with the token that another program has got meanwhile", function()
+    start()
+    client:close()
+    client = streams.client(sim, { store = stores.new(path) })
+    local other = bmwi.new(streams.options(sim, { store = stores.new(path) }))
+    local stream = connected()
+    sim:control("POST", "/cardata/token", { expire_id = true })
+    assert(other:_renew(other:token().access_token))
+    sim:clear()
+    set({ disconnect = 139 })
+    await_attempts(stream, 2)
+    alive(stream)
+    assert.equal(0, streams.renewals(sim))
+    assert.equal(0, attempts()[2].connack)
+    other:close()
+  end)
+
+  it("when it came back too soon for the server", function()
+    start()
+    times.transient = 5
+    set({ refuse_after_disconnect = 0.4 })
+    sim:control("POST", "/cardata/token", { expires_in = 4 })
+    assert(client:_renew(client:token().access_token))
+    sim:clear()
+    times.rotation = 0.25
+    local stream = connected()
+    await_attempts(stream, 3)
+    alive(stream)
+    assert.equal(135, attempts()[2].connack)
+    assert.equal(1, streams.renewals(sim)) -- that of the rotation
+  end)
+
+  it("when the renewal fails while the token lives", function()
+    start()
+    sim:control("POST", "/cardata/token", { expires_in = 6 })
+    assert(client:_renew(client:token().access_token))
+    sim:clear()
+    sim:fault({ path = "/oauth/token", times = 1, status = 503 })
+    times.renew = { 0.3, 0.35 }
+    times.renew_again = 0.3
+    local stream = connected()
+    alive(stream)
+    await_attempts(stream, 2)
+    alive(stream)
+    assert.equal(2, streams.renewals(sim))
+    helper.has(attempts()[1].ended, "DISCONNECT")
+  end)
+
+  it("when the new token has the old id_token, as BMW's had", function()
+    start()
+    sim:control("POST", "/cardata/token", { same_id_token = true })
+    times.renew = { 0.0001, 0.0001 }
+    times.renew_again = 0.2
+    local stream = connected()
+    streams.run_until(stream, function() return streams.renewals(sim) >= 2 end, "renewals")
+    alive(stream)
+    assert.equal(1, #attempts())
+  end)
+
+  it("when the server, the network or another program ends it", function()
+    start()
+    local stream, count = connected(), 1
+    for _, how in ipairs({ { disconnect = 139 }, { ["end"] = "cut" }, { ["end"] = "reset" },
+      { disconnect = 142 }, { send = "0000" } }) do
+      times.window = 0.01
+      set(how)
+      count = count + 1
+      await_attempts(stream, count)
+      alive(stream)
+    end
+    assert.equal(0, streams.renewals(sim))
+  end)
+
+  it("when the broker was away", function()
+    start()
+    local stream = connected()
+    set({ listen = false })
+    streams.await(stream, "waiting")
+    streams.run_until(stream, function() return select(2, stream:state()) ~= nil end, "waits")
+    set({ listen = true })
+    times.window = 0.01
+    streams.await(stream, "connected")
+    alive(stream)
+  end)
+
+  it("when the subscription is not acknowledged, and when it is refused once", function()
+    start()
+    times.suback = 0.3
+    set({ suback_silent = true })
+    local stream = client:stream()
+    streams.run_until(stream, function() return report().attempt_count >= 2 end, "again")
+    set({ suback_silent = null, suback = 135 })
+    streams.run_until(stream, function()
+      return (report().sent.SUBACK or 0) >= 1
+    end, "refused")
+    set({ suback = null })
+    times.window = 0.01
+    streams.await(stream, "connected")
+    alive(stream)
+  end)
+
+  it("when values come before the subscription is acknowledged, or in pieces", function()
+    start()
+    set({ publish_first = true, chunk = 7, length_bytes = 4 })
+    local stream = client:stream()
+    local update = streams.update(stream)
+    assert.equal(VIN, update.vin)
+    assert(#helper.names(update.values) > 10)
+    streams.await(stream, "connected")
+    alive(stream)
+  end)
+
+  it("with MQTT 3.1.1 where the server knows no other", function()
+    for _, code in ipairs({ 132, 1 }) do
+      start()
+      set({ connack = code, connack_times = 1 })
+      local stream = client:stream()
+      streams.await(stream, "connected")
+      alive(stream)
+      local list = attempts()
+      assert.equal(4, list[#list].protocol)
+      client:close()
+      sim:stop()
+    end
+    start()
+  end)
+
+  it("after a pause where the server is asked too much", function()
+    start()
+    times.busy = 0.8
+    set({ connack = 159, connack_times = 1 })
+    connected()
+    local list = attempts()
+    assert.equal(2, #list)
+    assert(list[2].at - list[1].at >= 0.7)
+  end)
+
+  it("over TLS", function()
+    start({ tls = true })
+    local stream = connected()
+    alive(stream)
+    set({ ["end"] = "notify" })
+    await_attempts(stream, 2)
+    alive(stream)
+    helper.has(sim.stream_url, "mqtts://")
+  end)
+
+  it("when the clock is set, forward or back", function()
+    start()
+    local weather = helper.weather()
+    if not weather then return pending("the clock cannot be changed here") end
+    client:close()
+    client = streams.client(sim, { store = stores.new(path) })
+    for _, jump in ipairs({ 7200, -86400 }) do
+      local clock = os.tmpname()
+      helper.write(clock, "0")
+      local text = helper.program(([[
+        local helper, streams = require("spec.helper"), require("spec.stream_helper")
+        local bmwi = require("bmwi")
+        streams.hurry()
+        local sim = { url = %q, stream_url = %q, control = helper.control }
+        local client = bmwi.new(streams.options(sim,
+          { store = require("bmwi.store").new(%q) }))
+        local stream = client:stream()
+        streams.await(stream, "connected")
+        helper.write(%q, "%d")
+        print("set")
+        for i = 1, 3 do
+          local update = streams.update(stream)
+          bmwi.sleep(0.3)
+        end
+        streams.await(stream, "connected")
+        print("still " .. stream:state())
+        stream:close()
+      ]]):format(sim.url, sim.stream_url, path, clock, jump), weather .. " BMWI_CLOCK=" .. clock,
+        ("COMMAND 2>&1 & for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.5; curl -sS -d "
+          .. "'{\"publish\":{\"data\":{\"%s\":'$i'}}}' %s/_sim/cardata/stream; done; wait"):format(
+          MILEAGE, sim.url))
+      helper.has(text, "set\n")
+      helper.has(text, "still connected")
+      os.remove(clock)
+    end
+  end)
+
+  describe("and not too fast", function()
+    local program = [[
+      local bmwi, streams = require("bmwi"), require("spec.stream_helper")
+      local client = bmwi.new(streams.options({ url = %q, stream_url = %q },
+        { store = require("bmwi.store").new(%q) }))
+      local stream = client:stream()
+      local late = bmwi._sys.monotonic() + 3
+      repeat stream:next(0.05) until stream:state() ~= "connecting"
+        or bmwi._sys.monotonic() > late
+      print(stream:state())
+      stream:close()
+    ]]
+
+    it("over restarts: four connections a minute", function()
+      start()
+      client:close()
+      client = streams.client(sim, { store = stores.new(path) })
+      local said = {}
+      for i = 1, 6 do
+        said[i] = helper.program(program:format(sim.url, sim.stream_url, path)):match("^%a+")
+      end
+      assert.same({ "connected", "connected", "connected", "connected", "waiting", "waiting" },
+        said)
+      assert.equal(4, report().attempt_count)
+    end)
+
+    it("within one, with any number of accounts", function()
+      start()
+      streams.no_hurry()
+      local list = {}
+      for i = 1, 5 do
+        list[i] = streams.client(sim)
+        local stream = list[i]:stream()
+        streams.run_until(stream, function() return stream:state() ~= "connecting" end, "begun")
+        local state, seconds = stream:state()
+        assert.equal(i < 5 and "connected" or "waiting", state)
+        if i == 5 then assert(seconds > 30 and seconds <= 60, seconds) end
+        stream:close()
+      end
+      for _, one in ipairs(list) do one:close() end
+      assert.equal(4, report().attempt_count)
+    end)
+  end)
+
+  describe("or ends for good", function()
+    local function ending(code, options)
+      local stream = client:stream(options)
+      local message, got, info = streams.ending(stream)
+      assert.equal(code, got, message)
+      assert.same({ "ended", code }, { stream:state() })
+      streams.fails_as(code, stream:next())
+      return message, info, stream
+    end
+
+    it("without a log-in", function()
+      start()
+      client:close()
+      client = bmwi.new(streams.options(sim))
+      ending("auth")
+      assert.equal(0, report().attempt_count)
+    end)
+
+    it("with a log-in that is not for streams", function()
+      start()
+      client:close()
+      client = streams.client(sim, { scope = "authenticate_user openid cardata:api:read" })
+      local _, info = ending("forbidden")
+      helper.has(info.hint, "CarData Stream")
+      assert.equal(0, report().attempt_count)
+    end)
+
+    it("when the log-in cannot be renewed any more", function()
+      start()
+      sim:control("POST", "/cardata/token", { expire_id = true })
+      sim:fault({ path = "/oauth/token", times = 0, status = 400,
+        body = '{"error":"invalid_request"}' })
+      local _, info = ending("auth")
+      assert.is_string(info.hint)
+      assert.equal(1, report().attempt_count)
+    end)
+
+    it("when every token is refused", function()
+      for reason, code in pairs({ [134] = "auth", [135] = "forbidden" }) do
+        start()
+        times.window = 0.01
+        set({ connack = reason })
+        local _, info = ending(code)
+        assert.is_string(info.hint)
+        assert.equal(1, streams.renewals(sim))
+        client:close()
+        sim:stop()
+      end
+      start()
+    end)
+
+    it("when the subscription is refused twice: the portal's step is named", function()
+      start()
+      for _, protocol in ipairs({ 5, 4 }) do
+        set({ suback = protocol == 5 and 135 or 128 })
+        local _, info = ending("forbidden", { protocol = protocol })
+        helper.has(info.hint, "CarData Stream")
+        assert.equal(2, report().sent.SUBACK)
+        sim:reset()
+        client:close()
+        client = streams.client(sim)
+      end
+    end)
+
+    it("when another program is at it, too", function()
+      start()
+      times.window = 20
+      local stream = client:stream()
+      for _, how in ipairs({ { disconnect = 142 }, { ["end"] = "cut" }, { disconnect = 142 } }) do
+        streams.await(stream, "connected")
+        set(how)
+        streams.run_until(stream, function() return stream:state() ~= "connected" end, "kicked")
+      end
+      local message, code, info = streams.ending(stream)
+      assert.equal("conflict", code, message)
+      helper.has(info.hint, "other program")
+    end)
+
+    it("at once, when another program of the machine has the account's stream", function()
+      start()
+      client:close()
+      client = streams.client(sim, { store = stores.new(path) })
+      local stream = connected()
+      local other = bmwi.new(streams.options(sim, { store = stores.new(path) }))
+      streams.fails_as("conflict", other:stream():next())
+      other:close()
+      alive(stream)
+      stream:close()
+      other = bmwi.new(streams.options(sim, { store = stores.new(path) }))
+      connected(nil, other)
+      other:close()
+    end)
+
+    it("when TLS does not work", function()
+      start({ tls = true })
+      local untrusted = streams.client(sim)
+      local token = untrusted:token()
+      untrusted:close()
+      client:close()
+      client = bmwi.new(streams.options(sim, { ca_file = false, token = token }))
+      local message = ending("tls")
+      helper.has(message, "certificate")
+      assert.equal(0, #(report().connections))
+    end)
+
+    it("when the server takes no client of that kind", function()
+      for reason, code in pairs({ [133] = "server", [138] = "forbidden" }) do
+        start()
+        set({ connack = reason })
+        ending(code)
+        assert.equal(1, report().attempt_count)
+        client:close()
+        sim:stop()
+      end
+      start()
+    end)
+
+    it("with what came before", function()
+      start()
+      local stream = connected()
+      streams.publish(sim, { [LEVEL] = { value = 21, unit = "%" } })
+      bmwi.sleep(0.3)
+      client:close()
+      assert.equal(21, streams.update(stream).status.chargingLevelHv)
+      streams.fails_as("closed", stream:next())
+    end)
+  end)
+
+  it("while others do their work, however it is refused", function()
+    start()
+    set({ connack_silent = true })
+    local ticks = 0
+    async.run(function()
+      local stream = client:stream()
+      stream:next(0.5)
+      stream:close()
+    end, function()
+      for _ = 1, 20 do
+        ticks = ticks + 1
+        bmwi.sleep(0.02)
+      end
+    end)
+    assert.equal(20, ticks)
+  end)
+end)
