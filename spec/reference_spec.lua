@@ -139,6 +139,12 @@ describe("the types", function()
       public(methods["bmwi.car"]))
   end)
 
+  it("name each method of a stream, and no other", function()
+    local stream = other:stream()
+    assert.same(public(functions(getmetatable(stream).__index)), public(methods["bmwi.stream"]))
+    stream:close()
+  end)
+
   it("say which service has a method", function()
     for name, item in pairs(methods["bmwi.car"]) do
       if name ~= "vin" and name ~= "supports" then
