@@ -315,7 +315,7 @@ describe("a packet from the broker", function()
 
   it("breaks the protocol before CONNACK", function()
     for _, case in ipairs({ packet(0x30, text("a") .. "00"), "d000", "ff00", "2100", "2003020000",
-      "2003010000", "2002", "20020000" .. "00", "200500000221" .. "0000", "20050000022402",
+      "2003010000", "2002", "20020000", "20020006", "200500000221" .. "0000", "20050000022402",
       "20080000052700000000", packet(0x20, "000003" .. "2100"),
       packet(0x20, "000006" .. "210001" .. "210001") }) do
       local events = run_of({ "read:1", "send:" .. case })
@@ -355,6 +355,9 @@ describe("the end", function()
       { code = "auth", phase = "connack", reason = 4, reason_name = "bad user name or password" } },
     { "3.1.1 CONNACK 5", { "read:1", "send:20020005" }, { protocol = 4 },
       { code = "auth", phase = "connack", reason = 5, reason_name = "not authorized" } },
+    { "3.1.1 CONNACK 1 in answer to level 5", { "read:1", "send:20020001" }, {},
+      { code = "server", phase = "connack", reason = 1,
+        reason_name = "unacceptable protocol version" } },
     { "5 CONNACK 134", { "read:1", "send:2003008600" }, {},
       { code = "auth", phase = "connack", reason = 134 } },
     { "5 CONNACK 135", { "read:1", "send:2003008700" }, {},

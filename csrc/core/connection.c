@@ -158,6 +158,7 @@ static void serve_soon(bmwi_connection *c) { bmwi_stream_wake(&c->stream, bmwi_n
 static void greeted(bmwi_connection *c, const bmwi_mqtt_packet *packet) {
   if (packet->reason != BMWI_MQTT_SUCCESS) {
     c->looked = c->taken;
+    if (packet->older) c->protocol = 4;
     end_by_server(c, packet);
     return;
   }

@@ -298,6 +298,9 @@ static unsigned read_connack(reader *r, bmwi_mqtt_packet *packet, bool v5) {
   packet->reason = get_number(r, 1);
   packet->session_present = flags == 1;
   if (flags > 1) return BMWI_MQTT_MALFORMED;
+  /* A server that knows nothing but 3.1.1 refuses a level that it does not know in its own way. */
+  packet->older = v5 && left(r) == 0 && packet->reason >= 1 && packet->reason <= 5;
+  if (packet->older) return 0;
   /* Section 3.2.2.1.1: nobody asked for a session. */
   if (flags == 1 && v5) return BMWI_MQTT_PROTOCOL_ERROR;
   return v5 ? get_properties(r, packet) : 0;

@@ -64,6 +64,7 @@ typedef struct bmwi_mqtt_packet {
   int type;
   unsigned reason;      /* of CONNACK, PUBACK, DISCONNECT */
   bool session_present; /* of CONNACK */
+  bool older;           /* a CONNACK of 3.1.1 at level 5: it refuses */
   unsigned id;          /* of PUBLISH with QoS 1, PUBACK, SUBACK */
   bmwi_mqtt_message message;
   bmwi_bytes codes; /* of SUBACK: one byte for each filter */

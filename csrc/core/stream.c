@@ -46,7 +46,7 @@ void bmwi_stream_watch(bmwi_stream *stream, bool in, bool out) {
 static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *known) {
   bmwi_stream *stream = user;
   (void)easy;
-  if (stream->streams == NULL) return 0; /* it is being closed */
+  if (stream->streams == NULL || stream->open) return 0; /* its sockets are ours by now */
   if (known == NULL) bmwi_guard_socket(s);
   bool in = what == CURL_POLL_IN || what == CURL_POLL_INOUT;
   bool out = what == CURL_POLL_OUT || what == CURL_POLL_INOUT;
@@ -106,7 +106,8 @@ static void act(bmwi_stream *stream, curl_socket_t s, int what) {
   stream->open = true;
   stream->fd = (int)fd;
   stream->in = stream->out = stream->watched = false;
-  bmwi_stream_watch(stream, true, false);
+  bmwi_poll_watch(stream->streams->poll, stream->fd, false, false, true, stream->tag);
+  bmwi_stream_watch(stream, true, false); /* whatever libcurl had it watched for */
 }
 
 bool bmwi_stream_open(bmwi_stream *stream, bmwi_streams *streams, const char *url,

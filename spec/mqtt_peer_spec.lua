@@ -1,0 +1,137 @@
+-- bmwi._mqtt against brokers of others: Debian's mosquitto, and what openssl serves.
+local bmwi = require("bmwi")
+local helper = require("spec.helper")
+local mqtt = require("spec.mqtt_helper")
+
+local connected = mqtt.connected
+local fails_as = helper.fails_as
+local LIMIT = 20 -- seconds for what takes none
+
+describe("against mosquitto", function()
+  local function with_mosquitto(config, tls, fn)
+    if mqtt.no_mosquitto() then return pending(mqtt.no_mosquitto()) end
+    local server = mqtt.mosquitto(config, tls)
+    local ok, message = pcall(fn, server)
+    server:stop()
+    assert(ok, message)
+  end
+
+  for _, tls in ipairs({ false, true }) do
+    for _, protocol in ipairs({ 4, 5 }) do
+      it(("level %d, %s"):format(protocol, tls and "TLS" or "plain"), function()
+        with_mosquitto(nil, tls, function(server)
+          local c = mqtt.connect(server, { protocol = protocol, ca_file = server.ca })
+          connected(c)
+          assert.equal(1, c:subscribe("a/+", 1))
+          assert.same({ "suback", 1, { 1 } }, { c:receive(LIMIT) })
+          assert.equal(2, c:publish("a/b", "hello", { qos = 1 }))
+          local got = {}
+          for _ = 1, 2 do
+            local what, a, b, qos, retain = c:receive(LIMIT)
+            got[what] = { a, b, qos, retain }
+          end
+          assert.same({ publish = { "a/b", "hello", 1, false }, puback = { 2, 0 } }, got)
+          local large = ("x"):rep(700000)
+          assert.equal(0, c:publish("a/large", large))
+          local _, topic, payload = c:receive(LIMIT)
+          assert.equal("a/large", topic)
+          assert.truthy(payload == large)
+          c:close()
+          fails_as("closed", c:receive())
+        end)
+      end)
+    end
+  end
+
+  it("the will comes where there was no good-bye, or one with it", function()
+    with_mosquitto(nil, false, function(server)
+      local watcher = mqtt.connect(server, { client_id = "watcher" })
+      connected(watcher)
+      watcher:subscribe("gone")
+      assert.equal("suback", (watcher:receive(LIMIT)))
+      for _, protocol in ipairs({ 4, 5 }) do
+        local c = mqtt.connect(server, { protocol = protocol, client_id = "c" .. protocol,
+          will = { topic = "gone", payload = "c" .. protocol } })
+        connected(c)
+        c:close(4)
+        assert.same({ "publish", "gone", "c" .. protocol, 0, false }, { watcher:receive(LIMIT) })
+        c = mqtt.connect(server, { protocol = protocol, client_id = "d",
+          will = { topic = "gone", payload = "never" } })
+        connected(c)
+        c:close()
+        fails_as("timeout", watcher:receive(0.2))
+      end
+      watcher:close()
+    end)
+  end)
+
+  it("a certificate that is not good, or of nobody that is trusted, is refused", function()
+    with_mosquitto(nil, true, function(server)
+      local c = mqtt.connect(server)
+      local _, info = fails_as("tls", c:receive(LIMIT))
+      assert.equal("connect", info.phase)
+      c = mqtt.connect({ url = server.url }, { ca_file = "/no/such/file.pem" })
+      local message = fails_as("tls", c:receive(LIMIT))
+      helper.has(message, "cannot use ca_file /no/such/file.pem")
+    end)
+  end)
+
+  for _, tls in ipairs({ false, true }) do
+    it("the second of the same name ends the first, " .. (tls and "TLS" or "plain"), function()
+      with_mosquitto(nil, tls, function(server)
+        local options = { client_id = "one", ca_file = server.ca }
+        local a = mqtt.connect(server, options)
+        connected(a)
+        local b = mqtt.connect(server, options)
+        connected(b)
+        local _, info = fails_as("network", a:receive(LIMIT))
+        assert.is_true(info.eof)
+        b:close()
+      end)
+    end)
+  end
+
+  it("goes on where the limit of connections to a server is lowered", function()
+    with_mosquitto(nil, false, function(server)
+      local c = mqtt.connect(server)
+      connected(c)
+      local before = bmwi.loop:limit(1)
+      finally(function() bmwi.loop:limit(before) end)
+      local d = mqtt.connect(server, { client_id = "other" })
+      connected(d)
+      c:subscribe("a")
+      assert.equal("suback", (c:receive(LIMIT)))
+      c:close()
+      d:close()
+    end)
+  end)
+
+  it("that has nothing newer than TLS 1.2 is refused", function()
+    local certs = helper.certs()
+    local pipe = io.popen(("echo $$; exec openssl s_server -tls1_2 -accept 127.0.0.1:0 -cert "
+      .. "%s/server.pem -key %s/server.key 2>&1"):format(certs, certs))
+    local pid = pipe:read("*l")
+    local line
+    repeat line = pipe:read("*l") until not line or line:find("^ACCEPT")
+    local port = line and line:match(":(%d+)$")
+    local c = port and mqtt.connect({ url = "mqtts://localhost:" .. port },
+      { ca_file = certs .. "/ca.pem" })
+    local results = c and { c:receive(LIMIT) }
+    os.execute("kill " .. pid)
+    pipe:close()
+    if not port then return pending("openssl s_server does not start") end
+    -- The alert may be lost in the reset that follows it.
+    assert.truthy(results[3] == "tls" or results[3] == "network", results[2])
+    assert.equal("connect", results[4].phase)
+  end)
+
+  it("the broker names a client that has no name, and its keepalive", function()
+    with_mosquitto("allow_anonymous true\nmax_keepalive 60", false, function(server)
+      local c = mqtt.connect(server, { client_id = "", keepalive = 300 })
+      local what, present, keepalive, id = c:receive(LIMIT)
+      assert.same({ "connected", false, 60 }, { what, present, keepalive })
+      assert.truthy(#id > 3)
+      c:close()
+    end)
+  end)
+end)
