@@ -137,7 +137,8 @@ end
 --- Starts a mosquitto of our own on a free loopback port. CONFIG stands in for `%FOLDER%`.
 ---@param config? string further lines of its configuration
 ---@param tls? boolean with the test certificates, TLS 1.3 only
-function mqtt.mosquitto(config, tls)
+---@param prepare? fun(folder: string) puts files there before it starts
+function mqtt.mosquitto(config, tls, prepare)
   local self = setmetatable({}, Mosquitto)
   self.folder = helper.shell("mktemp -d")
   local probe = mqtt.broker("hold") -- a port that is free just now
@@ -155,6 +156,7 @@ function mqtt.mosquitto(config, tls)
   end
   lines[#lines + 1] = (config or "allow_anonymous true"):gsub("%%FOLDER%%", self.folder)
   os.execute("chmod 777 " .. self.folder)
+  if prepare then prepare(self.folder) end
   helper.write(self.folder .. "/conf", table.concat(lines, "\n") .. "\n")
   self.pipe = io.popen(("PATH=$PATH:/usr/sbin; echo $$; exec mosquitto -c %s/conf 2>&1"):format(
     self.folder))
