@@ -4,8 +4,11 @@ usage: python3 mqtt.py PORT CA_FILE|- STEP...
   connect=JSON      sends a CONNECT: level (5), client_id, keepalive (30), user, password, will,
                     aliases (5 only)
   subscribe=FILTER  sends a SUBSCRIBE
+  unsubscribe=FILTER  sends an UNSUBSCRIBE
   send=HEX          sends these bytes
   until=TYPE        reads until a packet of this number has come
+  count=N           reads until N messages have come; only their number is told (messages)
+  hold=SECONDS      reads nothing for so long
   end               reads until the end
   quit              closes without a DISCONNECT
   listen=SECONDS    reads for so long
@@ -46,9 +49,10 @@ class Client:
     def __init__(self, port, ca):
         self.level, self.data, self.taken = 5, bytearray(), 0
         self.reads = []  # how many bytes had come by the end of each
-        self.packets, self.end, self.tls = [], "open", None
+        self.packets, self.messages, self.end, self.tls = [], 0, "open", None
         self.start = time.monotonic()
         self.stream = socket.create_connection(("127.0.0.1", port), LIMIT)
+        self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         if ca != "-":
             context = ssl.create_default_context(cafile=ca)
             context.suppress_ragged_eofs = False
@@ -121,6 +125,10 @@ class Client:
         properties = b"\0" if self.level == 5 else b""
         self.send(packet(0x82, b"\0\1" + properties + text(topic) + b"\0").hex())
 
+    def unsubscribe(self, topic):
+        properties = b"\0" if self.level == 5 else b""
+        self.send(packet(0xa2, b"\0\2" + properties + text(topic)).hex())
+
     def send(self, digits):
         try:
             self.stream.sendall(bytes.fromhex(digits))
@@ -147,10 +155,20 @@ class Client:
                 raise
         self.end = "open"
 
+    def count(self, wanted):
+        while self.messages < int(wanted):
+            for one in self.packets:
+                self.messages += one["first"] >> 4 == 3
+            self.packets = []
+            if self.messages < int(wanted):
+                self.read()
+
     def run(self, steps):
         for step in steps:
             name, _, value = step.partition("=")
-            if name == "end":
+            if name == "hold":
+                time.sleep(float(value))
+            elif name == "end":
                 while True:
                     self.read()
             elif name == "quit":
@@ -166,7 +184,7 @@ def main():
         client.run(sys.argv[3:])
     except Done:
         pass
-    print(json.dumps({"packets": client.packets, "end": client.end, "tls": client.tls,
+    print(json.dumps({"packets": client.packets, "messages": client.messages, "end": client.end, "tls": client.tls,
                       "seconds": time.monotonic() - client.start}))
 
 

@@ -550,6 +550,77 @@ describe("the simulated stream", function()
     assert.equal(100, #helper.names(names))
   end)
 
+  spec("loses nothing for a client that reads slowly, up to a limit", function()
+    local finish = subscriber({}, "until=9", "hold=0.5", "count=3001")
+    wait(subscribed)
+    set({ publish = { { payload = "{}" }, { data = { x = 1 }, pad = 3000, times = 3000 } } })
+    assert.truthy(report().connections[1].unsent > 0)
+    local seen = finish()
+    assert.same({ 3001, "open" }, { seen.messages, seen["end"] })
+    finish = subscriber({}, "until=9", "hold=1", "end")
+    wait(function(now) return now.received.SUBSCRIBE == 2 end)
+    set({ publish = { data = { x = 1 }, pad = 3000, times = 25000 } })
+    assert.equal("it does not read", report().attempts[2].ended)
+    finish()
+  end)
+
+  spec("takes subscriptions back", function()
+    for level, answers in pairs({ [4] = { "11 0002", "11 0002" },
+      [5] = { "11 00020000", "11 00020011" } }) do
+      local filter = GCID .. "/+"
+      local finish = subscriber({ level = level }, "until=9", "unsubscribe=" .. filter, "until=11",
+        "unsubscribe=" .. filter, "until=11", "send=c000", "until=13")
+      set({ publish = { payload = "x" } })
+      local packets = story(finish())
+      assert.equal("13 ", table.remove(packets))
+      assert.same(answers, { packets[#packets - 1], packets[#packets] })
+    end
+    local finish = subscriber({}, "until=9", "unsubscribe=" .. GCID .. "/+", "until=11", "end")
+    local seen = wait(function(now)
+      return now.received.UNSUBSCRIBE == 5 and now.connections[1].state == "connected" and now
+    end)
+    assert.same({}, seen.connections[1].subscriptions)
+    set({ publish = { payload = "x" } })
+    set({ disconnect = 128 })
+    assert.equal("14 8000", story(finish())[4])
+    seen = client(connect(), "until=2", "send=a203000200", "end")()
+    assert.equal("14 8100", story(seen)[2])
+  end)
+
+  spec("reads all properties of MQTT 5", function()
+    set({ anyone = true })
+    -- CONNECT with session expiry, receive maximum, user property, and a will with properties
+    local head = "00044d5154540506001e"
+    local properties = "11000000ff210014260001610001622700100000"
+    local rest = "000172" .. "0a" .. "1800000005" .. "03000274" .. "78" .. "0001770000"
+    local body = head .. ("%02x"):format(#properties / 2) .. properties .. rest
+    local seen = client("send=10" .. ("%02x"):format(#body / 2) .. body, "until=2")()
+    assert.same({ "2 000000" }, story(seen))
+    assert.equal("w", report().connect.will.topic)
+    for _, wrong in ipairs({ "7f", "21", "0500", "ff" }) do
+      body = head .. ("%02x"):format(#wrong / 2) .. wrong .. rest
+      seen = client("send=10" .. ("%02x"):format(#body / 2) .. body, "end")()
+      assert.same({ {}, "notify" }, { seen.packets, seen["end"] }, wrong)
+    end
+  end)
+
+  spec("matches topics by level", function()
+    set({ anyone = true })
+    local topics = { "a/b", "a/c", "b", "a/b/c", "a" }
+    for filter, fits in pairs({ ["a/+"] = "a/b a/c", ["a/#"] = "a/b a/c a/b/c a", ["+"] = "b a",
+      ["a/b"] = "a/b", ["+/b/c"] = "a/b/c", ["#"] = "a/b a/c b a/b/c a" }) do
+      local finish = client("connect={}", "until=2", "subscribe=" .. filter, "until=9", "until=14")
+      wait(function(now) return now.connections[1] and now.connections[1].subscriptions[1]
+        and now.connections[1].state == "connected" end)
+      local publish = {}
+      for i, topic in ipairs(topics) do publish[i] = { topic = topic, payload = topic } end
+      set({ publish = publish })
+      set({ disconnect = 128 })
+      assert.equal(fits, table.concat(payloads(finish()), " "), filter)
+      wait(function(now) return #now.connections == 0 end)
+    end
+  end)
+
   spec("counts what is acknowledged", function()
     local finish = subscriber({}, "until=3", "send=40020001", "send=c000", "until=13")
     wait(subscribed)
@@ -664,6 +735,17 @@ describe("the simulated stream", function()
     assert.truthy(said:find("alert protocol version", 1, true), said)
     wait(function(now) return now.attempts[2] and now.attempts[2].ended end)
     assert.equal("the TLS handshake failed", report().attempts[2].ended)
+  end)
+
+  it("says why it cannot listen", function()
+    local words = ("%s --listen 127.0.0.1:0 --stream "):format(
+      os.getenv("BMWI_SIM") or "build/bmwi-sim")
+    local said = helper.shell(words .. "127.0.0.1:" .. sim.stream_port .. " 2>&1; echo $?")
+    assert.truthy(said:find("cannot listen on 127.0.0.1:" .. sim.stream_port, 1, true), said)
+    assert.equal("1", said:match("%d+$"))
+    said = helper.shell(words .. "127.0.0.1 2>&1; echo $?")
+    assert.truthy(said:find("--stream wants HOST:PORT", 1, true), said)
+    assert.equal("2", said:match("%d+$"))
   end)
 
   it("says what it does not understand", function()

@@ -39,8 +39,12 @@ void services_reset(void) {
 }
 
 void services_end(void) {
-  for (int i = 0; services[i] != NULL; i++) {
-    services[i]->end();
+  int count = 0;
+  while (services[count] != NULL) {
+    count++;
+  }
+  while (count > 0) {
+    services[--count]->end();
   }
 }
 

@@ -51,7 +51,7 @@ bool services_start(void);
 bool services_listen(const char *key, const char *cert);
 void services_announce(void);
 void services_reset(void);
-void services_end(void);
+void services_end(void); /* the last one first: threads end before what they use */
 bool services_recorded(struct reply *reply, const char *name, const char *detail);
 
 #endif

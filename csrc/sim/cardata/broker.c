@@ -220,9 +220,11 @@ bool broker_start(const struct place *where, const char *key, const char *cert,
 }
 
 void broker_announce(void) {
-  if (running) {
+  world_lock();
+  if (running && listener >= 0) {
     place_announce(listener, "streaming", with_tls ? "mqtts" : "mqtt");
   }
+  world_unlock();
 }
 
 void broker_end(void) {

@@ -298,6 +298,9 @@ static bool topic_fits(const char *filter, const char *topic) {
     }
     filter += level;
     topic += part;
+    if (*topic == '\0' && strcmp(filter, "/#") == 0) {
+      return true;
+    }
     if (*filter != *topic) {
       return false;
     }
@@ -368,6 +371,7 @@ static void take_unsubscribe(struct session *session, struct reader *in) {
     read_properties(in, &unused);
     put_number(&body, 0, 1);
   }
+  in->bad = in->bad || in->left == 0;
   while (in->left > 0 && !in->bad) {
     struct part part = read_part(in);
     bool found = false;
