@@ -61,6 +61,7 @@ void bmwi_account_wipe(bmwi_account *account) {
   free(account->routes);
   account->routes = NULL;
   account->route_count = 0;
+  if (account->engine != NULL) bmwi_engine_forget(account->engine, &account->transport);
   bmwi_transport_clear(&account->transport);
   bmwi_drop(&account->event);
 }

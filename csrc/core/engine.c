@@ -17,19 +17,20 @@
 
 #include "core/clock.h"
 #include "core/guard.h"
+#include "core/handle.h"
 #include "core/poll.h"
 #include "core/transfer.h"
 
-#define WATCHDOG 1.0           /* seconds after libcurl's own time-out */
-#define IDLE_HANDLES 32        /* easy handles kept for the next use */
-#define CONNECTIONS 64         /* to one server, unless set otherwise */
-#define SERVERS 4              /* kept connections are counted for all servers together */
-#define MAX_HEADER (64 * 1024) /* of one that is sent */
+#define WATCHDOG 1.0    /* seconds after libcurl's own time-out */
+#define IDLE_HANDLES 64 /* kept for the next use */
+#define CONNECTIONS 64  /* to one server, unless set otherwise */
+#define SERVERS 4       /* kept connections are counted for all servers together */
 
 struct bmwi_engine {
   CURLM *multi;
   CURLSH *share; /* TLS sessions; libcurl keeps them per easy handle otherwise */
   bmwi_poll poll;
+  const volatile char *mark; /* not wiped: this is the process that made it; or NULL */
   pid_t pid;
   double curl_wake;     /* when libcurl wants to be called; negative: not */
   bmwi_timers timers;   /* of all that is under way: when it must be complete */
@@ -42,9 +43,10 @@ struct bmwi_engine {
   size_t exchanges;     /* those that it has got */
   bmwi_queue completed; /* not yet handed back */
   bmwi_queue deferred;  /* handed back, but to come once more */
-  CURL *idle[IDLE_HANDLES];
+  bmwi_handle *idle[IDLE_HANDLES];
   int idle_count;
   bmwi_streams streams;
+  unsigned long transports; /* that have been used */
   uint64_t random;
 };
 
@@ -83,7 +85,7 @@ static void serve_sockets(bmwi_engine *engine, const bmwi_event *events, int cou
 static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *known) {
   bmwi_engine *engine = user;
   (void)easy;
-  if (known == NULL) bmwi_guard_socket(s);
+  if (known == NULL && !bmwi_poll_owns(&engine->poll, s)) bmwi_guard_socket(s);
   bool in = what == CURL_POLL_IN || what == CURL_POLL_INOUT;
   bool out = what == CURL_POLL_OUT || what == CURL_POLL_INOUT;
   bmwi_poll_watch(&engine->poll, s, in, out, known != NULL, 0);
@@ -102,10 +104,6 @@ static int on_timer(CURLM *multi, long ms, void *user) {
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
 static CURLcode global_result;
 static char version[256];
-static bool has_bundle; /* libcurl knows a file of the system's authorities */
-/* Before 8.1.0 (curl issue 11101) libcurl touches freed memory when a used handle
-** gets an answer whose first header begins with a blank: each is used once then. */
-static bool handles_last;
 
 static void global_init(void) {
   global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -114,9 +112,8 @@ static void global_init(void) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
   snprintf(version, sizeof version, "libcurl/%s %s", info->version,
            info->ssl_version != NULL ? info->ssl_version : "");
-  has_bundle =
-    info->age >= CURLVERSION_SEVENTH && info->cainfo != NULL && access(info->cainfo, R_OK) == 0;
-  handles_last = info->version_num >= 0x080100;
+  bmwi_transport_setup();
+  bmwi_handle_setup();
   /* Keeps this library, and libcurl with it, in memory for good: Lua unloads C
   ** modules when a state is closed, while libcurl's resolver thread may run. */
   Dl_info self;
@@ -162,11 +159,11 @@ bmwi_engine *bmwi_engine_new(void) {
   engine->curl_wake = -1;
   engine->limit = CONNECTIONS;
   engine->pid = getpid();
+  engine->mark = bmwi_guard_mark();
   engine->random =
     ((uint64_t)(bmwi_wall() * 1e6) ^ (uint64_t)(uintptr_t)engine ^ (uint64_t)engine->pid << 32) | 1;
   bool open = bmwi_poll_open(&engine->poll);
   engine->streams.poll = &engine->poll;
-  engine->streams.bundle = has_bundle;
   engine->multi = new_multi(engine);
   engine->share = curl_share_init();
   if (!open || engine->multi == NULL || engine->share == NULL) {
@@ -182,18 +179,21 @@ void bmwi_engine_free(bmwi_engine *engine) {
   bmwi_guard guard;
   bmwi_guard_enter(&guard);
   bmwi_streams_end(&engine->streams);
-  while (engine->idle_count > 0) curl_easy_cleanup(engine->idle[--engine->idle_count]);
+  while (engine->idle_count > 0) bmwi_handle_free(engine->idle[--engine->idle_count]);
   if (engine->multi != NULL) curl_multi_cleanup(engine->multi);
   if (engine->share != NULL) curl_share_cleanup(engine->share);
   bmwi_guard_leave(&guard);
   bmwi_poll_close(&engine->poll);
+  bmwi_guard_unmark(engine->mark);
   bmwi_timers_free(&engine->timers);
   free(engine);
 }
 
 const char *bmwi_engine_version(void) { return version; }
 
-bool bmwi_engine_mine(const bmwi_engine *engine) { return engine->pid == getpid(); }
+bool bmwi_engine_mine(const bmwi_engine *engine) {
+  return engine->mark != NULL ? *engine->mark != 0 : engine->pid == getpid();
+}
 
 long bmwi_engine_limit(bmwi_engine *engine, long connections) {
   long before = engine->limit;
@@ -247,36 +247,51 @@ void bmwi_transfer_init(bmwi_transfer *t, size_t max_body, bool secret) {
   memset(t, 0, sizeof *t);
   t->retry_after = -1;
   bmwi_buffer_init(&t->body, max_body, secret);
-  bmwi_buffer_init(&t->authorization, MAX_HEADER, true);
 }
 
-/* Keeps the easy handle for the next one. */
-static void give_back(bmwi_engine *engine, bmwi_transfer *t) {
+/* Keeps the handle for the next one. `good`: with its options. It may close the connection: in a
+** guard only. */
+static void give_back(bmwi_engine *engine, bmwi_transfer *t, bool good) {
   bmwi_queue_leave(&t->link);
-  if (t->easy != NULL) {
-    if (t->phase == BMWI_SENDING) {
-      bmwi_guard guard;
-      bmwi_guard_enter(&guard); /* it may close the connection */
-      curl_multi_remove_handle(engine->multi, t->easy);
-      bmwi_guard_leave(&guard);
-      engine->exchanges--;
-    }
-    if (handles_last && engine->idle_count < IDLE_HANDLES) {
-      curl_easy_reset(t->easy);
-      engine->idle[engine->idle_count++] = t->easy;
-    } else {
-      curl_easy_cleanup(t->easy);
-    }
-    t->easy = NULL;
+  if (t->handle == NULL) return;
+  if (t->phase == BMWI_SENDING) {
+    curl_multi_remove_handle(engine->multi, bmwi_handle_easy(t->handle));
+    engine->exchanges--;
   }
-  bmwi_buffer_free(&t->authorization);
+  bmwi_handle_end(t->handle, good);
+  if (engine->idle_count < IDLE_HANDLES) engine->idle[engine->idle_count++] = t->handle;
+  else bmwi_handle_free(t->handle);
+  t->handle = NULL;
+}
+
+/* An idle handle that has the options already, or else any, or a new one. */
+static bmwi_handle *find_handle(bmwi_engine *engine, const bmwi_transport *transport,
+                                const bmwi_request *request) {
+  int last = engine->idle_count - 1, i = last;
+  while (i >= 0 && !bmwi_handle_fits(engine->idle[i], transport, request)) i--;
+  if (last < 0) return bmwi_handle_new(engine->share, &engine->poll);
+  if (i < 0) i = last;
+  bmwi_handle *found = engine->idle[i];
+  engine->idle[i] = engine->idle[last];
+  engine->idle_count = last;
+  return found;
+}
+
+void bmwi_engine_forget(bmwi_engine *engine, const bmwi_transport *transport) {
+  if (!bmwi_engine_mine(engine)) return;
+  for (int i = 0; i < engine->idle_count; i++) bmwi_handle_forget(engine->idle[i], transport);
 }
 
 void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
   if (t->phase != BMWI_IDLE && !bmwi_engine_mine(engine)) return;
   if (t->phase == BMWI_COMPLETED) bmwi_queue_leave(&t->link);
   else if (t->phase != BMWI_IDLE) bmwi_timers_remove(&engine->timers, &t->timer);
-  if (t->phase == BMWI_STARTING || t->phase == BMWI_SENDING) give_back(engine, t);
+  if (t->phase == BMWI_STARTING || t->phase == BMWI_SENDING) {
+    bmwi_guard guard;
+    bmwi_guard_enter(&guard);
+    give_back(engine, t, false);
+    bmwi_guard_leave(&guard);
+  }
   t->phase = BMWI_IDLE;
 }
 
@@ -295,23 +310,17 @@ void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t) {
   if (engine != NULL) bmwi_engine_stop(engine, t);
   bmwi_buffer_free(&t->body);
   bmwi_drop(&t->location);
-  free(t->scratch);
-  t->scratch = NULL;
-  t->error = NULL;
+  bmwi_drop(&t->error);
 }
 
-bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transport *transport,
+bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, bmwi_transport *transport,
                       const bmwi_request *request, double seconds) {
   if (!bmwi_timers_reserve(&engine->timers)) return false;
-  if (engine->idle_count > 0) {
-    t->easy = engine->idle[--engine->idle_count];
-  } else {
-    t->easy = curl_easy_init();
-    if (t->easy == NULL) return false;
-    curl_easy_setopt(t->easy, CURLOPT_SHARE, engine->share);
-  }
-  if (!bmwi_transfer_ask(t, transport, request, has_bundle)) {
-    give_back(engine, t);
+  if (transport->serial == 0) transport->serial = ++engine->transports;
+  t->handle = find_handle(engine, transport, request);
+  if (t->handle == NULL) return false;
+  if (!bmwi_handle_ask(t->handle, t, transport, request)) {
+    give_back(engine, t, false);
     return false;
   }
   t->phase = BMWI_STARTING;
@@ -323,43 +332,52 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transpor
 /* libcurl has a limit to one line of the headers, and calls a longer one "out of memory"
 ** up to 8.5, CURLE_TOO_LARGE (100) since: then it knows of no first byte before a whole line. */
 static bool line_too_long(const bmwi_engine *engine, const bmwi_transfer *t, CURLcode result) {
+  CURL *easy = bmwi_handle_easy(t->handle);
   curl_off_t first_byte = 0;
   long request_size = 0;
   if (result != CURLE_OUT_OF_MEMORY && (int)result != 100) return false;
-  curl_easy_getinfo(t->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte);
-  curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
+  curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte);
+  curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_size);
   return !engine->broken && !t->no_memory && ((int)result == 100 ? request_size : first_byte) > 0 &&
          (t->in_headers || t->status < 200);
 }
 
-static void collect(bmwi_engine *engine, CURL *easy, CURLcode result) {
-  bmwi_transfer *t;
+/* What became of an exchange that failed. */
+static void note_failure(const bmwi_engine *engine, bmwi_transfer *t, CURLcode result) {
+  CURL *easy = bmwi_handle_easy(t->handle);
   long request_size = 0, os_errno = 0, connect_code = 0;
-  curl_off_t pretransfer = 0, total = 0;
-  char *location = NULL;
-  curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
-  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &t->status);
+  curl_off_t pretransfer = 0;
   curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_size);
   curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
-  curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &total);
   curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
   curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &connect_code);
   if (line_too_long(engine, t, result)) {
     t->too_large = true;
     result = CURLE_WRITE_ERROR;
   }
-  if (result == CURLE_ABORTED_BY_CALLBACK) /* on_request: the first one got no answer */
-    result = CURLE_GOT_NOTHING, t->error = NULL;
+  if (result == CURLE_ABORTED_BY_CALLBACK) { /* on_request: the first one got no answer */
+    result = CURLE_GOT_NOTHING;
+    bmwi_drop(&t->error);
+  }
   t->result = t->no_memory ? CURLE_OUT_OF_MEMORY : result;
   bool refused_by_proxy = connect_code != 0 && connect_code / 100 != 2;
   t->sent = (t->sent || request_size > 0 || pretransfer > 0) && !refused_by_proxy;
   t->reset = os_errno == ECONNRESET || os_errno == EPIPE || /* libcurl 7.74: in words only */
              (t->error != NULL && strstr(t->error, "reset by peer") != NULL);
+}
+
+static void collect(bmwi_engine *engine, bmwi_transfer *t, CURLcode result) {
+  CURL *easy = bmwi_handle_easy(t->handle);
+  curl_off_t total = 0;
+  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &t->status);
+  curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &total);
   t->seconds = (double)total / 1e6;
-  curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &location);
-  t->location = bmwi_copy(location); /* without memory it is not reported */
+  bool good = result == CURLE_OK && t->status >= 200 && t->status <= 299;
+  if (!good) bmwi_handle_note(t->handle);
+  if (result != CURLE_OK) note_failure(engine, t, result);
+  else t->sent = true;
   bmwi_timers_remove(&engine->timers, &t->timer);
-  give_back(engine, t);
+  give_back(engine, t, good);
   complete(engine, t);
 }
 
@@ -377,15 +395,17 @@ static void start(bmwi_engine *engine) {
   while (can_start(engine) && !engine->broken) {
     bmwi_transfer *t = (bmwi_transfer *)bmwi_queue_take(&engine->starting);
     double left = t->timer.wake - WATCHDOG - bmwi_now();
+    CURL *easy = bmwi_handle_easy(t->handle);
     t->phase = BMWI_SENDING;
     engine->exchanges++;
     if (left <= 0) {
-      collect(engine, t->easy, CURLE_OPERATION_TIMEDOUT);
-    } else if (curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, bmwi_milliseconds(left)) == CURLE_OK &&
-               curl_multi_add_handle(engine->multi, t->easy) == CURLM_OK) {
+      collect(engine, t, CURLE_OPERATION_TIMEDOUT);
+    } else if (curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, bmwi_milliseconds(left)) == CURLE_OK &&
+               curl_multi_add_handle(engine->multi, easy) == CURLM_OK) {
       act(engine, CURL_SOCKET_TIMEOUT, 0);
+      bmwi_handle_prepare(t->handle);
     } else {
-      collect(engine, t->easy, CURLE_OUT_OF_MEMORY);
+      collect(engine, t, CURLE_OUT_OF_MEMORY);
     }
     if (bmwi_now() >= until) break;
   }
@@ -396,7 +416,7 @@ static void start(bmwi_engine *engine) {
 static void break_off(bmwi_engine *engine) {
   for (size_t i = 0; engine->exchanges > 0; i++) { /* those that stand behind move up meanwhile */
     bmwi_transfer *t = transfer_of(engine->timers.heap[i % engine->timers.count]);
-    if (t->phase == BMWI_SENDING) collect(engine, t->easy, CURLE_OUT_OF_MEMORY);
+    if (t->phase == BMWI_SENDING) collect(engine, t, CURLE_OUT_OF_MEMORY);
   }
   renew(engine);
 }
@@ -408,7 +428,7 @@ static void serve_due(bmwi_engine *engine) {
   while (engine->timers.count > 0 && engine->timers.heap[0]->wake <= now) {
     bmwi_transfer *t = transfer_of(engine->timers.heap[0]);
     if (t->phase == BMWI_PAUSING) bmwi_engine_complete(engine, t);
-    else collect(engine, t->easy, CURLE_OPERATION_TIMEDOUT);
+    else collect(engine, t, CURLE_OPERATION_TIMEDOUT);
   }
 }
 
@@ -460,7 +480,8 @@ static void serve_libcurl(bmwi_engine *engine) {
     act(engine, CURL_SOCKET_TIMEOUT, 0);
   }
   while ((message = curl_multi_info_read(engine->multi, &messages)) != NULL)
-    if (message->msg == CURLMSG_DONE) collect(engine, message->easy_handle, message->data.result);
+    if (message->msg == CURLMSG_DONE)
+      collect(engine, bmwi_handle_transfer(message->easy_handle), message->data.result);
 }
 
 void bmwi_engine_step(bmwi_engine *engine, double seconds) {

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/handle.h"
 #include "core/stream.h"
 #include "core/transfer.h"
 
@@ -37,8 +38,10 @@ void bmwi_transfer_init(bmwi_transfer *t, size_t max_body, bool secret);
 void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t);
 
 /* Starts an exchange that must be over in `seconds`. False without memory. */
-bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, const bmwi_transport *transport,
+bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, bmwi_transport *transport,
                       const bmwi_request *request, double seconds);
+/* Resets what is kept with the options of this transport, before it ends. */
+void bmwi_engine_forget(bmwi_engine *engine, const bmwi_transport *transport);
 /* Starts a pause until the monotonic time `wake`. False without memory. */
 bool bmwi_engine_pause(bmwi_engine *engine, bmwi_transfer *t, double wake);
 /* Stops an exchange or a pause; the transfer does not come back. */

@@ -5,7 +5,9 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -86,3 +88,22 @@ void bmwi_pair_guard(const bmwi_pair *pair) {
     if (pair->before[i] >= 0 && waiting(pair->lowest + i) != pair->before[i])
       fcntl(pair->lowest + i, F_SETFD, FD_CLOEXEC);
 }
+
+#if defined(MADV_WIPEONFORK)
+const volatile char *bmwi_guard_mark(void) {
+  size_t size = (size_t)sysconf(_SC_PAGESIZE);
+  char *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return NULL;
+  *page = 1;
+  if (madvise(page, size, MADV_WIPEONFORK) == 0) return page;
+  munmap(page, size);
+  return NULL;
+}
+
+void bmwi_guard_unmark(const volatile char *mark) {
+  if (mark != NULL) munmap((void *)(uintptr_t)mark, (size_t)sysconf(_SC_PAGESIZE));
+}
+#else
+const volatile char *bmwi_guard_mark(void) { return NULL; }
+void bmwi_guard_unmark(const volatile char *mark) { (void)mark; }
+#endif

@@ -33,6 +33,11 @@ int bmwi_pair_lowest(void);
 void bmwi_pair_look(bmwi_pair *pair, int lowest);
 void bmwi_pair_guard(const bmwi_pair *pair);
 
+/* A byte that is 1 in this process and 0 in those that it forks, which saves asking for the
+** process's number; NULL where there is no such thing. */
+const volatile char *bmwi_guard_mark(void);
+void bmwi_guard_unmark(const volatile char *mark);
+
 #pragma GCC visibility pop
 
 #endif

@@ -4,6 +4,8 @@
 #include "core/poll.h"
 
 #include <stdint.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +24,9 @@ void bmwi_poll_close(bmwi_poll *poll) {
   if (poll->timer >= 0 && poll->timer != poll->fd) close(poll->timer);
   if (poll->fd >= 0) close(poll->fd);
   poll->fd = poll->timer = -1;
+  free(poll->watches);
+  poll->watches = NULL;
+  poll->room = 0;
 }
 
 #if defined(__linux__)
@@ -50,13 +55,82 @@ static void set_timer(bmwi_poll *poll, double wake) {
   timerfd_settime(poll->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+/* A connection as epoll sees it. */
+struct bmwi_watch {
+  ino_t inode;     /* 0: none */
+  uint32_t events; /* that it is watched for */
+  bool idle;       /* nobody wants to know */
+};
+
+/* NULL for what is no connection of ours. */
+static struct bmwi_watch *watch_of(const bmwi_poll *poll, int fd) {
+  return fd < poll->room && poll->watches[fd].inode != 0 ? &poll->watches[fd] : NULL;
+}
+
+static ino_t inode_of(int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Without memory it is watched as any other socket. */
+void bmwi_poll_opened(bmwi_poll *poll, int fd) {
+  if (fd >= poll->room) {
+    int room = fd < 64 ? 64 : 2 * fd;
+    struct bmwi_watch *more = realloc(poll->watches, (size_t)room * sizeof *more);
+    if (more == NULL) return;
+    for (int i = poll->room; i < room; i++) more[i] = (struct bmwi_watch){.inode = 0};
+    poll->watches = more;
+    poll->room = room;
+  }
+  poll->watches[fd] = (struct bmwi_watch){.inode = inode_of(fd)};
+}
+
+static void control(bmwi_poll *poll, int fd, uint32_t events, bool known, unsigned tag) {
+  struct epoll_event event = {.events = events,
+                              .data = {.u64 = (uint64_t)tag << 32 | (unsigned)fd}};
+  epoll_ctl(poll->fd,
+            events == 0 ? EPOLL_CTL_DEL
+            : known     ? EPOLL_CTL_MOD
+                        : EPOLL_CTL_ADD,
+            fd, &event);
+}
+
+/* Another process may hold it open, too, and epoll would go on to watch it. */
+void bmwi_poll_closing(bmwi_poll *poll, int fd) {
+  struct bmwi_watch *watch = watch_of(poll, fd);
+  if (watch == NULL) return;
+  if (watch->events != 0) control(poll, fd, 0, true, 0);
+  watch->inode = 0;
+}
+
+bool bmwi_poll_owns(const bmwi_poll *poll, int fd) { return watch_of(poll, fd) != NULL; }
+
 void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool known,
                      unsigned tag) {
-  struct epoll_event event = {.data = {.u64 = (uint64_t)tag << 32 | (unsigned)fd}};
-  if (readable) event.events |= EPOLLIN;
-  if (writable) event.events |= EPOLLOUT;
-  int change = event.events == 0 ? EPOLL_CTL_DEL : known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  epoll_ctl(poll->fd, change, fd, &event);
+  uint32_t events = (readable ? (uint32_t)EPOLLIN : 0) | (writable ? (uint32_t)EPOLLOUT : 0);
+  struct bmwi_watch *watch = tag == 0 ? watch_of(poll, fd) : NULL;
+  if (watch != NULL && !known && inode_of(fd) != watch->inode) {
+    watch->inode = 0;
+    watch = NULL;
+  }
+  if (watch == NULL) {
+    control(poll, fd, events, known, tag);
+    return;
+  }
+  watch->idle = events == 0 && watch->events == EPOLLIN;
+  if (watch->idle || watch->events == events) return;
+  control(poll, fd, events, watch->events != 0, 0);
+  watch->events = events;
+}
+
+/* Something happened to a connection that nobody uses: libcurl finds out when it wants to. */
+static bool put_off(bmwi_poll *poll, int fd) {
+  struct bmwi_watch *watch = watch_of(poll, fd);
+  if (watch == NULL || !watch->idle) return false;
+  control(poll, fd, 0, true, 0);
+  watch->events = 0;
+  watch->idle = false;
+  return true;
 }
 
 int bmwi_poll_wait(bmwi_poll *poll, double seconds, bmwi_event events[BMWI_POLL_MAX], bool *more) {
@@ -71,6 +145,7 @@ int bmwi_poll_wait(bmwi_poll *poll, double seconds, bmwi_event events[BMWI_POLL_
       bmwi_poll_arm(poll, -1);
       continue;
     }
+    if (found[i].data.u64 >> 32 == 0 && put_off(poll, fd)) continue;
     events[sockets++] = (bmwi_event){
       .fd = fd,
       .tag = (unsigned)(found[i].data.u64 >> 32),
@@ -100,6 +175,14 @@ static void set_timer(bmwi_poll *poll, double wake) {
   EV_SET(&change, 1, EVFILT_TIMER, wake < 0 ? EV_DELETE : EV_ADD | EV_ONESHOT, 0,
          bmwi_milliseconds(left), NULL);
   kevent(poll->fd, &change, 1, NULL, 0, NULL);
+}
+
+/* kqueue forgets what is closed, and needs no call less here: not tried. */
+void bmwi_poll_opened(bmwi_poll *poll, int fd) { (void)poll, (void)fd; }
+void bmwi_poll_closing(bmwi_poll *poll, int fd) { (void)poll, (void)fd; }
+bool bmwi_poll_owns(const bmwi_poll *poll, int fd) {
+  (void)poll, (void)fd;
+  return false;
 }
 
 void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool known,

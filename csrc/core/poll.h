@@ -11,10 +11,14 @@
 
 #define BMWI_POLL_MAX 64 /* events of one wait */
 
+struct bmwi_watch;
+
 typedef struct bmwi_poll {
   int fd;       /* negative: not open */
   int timer;    /* makes `fd` readable when it expires; negative until one is wanted */
   double armed; /* what the timer is set to; negative: off */
+  struct bmwi_watch *watches; /* of connections, by descriptor */
+  int room;
 } bmwi_poll;
 
 /* What happened to a socket. */
@@ -28,8 +32,16 @@ typedef struct bmwi_event {
 bool bmwi_poll_open(bmwi_poll *poll);
 void bmwi_poll_close(bmwi_poll *poll);
 
+/* A connection was made, or is to be closed. Between the two it is watched on while nobody uses it,
+** which saves two system calls of each exchange; what happens to it then ends that. A descriptor
+** that is closed behind our back and used again is another socket: its inode says so. */
+void bmwi_poll_opened(bmwi_poll *poll, int fd);
+void bmwi_poll_closing(bmwi_poll *poll, int fd);
+/* Whether this is such a connection. */
+bool bmwi_poll_owns(const bmwi_poll *poll, int fd);
+
 /* Watches a socket from now on, or (neither) no longer. `known`: it is being watched already. Its
-** events have that tag. */
+** events have that tag; 0 is libcurl's. */
 void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool known,
                      unsigned tag);
 

@@ -85,7 +85,7 @@ static bool set_options(bmwi_stream *stream, const char *url, const bmwi_transpo
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
   SET(CURLOPT_WRITEFUNCTION, on_body);
 #undef SET
-  return failed == CURLE_OK && bmwi_transport_set(transport, easy, plain, stream->streams->bundle);
+  return failed == CURLE_OK && bmwi_transport_set(transport, easy, plain);
 }
 
 /* Calls libcurl, which connects. Then sees what has become of it. */

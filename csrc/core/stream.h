@@ -22,7 +22,6 @@ typedef struct bmwi_streams {
   bmwi_timers timers; /* one of each: when it must be served at the latest */
   bmwi_poll *poll;
   unsigned last_tag;
-  bool bundle; /* libcurl knows a file of the system's authorities */
 } bmwi_streams;
 
 typedef struct bmwi_stream {

@@ -1,5 +1,5 @@
 /*
-** Transfer: what one exchange asks of libcurl, and what its callbacks note of the answer.
+** Transfer: one exchange or pause, and what is noted of the answer.
 */
 #ifndef BMWI_TRANSFER_H
 #define BMWI_TRANSFER_H
@@ -10,35 +10,19 @@
 #include "core/buffer.h"
 #include "core/queue.h"
 #include "core/timers.h"
-#include "core/transport.h"
 
 #pragma GCC visibility push(hidden)
-
-/* What to send. All texts must stay until the transfer is complete. */
-typedef struct bmwi_request {
-  const char *method; /* "GET", "POST", "DELETE" */
-  const char *url;
-  const char *accept;       /* the whole header line */
-  const char *header;       /* one line more; NULL: none */
-  const char *scheme;       /* "Basic" or "Bearer" */
-  const char *credentials;  /* after the scheme; NULL: no such line */
-  const char *content_type; /* the whole header line; NULL: a form */
-  const bmwi_buffer *body;  /* of a POST */
-  bool once;                /* libcurl must not send it again by itself */
-} bmwi_request;
 
 typedef struct bmwi_transfer {
   bmwi_link link; /* first; in the queue of what starts or is complete */
   enum { BMWI_IDLE, BMWI_STARTING, BMWI_SENDING, BMWI_PAUSING, BMWI_COMPLETED } phase;
-  bmwi_timer timer;             /* when a pause ends, and an exchange must be complete */
-  void *easy;                   /* the CURL handle */
-  bmwi_buffer authorization;    /* a header line */
-  struct bmwi_scratch *scratch; /* what libcurl reads and writes meanwhile; see transfer.c */
-  const char *error;            /* libcurl's words, in there; NULL before the first exchange */
+  bmwi_timer timer;           /* when a pause ends, and an exchange must be complete */
+  struct bmwi_handle *handle; /* what carries an exchange */
   /* The outcome of an exchange. */
-  int result; /* CURLcode; 0: there is an answer */
-  bool sent;  /* at least one byte of the request may have left */
-  bool reset; /* the operating system ended the connection */
+  int result;  /* CURLcode; 0: there is an answer */
+  char *error; /* libcurl's words about a failure, or NULL */
+  bool sent;   /* at least one byte of the request may have left */
+  bool reset;  /* the operating system ended the connection */
   bool too_large, no_memory;
   long status;
   double retry_after; /* seconds; negative: not said */
@@ -52,10 +36,11 @@ typedef struct bmwi_transfer {
 
 /* The server's clock, seconds since 1970; negative: it did not say. */
 double bmwi_transfer_date(const bmwi_transfer *t);
-/* Readies the easy handle and the place for the answer. `bundle`: libcurl knows a file of the
-** system's authorities. False without memory. */
-bool bmwi_transfer_ask(bmwi_transfer *t, const bmwi_transport *transport,
-                       const bmwi_request *request, bool bundle);
+/* Forgets the outcome before. */
+void bmwi_transfer_begin(bmwi_transfer *t);
+/* Takes a part of the body, or one header line. False: no more of it. */
+bool bmwi_transfer_body(bmwi_transfer *t, const char *data, size_t len);
+bool bmwi_transfer_header(bmwi_transfer *t, const char *line, size_t len);
 
 #pragma GCC visibility pop
 

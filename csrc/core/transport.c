@@ -64,6 +64,10 @@ static const char *told_proxy(const bmwi_transport *t, bool plain) {
   return t->proxy_fault != NULL ? WRONG_PROXY : t->proxy;
 }
 
+bool bmwi_transport_proxied(const bmwi_transport *t, bool plain) {
+  return *told_proxy(t, plain) != '\0';
+}
+
 /* A program that this one starts inherits no connection. */
 static int on_open(void *user, curl_socket_t s, curlsocktype purpose) {
   (void)user, (void)purpose;
@@ -80,7 +84,15 @@ static int on_open(void *user, curl_socket_t s, curlsocktype purpose) {
                    (plain) ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS)
 #endif
 
-bool bmwi_transport_set(const bmwi_transport *t, void *easy, bool plain, bool bundle) {
+static bool has_bundle; /* libcurl knows a file of the system's authorities */
+
+void bmwi_transport_setup(void) {
+  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  has_bundle =
+    info->age >= CURLVERSION_SEVENTH && info->cainfo != NULL && access(info->cainfo, R_OK) == 0;
+}
+
+bool bmwi_transport_set(const bmwi_transport *t, void *easy, bool plain) {
   CURLcode failed = SET_PROTOCOLS(easy, plain);
 #define SET(option, value) \
   do { \
@@ -95,7 +107,7 @@ bool bmwi_transport_set(const bmwi_transport *t, void *easy, bool plain, bool bu
   if (t->ca_file != NULL) SET(CURLOPT_CAINFO, t->ca_file);
   /* Only that file: a folder that was compiled in would be trusted beside it, and keeps
   ** libcurl from caching what it has read, so that each connection reads it anew. */
-  if (t->ca_file != NULL || bundle) SET(CURLOPT_CAPATH, NULL);
+  if (t->ca_file != NULL || has_bundle) SET(CURLOPT_CAPATH, NULL);
   SET(CURLOPT_PROXY, told_proxy(t, plain));
   if (t->connect_to != NULL) SET(CURLOPT_CONNECT_TO, t->connect_to);
 #undef SET

@@ -19,6 +19,7 @@ typedef struct bmwi_transport {
   const char *proxy_variable; /* of the environment, which the proxy is from; NULL: an option */
   const char *proxy_fault;    /* what is wrong with that one */
   struct curl_slist *connect_to;
+  unsigned long serial; /* told apart by it are those of one engine; 0: not used yet */
 } bmwi_transport;
 
 /* Adds a rule of CURLOPT_CONNECT_TO. False without memory. */
@@ -27,9 +28,12 @@ bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule);
 /* Looks at the proxy, the environment's if no option named one. False without memory. */
 bool bmwi_transport_find_proxy(bmwi_transport *transport);
 
-/* Sets all of it for one connection of an easy handle. `plain`: without TLS; `bundle`: libcurl
-** knows a file of the system's authorities. False without memory. */
-bool bmwi_transport_set(const bmwi_transport *transport, void *easy, bool plain, bool bundle);
+/* Once, before any other: looks at what this libcurl knows. */
+void bmwi_transport_setup(void);
+/* Sets it all for a connection of an easy handle. `plain`: without TLS. False without memory. */
+bool bmwi_transport_set(const bmwi_transport *transport, void *easy, bool plain);
+/* Whether that goes through a proxy. */
+bool bmwi_transport_proxied(const bmwi_transport *transport, bool plain);
 /* A multi handle whose own sockets are closed in programs that are started. NULL without memory or
 ** descriptors. */
 void *bmwi_multi_new(void);

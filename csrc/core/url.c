@@ -65,6 +65,12 @@ static size_t host_length(const char *host) {
   return *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
 }
 
+size_t bmwi_url_origin(const char *url) {
+  const char *mark = strstr(url, "://");
+  size_t scheme = mark != NULL ? (size_t)(mark - url) + 3 : 0;
+  return scheme + strcspn(url + scheme, "/");
+}
+
 /* What is wrong with what stands behind the scheme. */
 static const char *rest_fault(const char *host, bool path) {
   for (const char *p = host; *p != '\0'; p++)

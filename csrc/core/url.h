@@ -13,6 +13,9 @@
 ** characters of RFC 3986 paths, no "." or ".." segment, no query. */
 bool bmwi_path(const char *text, size_t len);
 
+/* The length of an URL's beginning that names the server: "https://host:port". */
+size_t bmwi_url_origin(const char *url);
+
 /* Checks the origin of a server, "https://host[:port]" (http only for a
 ** loopback address), and an optional path if `path` allows one. Returns NULL if
 ** it is good, else what is wrong with it. */

@@ -1,0 +1,343 @@
+/*
+** Handles: see handle.h. Owns libcurl's callbacks of one exchange and its options.
+*/
+#include "core/handle.h"
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/url.h"
+
+#define LINES 7                /* headers that are sent beside Host: */
+#define MAX_HEADER (64 * 1024) /* of one that is sent */
+
+struct bmwi_handle {
+  CURL *easy; /* NULL: to be made */
+  CURL *next; /* takes its place where none is used twice; or NULL */
+  CURL *used; /* to be freed there */
+  CURLSH *share;
+  bmwi_poll *poll;
+  bmwi_transfer *transfer;
+  const char *url;     /* of the exchange */
+  bool set;            /* it has options */
+  unsigned long owner; /* whose options these are, if they may stay; else 0 */
+  char *origin;        /* the server that they name */
+  CURLU *server;       /* the same, parsed */
+  bmwi_buffer agent, authorization;
+  struct curl_slist lines[LINES];
+  char error[CURL_ERROR_SIZE];
+};
+
+/* From 7.84.0 to 8.0.1 (curl issue 11101) libcurl touches freed memory when a used CURL handle gets
+** an answer whose first header begins with a blank: each is used once there. */
+static bool single_use;
+static char encodings[64]; /* a header line: what libcurl can unpack */
+
+void bmwi_handle_setup(void) {
+  const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  single_use = info->version_num >= 0x075400 && info->version_num < 0x080100;
+  /* As libcurl itself would say it, but for each request anew. */
+  static const struct {
+    int feature;
+    const char *names;
+  } known[] = {
+    {CURL_VERSION_LIBZ, "deflate, gzip"},
+#if LIBCURL_VERSION_NUM >= 0x073900
+    {CURL_VERSION_BROTLI, "br"},
+#endif
+#if LIBCURL_VERSION_NUM >= 0x074800
+    {CURL_VERSION_ZSTD, "zstd"},
+#endif
+  };
+  strcpy(encodings, "Accept-Encoding: ");
+  size_t bare = strlen(encodings);
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+    if ((info->features & known[i].feature) == 0) continue;
+    if (encodings[bare] != '\0') strcat(encodings, ", ");
+    strcat(encodings, known[i].names);
+  }
+  if (encodings[bare] == '\0') strcat(encodings, "identity");
+}
+
+/* ---- libcurl's callbacks: they touch the transfer's own memory only ------ */
+
+static size_t on_body(char *data, size_t size, size_t count, void *user) {
+  bmwi_handle *handle = user;
+  return bmwi_transfer_body(handle->transfer, data, size * count) ? size * count : 0;
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *user) {
+  bmwi_handle *handle = user;
+  return bmwi_transfer_header(handle->transfer, data, size * count) ? size * count : 0;
+}
+
+static int on_open(void *user, curl_socket_t s, curlsocktype purpose) {
+  (void)purpose;
+  fcntl(s, F_SETFD, FD_CLOEXEC);
+  bmwi_poll_opened(user, s);
+  return CURL_SOCKOPT_OK;
+}
+
+static int on_close(void *user, curl_socket_t s) {
+  bmwi_poll_closing(user, s);
+  return close(s);
+}
+
+/* Called before each time the request is sent. libcurl repeats one by itself when a
+** connection that others use, too, breaks before the answer: not what may do things twice. */
+#if LIBCURL_VERSION_NUM >= 0x075000
+static int on_request(void *user, char *to, char *from, int port, int local_port) {
+  bmwi_transfer *t = ((bmwi_handle *)user)->transfer;
+  (void)to, (void)from, (void)port, (void)local_port;
+  if (t->sent) return CURL_PREREQFUNC_ABORT;
+  t->sent = true;
+  return CURL_PREREQFUNC_OK;
+}
+#endif
+
+/* ---- life ------------------------------------------------------------------ */
+
+bmwi_handle *bmwi_handle_new(void *share, bmwi_poll *poll) {
+  bmwi_handle *handle = calloc(1, sizeof *handle);
+  if (handle == NULL) return NULL;
+  handle->share = share;
+  handle->poll = poll;
+  bmwi_buffer_init(&handle->agent, MAX_HEADER, false);
+  bmwi_buffer_init(&handle->authorization, MAX_HEADER, true);
+  return handle;
+}
+
+static void cleanup(CURL **easy) {
+  if (*easy != NULL) curl_easy_cleanup(*easy);
+  *easy = NULL;
+}
+
+static void reset(bmwi_handle *handle) {
+  cleanup(&handle->used);
+  cleanup(&handle->next);
+  if (!handle->set) return;
+  if (single_use) cleanup(&handle->easy);
+  else curl_easy_reset(handle->easy);
+  handle->set = false;
+  handle->owner = 0;
+  bmwi_drop(&handle->origin);
+  curl_url_cleanup(handle->server);
+  handle->server = NULL;
+}
+
+void bmwi_handle_free(bmwi_handle *handle) {
+  reset(handle);
+  cleanup(&handle->easy);
+  bmwi_buffer_free(&handle->agent);
+  bmwi_buffer_free(&handle->authorization);
+  free(handle);
+}
+
+void *bmwi_handle_easy(const bmwi_handle *handle) { return handle->easy; }
+
+bmwi_transfer *bmwi_handle_transfer(void *easy) {
+  bmwi_handle *handle = NULL;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&handle);
+  return handle->transfer;
+}
+
+/* ---- what is asked of libcurl --------------------------------------------- */
+
+/* libcurl reads the list where it is; the first line is always there. */
+static bool set_lines(bmwi_handle *handle, const bmwi_request *request) {
+  bmwi_buffer *line = &handle->authorization;
+  bool post = strcmp(request->method, "POST") == 0;
+  bmwi_buffer_clear(line);
+  if (request->credentials != NULL &&
+      (!bmwi_buffer_text(line, "Authorization: ") || !bmwi_buffer_text(line, request->scheme) ||
+       !bmwi_buffer_add(line, " ", 1) || !bmwi_buffer_text(line, request->credentials)))
+    return false;
+  const char *const lines[LINES] = {encodings,
+                                    request->credentials != NULL ? line->data : NULL,
+                                    handle->agent.data,
+                                    request->accept,
+                                    request->header,
+                                    request->content_type,
+                                    post ? "Expect:" : NULL};
+  struct curl_slist *next = NULL;
+  for (int i = LINES - 1; i >= 0; i--) {
+    if (lines[i] == NULL) continue;
+    handle->lines[i] = (struct curl_slist){(char *)lines[i], next};
+    next = &handle->lines[i];
+  }
+  return true;
+}
+
+#define SET(option, value) \
+  do { \
+    if (failed == CURLE_OK) failed = curl_easy_setopt(handle->easy, option, value); \
+  } while (0)
+
+/* What all exchanges of this transport have in common. */
+static CURLcode set_common(bmwi_handle *handle, const bmwi_transport *transport, bool plain) {
+  CURLcode failed = CURLE_OK;
+  if (!bmwi_transport_set(transport, handle->easy, plain)) return CURLE_OUT_OF_MEMORY;
+  /* A line of ours says it to the server. */
+  if (!bmwi_transport_proxied(transport, plain)) SET(CURLOPT_USERAGENT, NULL);
+  SET(CURLOPT_PATH_AS_IS, 1L);
+  SET(CURLOPT_PRIVATE, handle);
+  SET(CURLOPT_ERRORBUFFER, handle->error);
+  SET(CURLOPT_HTTPHEADER, handle->lines);
+  SET(CURLOPT_WRITEFUNCTION, on_body);
+  SET(CURLOPT_WRITEDATA, handle);
+  SET(CURLOPT_HEADERFUNCTION, on_header);
+  SET(CURLOPT_HEADERDATA, handle);
+  SET(CURLOPT_ACCEPT_ENCODING, "");
+  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  SET(CURLOPT_SOCKOPTFUNCTION, on_open);
+  SET(CURLOPT_SOCKOPTDATA, handle->poll);
+  SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+  SET(CURLOPT_CLOSESOCKETDATA, handle->poll);
+  if (!plain) SET(CURLOPT_PIPEWAIT, 1L); /* rather share a coming HTTP/2 connection */
+  return failed;
+}
+
+/* What is only this request's; the handle is reset after it. */
+static CURLcode set_once(bmwi_handle *handle, const bmwi_request *request) {
+  CURLcode failed = CURLE_OK;
+  SET(CURLOPT_URL, request->url);
+  if (strcmp(request->method, "POST") == 0) {
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body->len);
+    SET(CURLOPT_POSTFIELDS, request->body->len > 0 ? request->body->data : "");
+  } else if (strcmp(request->method, "GET") != 0) {
+    SET(CURLOPT_CUSTOMREQUEST, request->method);
+  }
+  if (request->once) {
+    /* libcurl repeats a request by itself when a kept connection turns out to
+    ** be dead, even if the server had taken it. Not with a command, nor where each counts. */
+    SET(CURLOPT_PIPEWAIT, 0L);
+    SET(CURLOPT_FRESH_CONNECT, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075000
+    SET(CURLOPT_PREREQDATA, handle);
+    SET(CURLOPT_PREREQFUNCTION, on_request);
+#else
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* no other call joins it there */
+#endif
+  }
+  return failed;
+}
+
+/* The server, parsed once; what is asked of it comes with each request. */
+static CURLcode set_server(bmwi_handle *handle, const bmwi_request *request, unsigned long owner) {
+  CURLcode failed = CURLE_OK;
+  size_t length = bmwi_url_origin(request->url);
+  handle->origin = calloc(length + 1, 1);
+  handle->server = curl_url();
+  if (handle->origin == NULL || handle->server == NULL) return CURLE_OUT_OF_MEMORY;
+  memcpy(handle->origin, request->url, length);
+  if (curl_url_set(handle->server, CURLUPART_URL, handle->origin, 0) != CURLUE_OK)
+    return set_once(handle, request); /* libcurl says what is wrong with it */
+  SET(CURLOPT_URL, handle->origin);   /* 7.88 writes it anew for each request otherwise */
+  SET(CURLOPT_CURLU, handle->server);
+  if (failed == CURLE_OK) handle->owner = owner;
+  return failed;
+}
+
+/* Whether the options may stay: not of what is only done once, nor where a proxy wants all of the
+** URL in the request's first line. */
+static bool may_stay(const bmwi_transport *transport, const bmwi_request *request, bool plain) {
+  return strcmp(request->method, "GET") == 0 && !request->once &&
+         !(plain && bmwi_transport_proxied(transport, plain));
+}
+
+bool bmwi_handle_fits(const bmwi_handle *handle, const bmwi_transport *transport,
+                      const bmwi_request *request) {
+  size_t length = bmwi_url_origin(request->url);
+  return handle->owner != 0 && handle->owner == transport->serial && !request->once &&
+         strcmp(request->method, "GET") == 0 &&
+         strncmp(handle->origin, request->url, length) == 0 && handle->origin[length] == '\0';
+}
+
+static CURLcode set_all(bmwi_handle *handle, const bmwi_transport *transport,
+                        const bmwi_request *request) {
+  bool plain = strncmp(request->url, "http:", 5) == 0;
+  handle->set = true;
+  bmwi_buffer_clear(&handle->agent);
+  if (!bmwi_buffer_text(&handle->agent, "User-Agent: ") ||
+      !bmwi_buffer_text(&handle->agent, transport->user_agent))
+    return CURLE_OUT_OF_MEMORY;
+  CURLcode failed = set_common(handle, transport, plain);
+  if (failed != CURLE_OK) return failed;
+  if (!may_stay(transport, request, plain)) return set_once(handle, request);
+  return set_server(handle, request, transport->serial);
+}
+
+bool bmwi_handle_ask(bmwi_handle *handle, bmwi_transfer *t, const bmwi_transport *transport,
+                     const bmwi_request *request) {
+  CURLcode failed = CURLE_OK;
+  bmwi_transfer_begin(t);
+  handle->transfer = t;
+  handle->url = request->url;
+  handle->error[0] = '\0';
+  if (!bmwi_handle_fits(handle, transport, request)) {
+    reset(handle);
+    if (handle->easy == NULL) {
+      handle->easy = curl_easy_init();
+      if (handle->easy == NULL) return false;
+      SET(CURLOPT_SHARE, handle->share);
+    }
+    if (failed == CURLE_OK) failed = set_all(handle, transport, request);
+  }
+  if (handle->owner != 0) {
+    const char *target = request->url + bmwi_url_origin(request->url);
+    SET(CURLOPT_REQUEST_TARGET, *target != '\0' ? target : "/");
+  }
+  return failed == CURLE_OK && set_lines(handle, request);
+}
+
+/* ---- afterwards ---------------------------------------------------------------- */
+
+void bmwi_handle_prepare(bmwi_handle *handle) {
+  if (!single_use || handle->owner == 0 || handle->next != NULL) return;
+  cleanup(&handle->used);
+  handle->next = curl_easy_duphandle(handle->easy);
+  if (handle->next == NULL) return;
+  if (curl_easy_setopt(handle->next, CURLOPT_SHARE, handle->share) != CURLE_OK ||
+      curl_easy_setopt(handle->next, CURLOPT_URL, handle->origin) != CURLE_OK)
+    cleanup(&handle->next);
+}
+
+/* Where a redirect leads, from the URL that it answers. */
+static void resolve(char **location, const char *url) {
+  char *whole = NULL;
+  CURLU *parsed = curl_url();
+  if (parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+      curl_url_set(parsed, CURLUPART_URL, *location, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+      curl_url_get(parsed, CURLUPART_URL, &whole, 0) == CURLUE_OK) {
+    bmwi_drop(location);
+    *location = bmwi_copy(whole);
+  }
+  curl_free(whole);
+  curl_url_cleanup(parsed);
+}
+
+void bmwi_handle_note(const bmwi_handle *handle) {
+  bmwi_transfer *t = handle->transfer;
+  if (t->location != NULL) resolve(&t->location, handle->url);
+  if (handle->error[0] != '\0') t->error = bmwi_copy(handle->error);
+}
+
+void bmwi_handle_end(bmwi_handle *handle, bool good) {
+  bmwi_buffer_clear(&handle->authorization);
+  handle->transfer = NULL;
+  handle->url = NULL;
+  if (!good || handle->owner == 0 || (single_use && handle->next == NULL)) {
+    reset(handle);
+  } else if (single_use) {
+    handle->used = handle->easy;
+    handle->easy = handle->next;
+    handle->next = NULL;
+  }
+}
+
+void bmwi_handle_forget(bmwi_handle *handle, const bmwi_transport *transport) {
+  if (handle->owner != 0 && handle->owner == transport->serial) reset(handle);
+}

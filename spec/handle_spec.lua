@@ -1,0 +1,232 @@
+--- handle.c: a handle of libcurl keeps the options of a GET for the next. That nothing of a client,
+--- a server or a request ever shows in another exchange.
+local helper = require("spec.helper")
+local bmwi = require("bmwi")
+local fails_as = helper.fails_as
+
+local TOKEN = { access_token = "AAAA", expires_at = os.time() + 3600 }
+
+describe("a handle that is used again", function()
+  local sim, other
+
+  setup(function() sim, other = helper.start(), helper.start() end)
+  teardown(function()
+    sim:stop()
+    other:stop()
+  end)
+  before_each(function()
+    sim:reset()
+    other:reset()
+  end)
+
+  local function new(server, overrides)
+    local options = { retries = 0, timeout = 10 }
+    for name, value in pairs(overrides or {}) do options[name] = value end
+    return bmwi.new(helper.client(server, options))
+  end
+
+  -- A client that has just read something, so that its options are on a handle.
+  local function warm(server, overrides)
+    local client = new(server, overrides)
+    assert.is_table(client:vehicles())
+    return client
+  end
+
+  local function last(server)
+    local log = server:log()
+    return log[#log]
+  end
+
+  it("names the client that asks", function()
+    local clients = {}
+    for i = 1, 5 do clients[i] = warm(sim, { user_agent = "agent/" .. i }) end
+    for _ = 1, 2 do
+      for i = 1, 5 do
+        assert.is_table(clients[i]:vehicles())
+        assert.equal("agent/" .. i, last(sim).headers["user-agent"])
+        assert.equal("Bearer " .. clients[i]:token().access_token,
+          last(sim).headers.authorization)
+      end
+    end
+  end)
+
+  it("names a client that took the place of a closed one", function()
+    for i = 1, 20 do
+      local client = warm(sim, { user_agent = "agent/" .. i })
+      assert.is_table(client:vehicles())
+      assert.equal("agent/" .. i, last(sim).headers["user-agent"])
+      client:close()
+      client = nil -- luacheck: ignore
+      collectgarbage()
+      collectgarbage()
+    end
+  end)
+
+  it("goes to the server of the client that asks", function()
+    local one, two = warm(sim), warm(other)
+    sim:clear()
+    other:clear()
+    for _ = 1, 3 do
+      assert.is_table(one:vehicles())
+      assert.is_table(two:vehicles())
+    end
+    assert.equal(3, sim:count("GET"))
+    assert.equal(3, other:count("GET"))
+  end)
+
+  it("goes where connect_to of the client that asks says", function()
+    local function at(server)
+      return warm(server, { base_url = "http://127.0.0.1:1",
+        connect_to = { "127.0.0.1:1:127.0.0.1:" .. server.port } })
+    end
+    local one, two = at(sim), at(other)
+    sim:clear()
+    other:clear()
+    for _ = 1, 3 do
+      assert.is_table(one:vehicles())
+      assert.is_table(two:vehicles())
+    end
+    assert.equal(3, sim:count("GET"))
+    assert.equal(3, other:count("GET"))
+    for _ = 1, 10 do -- a closed client's rules are gone with it
+      one:close()
+      one = at(sim)
+      assert.is_table(one:vehicles())
+    end
+  end)
+
+  it("goes to the server of the call, where a client has two", function()
+    local client = warm(sim, { navigation_url = other.url })
+    local car = client:vehicle(helper.vin)
+    sim:clear()
+    for _ = 1, 3 do
+      car:navigation() -- the other simulator does not know the token
+      assert.is_table(client:vehicles())
+    end
+    assert.equal(3, sim:count("GET", "/vehicles"))
+    assert.equal(0, sim:count("GET", "navigation"))
+    assert(other:count("GET", "navigation") >= 1)
+    assert.equal(0, other:count("GET", "/vehicles"))
+  end)
+
+  it("goes through the proxy of the client that asks, or through none", function()
+    local direct = warm(sim)
+    local refused = new(sim, { proxy = "http://127.0.0.1:1", token = direct:token() })
+    for _ = 1, 2 do
+      fails_as("network", refused:vehicles())
+      assert.is_table(direct:vehicles())
+    end
+    local through = new({ url = "http://localhost:1" }, { proxy = sim.url, token = direct:token() })
+    for _ = 1, 2 do -- a proxy gets the whole URL
+      assert.is_nil((through:vehicles()))
+      assert.is_table(direct:vehicles())
+    end
+    sim:clear()
+    fails_as("network", new({ url = "http://localhost:1" }, { token = TOKEN }):vehicles())
+    assert.same({}, sim:log())
+  end)
+
+  it("trusts what the client that asks trusts", function()
+    local secure = helper.start({ tls = true })
+    local good = warm(secure)
+    local bad = new(secure, { ca_file = helper.certs() .. "/other-ca-authority.pem",
+      token = good:token() })
+    for _ = 1, 2 do
+      fails_as("tls", bad:vehicles())
+      assert.is_table(good:vehicles())
+    end
+    secure:stop()
+  end)
+
+  it("asks for what is asked: paths, methods and bodies take turns", function()
+    local client = warm(sim)
+    local car = client:vehicle(helper.vin)
+    sim:clear()
+    for _ = 1, 2 do
+      assert.is_table(car:status())
+      assert.is_table(car:flash_lights())
+      assert.is_table(client:vehicles())
+      assert.is_table(client:get("/webapi/v1/user/vehicles/%57AB", { a = "b c" }) or {})
+    end
+    local log = sim:log()
+    assert.equal(8, #log)
+    for i = 1, 8, 4 do
+      local list = { log[i], log[i + 1], log[i + 2], log[i + 3] }
+      assert.same({ "GET", "POST", "GET", "GET" }, { list[1].method, list[2].method,
+        list[3].method, list[4].method })
+      helper.has(list[1].path, "/status")
+      helper.has(list[2].path, "/executeService")
+      helper.has(list[2].body, "LIGHT_FLASH")
+      assert.equal("/webapi/v1/user/vehicles/", list[3].path)
+      assert.equal("", list[3].query)
+      assert.equal("a=b%20c", list[4].query)
+      for k, request in ipairs(list) do
+        assert.equal(k == 2, request.body ~= "")
+        assert.is_nil(request.headers.expect)
+        assert.equal(k == 2, request.headers["content-type"] ~= nil)
+      end
+    end
+  end)
+
+  it("asks for what is asked where a service has other methods, too", function()
+    local client = bmwi.new({ service = "cardata", base_url = sim.url, retries = 0,
+      login_url = sim.url .. "/gcdm/oauth", client_id = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a",
+      on_prompt = function() end })
+    sim:control("POST", "/cardata/login", { interval = 0.05 })
+    assert(client:login())
+    sim:clear()
+    local wanted = {}
+    for _ = 1, 2 do
+      for _, name in ipairs({ "mappings", "create_container", "containers", "delete_container" }) do
+        client:_exchange(name, { id = "S00I000A000B001", body = name == "create_container" and {
+          name = "x", purpose = "y", technicalDescriptors = { "vehicle.vehicle.travelledDistance" },
+        } or nil })
+        wanted[#wanted + 1] = ({ create_container = "POST", delete_container = "DELETE" })[name]
+          or "GET"
+      end
+    end
+    local methods = {}
+    for i, request in ipairs(sim:log()) do methods[i] = request.method end
+    assert.same(wanted, methods)
+    client:close()
+  end)
+
+  it("has the time of the call that asks", function()
+    local patient, hasty = warm(sim, { timeout = 20 }), warm(sim, { timeout = 0.3 })
+    sim:fault({ path = "/vehicles", latency = 1, times = 2 })
+    fails_as("timeout", hasty:vehicles())
+    assert.is_table(patient:vehicles())
+  end)
+
+  it("says where a redirect leads, from the path that was asked for", function()
+    local client = warm(sim)
+    for location, target in pairs({ elsewhere = "/webapi/v1/user/elsewhere",
+      ["/x/y"] = "/x/y", ["../z?q=1"] = "/webapi/v1/z" }) do
+      sim:fault({ path = "/user", status = 302, headers = { Location = location } })
+      local _, info = fails_as("http", client:get("/webapi/v1/user/here"))
+      assert.equal(sim.url .. target, info.location)
+    end
+    sim:fault({ path = "/user", status = 302, headers = { Location = "https://u:p@far.test/a?b" } })
+    local _, info = fails_as("http", client:get("/webapi/v1/user/here"))
+    assert.equal("https://far.test/a", info.location)
+  end)
+
+  -- curl issue 11101: from 7.84.0 to 8.0.1 libcurl would touch freed memory here.
+  it("takes an answer whose first header begins with a blank", function()
+    local function answer(first)
+      return "HTTP/1.1 200 OK\\r\\n" .. first .. "Content-Length: 2\\r\\n\\r\\n{}"
+    end
+    local port, stop = helper.raw(answer("") .. "NEXT" .. answer(" X-Folded: 1\\r\\n"), "")
+    local text = helper.program(([[
+      local bmwi = require("bmwi")
+      local client = bmwi.new({ base_url = "http://127.0.0.1:%s", retries = 0,
+        token = { access_token = "AAAA" } })
+      for _ = 1, 10 do
+        assert(client:get("/one"))
+        client:get("/folded")
+      end
+      print("done")]]):format(port), "MALLOC_PERTURB_=165")
+    stop()
+    assert.equal("done\n", text)
+  end)
+end)
