@@ -93,9 +93,10 @@ local function class_of(rows)
 end
 
 local function alias_of(rows)
-  local item = { kind = "alias", words = {} }
+  local item = { kind = "alias", words = {}, text = "" }
   for _, row in ipairs(rows) do
-    if row.tag == "alias" then item.name, item.text = row.text:match("^([%w_.]+) ?(.*)$") end
+    if row.tag == "text" then item.text = row.text end
+    if row.tag == "alias" then item.name = row.text:match("^[%w_.]+$") end -- a type may not follow
     local word, says = row.text:match('^"(.-)" ?#? ?(.*)$')
     if row.tag == "word" and word then
       item.words[#item.words + 1] = { name = word, text = says }

@@ -572,7 +572,8 @@ function car:tyres() end
 ---| "CHARGING_CONTROL" # `car:set_charging_profile()`
 ---| string
 
----@alias bmwi.code what kind of failure it is; docs/errors.md says what to do about each
+--- What kind of failure it is; docs/errors.md says what to do about each.
+---@alias bmwi.code
 ---| "network" # no connection, or it broke
 ---| "timeout" # no answer in time; from waiting: no outcome in time
 ---| "tls" # the certificate is not trusted, or the port does not use TLS
