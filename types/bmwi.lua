@@ -105,8 +105,7 @@ function loop:limit(connections) end
 ---@field connect_timeout? number seconds for a connection; default 10 (0.001 to 86400)
 --- `"HOST:PORT:HOST:PORT"`: go to the second for the first, as libcurl's `CONNECT_TO`
 ---@field connect_to? string[]
---- called for each response, retry and token that could not be saved; without secrets
----@field log? fun(event: bmwi.log_event, fields: bmwi.log_fields)
+---@field log? fun(event: bmwi.log_event, fields: bmwi.log_fields) what happens, without secrets
 --- bytes of one answer, after unpacking; default 16777216 (1 to 2147483647)
 ---@field max_response_bytes? integer
 ---@field on_token? fun(token: bmwi.token) called with each new token, to save it without a store
@@ -151,8 +150,7 @@ function loop:limit(connections) end
 ---@field descriptors? string[]
 --- CarData: where to log in; default "https://customer.bmwgroup.com/gcdm/oauth"
 ---@field login_url? string
---- CarData: shows the link and the code of `client:login()`
----@field on_prompt? fun(prompt: bmwi.prompt)
+---@field on_prompt? fun(prompt: bmwi.prompt) CarData: shows the link and the code of a log-in
 --- CarData: the MQTT broker of the live data; default
 --- "mqtts://customer.streaming-cardata.bmwgroup.com:9000" (`mqtt://` for loopback only)
 ---@field stream_url? string
@@ -200,11 +198,10 @@ function loop:limit(connections) end
 ---@class bmwi.token_store what the option `store` takes
 ---@field load fun(self, owner: bmwi.owner): bmwi.token|nil, string|nil, string|nil the saved token
 ---@field save fun(self, token: bmwi.token, owner: bmwi.owner): any, string|nil, string|nil saves it
+---@field finish? fun(self, auth_error: table|nil, owner: bmwi.owner) releases the lock of `begin`
 --- takes a lock; may return a token that somebody else saved, or the seconds after which to be
---- asked again; and what `finish` was told last
+--- asked again; and the `auth_error` of the last `finish`: how the log-in was refused
 ---@field begin? fun(self, owner: bmwi.owner): bmwi.token|number|nil, table|nil
---- lets go of the lock; `auth_error` says how the log-in was refused
----@field finish? fun(self, auth_error: table|nil, owner: bmwi.owner)
 
 ---@class bmwi.owner whom a token is for
 ---@field server string
