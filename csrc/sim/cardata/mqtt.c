@@ -211,8 +211,8 @@ static bool answer_raw(struct session *session, const json_t *digits) {
 /* One connection for each user; whoever comes later has it. */
 static void kick_others(const struct session *session) {
   for (struct session *s = session_first(); s != NULL; s = s->next) {
-    bool same = !stream.anyone || strcmp(s->client_id, session->client_id) == 0;
-    if (s != session && s->phase == CONNECTED && same) {
+    if (s != session && s->phase == CONNECTED &&
+        (!stream.anyone || strcmp(s->client_id, session->client_id) == 0)) {
       end_with(s, "taken over", stream.kick_reason, END_NOTIFY);
     }
   }
