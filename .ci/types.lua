@@ -80,7 +80,8 @@ local function class_of(rows)
   local item, before = { kind = "class", fields = {} }, nil
   for _, row in ipairs(rows) do
     if row.tag == "class" then
-      item.name, item.text = row.text:match("^([%w_.]+) ?(.*)$")
+      item.name, item.text = row.text:match("^([%w_.]+):? ?(.*)$")
+      item.text = item.text:gsub("^bmwi[%w_.]+ ", "") -- its parent
       item.before, before = before, nil
     elseif row.tag == "field" then
       item.fields[#item.fields + 1] = field_of(row.text, before)

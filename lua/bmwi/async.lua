@@ -356,7 +356,7 @@ local MAP_OPTIONS = { { "concurrency", "number" } }
 
 --- Calls fn(item, i) for every item of a list, at most `concurrency` at a time.
 ---@param list any[]
----@param fn fun(item: any, i: integer): any, string?, string?, table?
+---@param fn fun(item: any, i: integer): any, any, string?, table?
 ---@param options? { concurrency: integer? } default 64
 ---@return any[] results results[i] is the first result of fn for list[i]
 ---@return table<integer, {message: string, code: string?, info: table?}> errors where it returned

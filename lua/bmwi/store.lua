@@ -11,7 +11,7 @@ local place = require "bmwi.store.place"
 
 local store = {}
 
----@class bmwi.store what store.new and store.memory return
+---@class bmwi.store: bmwi.token_store what store.new and store.memory return
 local Store = {}
 Store.__index = Store
 Store.__name = "bmwi.store"
@@ -216,7 +216,7 @@ end
 
 --- Takes the lock of this file, so that only one process renews the token.
 ---@param seconds? number how long to wait for another holder; default 10; 0 tries once
----@return userdata|nil lock released by lock:unlock(), or when it is collected
+---@return userdata|table|nil lock released by lock:unlock(), or when it is collected
 ---@return string|nil message
 ---@return "locked"|"file"|nil code
 function Store:lock(seconds)

@@ -31,7 +31,7 @@ function Listener:finish(ended)
   self:wake()
 end
 
----@class bmwi.stream
+-- The class bmwi.stream of types/bmwi.lua.
 local Stream = {}
 Stream.__index = Stream
 Stream.__name = "bmwi.stream"
