@@ -30,7 +30,6 @@ static struct {
 } connects[KEPT];
 static unsigned long connect_count;
 static void (*on_subscribe)(void);
-
 void mqtt_on_subscribe(void (*then)(void)) { on_subscribe = then; }
 
 /* ---- ends ---- */
