@@ -193,7 +193,7 @@ function task_methods:cancel()
 end
 
 --- Starts a function as a task, at once; the host's loop drives it (see bmwi.loop).
----@param fn fun() what to do
+---@param fn fun(): ...any what to do
 ---@param on_done? fun(ok: boolean, ...) called at the end with what pcall would have returned.
 --- Without it an error is raised by the loop's next step (`bmwi.loop:step()`, so `host.on_error`
 --- in a host); where none comes, it is written to standard error at the end of the program.
@@ -326,7 +326,7 @@ function group_methods:launch(list)
 end
 
 --- Runs functions concurrently until all have ended, here or as part of the surrounding task.
----@param ... fun() the functions
+---@param ... fun(): ...any the functions
 ---@return any ... the first result of each, in order
 ---
 --- Raises the first error, if any, after all have ended: with its traceback, or, where it is a

@@ -119,7 +119,7 @@ end
 --- is cancelled. It is also cancelled when the host drops the coroutine that called this: in the
 --- next step after the collector has noticed.
 ---@param sleep fun(seconds: number) the host's; called with 0.001 to 0.01
----@param fn fun(...): any what to do
+---@param fn fun(...): ...any what to do
 ---@param ... any its arguments
 ---@return any ... its results
 function host.drive(sleep, fn, ...)

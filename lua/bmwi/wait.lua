@@ -306,7 +306,7 @@ end
 -- The function is called at once, then every 10 s, and for the last time when the time is over.
 -- It may return nil (or false), message: a word about how far it is. With a code it is a failure:
 -- one that can pass (see for_execution) is waited out, any other ends the wait.
----@param fn fun():any,string?,string?,table? what to ask
+---@param fn fun(): any, any, string?, table? what to ask
 ---@param options? table `timeout`: seconds, default 240. `interval`: seconds, default 10 (clients
 --- that asked the server every 5 minutes had no complaints). `on_update(value, message)`: called
 --- on each change of the message, and at the end. `clock` and `sleep` as for for_execution
