@@ -342,6 +342,42 @@ describe("what is sent", function()
     end)
   end)
 
+  it("arrives in order and whole, however little of it is taken at a time", function()
+    with_broker({ "read:1", GREET, "sleep:0.5", "stay" }, nil, function(connection, broker)
+      connected(connection)
+      local sent, start = 0, monotonic()
+      while sent < 300 do
+        if connection:publish("a", ("%d "):format(sent + 1) .. ("x"):rep(49000)) then
+          sent = sent + 1
+        else
+          assert(helper.since(start) < LIMIT, "nothing is taken")
+          bmwi.loop:step(0.01)
+        end
+      end
+      drive(function() return #broker:got() > 300 end)
+      local got = broker:got()
+      for i = 1, 300 do
+        assert.equal(packet(0x30, text("a") .. "00" .. hex(("%d "):format(i) .. ("x"):rep(49000))),
+          got[i + 1])
+      end
+    end)
+  end)
+
+  it("ends the connection where the broker has stopped reading #slow", function()
+    with_broker({ "read:1", GREET, "hold" }, { keepalive = 1 }, function(connection)
+      connected(connection)
+      local start = monotonic()
+      while connection:state() == "connected" do
+        connection:publish("a", ("x"):rep(100000))
+        bmwi.loop:step(0.1)
+        assert(helper.since(start) < 60, "it is not noticed")
+      end
+      local message, info = fails_as("timeout", connection:receive())
+      helper.has(message, "stopped reading")
+      assert.equal("session", info.phase)
+    end)
+  end)
+
   it("keeps to what the server allows", function()
     local limits = packet(0x20, "0000" .. packet(0, "210002" .. "2400" .. "2500" .. "2700000064")
       :sub(3))
@@ -446,6 +482,21 @@ describe("a connection", function()
     local got = broker:await(3)
     broker:stop()
     assert.same({ "e000", "eof" }, { got[2], got[3] })
+  end)
+
+  it("ends a wait when its finalizer is called by hand", function()
+    with_broker({ "read:1", GREET, "stay" }, nil, function(connection)
+      connected(connection)
+      local code
+      async.run(function() code = select(3, connection:receive()) end, function()
+        bmwi.sleep(0.01)
+        getmetatable(connection).__gc(connection)
+      end)
+      assert.equal("closed", code)
+      fails_as("closed", connection:receive())
+      fails_as("closed", connection:publish("a", ""))
+      connection:close()
+    end)
   end)
 
   it("is let go while it connects, and while a task that is dropped waits for it", function()

@@ -105,33 +105,44 @@ describe("against mosquitto", function()
       d:close()
     end)
   end)
+end)
 
-  it("that has nothing newer than TLS 1.2 is refused", function()
+describe("against openssl", function()
+  -- Serves with these arguments; nil where it does not start.
+  local function serve(arguments)
     local certs = helper.certs()
-    local pipe = io.popen(("echo $$; exec openssl s_server -tls1_2 -accept 127.0.0.1:0 -cert "
-      .. "%s/server.pem -key %s/server.key 2>&1"):format(certs, certs))
+    local pipe = io.popen(("echo $$; exec openssl s_server -rev %s -accept 127.0.0.1:0 -cert "
+      .. "%s/server.pem -key %s/server.key 2>&1"):format(arguments, certs, certs))
     local pid = pipe:read("*l")
     local line
     repeat line = pipe:read("*l") until not line or line:find("^ACCEPT")
     local port = line and line:match(":(%d+)$")
-    local c = port and mqtt.connect({ url = "mqtts://localhost:" .. port },
-      { ca_file = certs .. "/ca.pem" })
-    local results = c and { c:receive(LIMIT) }
-    os.execute("kill " .. pid)
-    pipe:close()
-    if not port then return pending("openssl s_server does not start") end
+    local function stop()
+      os.execute("kill -9 " .. pid .. " 2>/dev/null")
+      pipe:close()
+    end
+    if not port then return nil, stop() end
+    return mqtt.connect({ url = "mqtts://localhost:" .. port }, { ca_file = certs .. "/ca.pem" }),
+      stop
+  end
+
+  it("that has nothing newer than TLS 1.2 is refused", function()
+    local c, stop = serve("-tls1_2")
+    if not c then return pending("openssl s_server does not start") end
+    local results = { c:receive(LIMIT) }
+    stop()
     -- The alert may be lost in the reset that follows it.
     assert.truthy(results[3] == "tls" or results[3] == "network", results[2])
     assert.equal("connect", results[4].phase)
   end)
 
-  it("the broker names a client that has no name, and its keepalive", function()
-    with_mosquitto("allow_anonymous true\nmax_keepalive 60", false, function(server)
-      local c = mqtt.connect(server, { client_id = "", keepalive = 300 })
-      local what, present, keepalive, id = c:receive(LIMIT)
-      assert.same({ "connected", false, 60 }, { what, present, keepalive })
-      assert.truthy(#id > 3)
-      c:close()
-    end)
+  it("whose process dies is a bare end, without TLS's good-bye", function()
+    local c, stop = serve("-tls1_3")
+    if not c then return pending("openssl s_server does not start") end
+    fails_as("timeout", c:receive(1))
+    stop()
+    local _, info = fails_as("network", c:receive(LIMIT))
+    assert.equal("connack", info.phase)
+    assert.is_true(info.eof)
   end)
 end)

@@ -403,6 +403,21 @@ describe("the end", function()
     assert.equal(142, events[4][4].reason)
   end)
 
+  it("is what broke the protocol, though the broker has gone before that was looked at", function()
+    with_broker({ "read:1", "send:" .. CONNACK[5] .. packet(0x36, text("a") .. "0001" .. "00") },
+      nil, function(connection)
+        local start = bmwi._sys.monotonic()
+        while connection:state() ~= "closed" do
+          assert(helper.since(start) < 20, "it does not end")
+          bmwi.loop:step(0.05)
+        end
+        connected(connection)
+        local message, info = fails_as("server", connection:receive())
+        helper.has(message, "malformed")
+        assert.is_nil(info.eof)
+      end)
+  end)
+
   it("shows no password that the broker says back", function()
     local secret = "eyJhbGciOi.s3cret-Token"
     for _, steps in ipairs({

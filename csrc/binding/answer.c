@@ -153,12 +153,11 @@ static int deliver_answer(lua_State *L, bmwi_op *op) {
   }
 }
 
-/* The feed is at hand: whoever waits keeps it alive, and it sends a waiter away at its end. */
+/* The feed is at hand: whoever waits keeps it alive, and its end cancels the operation. */
 static int deliver_received(lua_State *L, bmwi_op *op) {
   bmwi_feed *feed = op->feed;
-  if (feed != NULL) bmwi_feed_leave(feed);
-  if (op->failure.code != BMWI_OK || feed == NULL)
-    return bmwi_fail(L, "receive", &op->failure, NULL);
+  if (op->failure.code != BMWI_OK) return bmwi_fail(L, "receive", &op->failure, NULL);
+  bmwi_feed_leave(feed);
   return feed->face->hand_out(L, feed);
 }
 

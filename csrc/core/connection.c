@@ -110,6 +110,8 @@ static void end_by_fault(bmwi_connection *c, unsigned reason) {
   bmwi_failure_set(&failure, BMWI_SERVER, text);
   if (c->phase == BMWI_ENDED) { /* it has ended before this was handed out */
     c->failure = failure;
+    c->reason = -1;
+    c->eof = false;
     return;
   }
   if (c->phase == BMWI_CONNECTED && c->protocol == 5 && c->written == c->out.len) {

@@ -61,11 +61,6 @@ static int on_timer(CURLM *multi, long ms, void *user) {
   return 0;
 }
 
-static size_t on_body(char *data, size_t size, size_t count, void *user) {
-  (void)data, (void)user; /* of a proxy that refuses */
-  return size * count;
-}
-
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static bool set_options(bmwi_stream *stream, const char *url, const bmwi_transport *transport) {
@@ -83,7 +78,6 @@ static bool set_options(bmwi_stream *stream, const char *url, const bmwi_transpo
   SET(CURLOPT_SSL_ENABLE_ALPN, 0L); /* it is no HTTP */
   SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
-  SET(CURLOPT_WRITEFUNCTION, on_body);
 #undef SET
   return failed == CURLE_OK && bmwi_transport_set(transport, easy, plain);
 }
@@ -161,13 +155,19 @@ void bmwi_stream_close(bmwi_stream *stream) {
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
 
-/* A peer that goes without TLS's own good-bye is at its end as well. */
+/* A peer that goes without TLS's own good-bye is at its end as well: what some TLS libraries, or
+** libcurl before 7.77, call an error. */
+static bool is_end(const char *error) {
+  static const char *const words[] = {"unexpected eof", "errno 0", "non-properly terminated"};
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+    if (strstr(error, words[i]) != NULL) return true;
+  return false;
+}
+
 static bmwi_io judge(bmwi_stream *stream, CURLcode result) {
-  if (result == CURLE_AGAIN) return BMWI_IO_AGAIN;
-  const char *error = stream->error;
   long os_errno = 0;
-  if (strstr(error, "unexpected eof") != NULL || strstr(error, "errno 0") != NULL)
-    return BMWI_IO_EOF;
+  if (result == CURLE_AGAIN) return BMWI_IO_AGAIN;
+  if (is_end(stream->error)) return BMWI_IO_EOF;
   curl_easy_getinfo(stream->easy, CURLINFO_OS_ERRNO, &os_errno);
   stream->result = result;
   stream->reset = os_errno == ECONNRESET || os_errno == EPIPE;
