@@ -11,6 +11,8 @@ local DELAYS = { 1, 2, 5, 10, 30, 60 } -- seconds before the next attempt; the l
 local WINDOW = 16 -- messages that wait for their PUBACK at a time
 local MOST_TOPICS, MOST_NOTES = 20000, 100
 local REFUSED = 0x80 -- reasons from here on are failures
+-- The reasons, of 3.1.1 and 5, of a broker that does not know MQTT 5.
+local OLD_BROKER = { [1] = true, [132] = true }
 local GOODBYE = 0.5 -- seconds for the last message
 
 -- What no later attempt cures: the first connection must work, or the settings are wrong.
@@ -26,7 +28,7 @@ Publisher.__index = Publisher
 ---@return table publisher
 function publisher.new(options)
   return setmetatable({ options = options, wanted = {}, count = 0, dirty = {}, first = 1, last = 0,
-    is_dirty = {}, notes = {}, sent = {}, in_flight = 0, online = false }, Publisher)
+    is_dirty = {}, notes = {}, sent = {}, in_flight = 0, online = false, protocol = 5 }, Publisher)
 end
 
 function Publisher:mark(topic)
@@ -126,7 +128,7 @@ function Publisher:serve()
   local o = self.options
   self.connection = bmwi._mqtt.connect { url = o.url, username = o.username, password = o.password,
     client_id = o.client_id, ca_file = o.ca_file, connect_timeout = o.connect_timeout,
-    protocol = o.protocol, keepalive = 30,
+    protocol = self.protocol, keepalive = 30,
     will = { topic = topics.AVAILABILITY, payload = topics.OFFLINE, qos = 1, retain = true } }
   while true do
     local event, a, b, c, d = self.connection:receive()
@@ -135,8 +137,11 @@ function Publisher:serve()
     elseif event then
       EVENTS[event](self, a, b, c, d)
       self:pump()
-    elseif not (b == "timeout" and c and c.waiting) then
+    else
       self.online = false
+      if c and c.phase == "connack" and (c.eof or OLD_BROKER[c.reason]) then
+        self.protocol = self.protocol == 4 and 5 or 4
+      end
       return a, b, c
     end
   end

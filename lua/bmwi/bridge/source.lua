@@ -12,6 +12,8 @@ local FRESH = 6 * 60 * 60 -- seconds; kept values of that age cost no call at th
 
 -- What no later reading cures.
 local LASTING = { auth = true, login = true, gone = true, closed = true }
+-- The same for a car of which nothing was ever read: it is no car of the account.
+local WRONG = { not_found = true, forbidden = true, unsupported = true }
 
 -- Whether two answers say the same.
 local function same(a, b)
@@ -54,24 +56,28 @@ local function tell(o, vin, status, details, changed)
     times = times_of(status, details) })
 end
 
--- Reads a car of the classic service again and again.
+--- Reads a car of the classic service, and tells what has changed.
+---@param options table those of source.run()
+---@return true|nil done
+---@return string|nil message
+---@return string|nil code
+---@return table|nil info
+function source.read(options, vin)
+  local status, message, code, info = options.client:vehicle(vin):status()
+  if not status then return nil, message, code, info end
+  options.on_state("connected")
+  local changed = source.changed(options.last[vin] or {}, status)
+  options.last[vin] = status
+  if next(changed) then tell(options, vin, status, nil, changed) end
+  return true
+end
+
 local function poll(o, vin)
-  local car, before = o.client:vehicle(vin), {}
   while true do
-    local status, message, code, info = car:status()
-    local pause = o.every
-    if status then
-      o.on_state("connected")
-      local changed = source.changed(before, status)
-      if next(changed) then tell(o, vin, status, nil, changed) end
-      before = status
-    elseif LASTING[code] then
-      return nil, message, code, info
-    else
-      o.on_state("waiting", message)
-      pause = math.max(pause, info and info.retry_after or 0)
-    end
-    bmwi.sleep(pause)
+    local done, message, code, info = source.read(o, vin)
+    if LASTING[code] or WRONG[code] and not o.last[vin] then return nil, message, code, info end
+    if not done then o.on_state("waiting", message) end
+    bmwi.sleep(math.max(o.every, info and info.retry_after or 0))
   end
 end
 
@@ -132,9 +138,9 @@ end
 
 --- Tells of the cars' news until that is of no more use. In a task.
 ---@param options table client; service; vins: the cars; all: more cars may come (CarData); every:
---- seconds between two readings (classic); on_update(update); on_state(state, reason): "connected"
---- or "waiting" (classic; that of the stream is told by the client's log); on_problem(message,
---- code, info): a reading failed, and it goes on without
+--- seconds between two readings, last: an empty table (both classic); on_update(update);
+--- on_state(state, reason): "connected" or "waiting" (classic; that of the stream is told by the
+--- client's log); on_problem(message, code, info): a reading failed, and it goes on without
 ---@return nil
 ---@return string message
 ---@return string code

@@ -35,6 +35,23 @@ local function own(list)
   return cars
 end
 
+--- The cars of this run: that of `vin`, else all that BMW gives data of.
+---@return table[] list each {vin, model}
+function cardata.cars(ctx)
+  local client, vin = session.open(ctx), ctx.settings.vin
+  local known = own(known_cars(ctx))
+  if vin then
+    vin = fail.input(client.vehicle, client, vin):vin()
+    for _, car in ipairs(known) do
+      if car.vin:upper() == vin then return { car } end
+    end
+    return { { vin = vin } }
+  end
+  local list = known[1] and known or own(fail.check(client:vehicles()))
+  if #list == 0 then fail.raise("this account has no car that BMW gives data of", "not_found") end
+  return list
+end
+
 --- The car of this run: that of `vin`, else the account's only one.
 ---@return userdata car
 function cardata.car(ctx)

@@ -11,11 +11,13 @@ local function part(module)
 end
 
 local act = part "bmwi.cli.act"
+local bridge = part "bmwi.cli.bridge"
 local cardata = part "bmwi.cli.cardata"
 local demo = part "bmwi.cli.demo"
 local doctor = part "bmwi.cli.doctor"
 local read = part "bmwi.cli.read"
 local shell = part "bmwi.cli.shell"
+local watch = part "bmwi.cli.watch"
 
 local CAR = { "wait", "no-wait", "wait-timeout", "interval" }
 
@@ -121,6 +123,25 @@ local commands = {
     summary = "wait for a command sent before",
     note = "COMMAND is lock, unlock, flash, horn, climate, charge, find or charging-profile.",
     examples = { { "bmwi wait lock" } } },
+
+  watch = { run = watch.run, cardata = watch.run, most = 0,
+    options = { "every", "record", "record-personal" },
+    summary = "the cars live, until Ctrl-C",
+    note = "CarData is followed by its stream, which costs no calls; the classic service is read "
+      .. "every few minutes. On a terminal it is one picture, else a line for each update: with "
+      .. "--json {vin, status, changed}.",
+    examples = { { "bmwi watch" }, { "bmwi watch --json | jq -c .changed" },
+      { "bmwi watch --record day.jsonl" } } },
+  bridge = { run = bridge.run, cardata = bridge.run, most = 0,
+    options = { "mqtt", "discovery", "prometheus", "allow-commands", "every", "record",
+      "record-personal" },
+    summary = "hand the cars on to MQTT, Home Assistant or Prometheus",
+    note = "Topics, all retained: bmwi/VIN/status (JSON), bmwi/VIN/MEMBER, bmwi/VIN/times, "
+      .. "bmwi/availability (online or offline), bmwi/connection. mqtt_username and mqtt_password "
+      .. "come from the configuration. It runs until SIGTERM or Ctrl-C.",
+    examples = { { "bmwi bridge --mqtt mqtt://localhost:1883 --discovery homeassistant" },
+      { "bmwi bridge --prometheus /var/lib/prometheus/node-exporter/bmwi.prom" },
+      { "bmwi bridge --json | jq -c .changed" } } },
 
   login = { run = read.login, cardata = cardata.login, most = 0,
     summary = "log in again and save the token",

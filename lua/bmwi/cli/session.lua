@@ -93,6 +93,7 @@ local function log_hook(ctx)
     if ctx.recorder and event == "stream_message" then
       return ctx.recorder:message(fields.topic, fields.payload)
     end
+    if event == "stream" and ctx.on_stream then ctx.on_stream(fields) end
     if event == "response" and fields.call == "token" then ctx.login_status = fields.status end
     if fields.date then ctx.clock_error = os.time() - fields.date end
     if event == "store_error" then

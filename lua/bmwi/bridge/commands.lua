@@ -1,0 +1,94 @@
+-- bmwi.bridge.commands: a message on a car's topic of commands is carried out once, and what became
+-- of it is told on the topic beside it. One at a time for each car.
+
+local bmwi = require "bmwi"
+local async = require "bmwi.async"
+local sorted_names = require "bmwi._names"
+local topics = require "bmwi.bridge.topics"
+local wait = require "bmwi.wait"
+
+local commands = {}
+
+local MAX_PAYLOAD = 1024
+
+-- By command: the method of a car, and what it takes from the message and the settings.
+local METHODS = {
+  lock = { method = "lock_doors" },
+  unlock = { method = "unlock_doors", arguments = function(_, o) return { secret = o.secret } end },
+  flash = { method = "flash_lights", arguments = function(message)
+    return { count = message.count }
+  end },
+  horn = { method = "blow_horn" },
+  climate = { method = "climate_now" },
+  charge = { method = "charge_now" },
+  find = { method = "find" },
+}
+
+-- What a failure means: whether the car may have done it.
+local RESULTS = { unknown = "unknown", timeout = "unknown", server = "unknown" }
+
+local Commands = {}
+Commands.__index = Commands
+
+--- What carries commands out.
+---@param options table client; cars: vin -> anything, those that take commands;
+--- say(topic, payload); secret: the answer to the security question; timeout, interval: of the
+--- waiting; refresh(vin), called after a command that may have changed something
+function commands.new(options)
+  return setmetatable({ options = options, running = {} }, Commands)
+end
+
+-- "lock", or {"command": "flash", "count": 2, "id": ...}
+local function parse(payload)
+  if #payload > MAX_PAYLOAD then return nil end
+  local word = payload:match("^%s*([%a-]+)%s*$")
+  local message = word and { command = word:lower() } or bmwi.json.decode(payload)
+  local count = type(message) == "table" and message.count
+  if type(message) ~= "table" or not METHODS[message.command] then return nil end
+  if count and (type(count) ~= "number" or count < 1 or count > 10 or count % 1 ~= 0) then
+    return nil
+  end
+  return message
+end
+
+-- A command from its sending to its end, in a task.
+local function carry_out(self, vin, message)
+  local o, known = self.options, METHODS[message.command]
+  local car = o.client:vehicle(vin)
+  local execution, text, code, info = car[known.method](car,
+    known.arguments and known.arguments(message, o) or nil)
+  if execution then
+    execution, text, code, info = wait.for_execution(car, execution,
+      { timeout = o.timeout, interval = o.interval })
+  end
+  if execution then return { result = "done", status = execution.status } end
+  return { result = RESULTS[code] or "failed", code = code, message = text,
+    status = info and info.last_status }
+end
+
+--- A message on the topic of commands.
+function Commands:receive(topic, payload)
+  local o, vin = self.options, topics.car_of(topic)
+  if not vin or not o.cars[vin] then return end
+  local message = parse(payload)
+  local function tell(result)
+    result.command, result.id = message and message.command, message and message.id
+    o.say(topics.result(vin), bmwi._sys.json(result))
+  end
+  if not message then
+    return tell({ result = "refused", code = "usage", message = "no such command; there are: "
+      .. table.concat(sorted_names(METHODS), ", ") })
+  elseif self.running[vin] then
+    return tell({ result = "refused", code = "busy",
+      message = "another command of this car is under way" })
+  end
+  self.running[vin] = true
+  async.spawn(function()
+    local result = carry_out(self, vin, message)
+    self.running[vin] = nil
+    tell(result)
+    if result.result ~= "failed" then o.refresh(vin) end
+  end)
+end
+
+return commands

@@ -1,0 +1,98 @@
+-- bmwi.bridge.hub: one state for each car, and whom it is handed on to: a broker, a file for
+-- Prometheus, JSON lines. Owns neither the source of the news nor the connection.
+
+local bmwi = require "bmwi"
+local homeassistant = require "bmwi.bridge.homeassistant"
+local prometheus = require "bmwi.bridge.prometheus"
+local sorted_names = require "bmwi._names"
+local topics = require "bmwi.bridge.topics"
+
+local hub = {}
+
+local MOST_CARS = 256
+local MOST_MEMBERS = 500 -- of one car; a status has about 50
+
+local Hub = {}
+Hub.__index = Hub
+
+--- A hub.
+---@param options table publisher: of bmwi.bridge.publisher, or nil; discovery: whether Home
+--- Assistant is told; commands: whether there are any; file: for Prometheus, or nil; line:
+--- function(text) for JSON lines, or nil; quota: function() -> calls left or nil
+---@param vehicles table[] the cars that are known: vin, model, ...
+---@return table hub
+function hub.new(options, vehicles)
+  local self = setmetatable({ options = options, cars = {}, count = 0, connected = false }, Hub)
+  for _, vehicle in ipairs(vehicles) do self:car(vehicle.vin, vehicle) end
+  return self
+end
+
+--- A car's state, which is made where there is none; nil for one too many.
+---@param vehicle? table its entry in the account's list
+function Hub:car(vin, vehicle)
+  local car = self.cars[vin]
+  if not car and self.count < MOST_CARS then
+    vehicle = vehicle or { vin = vin }
+    car = { vin = vin, vehicle = vehicle, status = {}, times = {}, known = {}, members = 0 }
+    car.model = type(vehicle.model) == "string" and vehicle.model or nil
+    self.cars[vin], self.count = car, self.count + 1
+  end
+  return car
+end
+
+-- Notes the members that the car has had. Whether there are new ones.
+local function note_members(car, status)
+  local new = false
+  for member, value in pairs(status) do
+    if car.known[member] == nil and value ~= "INVALID" and car.members < MOST_MEMBERS then
+      car.known[member], car.members, new = value, car.members + 1, true
+    end
+  end
+  return new
+end
+
+local function publish(self, car, before)
+  local o = self.options
+  if note_members(car, car.status) and o.discovery then
+    o.publisher:set(homeassistant.topic(car.vin),
+      homeassistant.discovery(car.vehicle, car.known, { commands = o.commands }))
+  end
+  for topic, payload in pairs(topics.messages(car.vin, car.status, car.times, before)) do
+    o.publisher:set(topic, payload)
+  end
+end
+
+--- News of a car: {vin, status, times, changed}.
+function Hub:update(update)
+  local car, o = self:car(update.vin), self.options
+  if not car then return end
+  local before = car.status
+  car.status, car.times = update.status, update.times
+  if o.publisher then publish(self, car, before) end
+  if o.line then o.line(topics.line(update)) end
+  if o.file then
+    self.due = true
+    if os.time() > self.written then self:write(os.time()) end
+  end
+end
+
+--- Whether the service is being heard from, and a word about it.
+function Hub:state(connected, text)
+  self.connected, self.due = connected, true
+  if self.options.publisher then self.options.publisher:set(topics.CONNECTION, text) end
+end
+
+--- Writes the file for Prometheus, in which values grow older by themselves.
+---@return true|nil written
+---@return string|nil message
+---@return "file"|nil code
+function Hub:write(now)
+  local list = {}
+  for i, vin in ipairs(sorted_names(self.cars)) do list[i] = self.cars[vin] end
+  local written, message, code = bmwi._sys.publish_file(self.options.file, prometheus.text(list,
+    { connected = self.connected, quota_left = self.options.quota() }, now))
+  self.due, self.written = not written, now
+  return written, message, code
+end
+
+return hub

@@ -1,0 +1,144 @@
+-- bmwi.cli.bridge: `bmwi bridge`: hands the cars on to an MQTT broker, to Prometheus and to
+-- standard output, until SIGTERM or Ctrl-C.
+
+local bmwi = require "bmwi"
+local commands = require "bmwi.bridge.commands"
+local fail = require "bmwi.cli.fail"
+local hub = require "bmwi.bridge.hub"
+local live = require "bmwi.cli.live"
+local publisher = require "bmwi.bridge.publisher"
+local session = require "bmwi.cli.session"
+local source = require "bmwi.bridge.source"
+
+local bridge = {}
+
+local SOON, LATER = 15, 60 -- seconds: how often the file is written with news, and without
+
+local function check(ctx)
+  local options = ctx.options
+  if not (options.mqtt or options.prometheus or ctx.out.json) then
+    fail.usage("bmwi bridge: to where? Give --mqtt URL, --prometheus FILE or --json",
+      "Example: bmwi bridge --mqtt mqtt://localhost:1883 --discovery homeassistant")
+  end
+  for _, name in ipairs { "discovery", "allow-commands" } do
+    if options[name] and not options.mqtt then
+      fail.usage(("--%s needs --mqtt URL"):format(name))
+    end
+  end
+  local url = options.mqtt
+  if url and url:find("@", 1, true) then
+    fail.usage("the URL of the broker must not hold a password",
+      "Set mqtt_username and mqtt_password in the configuration file.")
+  elseif url and not url:find("^mqtts?://[^/]+$") then
+    fail.usage("--mqtt must be mqtt://HOST:PORT or mqtts://HOST:PORT")
+  end
+end
+
+-- The connection to the broker; it knows its commands once these are there.
+local function make_publisher(ctx)
+  local settings, options = ctx.settings, ctx.options
+  local handlers = {}
+  local made = publisher.new {
+    url = options.mqtt:find(":%d+$") and options.mqtt
+      or options.mqtt .. (options.mqtt:find("^mqtts") and ":8883" or ":1883"),
+    username = settings.mqtt_username, password = settings.mqtt_password,
+    ca_file = settings.mqtt_ca_file or settings.ca_file,
+    connect_timeout = settings.connect_timeout,
+    commands = options["allow-commands"] and function(...) handlers.receive(...) end or nil,
+    on_state = function(text) ctx.out:remark("MQTT: " .. text) end,
+  }
+  return made, handlers
+end
+
+local function quota_left(ctx)
+  if not session.is_cardata(ctx.settings) then return nil end
+  local quota = session.open(ctx):quota()
+  return quota and quota.left
+end
+
+-- Writes the file now and then. One that cannot be written at first is a wrong setting; later on it
+-- may be a full disk, which passes.
+local function keep_file(ctx, target)
+  local told, pause = nil, 1 -- at the start there is much news
+  while true do
+    local waited = 0
+    repeat
+      bmwi.sleep(pause)
+      waited, pause = waited + pause, math.min(2 * pause, SOON)
+    until target.due or waited >= LATER
+    local written, message = target:write(os.time())
+    if not written and message ~= told then ctx.out:remark(message) end
+    told = message
+  end
+end
+
+local function receive_commands(ctx, handlers, target, options)
+  local carrying = commands.new {
+    client = options.client, cars = target.cars, secret = ctx.settings.security_answer,
+    timeout = ctx.settings.wait_timeout, interval = ctx.settings.interval,
+    say = function(topic, payload) target.options.publisher:say(topic, payload) end,
+    refresh = function(vin) source.read(options, vin) end,
+  }
+  handlers.receive = function(topic, payload) carrying:receive(topic, payload) end
+end
+
+-- The tasks of the bridge, each of which ends by a failure only.
+local function tasks_of(ctx, target, options)
+  local tasks = { function() live.follow(options) end }
+  local to = target.options.publisher
+  if to then
+    tasks[#tasks + 1] = function()
+      local _, message, code, info = to:run()
+      info = info or {}
+      if code == "auth" or code == "forbidden" then
+        code = "config"
+        fail.advise(info, "Set mqtt_username and mqtt_password, as the broker knows them.")
+      end
+      fail.raise("the broker: " .. message, code, info)
+    end
+  end
+  if target.options.file then
+    fail.check(target:write(os.time()))
+    tasks[#tasks + 1] = function() keep_file(ctx, target) end
+  end
+  return tasks
+end
+
+local function is_end(reason)
+  return tostring(reason):find("terminated!", 1, true) ~= nil
+end
+
+--- bmwi bridge
+function bridge.run(ctx)
+  check(ctx)
+  local out, options = ctx.out, ctx.options
+  local cars = live.cars(ctx)
+  local to, handlers
+  if options.mqtt then to, handlers = make_publisher(ctx) end
+  local target = hub.new({ publisher = to, discovery = options.discovery ~= nil,
+    commands = options["allow-commands"], file = options.prometheus,
+    quota = function() return quota_left(ctx) end,
+    line = out.json and function(text)
+      out:line(text)
+      io.stdout:flush()
+    end or nil }, cars)
+  local from = live.options(ctx, cars, {
+    on_update = function(update) target:update(update) end,
+    on_state = function(state, reason)
+      local text = live.words(state, reason)
+      if text ~= target.told then out:remark("Cars: " .. text) end
+      target.told = text
+      target:state(state == "connected", text)
+    end,
+    on_problem = function(failure) out:remark("Cars: " .. failure.message) end,
+  })
+  if options["allow-commands"] then receive_commands(ctx, handlers, target, from) end
+  bmwi._sys.catch_terminate()
+  out:progress_end()
+  local tasks = tasks_of(ctx, target, from)
+  local _, reason = pcall(live.run, tasks)
+  if to then to:close() end
+  if not is_end(reason) then error(reason, 0) end
+end
+
+return bridge

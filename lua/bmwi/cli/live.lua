@@ -1,0 +1,85 @@
+-- bmwi.cli.live: what `bmwi watch` and `bmwi bridge` have in common: which cars, and their news as
+-- they come, for as long as the program runs.
+
+local bmwi = require "bmwi"
+local async = require "bmwi.async"
+local fail = require "bmwi.cli.fail"
+local session = require "bmwi.cli.session"
+local source = require "bmwi.bridge.source"
+
+local live = {}
+
+local EVERY = 300 -- seconds between two readings of the classic service
+
+-- Raises for what a command that never ends cannot do.
+local function check(ctx)
+  if ctx.out.file then
+    fail.usage("--output cannot be used with a command that goes on; redirect its output instead")
+  end
+end
+
+--- The cars of this run: that of `vin`, else all of the account.
+---@return table[] vehicles each at least {vin}
+function live.cars(ctx)
+  check(ctx)
+  if session.is_cardata(ctx.settings) then
+    return require("bmwi.cli.cardata").cars(ctx)
+  end
+  if ctx.settings.vin then
+    local car = session.car(ctx)
+    return { ctx.vehicle or { vin = car:vin() } }
+  end
+  local list = session.cars(ctx)
+  if #list == 0 then fail.raise("this account has no car", "not_found") end
+  return list
+end
+
+--- The options of source.run() for these cars.
+---@param handlers table on_update(update), on_state(state, reason), on_problem(failure)
+---@return table options
+function live.options(ctx, cars, handlers)
+  local vins = {}
+  for i, car in ipairs(cars) do vins[i] = car.vin end
+  -- That of the stream is told by the client's log, that of polling by the source.
+  ctx.on_stream = function(fields)
+    if ctx.recorder then ctx.recorder:state(fields.state, fields.reason) end
+    handlers.on_state(fields.state, fields.reason)
+  end
+  return {
+    client = session.open(ctx), service = ctx.settings.service, vins = vins,
+    all = not ctx.settings.vin, every = ctx.options.every or EVERY,
+    last = {}, on_update = handlers.on_update, on_state = handlers.on_state,
+    on_problem = function(message, code, info)
+      handlers.on_problem(session.explain(ctx, fail.new(message, code, info)))
+    end,
+  }
+end
+
+--- Follows the cars until that is of no more use, and raises why. In a task.
+function live.follow(options)
+  local _, message, code, info = source.run(options)
+  fail.raise(message, code, info)
+end
+
+--- Runs tasks, each of which ends by a failure only, until the first of them does; raises that.
+function live.run(tasks)
+  local gate, list, failure = bmwi.loop:gate(), {}, nil
+  for i, task in ipairs(tasks) do
+    list[i] = async.spawn(task, function(_, reason)
+      failure = failure or reason
+      bmwi.loop:open(gate)
+    end)
+  end
+  local waited, broken = pcall(function()
+    if not failure then bmwi.loop:pass(gate) end
+  end)
+  for _, task in ipairs(list) do task:cancel() end
+  error(waited and failure or broken, 0)
+end
+
+--- The state of the connection in words.
+function live.words(state, reason)
+  return reason and reason ~= "" and ("%s (%s)"):format(state, tostring(reason)) or state
+end
+
+return live

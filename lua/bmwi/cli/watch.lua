@@ -1,0 +1,164 @@
+-- bmwi.cli.watch: `bmwi watch`: the cars live. On a terminal one picture of all, drawn anew; else a
+-- line for each update, of JSON with --json.
+
+local bmwi = require "bmwi"
+local live = require "bmwi.cli.live"
+local output = require "bmwi.cli.output"
+local render = require "bmwi.cli.render"
+local session = require "bmwi.cli.session"
+local topics = require "bmwi.bridge.topics"
+
+local watch = {}
+
+local TICK = 1 -- seconds between two drawings, since ages grow
+local HOME, TO_END = "\27[H", "\27[J"
+
+-- The rows of a status: {label, value, when}.
+local function rows_of(ctx, car)
+  local system, rows = session.system(ctx), {}
+  if not car.status then return rows end
+  if car.details then
+    for i, row in ipairs(require("bmwi.cli.cardata_views").status(car.status, car.details,
+      system)) do
+      rows[i] = row
+    end
+  else
+    for i, row in ipairs(render.status(car.status, system)) do
+      rows[i] = { row[1], row[2], "", paint = row[3] }
+    end
+  end
+  return rows
+end
+
+-- The rows whose value is not what it was; values are compared as they are shown.
+local function changes(before, rows)
+  local list, seen = {}, {}
+  for _, row in ipairs(rows) do
+    local value = row[2]
+    local known = before[row[1]]
+    seen[row[1]] = value
+    if value ~= known then list[#list + 1] = row end
+  end
+  return list, seen
+end
+
+-- What is said about a car as an update comes in.
+local function take(state, ctx, update)
+  local car = state.cars[update.vin]
+  if not car then
+    car = { vin = update.vin, shown = {}, changed = {} }
+    state.cars[update.vin] = car
+    state.order[#state.order + 1] = car
+  end
+  car.status, car.details = update.status, update.details
+  car.received, car.at = bmwi._sys.monotonic(), os.time()
+  local list, seen = changes(car.shown, rows_of(ctx, car))
+  car.shown, car.changed = seen, {}
+  for _, row in ipairs(list) do car.changed[row[1]] = true end
+  return car, list
+end
+
+local function quota_line(ctx)
+  if not session.is_cardata(ctx.settings) then return "" end
+  local quota = session.open(ctx):quota()
+  return quota and ("%d of %d calls of the day are left. "):format(quota.left, quota.limit) or ""
+end
+
+local function since(details, seconds)
+  local older = {}
+  for member, detail in pairs(details or {}) do
+    local copy = {}
+    for name, value in pairs(detail) do copy[name] = value end
+    if type(copy.age) == "number" then copy.age = copy.age + seconds end
+    older[member] = copy
+  end
+  return details and older
+end
+
+-- The picture of all cars.
+local function draw(state, ctx)
+  local out, parts = ctx.out, {}
+  out.write = function(_, bytes) parts[#parts + 1] = bytes end
+  out:line(("%s, %s"):format(os.date("%H:%M:%S"), output.clean(state.connection)))
+  for _, car in ipairs(state.order) do
+    out:line()
+    out:heading(session.name(car.vehicle or car))
+    local rows = rows_of(ctx, { status = car.status,
+      details = since(car.details, bmwi._sys.monotonic() - (car.received or 0)) })
+    for _, row in ipairs(rows) do
+      row[1] = (car.changed[row[1]] and "* " or "  ") .. row[1]
+      if row[1]:find("^%*") then row.paint = row.paint or "bold" end
+    end
+    if #rows == 0 then out:line("  Nothing is known yet.")
+    else out:columns({ "  ", "Value", car.details and "Measured" or "" }, rows) end
+  end
+  out:line()
+  out:line(quota_line(ctx) .. "* changed by the last update. Ctrl-C ends.")
+  out.write = nil
+  io.stdout:write(HOME, (table.concat(parts):gsub("\n", "\27[K\n")), TO_END)
+  io.stdout:flush()
+end
+
+local function show_line(ctx, car, list)
+  local words = {}
+  for i, row in ipairs(list) do words[i] = row[1] .. ": " .. row[2] end
+  ctx.out:line(output.clean(("%s %s: %s"):format(os.date("%Y-%m-%d %H:%M:%S"),
+    session.name(car.vehicle or car), #words > 0 and table.concat(words, "; ") or "no change")))
+  io.stdout:flush()
+end
+
+-- How updates and states are shown: on a terminal, as lines, as JSON.
+local function handlers_of(ctx, state)
+  local out = ctx.out
+  local picture = out.one_line and out.tty_out and not out.json
+  local function remark(text)
+    if picture then draw(state, ctx) else out:remark(text) end
+  end
+  return {
+    picture = picture,
+    on_update = function(update)
+      if out.json then
+        out:line(topics.line(update))
+        io.stdout:flush()
+        return
+      end
+      local car, list = take(state, ctx, update)
+      if picture then draw(state, ctx) else show_line(ctx, car, list) end
+    end,
+    on_state = function(name, reason)
+      local text = live.words(name, reason)
+      if text == state.connection then return end
+      state.connection = text
+      remark(text)
+    end,
+    on_problem = function(failure)
+      state.connection = failure.message
+      remark(failure.message)
+    end,
+  }
+end
+
+--- bmwi watch
+function watch.run(ctx)
+  local cars = live.cars(ctx)
+  local state = { cars = {}, order = {}, connection = "connecting" }
+  for i, vehicle in ipairs(cars) do
+    local car = { vin = vehicle.vin, vehicle = vehicle, shown = {}, changed = {} }
+    state.cars[vehicle.vin], state.order[i] = car, car
+  end
+  local handlers = handlers_of(ctx, state)
+  local options = live.options(ctx, cars, handlers)
+  if handlers.picture then
+    io.stdout:write("\27[2J")
+    draw(state, ctx)
+  end
+  ctx.out:progress_end()
+  live.run { function() live.follow(options) end, handlers.picture and function()
+    while true do
+      bmwi.sleep(TICK)
+      draw(state, ctx)
+    end
+  end or nil }
+end
+
+return watch

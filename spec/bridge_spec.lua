@@ -1,0 +1,315 @@
+--- bmwi bridge: with a mosquitto of our own, and mosquitto_sub as the witness.
+local helper = require "spec.helper"
+local bridge = require "spec.bridge_helper"
+local cli = require "spec.cli_helper"
+local mqtt = require "spec.mqtt_helper"
+local json = helper.json
+
+local ROOT = "bmwi/" .. helper.vin .. "/"
+local DISCOVERY = "homeassistant/device/bmwi_" .. helper.vin .. "/config"
+
+describe("bmwi bridge", function()
+  local missing = bridge.no_witness()
+  if missing then return pending(missing) end
+
+  local sim, broker, started, brokers
+
+  setup(function()
+    sim = helper.start({ args = { "--speed", "100" } })
+    broker = mqtt.mosquitto()
+  end)
+  teardown(function()
+    sim:stop()
+    broker:stop()
+  end)
+  before_each(function()
+    cli.begin(sim)
+    started, brokers = {}, {}
+  end)
+  after_each(function()
+    for _, process in ipairs(started) do process:stop("KILL") end
+    for _, own in ipairs(brokers) do own:stop() end
+    -- What is retained would be seen by the next one.
+    helper.shell(("mosquitto_sub -h 127.0.0.1 -p %d -t '#' --remove-retained -W 1 2>&1")
+      :format(broker.port))
+    cli.finish()
+  end)
+
+  local function start(arguments, environment)
+    local words = { "--every", "0.1" }
+    for _, word in ipairs(arguments or {}) do words[#words + 1] = word end
+    local process = bridge.start(words, environment)
+    started[#started + 1] = process
+    return process
+  end
+
+  local function broker_of_its_own(...)
+    local own = mqtt.mosquitto(...)
+    brokers[#brokers + 1] = own
+    return own
+  end
+
+  local function to_broker(...)
+    return { "--mqtt", ("mqtt://127.0.0.1:%d"):format(broker.port), ... }
+  end
+
+  local function witness(words, at)
+    local one = bridge.witness(at or broker, words)
+    started[#started + 1] = one.process
+    return one
+  end
+
+  it("publishes the status, each member and its availability, retained, with QoS 1", function()
+    local process = start(to_broker())
+    local one = witness()
+    one:await("bmwi/availability", "online")
+    assert.equal("1234", one:await(ROOT .. "mileage"))
+    assert.equal(1234, json.decode(one:await(ROOT .. "status")).mileage)
+    one:await("bmwi/connection", "connected")
+    -- One that comes later gets what is retained.
+    local later = witness()
+    later:await(ROOT .. "mileage", "1234")
+    local _, all = later:seen()
+    for _, message in ipairs(all) do
+      assert.is_true(message.retained, message.topic)
+      assert.equal(1, message.qos, message.topic)
+    end
+    bridge.change(sim, { mileage = 4321 })
+    one:await(ROOT .. "mileage", "4321")
+    helper.has(process:said(), "MQTT: connected to the broker")
+  end)
+
+  it("says offline and ends within a second on SIGTERM, with 0; with 130 on Ctrl-C", function()
+    for signal, expected in pairs { TERM = 0, INT = 130 } do
+      local process, one = start(to_broker()), witness()
+      one:await("bmwi/availability", "online")
+      one:await(ROOT .. "mileage")
+      local code, seconds = process:stop(signal)
+      assert.equal(expected, code, process:said())
+      assert.is_true(seconds < 3, seconds) -- one, and the spec's own processes
+      one:await("bmwi/availability", "offline")
+    end
+  end)
+
+  it("is said to be offline by its last will where it is killed", function()
+    local process, one = start(to_broker()), witness()
+    one:await("bmwi/availability", "online")
+    process:stop("KILL")
+    one:await("bmwi/availability", "offline")
+  end)
+
+  it("publishes everything anew after the broker was away, and what came meanwhile", function()
+    local own = broker_of_its_own()
+    local process = start({ "--mqtt", ("mqtt://127.0.0.1:%d"):format(own.port) })
+    local one = witness(nil, own)
+    one:await(ROOT .. "mileage", "1234")
+    bridge.take_away(own)
+    bridge.await(function() return process:said():find("the broker is away", 1, true) end)
+    bridge.change(sim, { mileage = 777 })
+    os.execute("sleep 0.5")
+    bridge.bring_back(own) -- without what it held
+    local later = bridge.await(function()
+      local new = witness(nil, own)
+      os.execute("sleep 0.5")
+      return new:seen()["bmwi/availability"] and new
+    end)
+    later:await(ROOT .. "mileage", "777")
+    later:await(ROOT .. "chargingLevelHv")
+    later:await("bmwi/availability", "online")
+  end)
+
+  it("starts before the broker does", function()
+    local own = broker_of_its_own()
+    bridge.take_away(own)
+    local process = start({ "--mqtt", ("mqtt://127.0.0.1:%d"):format(own.port) })
+    bridge.await(function() return process:said():find("the broker is away", 1, true) end)
+    bridge.bring_back(own)
+    bridge.await(function() return process:said():find("connected to the broker", 1, true) end)
+  end)
+
+  it("takes a member away that is gone", function()
+    local one = witness()
+    bridge.change(sim, { chargingTimeRemaining = 30 })
+    start(to_broker())
+    one:await(ROOT .. "chargingTimeRemaining", "30")
+    bridge.change(sim, { chargingTimeRemaining = json.null })
+    one:await(ROOT .. "chargingTimeRemaining", "")
+  end)
+
+  it("tells Home Assistant of the car, and anew where there is more to tell", function()
+    local one = witness()
+    start(to_broker("--discovery", "homeassistant"))
+    local told = json.decode(one:await(DISCOVERY))
+    assert.equal("distance", told.cmps.mileage_sensor.device_class)
+    assert.equal("device_tracker", told.cmps.position_device_tracker.p)
+    assert.is_nil(told.cmps.command_lock)
+    assert.is_nil(told.cmps.chargingPower_sensor)
+    bridge.change(sim, { chargingPower = 3700 })
+    bridge.await(function()
+      return json.decode(one:seen()[DISCOVERY]).cmps.chargingPower_sensor
+    end)
+  end)
+
+  it("logs in with mqtt_username and mqtt_password, and shows neither anywhere", function()
+    local folder = helper.shell("mktemp -d")
+    helper.shell(("mosquitto_passwd -b -c %s/pw carol s3cret-pw; chmod 755 %s; chmod 644 %s/pw")
+      :format(folder, folder, folder))
+    local own = broker_of_its_own("allow_anonymous false\npassword_file " .. folder .. "/pw")
+    local url = ("mqtt://127.0.0.1:%d"):format(own.port)
+    local process = start({ "--mqtt", url },
+      { BMWI_MQTT_USERNAME = "carol", BMWI_MQTT_PASSWORD = "s3cret-pw" })
+    local one = witness("-u carol -P s3cret-pw", own)
+    one:await("bmwi/availability", "online")
+    assert.is_nil(helper.shell("cat /proc/" .. process.pid .. "/cmdline"):find("s3cret", 1, true))
+    -- At the start a refusal is a wrong setting.
+    local refused = start({ "--mqtt", url },
+      { BMWI_MQTT_USERNAME = "carol", BMWI_MQTT_PASSWORD = "wr0ng-pw" })
+    assert.equal(2, refused:ended())
+    helper.has(refused:said(), "mqtt_password")
+    assert.is_nil((process:said() .. refused:said()):find("-pw", 1, true))
+    os.execute("rm -rf " .. folder)
+  end)
+
+  it("uses TLS, and no broker that it does not trust", function()
+    local own = broker_of_its_own(nil, true)
+    local url = ("mqtts://127.0.0.1:%d"):format(own.port)
+    local process = start({ "--mqtt", url }, { BMWI_MQTT_CA_FILE = own.ca })
+    bridge.await(function() return process:said():find("connected to the broker", 1, true) end,
+      function() return process:said() end)
+    local refused = start({ "--mqtt", url })
+    assert.equal(1, refused:ended())
+    helper.has(refused:said(), "certificate")
+  end)
+
+  describe("commands", function()
+    local function publish(payload, words)
+      helper.shell(("mosquitto_pub -h 127.0.0.1 -p %d -t %scommand -m '%s' %s"):format(broker.port,
+        ROOT, payload, words or ""))
+    end
+    local function posts() return sim:count("POST", "executeService") end
+
+    it("are carried out once, with what became of them", function()
+      local one = witness()
+      start(to_broker("--allow-commands"))
+      one:await(ROOT .. "mileage")
+      publish("lock")
+      local result = json.decode(one:await(ROOT .. "command/result"))
+      assert.same({ command = "lock", result = "done", status = "EXECUTED" }, result)
+      assert.equal(1, posts())
+      publish('{"command":"flash","count":2,"id":"x7"}')
+      bridge.await(function()
+        return json.decode(one:seen()[ROOT .. "command/result"]).id == "x7"
+      end)
+      assert.equal(2, posts())
+    end)
+
+    it("are refused where they are none, and told where they fail", function()
+      local one = witness()
+      start(to_broker("--allow-commands"))
+      one:await(ROOT .. "mileage")
+      local function results()
+        local list, _, all = {}, one:seen()
+        for _, message in ipairs(all) do
+          if message.topic == ROOT .. "command/result" then
+            list[#list + 1] = json.decode(message.payload)
+          end
+        end
+        return list
+      end
+      for i, payload in ipairs { "explode", '{"command":"flash","count":-1}', '{"x":1}', "[1" } do
+        publish(payload)
+        bridge.await(function() return #results() == i end)
+        assert.equal("refused", results()[i].result)
+      end
+      assert.equal(0, posts())
+      sim:fault({ path = "executeService", times = 0, status = 403 })
+      publish("horn")
+      bridge.await(function() return #results() == 5 end)
+      assert.same({ "failed", "forbidden" }, { results()[5].result, results()[5].code })
+    end)
+
+    it("that are retained are not carried out, since they would be at each start", function()
+      publish("lock", "-r")
+      local one = witness()
+      start(to_broker("--allow-commands"))
+      one:await(ROOT .. "mileage")
+      os.execute("sleep 0.5")
+      assert.equal(0, posts())
+    end)
+
+    it("are not even listened to without --allow-commands", function()
+      local one = witness()
+      start(to_broker())
+      one:await(ROOT .. "mileage")
+      publish("lock")
+      os.execute("sleep 0.5")
+      assert.equal(0, posts())
+      assert.is_nil(one:seen()[ROOT .. "command/result"])
+    end)
+  end)
+
+  describe("arguments", function()
+    for _, case in ipairs {
+      { "bridge", "to where?" },
+      { "bridge --mqtt http://x", "mqtt://HOST:PORT" },
+      { "bridge --mqtt mqtt://u:p4ssw0rd@localhost", "mqtt_username" },
+      { "bridge --json --discovery homeassistant", "needs --mqtt" },
+      { "bridge --prometheus x.prom --allow-commands", "needs --mqtt" },
+      { "bridge --json --output x", "redirect" },
+      { "bridge --mqtt mqtt://localhost --discovery domoticz", "homeassistant" },
+    } do
+      it("are refused with a hint: " .. case[1], function()
+        local result = cli.run(case[1])
+        assert.equal(2, result.code, result.err)
+        helper.has(result.err, case[2])
+        cli.assert_no_secret(result.err)
+      end)
+    end
+
+    it("for commands are none with CarData, which takes none", function()
+      local result = cli.run("bridge --mqtt mqtt://localhost --allow-commands",
+        { BMWI_SERVICE = "cardata", BMWI_CLIENT_ID = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a" })
+      assert.equal(2, result.code)
+      helper.has(result.err, "service = cardata")
+    end)
+  end)
+end)
+
+describe("bmwi bridge without a broker", function()
+  local sim
+
+  setup(function() sim = helper.start() end)
+  teardown(function() sim:stop() end)
+  before_each(function() cli.begin(sim) end)
+  after_each(cli.finish)
+
+  it("keeps a file for Prometheus, which everybody may read", function()
+    local path = cli.home .. "/bmwi.prom"
+    local process = bridge.start { "--every", "0.1", "--prometheus", path }
+    bridge.await(function()
+      return (helper.read(path) or ""):find('bmwi_mileage_meters{vin="WAB1C23456V123456"} 1234000',
+        1, true)
+    end, function() return tostring(helper.read(path)) end)
+    bridge.change(sim, { mileage = 2000 })
+    bridge.await(function() return helper.read(path):find(" 2000000\n", 1, true) end)
+    assert.equal("644", helper.shell("stat -c %a " .. path))
+    assert.equal(0, (process:stop()))
+  end)
+
+  it("ends at once where the file cannot be written", function()
+    local result = cli.run("bridge --prometheus /dev/null/x.prom")
+    assert.equal(1, result.code)
+    helper.has(result.err, "/dev/null/x.prom")
+  end)
+
+  it("writes JSON lines to standard output", function()
+    local process = bridge.start { "--every", "0.1", "--json" }
+    bridge.await(function() return process:printed():find("\n") end)
+    bridge.change(sim, { mileage = 2001 })
+    bridge.await(function()
+      return process:printed():find('{"changed":["mileage"]', 1, true)
+    end)
+    assert.equal(0, (process:stop()))
+    assert.equal("", process:said())
+  end)
+end)

@@ -1,0 +1,106 @@
+--- bmwi watch on the classic service, which it polls: as JSON, as lines, on a terminal.
+local helper = require "spec.helper"
+local cli = require "spec.cli_helper"
+local json = helper.json
+local quote = helper.quote
+
+describe("bmwi watch", function()
+  local sim, home
+
+  setup(function() sim = helper.start() end)
+  teardown(function() sim:stop() end)
+  before_each(function() home = cli.begin(sim) end)
+  after_each(cli.finish)
+
+  -- Runs it; `steps` is a shell script that ends it by `kill -INT $p`.
+  local function watch(arguments, steps, environment)
+    local all = { "watch", "--every", "0.1" }
+    for _, word in ipairs(arguments) do all[#all + 1] = word end
+    local script = ([[
+      exec 2>/dev/null
+      until_there() { for i in $(seq 500); do grep -q "$1" %s/out && return; sleep 0.02; done; }
+      %s >%s/out 2>%s/err & p=$!
+      %s
+      wait $p; echo $?
+    ]]):format(home, cli.command(all, environment), home, home, steps)
+    helper.write(home .. "/steps", script)
+    return { code = tonumber(cli.shell("sh " .. home .. "/steps")), out = cli.read(home .. "/out"),
+      err = cli.read(home .. "/err") }
+  end
+
+  local function change(status)
+    return ("curl -sS -X POST %s -d %s >/dev/null"):format(quote(sim.url .. "/_sim/car/"
+      .. helper.vin), quote(json.encode({ status = status })))
+  end
+
+  it("has one JSON object for each update, and ends with 130 on Ctrl-C", function()
+    local result = watch({ "--json" }, "until_there mileage; " .. change({ mileage = 5555 })
+      .. "; until_there 5555; kill -INT $p")
+    assert.equal(130, result.code, result.err)
+    local updates = {}
+    for line in result.out:gmatch("[^\n]+") do updates[#updates + 1] = json.decode(line) end
+    assert.equal(2, #updates)
+    assert.equal(helper.vin, updates[1].vin)
+    assert.equal(#helper.names(updates[1].status), #updates[1].changed)
+    assert.same({ "mileage" }, updates[2].changed)
+    assert.equal(5555, updates[2].status.mileage)
+    assert.equal("interrupted", json.decode(result.err).error.code)
+  end)
+
+  it("has a line for each update elsewhere than on a terminal", function()
+    local result = watch({}, "until_there Mileage; " .. change({ mileage = 5556 })
+      .. "; until_there 5556; kill -INT $p")
+    assert.equal(130, result.code, result.err)
+    helper.has(result.out, ": Mileage: 5556 km\n")
+    helper.has(result.err, "connected")
+  end)
+
+  it("goes on while the service is away, and says so", function()
+    sim:fault({ path = "/status", times = 8, status = 503 })
+    local result = watch({}, "until_there Mileage; kill -INT $p", { BMWI_RETRIES = "0" })
+    helper.has(result.err, "waiting (")
+    helper.has(result.out, "Mileage: 1234 km")
+  end)
+
+  it("ends where no later reading will help", function()
+    local result = cli.run({ "watch", "--every", "0.1" }, { BMWI_PASSWORD = "another" })
+    assert.equal(4, result.code)
+    sim:fault({ path = "/status", times = 0, recorded = "gone" })
+    result = cli.run { "watch", "--every", "0.1" }
+    assert.equal(1, result.code)
+    helper.has(result.err, "bmwi demo")
+  end)
+
+  it("watches the car of --vin, else all", function()
+    local result = watch({ "--json", "--vin", helper.vin }, "until_there mileage; kill -INT $p")
+    assert.equal(130, result.code)
+    helper.has(cli.run { "watch", "--vin", "WBA00000000000000" }.err, "WBA00000000000000")
+  end)
+
+  it("records what came", function()
+    watch({ "--json", "--record", home .. "/day.jsonl" },
+      "until_there mileage; sleep 0.3; kill -INT $p")
+    local count = 0
+    for line in io.lines(home .. "/day.jsonl") do
+      if json.decode(line).call == "status" then count = count + 1 end
+    end
+    assert.is_true(count > 1)
+  end)
+
+  it("writes no result to a file that would only be there at the end", function()
+    local result = cli.run { "watch", "--output", home .. "/x" }
+    assert.equal(2, result.code)
+    helper.has(result.err, "redirect")
+  end)
+
+  it("is one picture on a terminal, with what has changed marked", function()
+    local reason = helper.no_terminal()
+    if reason then return pending(reason) end
+    local shown = cli.on_terminal({ "watch", "--every", "0.1" }, { { "Mileage", "" },
+      { "Ctrl-C ends", "\3" } })
+    assert.equal("130", shown.screen:match('COMMAND_EXIT_CODE="(%d+)"'))
+    assert.truthy(shown.screen:find("connected", 1, true))
+    assert.truthy(shown.screen:find("%* Mileage +1234 km"), shown.screen)
+    assert.truthy(shown.screen:find("\27[H", 1, true))
+  end)
+end)
