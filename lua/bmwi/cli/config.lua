@@ -20,6 +20,8 @@ local KEYS = {
     text = "CarData: the client id from BMW's portal" },
   login_url = { new = "login_url", only = "cardata",
     text = "CarData: where to log in, instead of BMW's" },
+  stream_url = { new = "stream_url", only = "cardata",
+    text = "CarData: the server of the live data, instead of BMW's" },
   daily_limit = { new = "daily_limit", only = "cardata", kind = "count",
     text = "CarData: calls a day (50)" },
   region = { new = "region", option = "region", only = "classic",
