@@ -212,11 +212,36 @@ describe("a client of CarData", function()
       local used = client:quota().used
       assert.equal(4, #assert(client:vehicles()))
       assert.equal(used + 2, client:quota().used)
-      sim:fault({ path = "/mappings", recorded = "CU-102", times = 0 })
-      local _, _, code, info = client:vehicles()
-      assert.equal("auth", code)
-      assert.is_false(info.retryable)
-      assert.equal(used + 4, client:quota().used)
+    end)
+
+    it("once for a token that is refused, and then not until a log-in by name", function()
+      local client = logged_in()
+      sim:fault({ path = "/customers/", recorded = "CU-102", times = 0 })
+      local used, asked = client:quota().used, #requests("/oauth/token")
+      local function refused(by)
+        local message, info = helper.fails_as("auth", by:vehicles())
+        helper.has(message, "a new token was refused as well")
+        helper.has(info.hint, "log in again")
+        assert.is_false(info.retryable)
+      end
+      for _ = 1, 3 do refused(client) end
+      helper.fails_as("auth", client:vehicle(BEV):basic_data())
+      refused(new()) -- another process
+      assert.equal(asked + 1, #requests("/oauth/token"))
+      assert.equal(2, #requests("/customers/"))
+      assert.equal(used + 2, client:quota().used)
+      sim:no_faults()
+      assert(client:login())
+      assert.equal(2, #prompts)
+      assert.equal(4, #assert(client:vehicles()))
+      assert.equal(4, #assert(new():vehicles()))
+    end)
+
+    it("as before where another resource refuses its token, but no token at all", function()
+      local client = logged_in()
+      sim:fault({ path = "/mappings", status = 401, body = "{}", times = 0 })
+      helper.fails_as("auth", client:vehicles())
+      assert(client:vehicle(BEV):basic_data())
     end)
 
     it("or says once that it is dead", function()
@@ -225,14 +250,16 @@ describe("a client of CarData", function()
       sim:fault({ path = "/oauth/token", status = 400, times = 0,
         body = '{"error":"invalid_request","error_description":"missing a required parameter"}' })
       bmwi.sleep(2)
-      local before = #requests("/oauth/token")
-      for _ = 1, 3 do
-        local _, _, code, info = client:vehicles()
-        assert.equal("auth", code)
-        assert.truthy(info.hint:find("log in again", 1, true) or info.hint:find("login()", 1, true),
-          info.hint)
+      local before, used = #requests("/oauth/token"), client:quota().used
+      for i = 1, 4 do
+        if i == 4 then client = new() end -- another process
+        local message, info = helper.fails_as("auth", client:vehicles())
+        assert.equal("log-in failed: the log-in has ended", message)
+        assert.equal("log in again: client:login()", info.hint)
+        assert.is_nil(info.description)
       end
       assert.equal(before + 1, #requests("/oauth/token"))
+      assert.equal(used, client:quota().used)
     end)
   end)
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "binding/bmwi.h"
+#include "core/session.h"
 
 static const bmwi_endpoint *endpoint_of(const bmwi_op *op) {
   return (const bmwi_endpoint *)op->exchange; /* its first member */
@@ -171,12 +172,18 @@ void bmwi_push_unknown(lua_State *L, const bmwi_op *op) {
   lua_pop(L, 1); /* the nil */
 }
 
+static void describe(lua_State *L, bmwi_op *op) {
+  bmwi_failure_describe(L, op, &op->failure);
+  bool by_service = op->failure.own && op->failure.api_code[0] != '\0';
+  if (by_service && op->account != NULL && op->exchange->metered) bmwi_session_end(op);
+}
+
 int bmwi_deliver(lua_State *L, bmwi_op *op) {
   if (op->failure.code == BMWI_NO_MEMORY) return luaL_error(L, "not enough memory");
   if (op->kind == BMWI_SLEEP && op->failure.code == BMWI_OK) return 0;
   if (op->kind == BMWI_RECEIVE) return deliver_received(L, op);
   if (op->failure.code != BMWI_OK) {
-    if (op->kind == BMWI_CALL && !op->failure.login) bmwi_failure_describe(L, op, &op->failure);
+    if (op->kind == BMWI_CALL && !op->failure.login) describe(L, op);
     bmwi_hooks_resource(L, op);
     return fail_call(L, op, &op->failure);
   }

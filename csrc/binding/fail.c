@@ -253,7 +253,7 @@ static const char *advice(const bmwi_failure *failure, const bmwi_service *servi
                                "client:login() always tries"
                              : "not retried automatically before `retry_after` is over; "
                                "client:login() always tries";
-  if (failure->own)
+  if (failure->own && !by_code)
     return "a new token was refused as well: check that account, api_key and scope allow this call";
   if (failure->location[0] != '\0')
     return "redirects are not followed; check the address (`base_url`, `token_url`)";

@@ -518,18 +518,25 @@ static int save_resources(lua_State *L) {
   push_owner(L, account);
   call_store(L, account, store, "begin", 1, 1);
   if (lua_type(L, -1) == LUA_TNUMBER) return 0;
+  bool ours = false;
   if (lua_istable(L, -1) && op->account != NULL) {
     lua_getfield(L, -1, "access_token");
     bmwi_push_token(L, account, &session->token);
     if (lua_istable(L, -1)) lua_getfield(L, -1, "access_token");
-    if (lua_rawequal(L, -1, -3)) {
+    ours = lua_rawequal(L, -1, -3);
+    if (ours) {
       lua_pop(L, 1);
       bmwi_resources_push(L, session);
       push_owner(L, account);
       call_store(L, account, store, "save", 2, 0);
     }
   }
-  call_store(L, account, store, "finish", 0, 0);
+  ours = ours && op->account != NULL;
+  if (ours) {
+    bmwi_auth_error_push(L, session);
+    push_owner(L, account);
+  }
+  call_store(L, account, store, "finish", ours ? 2 : 0, 0);
   return 0;
 }
 

@@ -93,3 +93,10 @@ bool bmwi_device_login_again(bmwi_device_login *device, bmwi_failure *failure, d
   }
   return give_up(failure, "the code was refused");
 }
+
+void bmwi_device_login_ended(bmwi_failure *failure) {
+  const char *error = failure->error;
+  if (strcmp(error, "invalid_request") != 0 && strcmp(error, "invalid_grant") != 0) return;
+  give_up(failure, "the log-in has ended");
+  failure->description[0] = '\0';
+}

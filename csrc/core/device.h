@@ -38,6 +38,10 @@ bool bmwi_device_login_form(const bmwi_device_login *device, bmwi_buffer *form,
 /* Whether to poll again after this failure; else it says what has become of the log-in. */
 bool bmwi_device_login_again(bmwi_device_login *device, bmwi_failure *failure, double now);
 
+/* The refresh token was refused. Services say then what they say of a wrong request, which is of no
+** use to whoever reads it. */
+void bmwi_device_login_ended(bmwi_failure *failure);
+
 #pragma GCC visibility pop
 
 #endif

@@ -4,6 +4,7 @@
 #include "core/session.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,8 +105,11 @@ static bool replaces(const bmwi_op *op) {
 
 bool bmwi_session_ready(const bmwi_op *op) {
   bmwi_session *session = op->session;
-  if (op->kind == BMWI_LOGIN && session->refused == session->generation)
+  if (op->kind == BMWI_LOGIN && session->refused == session->generation) {
     expire(session, false); /* it is of no use, so that asked for by name another is got */
+    /* What a code gave once gives the same again: somebody is there to confirm a new code. */
+    if (op->account->client_id != NULL) bmwi_drop(&session->token.refresh);
+  }
   if (replaces(op)) expire(session, false);
   /* Another process may have a newer one. */
   if (op->kind == BMWI_RENEW && session->kept) return false;
@@ -161,6 +165,7 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
   session->generation++;
   session->auth_error.code = BMWI_OK;
   session->forced = false;
+  session->untried = session->by_resource ? session->generation : 0;
   if (!session->by_resource) session->resource_count = 0;
   session->by_resource = false;
   if (session->request.attempt > 0) bmwi_attempt_credit(session, 1);
@@ -296,6 +301,7 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *why) {
   rest(op);
   if (verdict == BMWI_GRANT_REFUSED && session->refreshing) {
     bmwi_drop(&session->token.refresh);
+    if (op->account->client_id != NULL) bmwi_device_login_ended(&failure);
     if (can_log_in(session)) {
       if (request_token(session, &failure)) return true;
       failure.login = true;
@@ -362,23 +368,38 @@ bool bmwi_session_renew(bmwi_op *op, bmwi_failure *failure) {
   bmwi_session *session = op->session;
   uint64_t resource = resource_of(op);
   bool current = op->generation == session->generation;
-  if (op->renewed) {
+  /* Where a call costs, its caller has sent it again. */
+  bool again = op->renewed || (op->exchange->metered && op->generation == session->untried);
+  if (again) {
     op->newly_own = bmwi_session_note(session, resource);
     if (current) session->refused = op->generation;
   }
-  failure->own = op->renewed || is_own(op, resource);
+  failure->own = again || is_own(op, resource);
   if (failure->own) return false;
   op->renewed = true;
   if (current) expire(session, true);
-  /* Where a call costs, its caller may send it again, with a new token. */
   failure->retryable = op->exchange->metered;
   return !op->exchange->metered;
+}
+
+void bmwi_session_end(bmwi_op *op) {
+  bmwi_session *session = op->session;
+  snprintf(op->failure.text, sizeof op->failure.text, "a new token was refused as well: HTTP %ld",
+           op->failure.status);
+  if (op->generation != session->generation) return;
+  expire(session, false);
+  session->auth_error = op->failure;
+  session->auth_error.login = true;
+  session->auth_error.refused_at = bmwi_wall();
+  session->auth_error_until = HUGE_VAL;
+  session->auth_error_shared = true;
 }
 
 void bmwi_session_worked(bmwi_op *op) {
   bmwi_session *session = op->session;
   if (op->attempt > 0) bmwi_attempt_credit(session, 1);
   if (op->generation == session->refused) session->refused = 0;
+  if (op->generation == session->untried) session->untried = 0;
   if (session->resource_count == 0) return;
   uint64_t *found = find_resource(session, resource_of(op));
   if (found != NULL) *found = session->resources[--session->resource_count];

@@ -19,6 +19,9 @@ void bmwi_session_leave(bmwi_op *op);
 /* The server refused its token. True if it is to be sent again with another one: one renewal and
 ** one retry for each resource, until the token changes for another reason. */
 bool bmwi_session_renew(bmwi_op *op, bmwi_failure *failure);
+/* The service itself says that its token is of no use, though new: nothing more is sent until
+** somebody logs in by name. */
+void bmwi_session_end(bmwi_op *op);
 /* The server took its token: a resource that refused it before is worth a renewal again. */
 void bmwi_session_worked(bmwi_op *op);
 

@@ -73,6 +73,7 @@ struct bmwi_session {
   bmwi_token token;
   unsigned generation; /* counts the tokens */
   unsigned refused;    /* the generation that the server refused though new */
+  unsigned untried;    /* the generation that replaced a refused token, and has not worked yet */
   bool kept;           /* somebody keeps tokens for several processes: asked first */
   bool begun;          /* the token store waits for the end of the renewal */
   bool granted;        /* there is a new token: those that wait go on when the hooks are done */

@@ -17,18 +17,11 @@ function call.store(client)
   return memories[client]
 end
 
--- Whether there is a log-in to try; without one nothing is sent, so nothing is counted.
-local function has_token(client)
-  local given = client:_option("store")
-  return client:token() ~= nil or given ~= nil and (not given.load or given:load() ~= nil)
-end
-
--- Counts a call. Nil and what a method returns for it where it may not be sent.
+-- Counts a call. Nil and what a method returns for it where it may not be sent: first of all for
+-- want of a log-in, which counts nothing.
 local function spend(client)
-  if not has_token(client) then
-    local ready, message, code, info = client:_renew() -- a log-in may be under way
-    if not ready then return nil, message, code, info end
-  end
+  local ready, message, code, info = client:_renew()
+  if not ready then return nil, message, code, info end
   local kept, limit = call.store(client), client:_option("daily_limit")
   local left, wait, reason = kept:_spend { limit = limit }
   if left then return true end
