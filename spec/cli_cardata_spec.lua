@@ -101,6 +101,23 @@ describe("bmwi with CarData", function()
       assert.is_nil(told.access_token)
     end)
 
+    it("ends with 130 also where Ctrl-C arrives while the account file is in use", function()
+      for _, call in ipairs({ "try_lock", "read_private", "write_private" }) do
+        -- As the interpreter does it: an error raised wherever Lua is at work.
+        cli.write(home .. "/interrupted", ([[
+          local sys = require("bmwi")._sys
+          local call = sys.%s
+          function sys.%s()
+            sys.%s = call
+            error("interrupted!")
+          end
+          os.exit(require("bmwi.cli").main({ "login" }), true)]]):format(call, call, call))
+        local said = helper.shell(cli.command({}, settings()):gsub("bin/bmwi",
+          home .. "/interrupted") .. " 2>&1; echo $?")
+        assert.truthy(said:find("bmwi: interrupted\n130$"), call .. ": " .. said)
+      end
+    end)
+
     it("counts down on a terminal, and draws the link where there is a program for it", function()
       local reason = helper.no_terminal()
       if reason then return pending(reason) end

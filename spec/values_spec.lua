@@ -491,8 +491,9 @@ describe("merging", function()
   end)
 
   it("has ages of whole seconds", function()
-    local entry = { value = "50", unit = "%", timestamp = time.format(NOW - 61):gsub("Z$", ".995Z") }
-    local state = values.merge(nil, { [LEVEL] = entry }, { source = "rest", now = NOW })
+    local stamp = time.format(NOW - 61):gsub("Z$", ".995Z")
+    local state = values.merge(nil, { [LEVEL] = { value = "50", unit = "%", timestamp = stamp } },
+      { source = "rest", now = NOW })
     local _, details = values.status(state, { now = NOW })
     assert.equal("60", cjson.encode(details.chargingLevelHv.age))
     assert.equal("60", cjson.encode(details.updateTime.age))

@@ -145,6 +145,12 @@ local function interrupted(ctx)
   return { message = "interrupted", code = "interrupted" }, hint
 end
 
+-- Ctrl-C is an error raised wherever Lua is at work; also in a hook, which makes a failure of it.
+local function is_interrupt(failure)
+  return failure.code == "cancelled"
+    or tostring(failure.message):find("raised an error: .*interrupted!") ~= nil
+end
+
 -- Tells what went wrong; returns the exit code.
 local function report(ctx, argv, reason)
   local out = ctx.out
@@ -162,7 +168,7 @@ local function report(ctx, argv, reason)
     else
       failure = { message = "internal error: " .. tostring(reason), code = "internal" }
     end
-  elseif failure.code == "cancelled" then
+  elseif is_interrupt(failure) then
     failure, hint = interrupted(ctx)
   else
     if ctx.client then failure = require("bmwi.cli.session").explain(ctx, failure) end
