@@ -278,6 +278,23 @@ describe("a client of CarData", function()
       assert.equal(sim:control("GET", "/cardata").quota.used, client:quota().used)
     end)
 
+    it("on connections that do not stay open", function()
+      logged_in():close()
+      local grown = helper.program(([[
+        local helper, bmwi = require("spec.helper"), require("bmwi")
+        local pid = (helper.read("/proc/self/stat") or ""):match("^%%d+")
+        local function open()
+          return pid and tonumber(helper.shell("ls /proc/" .. pid .. "/fd | wc -l")) or 0
+        end
+        local client = bmwi.new { service = "cardata", client_id = %q, base_url = %q,
+          login_url = %q, store = require("bmwi.store").new(%q) }
+        assert(client:vehicles())
+        local before = open()
+        for _ = 1, 8 do assert(client:vehicles()) end
+        io.write(open() - before)]]):format(CLIENT, sim.url, sim.url .. "/gcdm/oauth", path))
+      assert.truthy(tonumber(grown) <= 1, grown)
+    end)
+
     it("counting what had to wait for the log-in, too", function()
       local client = new()
       login({ interval = 0.3 })

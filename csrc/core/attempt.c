@@ -67,6 +67,7 @@ bmwi_next bmwi_attempt_send(bmwi_op *op) {
     .content_type = op->content_type,
     .body = &op->body,
     .once = token || op->exchange->command || op->exchange->metered,
+    .alone = !token && op->exchange->metered,
   };
   if (op->attempt == 0) bmwi_attempt_credit(session, CALL_CREDIT);
   op->generation = session->generation;

@@ -215,6 +215,7 @@ static CURLcode set_once(bmwi_handle *handle, const bmwi_request *request) {
     ** be dead, even if the server had taken it. Not with a command, nor where each counts. */
     SET(CURLOPT_PIPEWAIT, 0L);
     SET(CURLOPT_FRESH_CONNECT, 1L);
+    SET(CURLOPT_FORBID_REUSE, request->alone ? 1L : 0L);
 #if LIBCURL_VERSION_NUM >= 0x075000
     SET(CURLOPT_PREREQDATA, handle);
     SET(CURLOPT_PREREQFUNCTION, on_request);

@@ -27,6 +27,7 @@ typedef struct bmwi_request {
   const char *content_type; /* the whole header line; NULL: a form */
   const bmwi_buffer *body;  /* of a POST */
   bool once;                /* libcurl must not send it again by itself */
+  bool alone;               /* nor is its connection of use to the next one */
 } bmwi_request;
 
 typedef struct bmwi_handle bmwi_handle;
