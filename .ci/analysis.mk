@@ -69,13 +69,15 @@ valgrind: ## the specs under Valgrind
 	  WRAP='env -u LOCPATH LD_PRELOAD=$(LIBCURL) valgrind -q --trace-children=no --leak-check=full \
 	  --errors-for-leak-kinds=definite --show-leak-kinds=definite --error-exitcode=9'
 
-# Variables: SOAK_SECONDS, SOAK_CARS, SOAK_SEED.
-soak: ## ten minutes, 200 cars, every fault at random
+# Variables: SOAK_SECONDS, SOAK_CARS, SOAK_SEED; SOAKS=cardata for that one alone.
+SOAKS ?= soak cardata
+soak: ## ten minutes for each service, with every fault at random
 	@$(CHECK_DEPS) build test $(LUA_TAG)
 	$(AGAIN) run-soak
 
 run-soak: build-test
-	@$(RUN_ENV) $(LUA) spec/soak/soak.lua
+	@code=0; for soak in $(SOAKS); do \
+	  $(RUN_ENV) $(LUA) spec/soak/$$soak.lua || code=1; done; exit $$code
 
 # BMW's OpenAPI files are BMW's, so they are no part of this project: docs/contract.md says where
 # they are. The mock server is not ours either, and stays below build/.
