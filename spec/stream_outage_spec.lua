@@ -159,11 +159,12 @@ describe("a stream goes on", function()
     start()
     sim:control("POST", "/cardata/token", { same_id_token = true })
     times.renew = { 0.0001, 0.0001 }
-    times.renew_again = 0.2
     local stream = connected()
-    streams.run_until(stream, function() return streams.renewals(sim) >= 2 end, "renewals")
+    streams.run_until(stream, function() return streams.renewals(sim) >= 1 end, "renewal")
+    streams.fails_as("timeout", stream:next(1.5))
     alive(stream)
     assert.equal(1, #attempts())
+    assert.equal(1, streams.renewals(sim))
   end)
 
   it("when the server, the network or another program ends it", function()

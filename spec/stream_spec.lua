@@ -263,7 +263,33 @@ describe("a stream", function()
       local stream = client:stream()
       streams.fails_as("timeout", stream:next(0))
       streams.fails_as("timeout", stream:next(0.01))
+      publish({ [LEVEL] = 1 })
+      streams.await(stream, "connected")
+      publish({ [LEVEL] = { value = 2, age = -1 } })
+      assert.truthy(stream:next(math.huge))
       assert.not_equal("ended", (stream:state()))
+    end)
+
+    it("nothing while nothing comes: the loop is not woken", function()
+      local stream = connected()
+      streams.fails_as("timeout", stream:next(0.5))
+      assert(bmwi.loop:timeout() > 10, bmwi.loop:timeout())
+      publish({ [LEVEL] = 5 })
+      streams.update(stream)
+      bmwi.sleep(0.5) -- the values are being saved
+      assert(bmwi.loop:timeout() > 10, bmwi.loop:timeout())
+    end)
+
+    it("what has broken it, if that is a fault of its own", function()
+      local connect = bmwi._mqtt.connect
+      bmwi._mqtt.connect = function() error("quite broken") end -- luacheck: ignore
+      local stream = client:stream()
+      local ok, message = pcall(stream.next, stream, 10)
+      bmwi._mqtt.connect = connect -- luacheck: ignore
+      assert.is_false(ok)
+      helper.has(message, "quite broken")
+      assert.equal("ended", (stream:state()))
+      assert.equal("connected", (connected():state()))
     end)
 
     it("to the log what becomes of it, without secrets", function()
@@ -398,6 +424,14 @@ describe("a stream", function()
         assert(bmwi._sys.monotonic() < deadline, "something is still waiting")
         bmwi.loop:step(0.01)
       end
+    end)
+
+    it("when a hook of its client closes that", function()
+      local closing
+      closing = streams.client(sim, { log = function(event)
+        if event == "stream" and closing then closing:close() end
+      end })
+      streams.fails_as("closed", closing:stream():next(20))
     end)
 
     it("for one of its readers, when that task is cancelled or its coroutine closed", function()

@@ -13,6 +13,7 @@ local stream = {}
 
 local loop, monotonic = bmwi.loop, bmwi._sys.monotonic
 local MOST_KEEPALIVE = 30 -- seconds; BMW cuts longer ones
+local LONGEST = 1e9 -- seconds to wait; more is for ever
 
 -- What the hub knows of a stream. The handle of the user is another table, so that the collector
 -- can come for that while the hub goes on.
@@ -55,7 +56,7 @@ function Stream:next(timeout)
   check.optional(timeout, "number", 1, "next")
   check.that(not timeout or timeout >= 0, "seconds must not be negative", 1, "next")
   local listener = self.listener
-  local deadline = timeout and monotonic() + timeout
+  local deadline = timeout and timeout < LONGEST and monotonic() + timeout or nil
   while true do
     local now = monotonic()
     local update, ready = listener.queue:take(now, listener.ended ~= nil)

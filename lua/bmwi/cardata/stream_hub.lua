@@ -210,7 +210,8 @@ function Hub:due(session)
   if at and (now >= at or os.time() >= wall) then return self:renew(session) end
 end
 
--- Gets the next token and gives the connection up for it. Without one it goes on.
+-- Gets the next token and gives the connection up for it. Without one it goes on: to the next try,
+-- or, if BMW gave the same id_token again or its life is over, until the server ends it.
 function Hub:renew(session)
   local done, why, code, info = self.client:_renew(session.token.access_token)
   if self:is_closed() then return CLOSED end
@@ -220,9 +221,10 @@ function Hub:renew(session)
   end
   local final = not done and self.plan:renewal_failed(why, code, info)
   if final then return final end
-  if done then session.token = token end -- BMW has given the same id_token again
-  local wait = self.plan:renew_again_in(session.ends - os.time())
-  session.renew_at, session.renew_wall = monotonic() + wait, os.time() + wait
+  local left = session.ends - os.time()
+  local wait = not done and left > 0 and self.plan:renew_again_in(left)
+  session.renew_at = wait and monotonic() + wait or nil
+  session.renew_wall = wait and os.time() + wait or nil
 end
 
 -- Life --------------------------------------------------------------------------------------------
@@ -241,13 +243,18 @@ function Hub:run()
   return step
 end
 
+function Hub:unlock()
+  if self.lock then self.lock:unlock() end
+  self.lock = nil
+end
+
 -- The task has ended, with what run returned, an error, or since it was cancelled.
 function Hub:over(ok, result)
   if hubs[self.client] == self then hubs[self.client] = nil end
   if self.connection then self.connection:close() end
-  if self.lock then self.lock:unlock() end
+  self:unlock()
   live.close(self.store)
-  local ended = ok and result or self.stopping and CLOSED or { raised = result, code = "closed" }
+  local ended = ok and result or self:is_closed() and CLOSED or { raised = result, code = "closed" }
   self.ended = ended
   self:log("stream", { state = "ended", code = ended.code, reason = ended.message })
   for listener in pairs(self.listeners) do listener:finish(ended) end
@@ -291,6 +298,7 @@ end
 
 function Hub:stop()
   if hubs[self.client] == self then hubs[self.client] = nil end
+  self:unlock() -- while it is being saved the next one may begin
   self:save()
   self.task:cancel()
 end

@@ -179,7 +179,7 @@ function Schedule:renew_in(left)
 end
 
 function Schedule:renew_again_in(left)
-  return math.min(self.times.renew_again, math.max(1, left / 4))
+  return math.min(self.times.renew_again, left / 4 + 1)
 end
 
 return schedule
