@@ -322,7 +322,7 @@ static void serve(bmwi_stream *stream, bmwi_streams *streams) {
 
 void bmwi_connection_tend(bmwi_connection *c) {
   if (c->phase == BMWI_CONNECTED && c->stream.timer.wake <= bmwi_now())
-    serve(&c->stream, c->stream.streams);
+    bmwi_stream_serve(&c->stream);
 }
 
 /* ---- packets for the caller ------------------------------------------------------------------ */

@@ -175,10 +175,7 @@ static bmwi_io judge(bmwi_stream *stream, CURLcode result) {
 }
 
 bmwi_io bmwi_stream_read(bmwi_stream *stream, char *to, size_t size, size_t *done) {
-  bmwi_guard guard;
-  bmwi_guard_enter(&guard);
   CURLcode result = curl_easy_recv(stream->easy, to, size, done);
-  bmwi_guard_leave(&guard);
   if (result != CURLE_OK) return judge(stream, result);
   return *done == 0 ? BMWI_IO_EOF : BMWI_IO_DONE;
 }
@@ -198,10 +195,13 @@ double bmwi_streams_due(const bmwi_streams *streams) {
   return streams->timers.count > 0 ? streams->timers.heap[0]->wake : -1;
 }
 
-static void serve(bmwi_stream *stream) {
+void bmwi_stream_serve(bmwi_stream *stream) {
+  bmwi_guard guard;
+  bmwi_guard_enter(&guard);
   stream->wake = bmwi_now() + FAR;
   stream->serve(stream, stream->streams);
   if (stream->streams != NULL) set_timer(stream);
+  bmwi_guard_leave(&guard);
 }
 
 void bmwi_streams_event(bmwi_streams *streams, const bmwi_event *event) {
@@ -218,7 +218,7 @@ void bmwi_streams_event(bmwi_streams *streams, const bmwi_event *event) {
       return;
     }
   }
-  serve(stream);
+  bmwi_stream_serve(stream);
 }
 
 /* Each once at most: one that has more to do is due again, after the others. */
@@ -234,7 +234,7 @@ void bmwi_streams_serve(bmwi_streams *streams) {
     }
     if (connects && !stream->open && stream->result == CURLE_OK && stream->wake > now)
       set_timer(stream);
-    else serve(stream);
+    else bmwi_stream_serve(stream);
   }
 }
 

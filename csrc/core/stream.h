@@ -61,8 +61,11 @@ typedef enum bmwi_io {
   BMWI_IO_FAILED /* `result` and `error` say why */
 } bmwi_io;
 
+/* Has its owner serve it now. */
+void bmwi_stream_serve(bmwi_stream *stream);
+
 /* As much as there is now, or is taken now. The one may lie in the TLS library, where no event
-** tells of it: to be read until there is none. */
+** tells of it: to be read until there is none, and only while it is served. */
 bmwi_io bmwi_stream_read(bmwi_stream *stream, char *to, size_t size, size_t *done);
 bmwi_io bmwi_stream_write(bmwi_stream *stream, const char *data, size_t len, size_t *done);
 
