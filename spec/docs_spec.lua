@@ -6,6 +6,7 @@
 --   lua recipe X   as it stands, with the command line's configuration; each has a spec of its own
 --   lua cardata    as it stands, with the simulator's servers
 --   lua stream     with `client` set before it, logged in, and a car that charges
+--   sh bmwi        commands of bmwi, run with a configuration
 --   sh simulator   requests to a simulator
 --   sh, console    the command lines of bmwi in it are parsed, make's targets looked up
 --   console cardata  run on a terminal, one after the other; the output is compared
@@ -19,8 +20,8 @@ local streams = require "spec.stream_helper"
 local load_text = rawget(_G, "loadstring") or load
 local MARKS = {}
 for _, mark in ipairs { "", "lua", "lua program", "lua cardata", "lua stream",
-  "lua recipe preheat", "lua recipe exporter", "lua recipe trips", "sh", "sh simulator", "console",
-  "console cardata", "json" } do
+  "lua recipe preheat", "lua recipe exporter", "lua recipe trips", "sh", "sh bmwi",
+  "sh simulator", "console", "console cardata", "json" } do
   MARKS[mark] = true
 end
 local FULL = { chargingLevelHv = 100, chargingStatus = "FINISHED_FULLY_CHARGED" }
@@ -108,6 +109,33 @@ describe("a block of code", function()
       assert.equal(0, code, output)
     end)
   end
+
+  for _, block in ipairs(docs.marked("sh bmwi")) do
+    it(("runs as commands: %s line %d"):format(block.path, block.line), function()
+      cli.begin(sim)
+      local jq = helper.shell("command -v jq") ~= "" and "" or "jq() { cat; }\n"
+      local text = block.text:gsub("%-o (%S+)", "-o " .. cli.home .. "/%1")
+      local output, code = docs.run("sh -e %s", ('bmwi() { %s "$@"; }\n'):format(cli.command({}))
+        .. jq .. text)
+      cli.finish()
+      assert.equal(0, code, output)
+      helper.has(output, "767 mi") -- of the status
+      helper.has(output, "bmwi " .. require("bmwi")._VERSION)
+    end)
+  end
+
+  it("runs the program in the README as the README says", function()
+    local tag = helper.interpreter:match("lua5.4$")
+    local line = docs.page("README.md"):match("\n(LUA_PATH=[^\n]* lua5%.4) car%.lua\n")
+    assert.truthy(line)
+    if not tag or not helper.read("build/lua5.4/bmwi.so") then
+      return pending("build/lua5.4 is not there")
+    end
+    local program = docs.placed(docs.marked("lua program")[1].text, sim)
+    local output, code = docs.run(line .. " %s", program)
+    assert.equal(0, code, output)
+    helper.has(output, "EXECUTED\tLOCKED\n")
+  end)
 
   it("gives bmwi only arguments that it takes", function()
     local args, commands = require "bmwi.cli.args", require "bmwi.cli.commands"
