@@ -5,7 +5,8 @@
 #
 # Variables of the command line or the environment: LUA (lua5.4; also lua5.3 lua5.2 lua5.1 luajit
 # or a path), CC, CFLAGS, CPPFLAGS, LDFLAGS, LUA_INCDIR, PKG_CONFIG, DEV=1 (warnings are errors),
-# V=1 (show the commands); of `make install` DESTDIR, PREFIX, INST_LIBDIR, INST_LUADIR, INST_BINDIR.
+# V=1 (show the commands); of `make install` DESTDIR, PREFIX, INST_LIBDIR, INST_LUADIR, INST_BINDIR,
+# PRECOMPILED=1 (bytecode of this very Lua instead of source; line numbers stay).
 
 LUA ?= lua5.4
 PREFIX ?= /usr/local
@@ -242,7 +243,9 @@ install: $(MODULE) ## below PREFIX=/usr/local
 	install -m 755 $(MODULE) '$(DESTDIR)$(INST_LIBDIR)/bmwi.so'
 	for d in $(LUA_DIRS); do install -d "$(DESTDIR)$(INST_LUADIR)/$$d" || exit 1; done
 	for f in $(LUA_SRC:lua/%=%); do \
-	  install -m 644 "lua/$$f" "$(DESTDIR)$(INST_LUADIR)/$$f" || exit 1; done
+	  install -m 644 "lua/$$f" "$(DESTDIR)$(INST_LUADIR)/$$f" || exit 1; \
+	  $(if $(PRECOMPILED),$(LUA) .ci/precompile "lua/$$f" "$(DESTDIR)$(INST_LUADIR)/$$f" \
+	    "$(INST_LUADIR)/$$f" || exit 1;) done
 	install -d '$(DESTDIR)$(INST_LUADIR)/bmwi/types'
 	install -m 644 $(TYPES) '$(DESTDIR)$(INST_LUADIR)/bmwi/types'
 	{ echo '#!$(LUA_LINE)'; $(LUA_SETUP) tail -n +2 bin/bmwi; } >'$(DESTDIR)$(INST_BINDIR)/bmwi'

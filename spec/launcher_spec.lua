@@ -63,6 +63,28 @@ describe("bin/bmwi", function()
     end
   end)
 
+  it("is installed precompiled, with its line numbers, where that is asked for", function()
+    need()
+    local function installed(words)
+      local prefix = folder .. "/prefix" .. #words
+      cli.shell(("env -u MAKEFLAGS make -s -o build/%s/bmwi.so install PREFIX=%s LUA=%s "
+        .. "BUILD=build/%s %s 2>&1"):format(tag, prefix, lua, tag, words))
+      local path = prefix .. "/share/lua/" .. number
+      return path .. "/bmwi/time.lua", ("LUA_PATH='%s/?.lua;;' LUA_CPATH='%s/?.so;;'"):format(path,
+        prefix .. "/lib/lua/" .. number), prefix
+    end
+    local where = lua .. [[ -e 'local t = debug.getinfo(require("bmwi.time").parse, "SL")
+      print(t.source:match("/bmwi/.*") .. ":" .. t.linedefined, next(t.activelines) ~= nil)']]
+    local plain_file, plain = installed("")
+    local file, paths, prefix = installed("PRECOMPILED=1")
+    assert.equal("-", cli.read(plain_file):sub(1, 1))
+    assert.equal("\27", cli.read(file):sub(1, 1))
+    assert.equal(VERSION, run(prefix .. "/bin/bmwi --version | head -n 1"))
+    local line = run(where, paths)
+    assert(line:find("^/bmwi/time.lua:%d+\ttrue$"), line)
+    assert.equal(run(where, plain), line)
+  end)
+
   it("does so installed by make", function()
     need()
     -- -o: what is built is taken as it is.
