@@ -4,8 +4,6 @@
 
 local bmwi = require "bmwi"
 local names = require "bmwi._names"
-local args = require "bmwi.cli.args"
-local commands = require "bmwi.cli.commands"
 local fail = require "bmwi.cli.fail"
 local output = require "bmwi.cli.output"
 
@@ -23,7 +21,8 @@ local SYNONYMS = {
 }
 
 local function unknown_command(name)
-  local close = SYNONYMS[name:lower()] or args.closest(name, names(commands))
+  local list = names(require "bmwi.cli.commands")
+  local close = SYNONYMS[name:lower()] or require("bmwi.cli.args").closest(name, list)
   fail.usage("unknown command " .. name,
     close and ("Did you mean: bmwi %s?"):format(close) or "All commands: bmwi help")
 end
@@ -46,7 +45,7 @@ local function runner(ctx, command, name)
       { hint = lacks[2] })
   end
   for option in pairs(ctx.options) do
-    local only = args.OPTIONS[option].only
+    local only = require("bmwi.cli.args").OPTIONS[option].only
     if only and only ~= service then
       fail.usage(("--%s cannot be used with service = %s"):format(option, service))
     end
@@ -79,8 +78,16 @@ local function check_together(options)
   end
 end
 
+local function parse(argv)
+  -- Installers and scripts ask for this first, and often.
+  if #argv == 1 and argv[1] == "--version" then
+    return { options = { version = true }, positional = {} }
+  end
+  return require("bmwi.cli.args").parse(argv, require "bmwi.cli.commands")
+end
+
 local function run(ctx, argv)
-  local parsed, message, hint = args.parse(argv, commands)
+  local parsed, message, hint = parse(argv)
   if not parsed then fail.usage(message, hint) end
   ctx.options, ctx.args = parsed.options, parsed.positional
   ctx.out = output.new(parsed.options)
@@ -90,6 +97,7 @@ local function run(ctx, argv)
     version(out)
     return out:finish()
   end
+  local commands = require "bmwi.cli.commands"
   if name == "help" then
     name = ctx.args[1] or parsed.options.help and name or nil
     parsed.options.help = true

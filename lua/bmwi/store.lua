@@ -4,7 +4,6 @@
 --- a token.
 
 local bmwi = require "bmwi"
-local account_methods = require "bmwi.store.account"
 local change = require "bmwi.store.change"
 local form = require "bmwi.store.form"
 local place = require "bmwi.store.place"
@@ -15,7 +14,8 @@ local store = {}
 local Store = {}
 Store.__index = Store
 Store.__name = "bmwi.store"
-for name, method in pairs(account_methods) do Store[name] = method end
+-- What only CarData needs is loaded when it is asked for.
+setmetatable(Store, { __index = function(_, name) return require("bmwi.store.account")[name] end })
 
 function Store:__tostring()
   return "bmwi.store: " .. self.place.name
@@ -90,14 +90,14 @@ function store.new(path, owner)
   if owner ~= nil and type(owner) ~= "table" then
     error("store.new: owner must be a table", 2)
   end
-  return setmetatable({ path = path, place = place.file(path),
+  return setmetatable({ path = path, place = place.file(path), held = false,
     owner = only(OWNER, owner or {}, "store.new") }, Store)
 end
 
 --- A store without a file, which ends with the program.
 ---@return bmwi.store store
 function store.memory()
-  return setmetatable({ place = place.memory(), owner = {} }, Store)
+  return setmetatable({ place = place.memory(), held = false, owner = {} }, Store)
 end
 
 -- What a change returned, or its failure.
@@ -261,7 +261,7 @@ function Store:finish(auth_error, owner)
   local ok, message = true, nil
   if auth_error then ok, message = pcall(keep_auth_error, self, auth_error, owner) end
   if self.held then self.held:unlock() end
-  self.held = nil
+  self.held = false
   if not ok then error(message, 0) end
 end
 

@@ -1,7 +1,6 @@
 --- The form of an account as text: JSON, one object. docs/account-file.md describes its members.
 
 local bmwi = require "bmwi"
-local limits = require "bmwi.store.limits"
 
 local form = {}
 
@@ -26,7 +25,7 @@ function form.decode(bytes)
   for _, name in ipairs(CACHES) do
     if type(account[name]) ~= "table" then account[name] = nil end
   end
-  if account.quota ~= nil and not limits.valid(account.quota) then return nil end
+  if account.quota ~= nil and not require("bmwi.store.limits").valid(account.quota) then return nil end
   return account
 end
 
