@@ -1,0 +1,223 @@
+--- bmwi watch and bmwi bridge with CarData: the stream of the simulator, handed on.
+local helper = require "spec.helper"
+local bridge = require "spec.bridge_helper"
+local broker = require "spec.broker_helper"
+local cli = require "spec.cli_helper"
+local mqtt = require "spec.mqtt_helper"
+local json = helper.json
+
+local VIN, HYBRID = broker.VIN, "WBACARDATA0000002"
+local LEVEL = "vehicle.drivetrain.batteryManagement.header"
+local MILEAGE = "vehicle.vehicle.travelledDistance"
+
+describe("with CarData", function()
+  local sim, started
+
+  setup(function() sim = helper.start({ stream = true }) end)
+  teardown(function() sim:stop() end)
+  before_each(function()
+    cli.begin(sim)
+    started = {}
+    local token = broker.log_in(sim)
+    token.expires_at = os.time() + token.expires_in
+    token.refresh_expires_at = os.time() + 14 * 86400
+    os.execute("umask 77; mkdir -p " .. cli.state())
+    cli.write(cli.state() .. "token.json", json.encode(token))
+    sim:clear()
+  end)
+  after_each(function()
+    for _, process in ipairs(started) do process:stop("KILL") end
+    cli.finish()
+  end)
+
+  local function settings(more)
+    local all = { BMWI_SERVICE = "cardata", BMWI_CLIENT_ID = broker.CLIENT,
+      BMWI_LOGIN_URL = sim.url .. "/gcdm/oauth", BMWI_STREAM_URL = sim.stream_url, BMWI_VIN = VIN }
+    for name, value in pairs(more or {}) do all[name] = value end
+    return all
+  end
+
+  local function start(words, more)
+    local process = bridge.process(cli.command(words, settings(more)))
+    started[#started + 1] = process
+    return process
+  end
+
+  local function connected()
+    broker.wait(sim, function(report)
+      for _, connection in ipairs(report.connections) do
+        if #connection.subscriptions > 0 then return true end
+      end
+    end)
+  end
+
+  local function publish(data, vin)
+    broker.set(sim, { publish = { vin = vin or VIN, data = data } })
+  end
+
+  local function lines(process)
+    local list = {}
+    for line in process:printed():gmatch("([^\n]+)\n") do list[#list + 1] = json.decode(line) end
+    return list
+  end
+
+  local function await_line(process, fits)
+    return bridge.await(function()
+      for _, line in ipairs(lines(process)) do
+        if fits(line) then return line end
+      end
+    end, function() return process:printed() .. process:said() end)
+  end
+
+  describe("bmwi watch", function()
+    it("shows what is known, then what the stream brings, without any more calls", function()
+      local process = start { "watch", "--json" }
+      local first = await_line(process, function(line) return line.status.mileage == 48260 end)
+      assert.equal(VIN, first.vin)
+      connected()
+      local calls = sim:count(nil, "/customers/")
+      publish({ [LEVEL] = { value = 55, unit = "%" } })
+      local line = await_line(process, function(one) return one.status.chargingLevelHv == 55 end)
+      assert.same({ "chargingLevelHv", "updateTime" }, line.changed)
+      assert.equal(48260, line.status.mileage)
+      assert.equal(calls, sim:count(nil, "/customers/"))
+      assert.equal(130, (process:stop("INT")))
+    end)
+
+    it("costs no call at the next start", function()
+      local process = start { "watch", "--json" }
+      await_line(process, function(line) return line.status.mileage == 48260 end)
+      process:stop("INT")
+      sim:clear()
+      process = start { "watch", "--json" }
+      await_line(process, function(line) return line.status.mileage == 48260 end)
+      connected()
+      assert.equal(0, sim:count(nil, "/customers/"))
+    end)
+
+    it("connects again after a kick, and goes on", function()
+      local process = start { "watch", "--json" }
+      connected()
+      broker.set(sim, { ["end"] = "cut" })
+      broker.wait(sim, function(report) return #report.connections == 0 end)
+      connected()
+      publish({ [LEVEL] = { value = 44, unit = "%" } })
+      await_line(process, function(one) return one.status.chargingLevelHv == 44 end)
+    end)
+
+    it("shows ages, the connection and the quota on a terminal", function()
+      local reason = helper.no_terminal()
+      if reason then return pending(reason) end
+      local shown = cli.on_terminal({ "watch" }, { { "connected", "" }, { "48260 km", "\3" } },
+        settings())
+      assert.truthy(shown.screen:find("Mileage +48260 km +%d+ minutes? ago"), shown.screen)
+      helper.has(shown.screen, "connected")
+      assert.truthy(shown.screen:find("%d+ of 50 calls of the day are left"), shown.screen)
+    end)
+
+    it("says that the bridge has the stream already", function()
+      start { "bridge", "--json" }
+      connected()
+      local process = start { "watch" }
+      assert.equal(1, process:ended())
+      helper.has(process:said(), "stream")
+    end)
+
+    it("ends with 4 where the log-in is gone", function()
+      cli.write(cli.state() .. "token.json", "{}")
+      local process = start { "watch" }
+      assert.equal(4, process:ended())
+      helper.has(process:said(), "bmwi login")
+    end)
+
+    it("records the messages as they came, without VIN and account", function()
+      local path = cli.home .. "/day.jsonl"
+      local process = start { "watch", "--json", "--record", path }
+      connected()
+      publish({ [LEVEL] = { value = 61, unit = "%" } })
+      await_line(process, function(one) return one.status.chargingLevelHv == 61 end)
+      process:stop("INT")
+      local message
+      for line in io.lines(path) do
+        local one = json.decode(line)
+        if one.kind == "message" then message = one end
+      end
+      assert.equal("WBARECRD000000001", message.payload.vin)
+      assert.equal(61, message.payload.data[LEVEL].value)
+      local text = helper.read(path)
+      for _, part in ipairs { VIN, broker.GCID, "access_token", "eyJ" } do
+        assert.is_nil(text:find(part, 1, true), part)
+      end
+    end)
+  end)
+
+  describe("bmwi bridge", function()
+    local missing = bridge.no_witness()
+    if missing then return pending(missing) end
+    local home
+
+    before_each(function() home = mqtt.mosquitto() end)
+    after_each(function() home:stop() end)
+
+    local function witness()
+      local one = bridge.witness(home)
+      started[#started + 1] = one.process
+      return one
+    end
+    local function start_bridge(words, more)
+      local all = { "bridge", "--mqtt", ("mqtt://127.0.0.1:%d"):format(home.port) }
+      for _, word in ipairs(words or {}) do all[#all + 1] = word end
+      return start(all, more)
+    end
+
+    it("hands on what the stream brings, of all the account's cars", function()
+      local one = witness()
+      start_bridge({ "--discovery", "homeassistant" }, { BMWI_VIN = false })
+      one:await(("bmwi/%s/mileage"):format(VIN), "48260")
+      one:await(("bmwi/%s/status"):format(HYBRID))
+      connected()
+      publish({ [LEVEL] = { value = 55, unit = "%" } })
+      publish({ [MILEAGE] = { value = 70001, unit = "km" } }, HYBRID)
+      one:await(("bmwi/%s/chargingLevelHv"):format(VIN), "55")
+      one:await(("bmwi/%s/mileage"):format(HYBRID), "70001")
+      local times = json.decode(one:await(("bmwi/%s/times"):format(VIN)))
+      assert.is_true(math.abs(times.chargingLevelHv - os.time()) < 60)
+      assert.truthy(json.decode(one:await(("homeassistant/device/bmwi_%s/config"):format(VIN)))
+        .cmps.chargingLevelHv_sensor)
+    end)
+
+    it("says whether the cars are heard from", function()
+      local one = witness()
+      local process = start_bridge()
+      one:await("bmwi/connection", "connected")
+      broker.set(sim, { ["end"] = "cut" })
+      bridge.await(function()
+        local _, all = one:seen()
+        for _, message in ipairs(all) do
+          if message.topic == "bmwi/connection" and message.payload:find("^waiting") then
+            return true
+          end
+        end
+      end)
+      bridge.await(function() return one:seen()["bmwi/connection"] == "connected" end)
+      assert.equal(0, (process:stop()))
+      one:await("bmwi/availability", "offline")
+    end)
+
+    it("is offline, with exit code 4, once the log-in is gone", function()
+      local one = witness()
+      cli.write(cli.state() .. "token.json", "{}")
+      local process = start_bridge()
+      assert.equal(4, process:ended())
+      assert.is_true(one:seen()["bmwi/availability"] ~= "online")
+    end)
+
+    it("tells Prometheus of the quota", function()
+      local path = cli.home .. "/x.prom"
+      start_bridge { "--prometheus", path }
+      bridge.await(function()
+        return (helper.read(path) or ""):find("\nbmwi_quota_calls_left %d+\n")
+      end)
+    end)
+  end)
+end)
