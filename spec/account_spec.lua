@@ -592,6 +592,21 @@ describe("the account file", function()
       assert.matches("^x+%d+$", kept:load().access_token)
     end)
 
+    it("leaves others their turn at a lock that it had to wait for", function()
+      local change, seen, free = require("bmwi.store.change"), {}, { false, true, true, true }
+      local place = { try_lock = function()
+        seen[#seen + 1] = "try"
+        if table.remove(free, 1) then return {} end
+        return nil, "another process holds the lock", "locked"
+      end }
+      local function sleep() seen[#seen + 1] = "sleep" end
+      for _, expected in ipairs({ "try sleep try", "sleep try", "try" }) do
+        seen = {}
+        assert.is_table(change.take(place, "lock", 1, 0.01, sleep))
+        assert.equal(expected, table.concat(seen, " "))
+      end
+    end)
+
     it("is whole whenever one is killed, and has every call that was told #slow", function()
       local kept = store.new(path)
       assert(kept:save(TOKEN))

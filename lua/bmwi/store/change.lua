@@ -61,6 +61,10 @@ local function release(lock, ok, ...)
   return ...
 end
 
+-- Places whose lock this process had to wait for the last time. Before it takes it again, others
+-- get their turn, or one that is always at work would leave them none.
+local crowded = setmetatable({}, { __mode = "k" })
+
 --- Tries for a lock until it is free or the time is over.
 ---@param kind string the ending of its name
 ---@param sleep fun(seconds:number)
@@ -68,9 +72,12 @@ end
 ---@return string|nil message
 ---@return "locked"|"file"|nil code
 function change.take(place, kind, seconds, step, sleep)
-  local deadline = bmwi._sys.monotonic() + seconds
+  local deadline, waited = bmwi._sys.monotonic() + seconds, false
+  if crowded[place] then sleep(step) end
   while true do
     local lock, message, code = place.try_lock(kind)
+    waited = waited or code == "locked"
+    crowded[place] = waited or nil
     if code ~= "locked" or bmwi._sys.monotonic() >= deadline then return lock, message, code end
     sleep(step)
   end
