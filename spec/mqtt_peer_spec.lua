@@ -1,5 +1,6 @@
 -- bmwi._mqtt against brokers of others: Debian's mosquitto, and what openssl serves.
 local bmwi = require("bmwi")
+local async = require("bmwi.async")
 local helper = require("spec.helper")
 local mqtt = require("spec.mqtt_helper")
 
@@ -103,6 +104,58 @@ describe("against mosquitto", function()
       assert.equal("suback", (c:receive(LIMIT)))
       c:close()
       d:close()
+    end)
+  end)
+
+  it("the broker names a client that has no name, and its keepalive", function()
+    with_mosquitto("allow_anonymous true\nmax_keepalive 60", false, function(server)
+      local c = mqtt.connect(server, { client_id = "", keepalive = 300 })
+      local what, present, keepalive, id = c:receive(LIMIT)
+      assert.same({ "connected", false, 60 }, { what, present, keepalive })
+      assert.truthy(#id > 3)
+      c:close()
+    end)
+  end)
+
+  it("many tasks receive, in plain coroutines each inside another, and beside that", function()
+    with_mosquitto(nil, false, function(server)
+      local publisher = mqtt.connect(server, { client_id = "publisher" })
+      connected(publisher)
+      local list = {}
+      for i = 1, 40 do
+        list[i] = i
+        assert(publisher:publish("t/" .. i .. "/a", tostring(i), { retain = true }))
+        assert(publisher:publish("t/" .. i .. "/b", tostring(i), { retain = true }))
+      end
+      assert(publisher:publish("end", "", { qos = 1 }))
+      assert.equal("puback", (publisher:receive(LIMIT)))
+      publisher:close()
+      local results, errors = async.map(list, function(i)
+        local c = mqtt.connect(server, { client_id = "c" .. i })
+        local function payloads()
+          connected(c)
+          c:subscribe("t/" .. i .. "/+")
+          for _ = 1, 3 do
+            local what, _, payload = c:receive(LIMIT)
+            coroutine.yield(what == "publish" and tonumber(payload) or 0)
+          end
+        end
+        local sum = 0
+        if i % 2 == 0 then
+          for number in coroutine.wrap(payloads) do sum = sum + number end
+        else
+          connected(c)
+          c:subscribe("t/" .. i .. "/+")
+          for _ = 1, 3 do
+            local what, _, payload = c:receive(LIMIT)
+            sum = sum + (what == "publish" and tonumber(payload) or 0)
+          end
+        end
+        c:close()
+        return sum
+      end)
+      assert.is_nil(next(errors), next(errors) and errors[next(errors)].message)
+      for i = 1, 40 do assert.equal(2 * i, results[i]) end
     end)
   end)
 end)

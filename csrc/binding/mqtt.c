@@ -258,6 +258,12 @@ static bmwi_connection *check(lua_State *L) {
   return c;
 }
 
+/* Whether the operation will still come for what there is: not that of a call that could not yield,
+** nor one that was given up. */
+static bool waits(const bmwi_op *op) {
+  return op != NULL && op->state != BMWI_NEW && op->failure.code == BMWI_OK;
+}
+
 /* connection:receive([seconds]) -> "connected", session present, keepalive, assigned client id |
 ** "suback", id, {codes} | "puback", id, reason | "publish", topic, payload, qos, retain |
 ** nil, message, code, info */
@@ -271,10 +277,8 @@ static int receive(lua_State *L) {
   if (bmwi_connection_ready(c)) return hand_out(L, &c->feed);
   bmwi_op *op = bmwi_loop_op(L, BMWI_RECEIVE);
   if (bmwi_connection_ready(c)) return hand_out(L, &c->feed); /* closed by a finalizer, just now */
-  const bmwi_op *waiter = c->feed.waiter;
-  if (waiter != NULL && waiter->state == BMWI_RUNNING)
-    return luaL_error(L, "another call waits for this connection already");
-  bmwi_feed_leave(&c->feed); /* of a call that could not yield */
+  if (waits(c->feed.waiter)) return luaL_error(L, "another call waits for this connection already");
+  bmwi_feed_leave(&c->feed);
   op->deadline = seconds < 0 ? -1 : bmwi_now() + seconds;
   bmwi_op_attend(op, &c->feed);
   return bmwi_loop_await(L, 1);

@@ -472,8 +472,10 @@ void bmwi_connection_lose_client(bmwi_connection *c) {
 
 void bmwi_connection_free(bmwi_connection *c) {
   bmwi_connection_close(c, BMWI_MQTT_SUCCESS);
-  if (c->feed.waiter != NULL)
-    bmwi_op_cancel(c->feed.waiter, BMWI_CLOSED, "the connection was closed");
+  if (c->feed.waiter != NULL) { /* which may be finished, but not delivered yet */
+    bmwi_op_cancel(c->feed.waiter, BMWI_CLOSED, "");
+    bmwi_failure_set(&c->feed.waiter->failure, BMWI_CLOSED, "the connection was closed");
+  }
   bmwi_feed_leave(&c->feed);
   bmwi_buffer_free(&c->in);
   bmwi_transport_clear(&c->own);
