@@ -47,7 +47,7 @@ local function wrong(entry, last, command, timeout, token_failed)
     return nil -- told by the trouble with the next token
   elseif not command and entry.status ~= last.status and token_failed(entry) then
     return nil -- the same, for a repeat that was never sent
-  elseif command and (last.status == 0 or last.status < 300 or last.status >= 500) then
+  elseif command and (last.status < 300 or last.status == 408 or last.status >= 500) then
     return code ~= "unknown" and "not known to be unknown" or nil
   elseif code == "timeout" then
     return not late and "no time-out" or nil
