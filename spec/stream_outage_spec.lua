@@ -221,9 +221,9 @@ describe("a stream goes on", function()
   end)
 
   it("with MQTT 3.1.1 where the server knows no other", function()
-    for _, code in ipairs({ 132, 1 }) do
+    for _, how in ipairs({ { connack = 132, connack_times = 1 }, { protocol = 4 } }) do
       start()
-      set({ connack = code, connack_times = 1 })
+      set(how)
       local stream = client:stream()
       streams.await(stream, "connected")
       alive(stream)
