@@ -174,6 +174,28 @@ describe("the updates that wait", function()
     assert.is_nil(second.changed.mileage)
   end)
 
+  it("do not name values that came again", function()
+    local q, sent = new(), { [LEVEL] = { value = 1 }, [MILEAGE] = { value = 2 } }
+    local old = { [LEVEL] = { value = 1 }, [MILEAGE] = { value = 1 } }
+    q:push(VIN, {}, old, sent, 0)
+    q:take(2, false)
+    q:push(VIN, old, { [LEVEL] = old[LEVEL], [MILEAGE] = { value = 2 } }, sent, 3)
+    assert.same({ MILEAGE }, helper.names(q:take(9, false).values))
+  end)
+
+  it("are not put into one that was given away", function()
+    local q = new()
+    push(q, OTHER, { [LEVEL] = 1 }, 0)
+    for i = 1, 63 do push(q, VIN, { [LEVEL] = i }, i * 10) end
+    assert.equal(OTHER, q:take(1e6, false).vin)
+    push(q, VIN, { [LEVEL] = 64 }, 700)
+    push(q, OTHER, { [LEVEL] = 2 }, 710)
+    local last
+    for _ = 1, 100 do last = q:take(1e6, false) or last end
+    assert.equal(OTHER, last.vin)
+    assert.equal(2, last.status.chargingLevelHv)
+  end)
+
   it("are not confused by a reader that changes its own", function()
     local q = new()
     push(q, VIN, { [LEVEL] = 40 }, 0)

@@ -4,6 +4,7 @@ local bmwi = require("bmwi")
 local helper = require("spec.helper")
 local stores = require("bmwi.store")
 local streams = require("spec.stream_helper")
+local times = require("bmwi.cardata.stream_times")
 
 local VIN, OTHER, LEVEL, MILEAGE = streams.VIN, streams.OTHER, streams.LEVEL, streams.MILEAGE
 local old_lua = _VERSION == "Lua 5.1" and not rawget(_G, "jit")
@@ -189,9 +190,9 @@ describe("a stream", function()
 
   describe("shares a car's values", function()
     it("with car:status(): what came is at hand, without a call", function()
-      local car = client:vehicle(VIN)
-      assert(car:status())
-      sim:clear()
+      local car, store = client:vehicle(VIN), client:_option("store")
+      times.save = 100
+      assert(store:_set_values(VIN, {}, os.time() - 3600))
       local stream = connected()
       publish({ [LEVEL] = { value = 77, unit = "%", age = -1 } })
       streams.update(stream)
@@ -213,6 +214,16 @@ describe("a stream", function()
       assert.equal(mileage, update.status.mileage)
       assert.equal(78, update.status.chargingLevelHv)
       assert.equal(78, car:status().chargingLevelHv) -- REST has an older one
+    end)
+
+    it("with the account file when the connection is lost", function()
+      times.save = 100
+      local stream = connected()
+      publish({ [LEVEL] = { value = 44, unit = "%" } })
+      streams.update(stream)
+      set({ listen = false })
+      streams.await(stream, "waiting")
+      assert.equal(44, client:_option("store"):_values(VIN)[LEVEL].value)
     end)
 
     it("with the next program, through the account file", function()
@@ -409,6 +420,14 @@ describe("a stream", function()
       end, "saved")
       stream = connected() -- the next one is not in its way
       stream:close()
+    end)
+
+    it("when the collector has come for it, though nothing comes any more", function()
+      local stream = connected() -- luacheck: ignore
+      stream = nil -- luacheck: ignore
+      collectgarbage()
+      collectgarbage()
+      streams.run_until({ next = function() bmwi.sleep(0.02) end }, gone, "disconnected")
     end)
 
     it("when the collector has come for it, while it waits for the next try", function()

@@ -8,7 +8,9 @@ return {
   busy = 60,            -- at least, after the server said that it is asked too much
   transient = 10,       -- after our own disconnect a refusal means "too soon"
   steady = 60,          -- a session that lasted so long was a good one
-  window = 60,          -- in which there are at most 4 connections, and 3 sessions that are ended
+  -- In which there are at most 4 connections, and 3 sessions that are ended: a minute, and a second
+  -- since the account file holds whole ones and the server counts when they arrive.
+  window = 61,
   suback = 15,          -- until the subscription must be acknowledged
   renew = { 0.75, 0.83 }, -- of a token's life: when to get the next one (45 to 50 minutes of 60)
   renew_again = 60,     -- at most, after a renewal that failed while the session goes on
