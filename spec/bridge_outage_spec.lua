@@ -1,0 +1,158 @@
+--- bmwi bridge with brokers that do not do as they should, and ends at any moment.
+local bmwi = require "bmwi"
+local helper = require "spec.helper"
+local bridge = require "spec.bridge_helper"
+local broker = require "spec.broker_helper"
+local cli = require "spec.cli_helper"
+local mqtt = require "spec.mqtt_helper"
+local json = helper.json
+
+local ROOT = "bmwi/" .. helper.vin .. "/"
+
+describe("bmwi bridge", function()
+  local sim, started, brokers
+
+  setup(function() sim = helper.start({ args = { "--speed", "100" } }) end)
+  teardown(function() sim:stop() end)
+  before_each(function()
+    cli.begin(sim)
+    started, brokers = {}, {}
+  end)
+  after_each(function()
+    for _, process in ipairs(started) do process:stop("KILL") end
+    for _, own in ipairs(brokers) do own:stop() end
+    cli.finish()
+  end)
+
+  local function kept(own)
+    brokers[#brokers + 1] = own
+    return own
+  end
+
+  local function start(port, words, environment)
+    local all = { "--every", "0.1", "--mqtt", "mqtt://127.0.0.1:" .. port }
+    for _, word in ipairs(words or {}) do all[#all + 1] = word end
+    local process = bridge.start(all, environment)
+    started[#started + 1] = process
+    return process
+  end
+
+  local function says(process, text)
+    bridge.await(function() return process:said():find(text, 1, true) end,
+      function() return process:said() end)
+  end
+
+  local function ends_soon(process)
+    local code, seconds = process:stop()
+    assert.equal(0, code, process:said())
+    assert.is_true(seconds < 4, "it took " .. seconds .. " s")
+  end
+
+  it("speaks 3.1.1 with a broker that knows no other", function()
+    local old = kept(helper.start({ stream = true }))
+    broker.set(old, { anyone = true, protocol = 4 })
+    local process = start(old.stream_port)
+    bridge.await(function()
+      for _, message in ipairs(broker.report(old).published) do
+        if message.topic == ROOT .. "mileage" then return true end
+      end
+    end, function() return process:said() end)
+    assert.equal(4, broker.report(old).connect.protocol)
+    ends_soon(process)
+  end)
+
+  it("ends soon where the broker does not answer", function()
+    local mute = kept(mqtt.broker("hold"))
+    local process = start(mute.port)
+    bridge.await(function() return #sim:log() > 2 end) -- it reads the cars meanwhile
+    ends_soon(process)
+  end)
+
+  it("ends soon where nothing is acknowledged, and has few messages under way until then",
+    function()
+      local lazy = kept(mqtt.broker("read:1", "send:" .. mqtt.CONNACK[5], "stay"))
+      local process = start(lazy.port)
+      lazy:await(17)
+      os.execute("sleep 0.5")
+      local publishes = 0
+      for _, packet in ipairs(lazy:got()) do
+        if packet:find("^3") then publishes = publishes + 1 end
+      end
+      assert.is_true(publishes <= 16, publishes)
+      ends_soon(process)
+    end)
+
+  it("ends soon while a command is under way", function()
+    local missing = bridge.no_witness()
+    if missing then return pending(missing) end
+    local own = kept(mqtt.mosquitto())
+    local one = bridge.witness(own)
+    started[#started + 1] = one.process
+    sim:commands({ service = "*", outcome = "NEVER" })
+    local process = start(own.port, { "--allow-commands" })
+    one:await(ROOT .. "mileage")
+    local function publish(payload)
+      helper.shell(("mosquitto_pub -h 127.0.0.1 -p %d -t %scommand -m %s"):format(own.port, ROOT,
+        payload))
+    end
+    publish("lock")
+    bridge.await(function() return sim:count("POST", "executeService") == 1 end)
+    publish("lock") -- one at a time
+    assert.equal("busy", json.decode(one:await(ROOT .. "command/result")).code)
+    assert.equal(1, sim:count("POST", "executeService"))
+    ends_soon(process)
+    one:await("bmwi/availability", "offline")
+  end)
+
+  it("unlocks with the answer to the security question, which it shows to nobody", function()
+    local missing = bridge.no_witness()
+    if missing then return pending(missing) end
+    local own = kept(mqtt.mosquitto())
+    local one = bridge.witness(own)
+    started[#started + 1] = one.process
+    local process = start(own.port, { "--allow-commands" },
+      { BMWI_SECURITY_ANSWER = "blue-car-7" })
+    one:await(ROOT .. "mileage")
+    helper.shell(("mosquitto_pub -h 127.0.0.1 -p %d -t %scommand -m unlock"):format(own.port, ROOT))
+    one:await(ROOT .. "doorLockState", "UNLOCKED")
+    assert.equal("done", json.decode(one:await(ROOT .. "command/result")).result)
+    local request
+    for _, entry in ipairs(sim:log()) do
+      if entry.method == "POST" and entry.path:find("executeService", 1, true) then
+        request = entry
+      end
+    end
+    helper.has(request.body, "blue-car-7")
+    assert.is_nil((process:said() .. one.process:printed()):find("blue-car-7", 1, true))
+  end)
+
+  it("says which topics the broker refuses", function()
+    local missing = bridge.no_witness()
+    if missing then return pending(missing) end
+    local folder = helper.shell("mktemp -d")
+    helper.write(folder .. "/acl", "topic readwrite bmwi/#\n", "644")
+    os.execute("chmod 755 " .. folder)
+    local own = kept(mqtt.mosquitto("allow_anonymous true\nacl_file " .. folder .. "/acl"))
+    local process = start(own.port, { "--discovery", "homeassistant" })
+    says(process, "the broker refuses homeassistant/device")
+    os.execute("rm -rf " .. folder)
+    ends_soon(process)
+  end)
+
+  it("does not grow while the broker is away for long", function()
+    local nobody = kept(mqtt.broker("hold"))
+    local process = start(nobody.port)
+    says(process, "Cars: connected")
+    local function memory()
+      return tonumber(helper.shell("cat /proc/" .. process.pid .. "/statm"):match("^%d+ (%d+)"))
+    end
+    if not memory() then return pending("/proc tells no memory here") end
+    local before = memory()
+    for mileage = 5000, 5030 do
+      bridge.change(sim, { mileage = mileage })
+      bmwi._sys.pause(0.1)
+    end
+    assert.is_true(memory() < before + 1024, "pages: " .. before .. ", " .. memory())
+    ends_soon(process)
+  end)
+end)
