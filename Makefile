@@ -198,7 +198,7 @@ run-demo: $(MODULE) $(SIM) $(CERTS)/complete
 	@$(RUN_ENV) $(LUA) bin/bmwi demo --output build/range-map.svg
 
 # Those that take long come first, so that none is left alone at the end.
-LONG_SPECS := spec/outcome_spec.lua spec/cli_spec.lua spec/secrets_spec.lua
+LONG_SPECS := spec/sim_stream_spec.lua spec/outcome_spec.lua spec/cli_spec.lua spec/secrets_spec.lua
 SPECS ?= $(LONG_SPECS) $(filter-out $(LONG_SPECS),$(sort $(wildcard spec/*_spec.lua)))
 test: ## installs what is missing; the specs, or SPECS=spec/units_spec.lua
 	@$(DEPS) build test $(LUA_TAG)

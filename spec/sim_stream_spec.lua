@@ -401,7 +401,9 @@ describe("the simulated stream", function()
   spec("stalls before it accepts, and before the TLS handshake", function()
     set({ stall = 1000 })
     local finish = client(connect(), "until=2")
-    helper.shell("sleep 0.5")
+    local said = helper.shell("curl -s -w '%{time_connect}' --connect-timeout 1 -m 5 "
+      .. "telnet://127.0.0.1:" .. sim.stream_port .. " </dev/null")
+    assert.equal(0, tonumber(said), "TCP answered")
     assert.equal(0, report().attempt_count)
     advance(1000)
     assert.equal(1, #finish().packets)
@@ -512,7 +514,7 @@ describe("the simulated stream", function()
     wait(subscribed)
     set({ publish = {
       { vin = "WBY00000000000000", data = { [MILEAGE] = 1 } },
-      { data = { [MILEAGE] = 2 }, age = -50 },
+      { data = { [MILEAGE] = 2 }, age = -3600 },
       { data = { [MILEAGE] = { value = 3, age = 7200 }, ["vehicle.isMoving"] = { value = json.null,
         timestamp = "null" } } },
       { payload = "{" },
@@ -522,7 +524,7 @@ describe("the simulated stream", function()
     local texts = payloads(seen)
     assert.equal("WBY00000000000000", json.decode(texts[1]).vin)
     local function hour(offset) return os.date("!%Y-%m-%dT%H", os.time() + offset) end
-    assert.equal(hour(50), json.decode(texts[2]).data[MILEAGE].timestamp:sub(1, 13))
+    assert.equal(hour(3600), json.decode(texts[2]).data[MILEAGE].timestamp:sub(1, 13))
     local third = json.decode(texts[3]).data
     assert.equal(hour(-7200), third[MILEAGE].timestamp:sub(1, 13))
     assert.same({ value = json.null, timestamp = "null" }, third["vehicle.isMoving"])

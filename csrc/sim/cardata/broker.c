@@ -129,7 +129,7 @@ static double step(const struct watched *watched) {
   struct session *last = session_first(); /* newer ones come before it */
   char drained[64];
   while (read(wake[0], drained, sizeof drained) > 0) {}
-  if (listener >= 0 && watched->list[1].revents != 0) {
+  if (listener >= 0 && watched->list[1].revents != 0 && !stalled()) {
     accept_all();
   }
   end_stall();
