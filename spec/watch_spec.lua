@@ -103,4 +103,18 @@ describe("bmwi watch", function()
     assert.truthy(shown.screen:find("%* Mileage +1234 km"), shown.screen)
     assert.truthy(shown.screen:find("\27[H", 1, true))
   end)
+
+  it("fits a screen that is lower than the picture", function()
+    local reason = helper.no_terminal()
+    if reason then return pending(reason) end
+    local shown = cli.on_terminal({ "watch", "--every", "0.1" }, { { "Locks", "\3" } }, {},
+      "100 rows 8")
+    local frames = 0
+    for frame in shown.screen:gmatch("\27%[H(.-)\27%[J") do
+      frames = frames + 1
+      assert.is_true(select(2, frame:gsub("\n", "")) < 8, frame)
+      helper.has(frame, "Ctrl-C ends.")
+    end
+    assert.is_true(frames > 0)
+  end)
 end)

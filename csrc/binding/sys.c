@@ -79,12 +79,14 @@ static int sys_isatty(lua_State *L) {
   return 1;
 }
 
-/* sys.columns() -> how wide the terminal on standard output is; nil: it is none, or does not say */
+/* sys.columns() -> how wide and high the terminal on standard output is; nil: it is none, or does
+** not say */
 static int sys_columns(lua_State *L) {
   struct winsize size;
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 0;
   lua_pushinteger(L, size.ws_col);
-  return 1;
+  lua_pushinteger(L, size.ws_row);
+  return 2;
 }
 
 /* Whether a file or a link is this user's, or root's. */

@@ -75,6 +75,18 @@ local function since(details, seconds)
   return details and older
 end
 
+-- The lines that fit the screen, the last one among them.
+local function clipped(text)
+  local lines, _, height = {}, bmwi._sys.columns()
+  for line in text:gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
+  local last = lines[#lines]
+  if height and height > 1 and #lines > height - 1 then
+    for i = #lines, height, -1 do lines[i] = nil end
+    lines[height - 1] = last
+  end
+  return table.concat(lines, "\27[K\n") .. "\27[K\n"
+end
+
 -- The picture of all cars.
 local function draw(state, ctx)
   local out, parts = ctx.out, {}
@@ -95,7 +107,7 @@ local function draw(state, ctx)
   out:line()
   out:line(quota_line(ctx) .. "* changed by the last update. Ctrl-C ends.")
   out.write = nil
-  io.stdout:write(HOME, (table.concat(parts):gsub("\n", "\27[K\n")), TO_END)
+  io.stdout:write(HOME, clipped(table.concat(parts)), TO_END)
   io.stdout:flush()
 end
 
