@@ -41,6 +41,10 @@ run-tsan: $(MODULE) $(CERTS)/complete
 	@$(RUN_ENV) TSAN_OPTIONS="halt_on_error=1 suppressions=.ci/tsan.supp" .ci/with-sim https \
 	  $(BUILD)/threads spec/native/threads.lua 16 URL $(CERTS)/ca.pem
 
+# For a simulator at $$0, in a shell: codes that are confirmed without a pause, and calls without end.
+CARDATA_AT_ONCE := curl -sSf -o /dev/null -d "{\"interval\":0.001}" "$$0/_sim/cardata/login" && \
+  curl -sSf -o /dev/null -d "{\"quota\":1000000}" "$$0/_sim/cardata/config" || exit 1
+
 # Under the sanitizers, in programs that hold the module's objects.
 memory: ## each allocation fails once; no memory is given back with a secret in it
 	@$(CHECK_DEPS) build $(LUA_TAG)
@@ -55,6 +59,9 @@ run-memory: $(OBJ) $(CERTS)/complete
 	  log-in refresh reading 'command and wait' 'refused command' 'command in a task' \
 	  'charging profile' send_poi image base64 values async.map 'sleep beside a call' store \
 	  'hooks in a task' 'close in flight' 'state closed in flight' mqtt
+	@$(RUN_ENV) LOCPATH= .ci/with-sim http sh -c '$(CARDATA_AT_ONCE); exec "$$@"' URL \
+	  $(BUILD)/memory spec/native/memory.lua URL \
+	  'CarData log-in' 'CarData renewal' 'CarData status' 'CarData history'
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/wiped spec/native/wiped.c $(OBJ) \
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
 	@$(RUN_ENV) LOCPATH= .ci/with-broker .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
@@ -134,7 +141,7 @@ run-gc: build-test
 
 # Bytes from outside through everything that reads them, those in spec/fuzz/corpus first. What is
 # found stays in build/fuzz-*.
-FUZZ_TARGETS := base64 redact answer token text http values mqtt
+FUZZ_TARGETS := base64 redact answer token text http values mqtt cardata
 FUZZ_SECONDS ?= 60
 fuzz: ## each target for FUZZ_SECONDS=60
 	@$(CHECK_DEPS) build fuzz $(LUA_TAG)

@@ -10,7 +10,10 @@
 ** answer  an answer through the JSON bridge into Lua and all that reads it there;
 **         the first byte chooses the endpoint ('a' is the first), the second the
 **         status ('0' is 200)
-** token   the answer to a log-in ('0') or to a renewal ('1'), then as above
+** token   the answer to a log-in ('0') or to a renewal ('1'), of CarData to a renewal ('2'), to
+**         the request for a code ('3') or to a poll ('4'), then as above
+** cardata answers of CarData to one method, which the first byte chooses, parted as below; each
+**         begins with its status; the last one again and again
 ** mqtt    packets of a broker, one after the other; the first byte chooses the protocol level ('4'
 **         or '5')
 ** text    dates, numbers and navigation curves, in Lua
@@ -52,6 +55,7 @@ static void fail(const char *what) {
 #define TARGET_values 6
 #define TARGET_redact 7
 #define TARGET_mqtt 8
+#define TARGET_cardata 9
 
 #if TARGET == TARGET_base64
 
@@ -230,16 +234,16 @@ static void call(lua_State *L, int arguments) {
   if (lua_pcall(L, arguments, 0, 0) != 0) fail(lua_tostring(L, -1));
 }
 
-#if TARGET == TARGET_answer || TARGET == TARGET_token
+#if TARGET == TARGET_answer || TARGET == TARGET_token || TARGET == TARGET_cardata
 
 #define SERVER "http://127.0.0.1:9" /* never asked: the answer is put in */
 
 static const long statuses[] = {200, 204, 400, 401, 403, 404, 408, 410, 429, 500, 502, 503};
 
-static void put_in(bmwi_op *op, const uint8_t *data, size_t size) {
+static void put_in(bmwi_op *op, uint8_t status, const void *body, size_t size) {
   bmwi_buffer_clear(&op->transfer.body);
-  bmwi_buffer_add(&op->transfer.body, data + 2, size - 2);
-  op->transfer.status = statuses[data[1] % (sizeof statuses / sizeof statuses[0])];
+  bmwi_buffer_add(&op->transfer.body, body, size);
+  op->transfer.status = statuses[status % (sizeof statuses / sizeof statuses[0])];
   op->transfer.result = 0;
 }
 
@@ -253,11 +257,42 @@ static void push_results(lua_State *L, bmwi_op *op) {
   if (lua_pcall(L, 1, LUA_MULTRET, 0) != 0) fail(lua_tostring(L, -1));
 }
 
-static bmwi_client *client_of(lua_State *L, int index) {
-  lua_getfield(L, 1, "client");
+#if TARGET == TARGET_cardata
+
+/* (client, endpoint, status and body) -> what the endpoint would return */
+static int answered(lua_State *L) {
+  size_t size;
+  const bmwi_endpoint *endpoint = bmwi_service_endpoint(&bmwi_cardata, luaL_checkstring(L, 2));
+  const char *body = luaL_checklstring(L, 3, &size);
+  bmwi_op *op = bmwi_client_op(L, bmwi_client_check(L, 1), endpoint, "WBYCARDATA0000001");
+  put_in(op, (uint8_t)body[0], body + 1, size - 1);
+  bmwi_attempt_explain(op, &op->failure);
+  op->state = BMWI_FINISHED;
+  int top = lua_gettop(L);
+  push_results(L, op);
+  bmwi_op_release(op);
+  return lua_gettop(L) - top;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  lua_State *L = state(SERVER, "cardata");
+  if (size < 2) return 0;
+  lua_pushinteger(L, data[0]);
+  lua_pushlstring(L, (const char *)data + 1, size - 1);
+  lua_pushcfunction(L, answered);
+  call(L, 3);
+  return 0;
+}
+
+#else
+
+static bmwi_client *client_of(lua_State *L, int index, const char *name) {
+  lua_getfield(L, 1, name);
   lua_insert(L, index);
   return bmwi_client_check(L, index);
 }
+
+#endif
 
 #if TARGET == TARGET_answer
 
@@ -273,12 +308,12 @@ static const bmwi_endpoint *some_endpoint(uint8_t choice) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   lua_State *L = state(SERVER, "answer");
   if (size < 2) return 0;
-  bmwi_client *client = client_of(L, 2);
+  bmwi_client *client = client_of(L, 2, "client");
   const bmwi_endpoint *endpoint = some_endpoint(data[0]);
   bmwi_op *op = bmwi_client_op(L, client, endpoint, "WAB1C23456V123456");
   lua_insert(L, 3);
   if (endpoint->starts_event) bmwi_client_form(L, op, bmwi_classic.type_field, "DOOR_LOCK", 9);
-  put_in(op, data, size);
+  put_in(op, data[1], data + 2, size - 2);
   bmwi_attempt_explain(op, &op->failure);
   op->state = BMWI_FINISHED;
   lua_pushstring(L, op->exchange->name);
@@ -288,32 +323,49 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-#else
+#elif TARGET == TARGET_token
 
 static int read_token(lua_State *L) {
   bmwi_read_token_answer(L, lua_touserdata(L, 1), 2);
   return 0;
 }
 
+enum { LOGIN, RENEWAL, CARDATA_RENEWAL, CARDATA_CODE, CARDATA_POLL, CHOICES };
+
+/* What the client has asked before. */
+static void begin(bmwi_session *session, int choice) {
+  const bmwi_account *account = session->request.account;
+  bmwi_buffer *form = &session->request.body;
+  bmwi_device_login_clear(&session->device);
+  bmwi_buffer_clear(form);
+  session->refreshing = choice == RENEWAL || choice == CARDATA_RENEWAL;
+  session->forced = choice >= CARDATA_CODE;
+  if (session->forced)
+    bmwi_device_login_begin(&session->device, form, account->client_id, account->scope);
+  if (choice == CARDATA_POLL) bmwi_session_take_code(session, "DEVICECODE", 5, 300);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  lua_State *L = state(SERVER, "token");
   if (size < 2) return 0;
-  bmwi_client *client = client_of(L, 2);
+  int choice = (uint8_t)(data[0] - '0') % CHOICES;
+  bool cardata = choice >= CARDATA_RENEWAL;
+  lua_State *L = state(SERVER, cardata ? "code" : "token");
+  bmwi_client *client = client_of(L, 2, cardata ? "cardata_client" : "client");
   bmwi_account *account = (bmwi_account *)client;
   bmwi_session *session = &account->sessions[0];
   bmwi_op *op = &session->request;
   bmwi_token_clear(&session->token);
   session->token.access = bmwi_copy("ACCESS");
   session->token.refresh = bmwi_copy("REFRESH");
-  session->refreshing = (data[0] & 1) != 0;
   session->auth_error.code = BMWI_OK;
+  begin(session, choice);
   /* Somebody waits for it. */
   bmwi_op *login = bmwi_loop_op(L, BMWI_LOGIN);
   lua_insert(L, 3);
   bmwi_op_join(login, account, session, NULL);
   login->state = BMWI_WAITING;
   session->waiting = login;
-  put_in(op, data, size);
+  put_in(op, data[1], data + 2, size - 2);
   op->state = BMWI_RUNNING;
   lua_pushcfunction(L, read_token);
   lua_pushlightuserdata(L, op);
@@ -324,11 +376,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (session->waiting == NULL) {
     push_results(L, login);
     call(L, lua_gettop(L) - 4);
-  } else if (op->state != BMWI_RUNNING || (data[0] & 1) == 0 || session->refreshing) {
+  } else if (session->forced
+               ? op->state != BMWI_BACKOFF
+               : op->state != BMWI_RUNNING || choice != RENEWAL || session->refreshing) {
     fail("somebody waits for a log-in that nobody sent");
   }
   bmwi_op_release(login);
-  bmwi_engine_stop(op->engine, &op->transfer); /* the password after a refused renewal */
+  bmwi_engine_stop(op->engine, &op->transfer); /* the password after a refused renewal, a poll */
   op->state = BMWI_NEW;
   return 0;
 }

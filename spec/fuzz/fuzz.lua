@@ -114,6 +114,69 @@ function fuzz.token(...)
   assert(not token.expires_at or token.expires_at == math.floor(token.expires_at), "no second")
 end
 
+-- CarData's clients know a token only.
+local function judge_cardata(...)
+  local all, before = SECRETS, known
+  SECRETS, known = { TOKEN.access_token, TOKEN.refresh_token }, 2
+  local ok, message = pcall(judge, ...)
+  SECRETS, known = all, before
+  assert(ok, message)
+end
+
+local function prompted(prompt)
+  for _, name in ipairs({ "verification_uri", "verification_uri_complete", "user_code" }) do
+    assert(type(prompt[name]) == "string", name)
+  end
+  assert(prompt.interval >= 0 and prompt.expires_in == prompt.expires_in, "no time")
+end
+
+fuzz.cardata_client = bmwi.new({ service = "cardata", client_id = "fuzzed", base_url = (...),
+  login_url = (...) .. "/gcdm/oauth", token = TOKEN, retries = 0, on_prompt = prompted })
+
+--- Target `token`, of CarData.
+function fuzz.code(...)
+  judge_cardata(...)
+  local token = fuzz.cardata_client:token()
+  assert(not token.gcid or type(token.gcid) == "string", "no subject")
+end
+
+local METHODS = { "status", "telematics", "basic_data", "charging_history", "charging_settings",
+  "tyres", "image", "vehicles", "containers", "create_container" }
+local ARGUMENTS = {
+  telematics = {}, charging_history = { from = 1764547200, to = 1772359200 },
+  create_container = { name = "x", descriptors = { "vehicle.vehicle.travelledDistance" } },
+}
+
+-- A client whose answers are the parts of the text, one after the other.
+local function answering(text, answered)
+  local methods, asked = require("bmwi.cardata"), 0
+  local memory, at = require("bmwi.store").memory(), 1
+  local one = { _store = function() return memory end, _option = function() end }
+  for name, method in pairs(methods.client) do one[name] = one[name] or method end
+  function one._call(_, endpoint)
+    asked = asked + 1
+    assert(asked <= 60, "one call after the other")
+    local stop = text:find("=====\n", at, true)
+    local part = text:sub(at, (stop or #text + 1) - 1)
+    at = stop and stop + 6 or at
+    return answered(fuzz.cardata_client, endpoint, part == "" and "0" or part)
+  end
+  local car = { _client = function() return one end, vin = function() return "WBYCARDATA0000001" end }
+  for name, method in pairs(methods.car) do car[name] = method end
+  return one, car
+end
+
+--- Target `cardata`: what a method makes of answers.
+function fuzz.cardata(choice, text, answered)
+  local name = METHODS[choice % #METHODS + 1]
+  local one, car = answering(text, answered)
+  local object = car[name] and car or one
+  local result, second, code, info = object[name](object, ARGUMENTS[name])
+  if result == nil then return judge_cardata(result, second, code, info) end
+  if type(result) == "table" then cjson.decode(print_json(result)) end
+  if name == "status" then cells(render.status(result, "us")) end
+end
+
 --- Target `text`: dates, numbers and curves.
 function fuzz.text(text)
   judge(time.parse(text))

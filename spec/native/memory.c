@@ -1,9 +1,10 @@
 /*
 ** Fails every allocation in turn: Lua's, bmwi's own and libcurl's. The script
 ** given as the first argument is run for each of its operations, in a fresh
-** state each time; the first allocation fails, then the second, until a run
-** needs none that fails. Every run must end with a result or an error, and give
-** back all memory. For `make memory`.
+** state each time: once with "load" to load what it needs, then with its first
+** allocation failing, then the second, until a run needs none that fails. Every
+** run must end with a result or an error, and give back all memory. For `make
+** memory`.
 **
 ** usage: memory SCRIPT ADDRESS OPERATION...
 **
@@ -127,6 +128,9 @@ static int prepare(lua_State *L) {
   lua_setglobal(L, "arg");
   lua_settop(L, 0);
   if (luaL_loadfile(L, argv[0]) != 0) return lua_error(L);
+  lua_pushvalue(L, -1);
+  lua_pushliteral(L, "load");
+  lua_call(L, 1, 0);
   return 1;
 }
 

@@ -1,9 +1,15 @@
 -- What `make memory` does in every state: one of the main operations below, each call protected, so
 -- that one that fails for lack of memory does not hide the next. True if all succeeded.
--- arg: the simulator's address, the operation's name.
+-- arg: the simulator's address, the operation's name. Called with "load", it has all memory: CarData's
+-- modules, much Lua, are loaded then, to leave time for what they do.
+if ... == "load" then
+  if arg[2]:find("^CarData") then require("bmwi.cardata") end
+  return
+end
 local bmwi = require("bmwi")
 
 local STORE = "build/memory-token.json"
+local CLIENT_ID = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a"
 local all = true
 
 -- What must hold however much memory there is: an error would be taken for the lack of it.
@@ -325,6 +331,71 @@ operations.mqtt = function()
   try(function()
     c:close()
     return true
+  end)
+end
+
+-- BMW CarData: the function gets a client that is logged in by a code, a car of it, and the
+-- client's options. Each call was counted that was sent, at most `most` are, and nothing that was
+-- said shows a token. `ask(method, self, ...)` is a call.
+local function cardata(most, fn)
+  local said, sent, kept = {}, { count = 0 }, nil
+  local function ask(method, self, ...)
+    local ok, result, message = pcall(method, self, ...)
+    all = all and ok and result ~= nil
+    must(ok or type(result) == "string", "what was raised is no text")
+    must(not ok or result ~= nil or type(message) == "string", "a failure without words")
+    said[#said + 1] = not ok and result or message
+    return ok and result or nil
+  end
+  local store = try(require, "bmwi.store")
+  local options = { service = "cardata", client_id = CLIENT_ID, base_url = arg[1], timeout = 2,
+    login_url = arg[1] .. "/gcdm/oauth", retries = 0, daily_limit = 100000,
+    store = store and try(store.memory), on_prompt = function() end, log = function(event, fields)
+      if event == "response" and fields.call ~= "token" then sent.count = sent.count + 1 end
+    end }
+  local client = options.store and try(bmwi.new, options)
+  local car = client and try(client.vehicle, client, "WBYCARDATA0000001")
+  if car and ask(client.login, client) then
+    kept = try(client.token, client)
+    fn(ask, client, car, options)
+  end
+  if not client then return end
+  local quota = try(client.quota, client)
+  must(not quota or sent.count <= quota.used and quota.used <= most, "the calls are miscounted")
+  for _, text in ipairs(kept and said or {}) do
+    for _, secret in ipairs({ kept.access_token, kept.refresh_token, kept.id_token }) do
+      must(not tostring(text):find(secret, 1, true), "a secret is told")
+    end
+  end
+  client:close()
+end
+
+operations["CarData log-in"] = function() cardata(0, function() end) end
+
+operations["CarData renewal"] = function()
+  cardata(1, function(ask, client, _, options)
+    options.token = try(client.token, client)
+    if not options.token then return end
+    options.token.expires_at = 1
+    local again = try(bmwi.new, options)
+    if again then
+      ask(again.vehicles, again)
+      again:close()
+    end
+  end)
+end
+
+operations["CarData status"] = function()
+  cardata(4, function(ask, _, car)
+    local status = ask(car.status, car)
+    must(not status or status.mileage, "a status without a mileage")
+  end)
+end
+
+operations["CarData history"] = function()
+  cardata(3, function(ask, _, car)
+    local list = ask(car.charging_history, car)
+    must(not list or #list > 0, "a history of nothing")
   end)
 end
 

@@ -137,7 +137,7 @@ local function check_quota(client, calls)
   local quota, message, code = client:_store():_quota(client:_option("daily_limit"))
   if not quota then return nil, message, code end
   if calls <= quota.left then return true end
-  local info = { calls = calls, left = quota.left, hint = "read a shorter span" }
+  local info = { calls = calls, left = quota.left, retryable = false, hint = "read a shorter span" }
   if calls <= quota.limit then info.retry_after = math.max(0, quota.resets_at - os.time()) end
   return nil, ("this charging history takes at least %d calls; %d of %d are left"):format(calls,
     quota.left, quota.limit), "quota", info
@@ -172,7 +172,7 @@ function history.charging_history(car, options)
     read, message, code, info = read_pages(client, name, car:vin(),
       { from = stamp(window.from), to = stamp(window.to) }, "next_token", sessions.take)
     if not read then
-      info = info or {}
+      info = info or { retryable = false }
       info.partial = sessions.sorted()
       return nil, message, code, info
     end
@@ -196,7 +196,7 @@ function history.charging_settings(car)
   end
   local read, message, code, info = read_pages(car:_client(), "charging_settings", car:vin(), {},
     "nextToken", take)
-  info = type(info) == "table" and info or {}
+  info = type(info) == "table" and info or { retryable = false }
   if read or info.api_code == "CU-127" and info.status == 404 then return list end
   if info.api_code == "CU-127" then
     -- It speaks of an invalid token, but the same token is good for all else.
