@@ -139,6 +139,10 @@ describe("car:status()", function()
     helper.has(info.hint, "delete_container")
     assert.equal("CU-124", info.api_code)
     assert.equal("containers create_container", client:called())
+    bmw.containers[1].name = "red \27[31m\r\n\194\133" -- of another program
+    message = helper.fails_as("forbidden", car:status())
+    helper.has(message, "W000000000001 (red  [31m    )")
+    assert.equal("containers create_container", client:called())
     bmw.containers[1].name, bmw.deleted_count = "bmwi", true
     message = helper.fails_as("forbidden", car:status())
     assert.is_nil(message:find("W000000000001", 1, true))

@@ -92,6 +92,7 @@ describe("bmwi", function()
       { "poi 0,181", "from -180 to 180" },
       { "poi nan,0", "from -90 to 90" },
       { "poi 1,2 --lat 3", "not both" },
+      { "poi 1,2 --name Caf\233", "--name is not UTF-8" },
       { "unlock", "--yes" },
     }
     for _, case in ipairs(WRONG) do

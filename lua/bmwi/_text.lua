@@ -58,4 +58,11 @@ function text.valid(bytes)
   return table.concat(text.characters(bytes))
 end
 
+--- A server's text as part of a message: blanks for the control characters that a terminal obeys.
+---@param bytes string
+---@return string
+function text.plain(bytes)
+  return (text.valid(bytes):gsub("\194[\128-\159]", "  "):gsub("%c", " "))
+end
+
 return text

@@ -1,7 +1,7 @@
 -- What `make memory` does in every state: one of the main operations below, each call protected, so
 -- that one that fails for lack of memory does not hide the next. True if all succeeded.
--- arg: the simulator's address, the operation's name. Called with "load", it has all memory: CarData's
--- modules, much Lua, are loaded then, to leave time for what they do.
+-- arg: the simulator's address, the operation's name. Called with "load", it has all memory:
+-- CarData's modules, much Lua, are loaded then, to leave time for what they do.
 if ... == "load" then
   if arg[2]:find("^CarData") then require("bmwi.cardata") end
   return
@@ -338,7 +338,7 @@ end
 -- client's options. Each call was counted that was sent, at most `most` are, and nothing that was
 -- said shows a token. `ask(method, self, ...)` is a call.
 local function cardata(most, fn)
-  local said, sent, kept = {}, { count = 0 }, nil
+  local said, requests, kept = {}, 0, nil
   local function ask(method, self, ...)
     local ok, result, message = pcall(method, self, ...)
     all = all and ok and result ~= nil
@@ -351,7 +351,7 @@ local function cardata(most, fn)
   local options = { service = "cardata", client_id = CLIENT_ID, base_url = arg[1], timeout = 2,
     login_url = arg[1] .. "/gcdm/oauth", retries = 0, daily_limit = 100000,
     store = store and try(store.memory), on_prompt = function() end, log = function(event, fields)
-      if event == "response" and fields.call ~= "token" then sent.count = sent.count + 1 end
+      if event == "response" and fields.call ~= "token" then requests = requests + 1 end
     end }
   local client = options.store and try(bmwi.new, options)
   local car = client and try(client.vehicle, client, "WBYCARDATA0000001")
@@ -361,7 +361,7 @@ local function cardata(most, fn)
   end
   if not client then return end
   local quota = try(client.quota, client)
-  must(not quota or sent.count <= quota.used and quota.used <= most, "the calls are miscounted")
+  must(not quota or requests <= quota.used and quota.used <= most, "the calls are miscounted")
   for _, text in ipairs(kept and said or {}) do
     for _, secret in ipairs({ kept.access_token, kept.refresh_token, kept.id_token }) do
       must(not tostring(text):find(secret, 1, true), "a secret is told")

@@ -5,6 +5,7 @@
 local bmwi = require "bmwi"
 local change = require "bmwi.store.change"
 local check = require "bmwi._check"
+local text = require "bmwi._text"
 
 local containers = {}
 
@@ -131,8 +132,8 @@ end
 local function named_in(work, ...)
   local asked, found = {}, {}
   for _, descriptor in ipairs(work.asked) do asked[descriptor] = true end
-  for _, text in ipairs { ... } do
-    for word in text:gmatch("[%w_]+%.[%w_.]+") do
+  for _, said in ipairs { ... } do
+    for word in said:gmatch("[%w_]+%.[%w_.]+") do
       local descriptor = word:gsub("%.+$", "")
       if asked[descriptor] then
         asked[descriptor] = nil
@@ -212,7 +213,8 @@ local function no_room(list, code, info)
   local ids = {}
   for _, container in ipairs(list) do
     if is_active(container) then
-      ids[#ids + 1] = ("%s (%s)"):format(container.containerId, tostring(container.name))
+      local known = ("%s (%s)"):format(container.containerId, tostring(container.name))
+      ids[#ids + 1] = text.plain(known)
     end
   end
   info.hint = "delete one that no program uses with client:delete_container(id); a deleted one can"

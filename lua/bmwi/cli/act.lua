@@ -4,6 +4,7 @@
 
 local bmwi = require "bmwi"
 local names = require "bmwi._names"
+local texts = require "bmwi._text"
 local wait = require "bmwi.wait"
 local fail = require "bmwi.cli.fail"
 local session = require "bmwi.cli.session"
@@ -275,6 +276,8 @@ local function coordinate(name, text, limit)
   return number
 end
 
+local POI_TEXTS = { "name", "street", "city", "country", "postal-code", "info", "phone", "website" }
+
 --- bmwi poi LAT,LON --name TEXT
 function act.poi(ctx)
   local options = ctx.options
@@ -287,6 +290,10 @@ function act.poi(ctx)
   if lat == nil or lon == nil then
     fail.usage("where? Give LAT,LON or --lat and --lon",
       'Example: bmwi poi 48.1769,11.5569 --name "BMW Welt"')
+  end
+  for _, name in ipairs(POI_TEXTS) do
+    local given = options[name]
+    if given and texts.valid(given) ~= given then fail.usage("--" .. name .. " is not UTF-8") end
   end
   local poi = {
     lat = coordinate("the latitude", lat, 90), lon = coordinate("the longitude", lon, 180),
