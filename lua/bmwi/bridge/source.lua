@@ -56,6 +56,21 @@ local function tell(o, vin, status, details, changed)
     times = times_of(status, details) })
 end
 
+-- How a reading ended. The service is away only where all of its cars cannot be read.
+local function note(o, vin, message, code, info)
+  local before = o.failed[vin]
+  o.failed[vin] = message
+  local failing = 0
+  for _ in pairs(o.failed) do failing = failing + 1 end
+  if failing == #o.vins then
+    o.on_state("waiting", message)
+  elseif not message then
+    o.on_state("connected")
+  elseif message ~= before then
+    o.on_problem(message, code, info)
+  end
+end
+
 --- Reads a car of the classic service, and tells what has changed.
 ---@param options table those of source.run()
 ---@return true|nil done
@@ -64,8 +79,11 @@ end
 ---@return table|nil info
 function source.read(options, vin)
   local status, message, code, info = options.client:vehicle(vin):status()
-  if not status then return nil, message, code, info end
-  options.on_state("connected")
+  if not status then
+    note(options, vin, message, code, info)
+    return nil, message, code, info
+  end
+  note(options, vin)
   local changed = source.changed(options.last[vin] or {}, status)
   options.last[vin] = status
   if next(changed) then tell(options, vin, status, nil, changed) end
@@ -74,9 +92,8 @@ end
 
 local function poll(o, vin)
   while true do
-    local done, message, code, info = source.read(o, vin)
+    local _, message, code, info = source.read(o, vin)
     if LASTING[code] or WRONG[code] and not o.last[vin] then return nil, message, code, info end
-    if not done then o.on_state("waiting", message) end
     bmwi.sleep(math.max(o.every, info and info.retry_after or 0))
   end
 end
@@ -138,7 +155,7 @@ end
 
 --- Tells of the cars' news until that is of no more use. In a task.
 ---@param options table client; service; vins: the cars; all: more cars may come (CarData); every:
---- seconds between two readings, last: an empty table (both classic); on_update(update);
+--- seconds between two readings, last, failed: empty tables (all classic); on_update(update);
 --- on_state(state, reason): "connected" or "waiting" (classic; that of the stream is told by the
 --- client's log); on_problem(message, code, info): a reading failed, and it goes on without
 ---@return nil

@@ -48,7 +48,7 @@ function live.options(ctx, cars, handlers)
   return {
     client = session.open(ctx), service = ctx.settings.service, vins = vins,
     all = not ctx.settings.vin, every = ctx.options.every or EVERY,
-    last = {}, on_update = handlers.on_update, on_state = handlers.on_state,
+    last = {}, failed = {}, on_update = handlers.on_update, on_state = handlers.on_state,
     on_problem = function(message, code, info)
       handlers.on_problem(session.explain(ctx, fail.new(message, code, info)))
     end,

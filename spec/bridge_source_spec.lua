@@ -1,0 +1,97 @@
+--- bmwi.bridge.source with a scripted client: what is told of several cars of the classic service.
+local async = require "bmwi.async"
+local bmwi = require "bmwi"
+local source = require "bmwi.bridge.source"
+
+describe("the source of news", function()
+  local answers, told, options
+
+  -- car:status() of each car by turns; the last answer is repeated.
+  local function client()
+    return { vehicle = function(_, vin)
+      return { status = function()
+        local list = answers[vin]
+        local answer = #list > 1 and table.remove(list, 1) or list[1]
+        return answer[1], answer[2], answer[3], answer[4]
+      end }
+    end }
+  end
+
+  before_each(function()
+    told, answers = {}, {}
+    local function note(kind)
+      return function(a, b) told[#told + 1] = { kind, type(a) == "table" and a.vin or a, b } end
+    end
+    options = { client = client(), service = "classic", vins = { "A", "B" }, every = 0.01,
+      last = {}, failed = {}, on_update = note("update"), on_state = note("state"),
+      on_problem = note("problem") }
+  end)
+
+  -- Lets it run for a while; returns what it ended with, if it did.
+  local function run(seconds)
+    local ended
+    local task = async.spawn(function() ended = { source.run(options) } end)
+    local start = bmwi._sys.monotonic()
+    while not task:done() and bmwi._sys.monotonic() - start < (seconds or 0.1) do
+      bmwi.sleep(0.01)
+    end
+    task:cancel()
+    return ended
+  end
+
+  local function count(kind, what)
+    local n = 0
+    for _, one in ipairs(told) do
+      if one[1] == kind and (not what or one[2] == what) then n = n + 1 end
+    end
+    return n
+  end
+
+  local DOWN = { nil, "it is down", "server", {} }
+
+  it("says that the service is away only where no car can be read", function()
+    answers = { A = { { { x = 1 } } }, B = { DOWN } }
+    run()
+    assert.equal(0, count("state", "waiting"))
+    assert.equal(1, count("problem", "it is down")) -- once, however often it fails
+    assert.equal(1, count("update", "A"))
+  end)
+
+  it("says that it is away, and back", function()
+    answers = { A = { DOWN, { { x = 1 } } }, B = { DOWN, { { x = 2 } } } }
+    run()
+    assert.is_true(count("state", "waiting") >= 1)
+    assert.equal("connected", told[#told][2])
+    assert.equal(1, count("update", "B"))
+  end)
+
+  it("ends where no car is one of the account's, not where one is not", function()
+    local WRONG = { nil, "no such car", "not_found", {} }
+    answers = { A = { WRONG }, B = { { { x = 1 } } } }
+    assert.is_nil(run())
+    answers = { A = { WRONG }, B = { WRONG } }
+    options.last, options.failed = {}, {}
+    local ended = run(5)
+    assert.equal("not_found", ended[3])
+  end)
+
+  it("goes on where a car that was there is gone for a while", function()
+    answers = { A = { { { x = 1 } }, { nil, "not found", "not_found", {} }, { { x = 2 } } },
+      B = { { { x = 1 } } } }
+    assert.is_nil(run())
+    assert.equal(2, count("update", "A"))
+  end)
+
+  it("waits as long as the server says", function()
+    answers = { A = { { nil, "too many", "rate_limited", { retry_after = 30 } } }, B = { DOWN } }
+    run()
+    assert.is_true(#answers.A == 1 and count("problem", "too many") <= 1)
+    assert.is_true(count("state", "waiting") > 1) -- B goes on
+  end)
+
+  it("knows what has changed, nested values too", function()
+    assert.same({ b = true, c = true, d = true }, source.changed(
+      { a = { 1, { x = 1 } }, b = { lat = 1 }, c = 1 },
+      { a = { 1, { x = 1 } }, b = { lat = 2 }, d = 1 }))
+  end)
+end)
