@@ -24,7 +24,7 @@ describe("the source of news", function()
     end
     options = { client = client(), service = "classic", vins = { "A", "B" }, every = 0.01,
       last = {}, failed = {}, on_update = note("update"), on_state = note("state"),
-      on_problem = note("problem") }
+      on_problem = function(vin, message) told[#told + 1] = { "problem", message, vin } end }
   end)
 
   -- Lets it run for a while; returns what it ended with, if it did.

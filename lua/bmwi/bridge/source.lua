@@ -67,7 +67,7 @@ local function note(o, vin, message, code, info)
   elseif not message then
     o.on_state("connected")
   elseif message ~= before then
-    o.on_problem(message, code, info)
+    o.on_problem(vin, message, code, info)
   end
 end
 
@@ -113,7 +113,7 @@ local function first_values(o, take)
   for _, vin in ipairs(o.vins) do
     local status, details, code, info = o.client:vehicle(vin):status({ max_age = FRESH })
     if not status and not LASTING[code] then
-      o.on_problem(details, code, info)
+      o.on_problem(vin, details, code, info)
       status, details = o.client:vehicle(vin):status({ max_age = math.huge })
     end
     if status then
@@ -157,7 +157,7 @@ end
 ---@param options table client; service; vins: the cars; all: more cars may come (CarData); every:
 --- seconds between two readings, last, failed: empty tables (all classic); on_update(update);
 --- on_state(state, reason): "connected" or "waiting" (classic; that of the stream is told by the
---- client's log); on_problem(message, code, info): a reading failed, and it goes on without
+--- client's log); on_problem(vin, message, code, info): a reading failed, and it goes on
 ---@return nil
 ---@return string message
 ---@return string code

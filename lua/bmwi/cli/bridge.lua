@@ -130,7 +130,7 @@ function bridge.run(ctx)
       target.told = text
       target:state(state == "connected", text)
     end,
-    on_problem = function(failure) out:remark("Cars: " .. failure.message) end,
+    on_problem = function(text) out:remark("Cars: " .. text) end,
   })
   if options["allow-commands"] then receive_commands(ctx, handlers, target, from) end
   bmwi._sys.catch_terminate()

@@ -35,7 +35,7 @@ function live.cars(ctx)
 end
 
 --- The options of source.run() for these cars.
----@param handlers table on_update(update), on_state(state, reason), on_problem(failure)
+---@param handlers table on_update(update), on_state(state, reason), on_problem(text)
 ---@return table options
 function live.options(ctx, cars, handlers)
   local vins = {}
@@ -49,8 +49,9 @@ function live.options(ctx, cars, handlers)
     client = session.open(ctx), service = ctx.settings.service, vins = vins,
     all = not ctx.settings.vin, every = ctx.options.every or EVERY,
     last = {}, failed = {}, on_update = handlers.on_update, on_state = handlers.on_state,
-    on_problem = function(message, code, info)
-      handlers.on_problem(session.explain(ctx, fail.new(message, code, info)))
+    on_problem = function(vin, message, code, info)
+      local failure = session.explain(ctx, fail.new(message, code, info))
+      handlers.on_problem(("%s: %s"):format(vin, failure.message))
     end,
   }
 end

@@ -143,9 +143,9 @@ local function handlers_of(ctx, state)
       state.connection = text
       remark(text)
     end,
-    on_problem = function(failure)
-      state.connection = failure.message
-      remark(failure.message)
+    on_problem = function(text)
+      state.connection = text
+      remark(text)
     end,
   }
 end
