@@ -34,16 +34,21 @@ local function quoted(words)
   return "[" .. table.concat(list, ", ") .. "]"
 end
 
--- How the entity reads its state out of the JSON of the whole status.
+-- How the entity reads its state out of the JSON of the whole status: Home Assistant takes `none`
+-- for an unknown one.
 local function template(row)
   local value = "value_json." .. row.member
   if row.template then return row.template end
-  if row.ha.platform == "sensor" then return ("{{ %s | default(none) }}"):format(value) end
-  local test = value .. " == true"
-  if row.off then test = ("%s not in %s"):format(value, quoted(members.words(row.off)))
-  elseif row.on then test = ("%s in %s"):format(value, quoted(members.words(row.on))) end
-  return ("{%% if %s is not defined or %s in ['INVALID', 'UNKNOWN'] %%}{{ none }}"
-    .. "{%% else %%}{{ 'ON' if %s else 'OFF' }}{%% endif %%}"):format(value, value, test)
+  local state = "'ON' if " .. value .. " else 'OFF'"
+  if row.ha.platform == "sensor" then
+    state = value
+  elseif row.off then
+    state = ("'OFF' if %s in %s else 'ON'"):format(value, quoted(members.words(row.off)))
+  elseif row.on then
+    state = ("'ON' if %s in %s else 'OFF'"):format(value, quoted(members.words(row.on)))
+  end
+  return ("{{ none if %s | default('INVALID') in %s else (%s) }}"):format(value,
+    quoted(members.words(members.NO_VALUE)), state)
 end
 
 -- Home Assistant takes the state of a tracker from its attributes.

@@ -8,7 +8,8 @@ local members = {}
 local PLUG = { CONNECTED = true }
 local UNLOCKED = { UNLOCKED = true, SELECTIVE_LOCKED = true }
 local CHARGING = { CHARGING = true }
-local NO_VALUE = { INVALID = true, UNKNOWN = true, DRIVER_DISABLED = true }
+local NO_VALUE = { INVALID = true, UNKNOWN = true }
+members.NO_VALUE = NO_VALUE
 
 -- A number: unit is Home Assistant's, `factor` makes the base unit of it.
 local function number(member, label, ha, metric, factor, help)
