@@ -133,8 +133,8 @@ end
 
 -- Commands ----------------------------------------------------------------------------------------
 
-local ADVICE = "the car may still do it; to go on waiting, call for_execution again with "
-  .. "info.execution; do not send the command again before you know"
+local HINT = "the car may still do it, so do not send the command again before you know: "
+  .. "call for_execution again with info.execution to go on waiting"
 
 -- What an answer is about, by what is known of our event: "ours", "other", or
 -- "newer" (than ours, whose outcome is lost then).
@@ -169,11 +169,11 @@ local function new_watch(execution, options)
   }
 end
 
--- The wait ends without an outcome.
+-- The wait ends without an outcome, which may still be learned.
 local function give_up(watch, code, message, ...)
   return nil, message:format(...), code, {
     execution = watch.execution, last_status = watch.execution.status,
-    last_error = watch.last_error,
+    last_error = watch.last_error, hint = HINT,
   }
 end
 
@@ -189,7 +189,7 @@ local function take_failure(watch, message, code, info)
   watch.last_error = { message = message, code = code, info = info }
   if not is_passing(code, info) then
     return true, give_up(watch, code or "unknown",
-      "%s; the outcome of the command is unknown: %s", sentence(message), ADVICE)
+      "%s: the outcome of the command is unknown", sentence(message))
   end
   watch.pause = retry_after(info)
   watch.report("failed: " .. sentence(message), nil, sentence(message))
@@ -215,8 +215,10 @@ local function take_answer(watch, answer)
   watch.over = nil
   if about == "ours" then return take_ours(watch, answer, status) end
   if about == "newer" then
-    return true, give_up(watch, "unknown", "superseded by a newer command of the same type; "
-      .. "the outcome of this one is no longer available")
+    return true, nil, "superseded by a newer command of the same type", "unknown", {
+      execution = watch.execution, last_status = watch.execution.status,
+      hint = "the outcome is no longer available: read the car's status",
+    }
   end
   if watch.state == "lost" and status and status.ends then watch.over = answer.status end
   if answer.eventId ~= nil then watch.earlier[answer.eventId] = true end
@@ -232,16 +234,16 @@ end
 local function out_of_time(watch)
   local timeout = watch.timer.timeout
   if watch.under_way then
-    return give_up(watch, "timeout", "no outcome within %g s, the last status was %s: %s",
-      timeout, watch.execution.status, ADVICE)
+    return give_up(watch, "timeout", "no outcome within %g s, the last status was %s",
+      timeout, watch.execution.status)
   end
   local why = watch.last_error and sentence(watch.last_error.message)
     or watch.over and ("the last command of this type is over, %s, but it may be an earlier one")
       :format(watch.over)
     or "the server reported nothing conclusive about this command"
-  if watch.pause then why = ("%s; no retry for %g s"):format(why, watch.pause) end
+  if watch.pause then why = ("%s, no retry for %g s"):format(why, watch.pause) end
   return give_up(watch, "unknown",
-    "no outcome within %g s (%s); the outcome of the command is unknown: %s", timeout, why, ADVICE)
+    "no outcome within %g s (%s): the outcome of the command is unknown", timeout, why)
 end
 
 --- Waits until the car has carried out a command, or has not.
@@ -266,7 +268,7 @@ end
 -- "cancelled", ...): the polling broke off, the outcome is unknown.
 -- `info`: `execution` (give it to this function, later or in another process, to go on),
 -- `last_status` (the last status word for this command), `last_error` {message, code, info} of
--- the last poll if it failed.
+-- the last poll if it failed, `hint` (what to do).
 ---@param car table|userdata a vehicle: anything with a method execution(service)
 ---@param execution table|string what the command returned, or a service name ("DOOR_LOCK")
 ---@param options? table `timeout`: seconds, default 240; the last poll is made when they are over.
@@ -288,8 +290,8 @@ function wait.for_execution(car, execution, options)
     local go, message, code = next_poll(watch.timer, watch.pause)
     if go == nil then
       return give_up(watch, code,
-        "the wait was interrupted (%s); the outcome of the command is unknown: %s",
-        sentence(message), ADVICE)
+        "the wait was interrupted (%s): the outcome of the command is unknown",
+        sentence(message))
     elseif not go then
       return out_of_time(watch)
     end

@@ -73,8 +73,7 @@ local ENDS = {
 local function unended(name, doing, message, code, info)
   info = info or {}
   local ending = ENDS[code] or { "unknown", "sent, but its outcome could not be read" }
-  -- The wait's messages go on with advice for programs after a semicolon.
-  local reason = tostring(message):match("^[^;]*")
+  local reason = tostring(message):gsub(": the outcome of the command is unknown$", "")
   if info.last_error then reason = tostring(info.last_error.message)
   elseif ending.over then reason = tostring(info.last_status)
   elseif code == "timeout" then reason = "the last status was " .. tostring(info.last_status)
