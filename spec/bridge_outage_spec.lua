@@ -61,6 +61,18 @@ describe("bmwi bridge", function()
     ends_soon(process)
   end)
 
+  it("stays connected while there is nothing to say", function()
+    local quiet = kept(helper.start({ stream = true }))
+    broker.set(quiet, { anyone = true, server_keep_alive = 1 })
+    local process = start(quiet.stream_port)
+    local pings = 0
+    bridge.await(function()
+      pings = broker.report(quiet).received.PINGREQ or 0
+      return pings > 2
+    end, function() return json.encode(broker.report(quiet)) end)
+    assert.is_nil(process:said():find("away", 1, true), process:said())
+  end)
+
   it("ends soon where the broker does not answer", function()
     local mute = kept(mqtt.broker("hold"))
     local process = start(mute.port)

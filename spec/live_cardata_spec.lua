@@ -130,6 +130,15 @@ describe("with CarData", function()
       helper.has(process:said(), "bmwi login")
     end)
 
+    it("tells of messages with --verbose, but not what is in them", function()
+      local process = start { "watch", "--verbose" }
+      connected()
+      publish({ [LEVEL] = { value = 61, unit = "%" } })
+      bridge.await(function() return process:said():find("stream_message bytes=", 1, true) end)
+      assert.is_nil(process:said():find(LEVEL, 1, true))
+      assert.is_nil(process:said():find(broker.GCID, 1, true))
+    end)
+
     it("records the messages as they came, without VIN and account", function()
       local path = cli.home .. "/day.jsonl"
       local process = start { "watch", "--json", "--record", path }

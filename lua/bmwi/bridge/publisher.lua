@@ -137,7 +137,7 @@ function Publisher:serve()
     elseif event then
       EVENTS[event](self, a, b, c, d)
       self:pump()
-    else
+    elseif not (c and c.waiting) then -- else it only looked after the connection
       self.online = false
       if c and c.phase == "connack" and (c.eof or OLD_BROKER[c.reason]) then
         self.protocol = self.protocol == 4 and 5 or 4

@@ -19,7 +19,8 @@ end
 
 -- By the member's name in lower case: texts about people and places.
 local PERSONAL = set_of([[ name firstname lastname surname username nickname alias salutation email
-  licenseplate street streetnumber streetaddress housenumber address formattedaddress addressline
+  licenseplate serialnumber
+  street streetnumber streetaddress housenumber address formattedaddress addressline
   postalcode zip zipcode city town municipality district phone phonenumber phonenumbers telephone
   website additionalinfo additionalinformation comment note subject ]])
 

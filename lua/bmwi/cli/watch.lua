@@ -11,6 +11,7 @@ local topics = require "bmwi.bridge.topics"
 local watch = {}
 
 local TICK = 1 -- seconds between two drawings, since ages grow
+local QUOTA = 10 -- seconds until it is looked at again
 local HOME, TO_END = "\27[H", "\27[J"
 
 -- The rows of a status: {label, value, when}.
@@ -58,10 +59,16 @@ local function take(state, ctx, update)
   return car, list
 end
 
-local function quota_line(ctx)
+-- The quota is in a file, which need not be read at each drawing.
+local function quota_line(state, ctx)
   if not session.is_cardata(ctx.settings) then return "" end
-  local quota = session.open(ctx):quota()
-  return quota and ("%d of %d calls of the day are left. "):format(quota.left, quota.limit) or ""
+  local now = bmwi._sys.monotonic()
+  if not state.quota or now >= state.quota.again then
+    local quota = session.open(ctx):quota()
+    state.quota = { again = now + QUOTA, text = quota
+      and ("%d of %d calls of the day are left. "):format(quota.left, quota.limit) or "" }
+  end
+  return state.quota.text
 end
 
 local function since(details, seconds)
@@ -105,7 +112,7 @@ local function draw(state, ctx)
     else out:columns({ "  ", "Value", car.details and "Measured" or "" }, rows) end
   end
   out:line()
-  out:line(quota_line(ctx) .. "* changed by the last update. Ctrl-C ends.")
+  out:line(quota_line(state, ctx) .. "* changed by the last update. Ctrl-C ends.")
   out.write = nil
   io.stdout:write(HOME, clipped(table.concat(parts)), TO_END)
   io.stdout:flush()
