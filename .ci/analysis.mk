@@ -102,8 +102,8 @@ $(PRISM):
 	@mkdir -p build/contract
 	npm install --prefix build/contract --no-audit --no-fund --loglevel=error @stoplight/prism-cli@5.14.2
 
-# ROWS='one cold' measures some groups of rows only.
-bench: ## against libcurl and other clients; writes spec/bench/RESULTS.md
+# ROWS='one cold' measures some groups of rows only, QUICK=1 the first five rows.
+bench: ## against libcurl and other clients; writes spec/bench/RESULTS-*.md
 	@$(CHECK_DEPS) build bench lua5.4
 	$(AGAIN) run-bench LUA=lua5.4
 

@@ -96,11 +96,12 @@ static bool unreserved(unsigned char c) {
 bool bmwi_buffer_escape(bmwi_buffer *b, const char *data, size_t len, bool form) {
   static const char hex[] = "0123456789ABCDEF";
   size_t before = b->len;
-  for (size_t i = 0; i < len; i++) {
+  for (size_t i = 0, plain; i<len; i += plain> 0 ? plain : 1) {
     unsigned char c = (unsigned char)data[i];
     char out[3] = {'%', hex[c >> 4], hex[c & 15]};
     bool ok;
-    if (unreserved(c)) ok = bmwi_buffer_add(b, &data[i], 1);
+    for (plain = 0; i + plain < len && unreserved((unsigned char)data[i + plain]);) plain++;
+    if (plain > 0) ok = bmwi_buffer_add(b, &data[i], plain);
     else if (form && c == ' ') ok = bmwi_buffer_add(b, "+", 1);
     else ok = bmwi_buffer_add(b, out, 3);
     if (!ok) {

@@ -180,8 +180,10 @@ static bool set_lines(bmwi_handle *handle, const bmwi_request *request) {
 static CURLcode set_common(bmwi_handle *handle, const bmwi_transport *transport, bool plain) {
   CURLcode failed = CURLE_OK;
   if (!bmwi_transport_set(transport, handle->easy, plain)) return CURLE_OUT_OF_MEMORY;
-  /* A line of ours says it to the server. */
-  if (!bmwi_transport_proxied(transport, plain)) SET(CURLOPT_USERAGENT, NULL);
+  if (!bmwi_transport_proxied(transport, plain)) {
+    SET(CURLOPT_USERAGENT, NULL); /* a line of ours says it to the server */
+    SET(CURLOPT_NOPROXY, "*");    /* or libcurl looks for no_proxy in the environment each time */
+  }
   SET(CURLOPT_PATH_AS_IS, 1L);
   SET(CURLOPT_PRIVATE, handle);
   SET(CURLOPT_ERRORBUFFER, handle->error);

@@ -1,9 +1,24 @@
 -- Lua-cURL and cjson, one status after the other (Lua 5.1 or 5.2: what Debian's lua-curl is for).
--- usage: luacurl.lua URL CA-FILE
+-- usage: luacurl.lua URL CA-FILE [same]    `same`: leaves the table as bmwi would
 local curl = require "curl"
 local cjson = require "cjson"
 
-local url, ca = arg[1], arg[2]
+local url, ca, same = arg[1], arg[2], arg[3] == "same"
+
+-- Whole numbers as integers (a Lua that has them tells them apart), and no null.
+local function normalize(t)
+  for name, value in pairs(t) do
+    if value == cjson.null then
+      t[name] = nil
+    elseif type(value) == "table" then
+      normalize(value)
+    elseif type(value) == "number" and value % 1 == 0 then
+      t[name] = math.floor(value)
+    end
+  end
+  return t
+end
+
 local parts, count = {}, 0
 local easy = curl.easy_init()
 easy:setopt(curl.OPT_URL, url)
@@ -28,7 +43,8 @@ while true do
     count = 0
     local ok, message = easy:perform()
     if not ok then error(message) end
-    local status = cjson.decode(table.concat(parts, "", 1, count)).vehicleStatus
+    local answer = cjson.decode(table.concat(parts, "", 1, count))
+    local status = (same and normalize(answer) or answer).vehicleStatus
     if status.mileage ~= 1234 then error("not the status") end
   end
   if n == 0 then collectgarbage() end
