@@ -6,7 +6,11 @@ local call = require "bmwi.cardata.call"
 local containers = require "bmwi.cardata.containers"
 local history = require "bmwi.cardata.history"
 local status = require "bmwi.cardata.status"
-local stream = require "bmwi.cardata.stream"
+
+-- The stream is loaded at its first call: few programs have one.
+local function of_stream(name)
+  return function(...) return require("bmwi.cardata.stream")[name](...) end
+end
 
 local client_methods = {
   _call = call.call,
@@ -15,7 +19,7 @@ local client_methods = {
   containers = containers.list,
   create_container = containers.create,
   delete_container = containers.delete,
-  stream = stream.open,
+  stream = of_stream("open"),
 }
 local car_methods = {
   status = status.status,
@@ -23,7 +27,7 @@ local car_methods = {
   basic_data = status.basic_data,
   charging_history = history.charging_history,
   charging_settings = history.charging_settings,
-  stream = stream.of_car,
+  stream = of_stream("of_car"),
 }
 
 -- What comes of the mappings for one car.
