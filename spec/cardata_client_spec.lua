@@ -177,6 +177,18 @@ describe("a client of CarData", function()
       assert.equal("auth", code)
     end)
 
+    it("and says the times that it keeps to, whatever was sent", function()
+      sim:fault({ path = "/device/code", status = 200, body = '{"device_code":"D","user_code":"X",'
+        .. '"verification_uri":"u","expires_in":1e300,"interval":-1e44}' })
+      local client = new({ on_prompt = function(prompt)
+        prompts[1] = prompt
+        error("seen", 0)
+      end })
+      helper.fails_as("auth", client:login())
+      assert.equal(5, prompts[1].interval)
+      assert.equal(900, prompts[1].expires_in)
+    end)
+
     it("and reports what on_prompt raises", function()
       local client = new({ on_prompt = function() error("no screen", 0) end })
       local ok, message, code = client:login()

@@ -358,7 +358,9 @@ static void read_code(lua_State *L, bmwi_op *op, int client) {
   lua_pop(L, 1);
   push_hook(L, client, "on_prompt");
   lua_insert(L, -2);
-  bool shown = kept && push_prompt(L, lifetime, floor(interval));
+  /* The times that are kept to: what was sent may be no time at all. */
+  double ends = floor(session->device.ends - bmwi_now() + 0.5);
+  bool shown = kept && push_prompt(L, ends, floor(session->device.interval));
   bmwi_account *account = op->account;
   if (account == NULL) return;
   if (!shown) {

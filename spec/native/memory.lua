@@ -3,7 +3,7 @@
 -- arg: the simulator's address, the operation's name. Called with "load", it has all memory:
 -- CarData's modules, much Lua, are loaded then, to leave time for what they do.
 if ... == "load" then
-  if arg[2]:find("^CarData") then require("bmwi.cardata") end
+  if arg[2]:find("^CarData") then require("bmwi.store").memory(require("bmwi.cardata")) end
   return
 end
 local bmwi = require("bmwi")
