@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CALLS = 10000 };
+enum { CALLS = 1000000 }; /* as many as the setting allows */
 static const double day = 24 * 3600;
 
 static double calls[CALLS]; /* when they were made, oldest first; refused ones are not kept */
@@ -28,8 +28,10 @@ static void forget_old(void) {
   while (old < count && calls[old] < oldest) {
     old++;
   }
-  memmove(calls, calls + old, (count - old) * sizeof *calls);
-  count -= old;
+  if (old > 0) {
+    memmove(calls, calls + old, (count - old) * sizeof *calls);
+    count -= old;
+  }
 }
 
 void quota_count(long more) {
