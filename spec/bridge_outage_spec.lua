@@ -138,6 +138,21 @@ describe("bmwi bridge", function()
     assert.is_nil((process:said() .. one.process:printed()):find("blue-car-7", 1, true))
   end)
 
+  it("refuses what the car does not offer", function()
+    local missing = bridge.no_witness()
+    if missing then return pending(missing) end
+    local other = kept(helper.start { vehicles = json.encode { { vin = helper.vin,
+      model = "I3 +REX", bodytype = "I01", hub = "HUB_ECE", hornBlow = "NOT_SUPPORTED" } } })
+    local own = kept(mqtt.mosquitto())
+    local one = bridge.witness(own)
+    started[#started + 1] = one.process
+    start(own.port, { "--allow-commands" }, { BMWI_BASE_URL = other.url })
+    one:await(ROOT .. "mileage")
+    helper.shell(("mosquitto_pub -h 127.0.0.1 -p %d -t %scommand -m horn"):format(own.port, ROOT))
+    assert.equal("unsupported", json.decode(one:await(ROOT .. "command/result")).code)
+    assert.equal(0, other:count("POST", "executeService"))
+  end)
+
   it("says which topics the broker refuses", function()
     local missing = bridge.no_witness()
     if missing then return pending(missing) end

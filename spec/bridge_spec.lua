@@ -223,7 +223,7 @@ describe("bmwi bridge", function()
       end
       assert.equal(0, posts())
       sim:fault({ path = "executeService", times = 0, status = 403 })
-      publish("horn")
+      publish("climate")
       bridge.await(function() return #results() == 5 end)
       assert.same({ "failed", "forbidden" }, { results()[5].result, results()[5].code })
     end)

@@ -95,6 +95,20 @@ describe("with CarData", function()
       assert.equal(0, sim:count(nil, "/customers/"))
     end)
 
+    it("goes on with the stream where the day's calls are used up, and keeps what came", function()
+      local function battery(process)
+        bridge.await(function() return process:printed():find("Battery: 47 %", 1, true) end,
+          function() return process:said() end)
+      end
+      local process = start({ "watch" }, { BMWI_DAILY_LIMIT = "1" })
+      connected()
+      publish({ [LEVEL] = { value = 47, unit = "%" } })
+      battery(process)
+      helper.has(process:said(), "calls of the day are used up")
+      process:stop("INT") -- before it would be saved by itself
+      battery(start({ "watch" }, { BMWI_DAILY_LIMIT = "1" }))
+    end)
+
     it("connects again after a kick, and goes on", function()
       local process = start { "watch", "--json" }
       connected()

@@ -11,18 +11,27 @@ local commands = {}
 
 local MAX_PAYLOAD = 1024
 
--- By command: the method of a car, and what it takes from the message and the settings.
+-- By command: the method of a car, what it takes from the message and the settings, and the member
+-- of the car's entry in client:vehicles() that may say NOT_SUPPORTED. (To charge has one, too, but
+-- that says so of cars that can.)
 local METHODS = {
-  lock = { method = "lock_doors" },
-  unlock = { method = "unlock_doors", arguments = function(_, o) return { secret = o.secret } end },
-  flash = { method = "flash_lights", arguments = function(message)
-    return { count = message.count }
-  end },
-  horn = { method = "blow_horn" },
-  climate = { method = "climate_now" },
+  lock = { method = "lock_doors", ability = "doorLock" },
+  unlock = { method = "unlock_doors", ability = "doorUnlock",
+    arguments = function(_, o) return { secret = o.secret } end },
+  flash = { method = "flash_lights", ability = "lightFlash",
+    arguments = function(message) return { count = message.count } end },
+  horn = { method = "blow_horn", ability = "hornBlow" },
+  climate = { method = "climate_now", ability = "climateNow" },
   charge = { method = "charge_now" },
-  find = { method = "find" },
+  find = { method = "find", ability = "vehicleFinder" },
 }
+
+--- Whether a car takes a command, as far as its entry in the account's list tells.
+---@param vehicle table
+function commands.takes(vehicle, command)
+  local ability = METHODS[command].ability
+  return not ability or vehicle[ability] ~= "NOT_SUPPORTED"
+end
 
 -- What a failure means: whether the car may have done it.
 local RESULTS = { unknown = "unknown", timeout = "unknown", server = "unknown" }
@@ -31,7 +40,7 @@ local Commands = {}
 Commands.__index = Commands
 
 --- What carries commands out.
----@param options table client; cars: vin -> anything, those that take commands;
+---@param options table client; cars: vin -> {vehicle}, those of the bridge;
 --- say(topic, payload); secret: the answer to the security question; timeout, interval: of the
 --- waiting; refresh(vin), called after a command that may have changed something
 function commands.new(options)
@@ -78,6 +87,9 @@ function Commands:receive(topic, payload)
   if not message then
     return tell({ result = "refused", code = "usage", message = "no such command; there are: "
       .. table.concat(sorted_names(METHODS), ", ") })
+  elseif not commands.takes(o.cars[vin].vehicle, message.command) then
+    return tell({ result = "refused", code = "unsupported",
+      message = "the car does not offer this" })
   elseif self.running[vin] then
     return tell({ result = "refused", code = "busy",
       message = "another command of this car is under way" })

@@ -2,6 +2,7 @@
 -- (2024.11 or later) of the device and of all its entities.
 
 local bmwi = require "bmwi"
+local commands = require "bmwi.bridge.commands"
 local members = require "bmwi.bridge.members"
 local topics = require "bmwi.bridge.topics"
 
@@ -9,18 +10,14 @@ local homeassistant = {}
 
 local PREFIX = "homeassistant"
 
--- The commands that are buttons, with the ability of the car's entry in client:vehicles() that may
--- say that it has none. To unlock takes more than a touch, so it has no button.
+-- The commands that are buttons. To unlock takes more than a touch, so it has none.
 local BUTTONS = {
-  { command = "lock", label = "Lock doors", icon = "mdi:lock", ability = "doorLock" },
-  { command = "flash", label = "Flash lights", icon = "mdi:car-light-high",
-    ability = "lightFlash" },
-  { command = "horn", label = "Blow horn", icon = "mdi:bugle", ability = "hornBlow" },
-  { command = "climate", label = "Start climate", icon = "mdi:air-conditioner",
-    ability = "climateNow" },
+  { command = "lock", label = "Lock doors", icon = "mdi:lock" },
+  { command = "flash", label = "Flash lights", icon = "mdi:car-light-high" },
+  { command = "horn", label = "Blow horn", icon = "mdi:bugle" },
+  { command = "climate", label = "Start climate", icon = "mdi:air-conditioner" },
   { command = "charge", label = "Charge now", icon = "mdi:ev-station" },
-  { command = "find", label = "Find car", icon = "mdi:map-marker-question",
-    ability = "vehicleFinder" },
+  { command = "find", label = "Find car", icon = "mdi:map-marker-question" },
 }
 
 --- The topic of a car's discovery message.
@@ -84,7 +81,7 @@ end
 
 local function add_buttons(components, vin, vehicle)
   for _, button in ipairs(BUTTONS) do
-    if not button.ability or vehicle[button.ability] ~= "NOT_SUPPORTED" then
+    if commands.takes(vehicle, button.command) then
       components["command_" .. button.command] = { p = "button", name = button.label,
         icon = button.icon, unique_id = ("bmwi_%s_command_%s"):format(vin, button.command),
         command_topic = topics.command(vin), payload_press = button.command, qos = 0 }

@@ -21,14 +21,20 @@ local LASTING = { auth = true, forbidden = true, tls = true }
 local Publisher = {}
 Publisher.__index = Publisher
 
+-- Another one for each run: two of the same would throw each other out.
+local function new_id()
+  return ("bmwi-%x-%s"):format(os.time(), tostring({}):match("%x+$"):sub(-8))
+end
+
 --- A publisher; run() makes it work.
----@param options table url, username, password, client_id, ca_file, connect_timeout: those of the
---- broker; commands: function(topic, payload) for what comes on the topic of commands, if that is
---- wanted; on_state: function(text, problem) told of each change
+---@param options table url, username, password, ca_file, connect_timeout: those of the broker;
+--- commands(topic, payload), called with what comes on the topic of commands, if that is wanted;
+--- on_state(text), told of each change
 ---@return table publisher
 function publisher.new(options)
   return setmetatable({ options = options, wanted = {}, count = 0, dirty = {}, first = 1, last = 0,
-    is_dirty = {}, notes = {}, sent = {}, in_flight = 0, online = false, protocol = 5 }, Publisher)
+    is_dirty = {}, notes = {}, sent = {}, in_flight = 0, online = false, ever = false, tries = 0,
+    protocol = 5, client_id = new_id() }, Publisher)
 end
 
 function Publisher:mark(topic)
@@ -84,10 +90,10 @@ function Publisher:pump()
   end
 end
 
-function Publisher:tell(text, problem)
+function Publisher:tell(text)
   if text == self.told then return end
   self.told = text
-  self.options.on_state(text, problem)
+  self.options.on_state(text)
 end
 
 -- What came from the broker.
@@ -97,12 +103,12 @@ local EVENTS = {
     if not topic then return end
     self.sent[id], self.in_flight = nil, self.in_flight - 1
     if reason and reason >= REFUSED then
-      self:tell(("the broker refuses %s (reason %d)"):format(topic, reason), true)
+      self:tell(("the broker refuses %s (reason %d)"):format(topic, reason))
     end
   end,
   suback = function(self, _, codes)
     if codes[1] >= REFUSED then
-      self:tell(("the broker refuses the subscription to %s"):format(topics.COMMANDS), true)
+      self:tell(("the broker refuses the subscription to %s"):format(topics.COMMANDS))
     end
   end,
   publish = function(self, topic, payload, _, retain)
@@ -114,7 +120,7 @@ local EVENTS = {
 -- The connection is there: everything anew, that we are here last.
 function Publisher:begin()
   self.dirty, self.is_dirty, self.first, self.last = {}, {}, 1, 0
-  self.sent, self.in_flight, self.online = {}, 0, true
+  self.sent, self.in_flight, self.online, self.tries, self.ever = {}, 0, true, 0, true
   self:tell("connected to the broker")
   if self.options.commands then self.connection:subscribe(topics.COMMANDS, 0) end
   for topic in pairs(self.wanted) do self:mark(topic) end
@@ -127,7 +133,7 @@ end
 function Publisher:serve()
   local o = self.options
   self.connection = bmwi._mqtt.connect { url = o.url, username = o.username, password = o.password,
-    client_id = o.client_id, ca_file = o.ca_file, connect_timeout = o.connect_timeout,
+    client_id = self.client_id, ca_file = o.ca_file, connect_timeout = o.connect_timeout,
     protocol = self.protocol, keepalive = 30,
     will = { topic = topics.AVAILABILITY, payload = topics.OFFLINE, qos = 1, retain = true } }
   while true do
@@ -153,14 +159,12 @@ end
 ---@return string code
 ---@return table|nil info
 function Publisher:run()
-  local tries, ever = 0, false
   while true do
     local message, code, info = self:serve()
-    ever = ever or self.told == "connected to the broker"
-    if not ever and LASTING[code] then return nil, message, code, info end
-    tries = self.told == "connected to the broker" and 1 or tries + 1
-    self:tell(("the broker is away (%s)"):format(message), true)
-    bmwi.sleep(DELAYS[math.min(tries, #DELAYS)])
+    if not self.ever and LASTING[code] then return nil, message, code, info end
+    self.tries = self.tries + 1
+    self:tell(("the broker is away (%s)"):format(message))
+    bmwi.sleep(DELAYS[math.min(self.tries, #DELAYS)])
   end
 end
 

@@ -138,6 +138,7 @@ end
 local function follow(o)
   local stream = o.client:stream { vins = o.all and nil or o.vins }
   local told = {}
+  o.close = function() stream:close() end
   local function take(update)
     local set = news(told[update.vin] or {}, update)
     told[update.vin] = update
@@ -149,7 +150,6 @@ local function follow(o)
     update, message, code, info = stream:next()
     if update then take(update) else done = nil end
   end
-  stream:close()
   return nil, message, code, info
 end
 
@@ -157,7 +157,8 @@ end
 ---@param options table client; service; vins: the cars; all: more cars may come (CarData); every:
 --- seconds between two readings, last, failed: empty tables (all classic); on_update(update);
 --- on_state(state, reason): "connected" or "waiting" (classic; that of the stream is told by the
---- client's log); on_problem(vin, message, code, info): a reading failed, and it goes on
+--- client's log); on_problem(vin, message, code, info): a reading failed, and it goes on. It gets
+--- close(), which saves what the stream brought, for the end
 ---@return nil
 ---@return string message
 ---@return string code

@@ -136,7 +136,7 @@ function bridge.run(ctx)
   bmwi._sys.catch_terminate()
   out:progress_end()
   local tasks = tasks_of(ctx, target, from)
-  local _, reason = pcall(live.run, tasks)
+  local _, reason = pcall(live.run, tasks, from)
   if to then to:close() end
   if not is_end(reason) then error(reason, 0) end
 end

@@ -13,7 +13,7 @@ help.GROUPS = {
   { "Do", { "lock", "unlock", "flash", "horn", "climate", "charge", "find", "poi", "wait" } },
   { "Look, with BMW CarData", { "charging-history", "charging-settings", "tyres", "telematics",
     "containers", "quota" } },
-  { "Go on", { "watch", "bridge" } },
+  { "Live", { "watch", "bridge" } },
   { "Set up", { "login", "logout", "doctor", "demo", "get", "completion", "help" } },
 }
 

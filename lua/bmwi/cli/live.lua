@@ -63,7 +63,8 @@ function live.follow(options)
 end
 
 --- Runs tasks, each of which ends by a failure only, until the first of them does; raises that.
-function live.run(tasks)
+---@param options table those of live.options(): what the stream brought last is saved
+function live.run(tasks, options)
   local gate, list, failure = bmwi.loop:gate(), {}, nil
   for i, task in ipairs(tasks) do
     list[i] = async.spawn(task, function(_, reason)
@@ -75,6 +76,7 @@ function live.run(tasks)
     if not failure then bmwi.loop:pass(gate) end
   end)
   for _, task in ipairs(list) do task:cancel() end
+  if options.close then options.close() end
   error(waited and failure or broken, 0)
 end
 

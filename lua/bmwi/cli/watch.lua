@@ -172,12 +172,12 @@ function watch.run(ctx)
     draw(state, ctx)
   end
   ctx.out:progress_end()
-  live.run { function() live.follow(options) end, handlers.picture and function()
+  live.run({ function() live.follow(options) end, handlers.picture and function()
     while true do
       bmwi.sleep(TICK)
       draw(state, ctx)
     end
-  end or nil }
+  end or nil }, options)
 end
 
 return watch
