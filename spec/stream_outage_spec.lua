@@ -283,11 +283,13 @@ describe("a stream goes on", function()
         print("still " .. stream:state())
         stream:close()
       ]]):format(sim.url, sim.stream_url, path, clock, jump), weather .. " BMWI_CLOCK=" .. clock,
-        ("COMMAND 2>&1 & for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.5; curl -sS -d "
+        ("COMMAND 2>&1 & for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.4; curl -sS -d "
           .. "'{\"publish\":{\"data\":{\"%s\":'$i'}}}' %s/_sim/cardata/stream; done; wait"):format(
           MILEAGE, sim.url))
       helper.has(text, "set\n")
       helper.has(text, "still connected")
+      assert.equal(jump > 0 and 1 or 0, streams.renewals(sim)) -- as after a long sleep
+      sim:clear()
       os.remove(clock)
     end
   end)
@@ -459,6 +461,8 @@ describe("a stream goes on", function()
       streams.publish(sim, { [LEVEL] = { value = 21, unit = "%" } })
       bmwi.sleep(0.3)
       client:close()
+      bmwi.sleep(0.1)
+      assert.equal("ended", (stream:state()))
       assert.equal(21, streams.update(stream).status.chargingLevelHv)
       streams.fails_as("closed", stream:next())
     end)
