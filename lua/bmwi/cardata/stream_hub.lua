@@ -135,6 +135,15 @@ function Hub:plan_renewal(session)
   session.margin = math.min(60, left / 10)
 end
 
+-- Takes in what came while the task was busy: with the renewal, for which it gives up the connection.
+function Hub:drain()
+  local until_ = monotonic() + times.drain
+  repeat
+    local kind, topic, payload = self.connection:receive(0)
+    if kind == "publish" then self:message(topic, payload) end
+  until not kind or self.stopping or monotonic() > until_
+end
+
 function Hub:connect(protocol, token)
   if self:is_closed() then return CLOSED end
   local session = { token = token, ends = token.expires_at }
@@ -144,6 +153,7 @@ function Hub:connect(protocol, token)
     keepalive = self.keepalive }
   local step
   repeat step = self:serve(session) until step
+  self:drain()
   self.connection:close()
   self.connection = nil
   self:save()

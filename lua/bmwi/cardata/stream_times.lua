@@ -11,6 +11,7 @@ return {
   -- In which there are at most 4 connections, and 3 sessions that are ended: a minute, and a second
   -- since the account file holds whole ones and the server counts when they arrive.
   window = 61,
+  drain = 1,            -- at most, for what has come before our own disconnect
   suback = 15,          -- until the subscription must be acknowledged
   renew = { 0.75, 0.83 }, -- of a token's life: when to get the next one (45 to 50 minutes of 60)
   renew_again = 60,     -- at most, after a renewal that failed while the session goes on
