@@ -135,7 +135,8 @@ function Hub:plan_renewal(session)
   session.margin = math.min(60, left / 10)
 end
 
--- Takes in what came while the task was busy: with the renewal, for which it gives up the connection.
+-- Takes in what came while the task was busy with the renewal, for which it gives up the
+-- connection.
 function Hub:drain()
   local until_ = monotonic() + times.drain
   repeat

@@ -25,7 +25,9 @@ function form.decode(bytes)
   for _, name in ipairs(CACHES) do
     if type(account[name]) ~= "table" then account[name] = nil end
   end
-  if account.quota ~= nil and not require("bmwi.store.limits").valid(account.quota) then return nil end
+  if account.quota ~= nil and not require("bmwi.store.limits").valid(account.quota) then
+    return nil
+  end
   return account
 end
 
