@@ -1,5 +1,5 @@
 /*
-** Answers: what the end of an operation becomes in Lua.
+** Answers: converts the result of an operation to Lua values.
 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +11,8 @@ static const bmwi_endpoint *endpoint_of(const bmwi_op *op) {
   return (const bmwi_endpoint *)op->exchange; /* its first member */
 }
 
-/* A failed call. A command whose fate is unknown leaves an execution without an
-** eventId behind, with which bmwi.wait can go on as far as that is possible. */
+/* A failed call. If the outcome of a command is unknown, an execution without an eventId is
+** returned too, so that bmwi.wait can still follow the command by its type. */
 static int fail_call(lua_State *L, const bmwi_op *op, const bmwi_failure *failure) {
   const bmwi_service *service = op->account != NULL ? op->account->service : NULL;
   const char *own = op->kind == BMWI_SLEEP ? "waiting" : "log-in";
@@ -21,7 +21,7 @@ static int fail_call(lua_State *L, const bmwi_op *op, const bmwi_failure *failur
   if (failure->code != BMWI_UNKNOWN || service == NULL || op->exchange == NULL ||
       !endpoint_of(op)->starts_event)
     return results;
-  /* The type comes first in a command's form, and needs no escaping. */
+  /* the type is the first field of a command's form, and needs no escaping */
   const char *type = op->body.data + strlen(service->type_field) + 1;
   lua_createtable(L, 0, 2);
   lua_pushlstring(L, type, strcspn(type, "&"));
@@ -45,7 +45,7 @@ static int no_member(lua_State *L, const bmwi_op *op, const char *member) {
   return not_promised(L, op, text);
 }
 
-/* Which car belongs to which server, from the vehicle list on top of the stack. */
+/* Records which server each car belongs to, from the vehicle list on top of the stack. */
 static void note_routes(lua_State *L, bmwi_account *account) {
   if (account->session_count == 1) return;
   size_t count = lua_rawlen(L, -1);
@@ -55,7 +55,7 @@ static void note_routes(lua_State *L, bmwi_account *account) {
     return;
   }
   free(account->routes);
-  account->routes = routes; /* owned before Lua is called again */
+  account->routes = routes; /* the account owns it before Lua is called again */
   account->route_count = 0;
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, -1, (int)i);
@@ -75,7 +75,7 @@ static void note_routes(lua_State *L, bmwi_account *account) {
   }
 }
 
-/* Keeps the id of the event on top of the stack, to know it when a server says it back. */
+/* Keeps the event id on top of the stack, so that it can be redacted if a server repeats it. */
 static void note_event(lua_State *L, bmwi_account *account) {
   lua_getfield(L, -1, account->service->event_member);
   if (lua_type(L, -1) == LUA_TSTRING) bmwi_account_event(account, lua_tostring(L, -1));
@@ -122,7 +122,7 @@ static int deliver_json(lua_State *L, bmwi_op *op) {
   return 1;
 }
 
-/* Other servers than BMW's answer with a blank line or an empty object where it sends nothing. */
+/* Servers other than BMW's send a blank line or an empty object where BMW sends nothing. */
 static bool says_nothing(const bmwi_buffer *body) {
   char left[3] = "";
   size_t n = 0;
@@ -154,7 +154,7 @@ static int deliver_answer(lua_State *L, bmwi_op *op) {
   }
 }
 
-/* The feed is at hand: whoever waits keeps it alive, and its end cancels the operation. */
+/* The feed is still alive: its waiter keeps it so, and closing it cancels the operation. */
 static int deliver_received(lua_State *L, bmwi_op *op) {
   bmwi_feed *feed = op->feed;
   if (op->failure.code != BMWI_OK) return bmwi_fail(L, "receive", &op->failure, NULL);

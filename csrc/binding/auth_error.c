@@ -1,6 +1,6 @@
 /*
-** What one process passes to the next through a store, beside the token: a log-in that was refused,
-** and resources that refuse tokens however new.
+** What a store carries from one process to the next besides the token: a refused log-in, and the
+** resources that refuse even new tokens.
 */
 #include <math.h>
 #include <stdio.h>

@@ -1,16 +1,16 @@
 /*
-** Waiting: what becomes of an operation between a call and its results, here or in a coroutine of
-** bmwi.async. An operation of a coroutine is anchored in the registry until it was delivered; one
-** that is waited for here is anchored by the stack of the call.
+** Waiting: carries an operation from its call to its results, either by blocking here or by
+** yielding in a coroutine of bmwi.async. A coroutine's operation is anchored in the registry until
+** it is delivered; a blocking one is anchored by the stack of the call.
 */
 #include "binding/await.h"
 
 #include "binding/options.h"
 #include "core/clock.h"
 
-#define MAX_NESTED 12 /* Lua allows some 200 C calls inside each other; one level takes six */
-#define RESERVE 120   /* places on the stack, for a coroutine's function and what it calls, too */
-#define RESERVE_HERE (RESERVE + 40) /* so that a turn of the wait finds the others */
+#define MAX_NESTED 12 /* Lua allows about 200 nested C calls; one level takes six */
+#define RESERVE 120   /* stack slots, enough for a coroutine's function and what it calls */
+#define RESERVE_HERE (RESERVE + 40) /* so that a turn of a blocking wait still has RESERVE left */
 
 /* ---- operations --------------------------------------------------------------- */
 
@@ -43,7 +43,7 @@ bool bmwi_is_task(lua_State *L) {
   return task;
 }
 
-/* Functions that are called where nothing may raise, and Lua 5.1 needs memory to push one. */
+/* C functions that are needed where nothing may raise: in Lua 5.1 pushing one allocates memory. */
 enum {
   DELIVER,
   READ_TOKEN,
@@ -64,12 +64,12 @@ static void push_function(lua_State *L, int which) {
 
 /* ---- moving on ------------------------------------------------------------------ */
 
-/* Keeps the error on top for the next step, which is due now, and pops it. */
+/* Pops the error on top and keeps it for the next step, which becomes due at once. */
 void bmwi_keep_fault(lua_State *L) {
   bmwi_push_kept(L, BMWI_KEPT_FAULT);
   bool later = lua_toboolean(L, -1);
   lua_pop(L, 1);
-  if (!lua_toboolean(L, -1)) { /* error(nil) is one, too */
+  if (!lua_toboolean(L, -1)) { /* error(nil) is an error too */
     lua_pop(L, 1);
     lua_pushliteral(L, "an error without a message");
   }
@@ -80,7 +80,7 @@ void bmwi_keep_fault(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Pushes the error that was kept, which is nobody's any more, or false. */
+/* Pushes the kept error and clears it, or pushes false. */
 bool bmwi_take_fault(lua_State *L, bmwi_engine *engine) {
   bmwi_push_kept(L, BMWI_KEPT_FAULT);
   lua_pushboolean(L, 0);
@@ -89,7 +89,8 @@ bool bmwi_take_fault(lua_State *L, bmwi_engine *engine) {
   return lua_toboolean(L, -1);
 }
 
-/* Whether a reading that waits here takes the error on top, which stays, or has one. */
+/* Whether a blocking read waits here that takes the error on top (which stays), or already has
+** one. */
 static bool takes(lua_State *L, const bmwi_op *op) {
   bmwi_push_entry(L, BMWI_KEPT_RAISED, op);
   bool waits = !lua_isnil(L, -1), free = lua_isboolean(L, -1);
@@ -100,8 +101,8 @@ static bool takes(lua_State *L, const bmwi_op *op) {
   return waits;
 }
 
-/* The error on top, which is popped, was raised by a hook on behalf of this operation: it comes out
-** of the readings that wait for it here, else of the next step. */
+/* Pops the error on top, which a hook raised on behalf of this operation. It is raised by the
+** blocking reads that wait for the operation, or by the next step if there are none. */
 static void blame(lua_State *L, const bmwi_op *op) {
   bool taken = takes(L, op);
   if (op->kind == BMWI_TOKEN && op->session != NULL)
@@ -111,13 +112,13 @@ static void blame(lua_State *L, const bmwi_op *op) {
   else bmwi_keep_fault(L);
 }
 
-/* A command that was sent has an outcome, be there memory to tell it or not. */
+/* A command that was sent has an outcome, even if there is no memory to report it. */
 static bool is_sent_command(const bmwi_op *op) {
   return op->exchange != NULL && op->exchange->command &&
          (op->transfer.sent || op->transfer.phase == BMWI_SENDING);
 }
 
-/* Pushes what the operation at `index`, such a command, returns then: it was made before. */
+/* Pushes the results for such a command, the operation at `index`; they were created in advance. */
 static int push_kept_unknown(lua_State *L, int index) {
   lua_getuservalue(L, index);
   lua_pushnil(L);
@@ -136,7 +137,7 @@ static int deliver(lua_State *L) {
   return results;
 }
 
-/* Pushes the results of the finished operation at `index`, or an error and returns false. */
+/* Pushes the results of the finished operation at `index`. False: pushes an error instead. */
 static bool push_results(lua_State *L, const bmwi_op *op, int index) {
   int top = lua_gettop(L);
   push_function(L, DELIVER);
@@ -148,8 +149,8 @@ static bool push_results(lua_State *L, const bmwi_op *op, int index) {
   return true;
 }
 
-/* The coroutine could not be woken, for the reason on top, which is popped: the next step wakes it
-** with that as its error. */
+/* The coroutine could not be resumed. Pops the reason, and has the next step resume it with that
+** error. */
 static void wake_again(lua_State *L, bmwi_op *op) {
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "not enough memory";
   op->kind = BMWI_LOST;
@@ -165,14 +166,14 @@ static void push_wake(lua_State *L, int thread) {
   lua_remove(L, -2);
 }
 
-/* Wakes the coroutine with true and the results, or with false and an error. The operation is
-** dropped only after the coroutine was resumed: there may be no memory for that now. */
+/* Resumes the coroutine with true and the results, or with false and an error. The operation is
+** dropped only after that, since there may not be enough memory to resume it now. */
 static void wake(lua_State *L, bmwi_op *op) {
   int top = lua_gettop(L), thread = top + 2, function = top + 3;
   bmwi_push_entry(L, BMWI_KEPT_OPS, op);
   bmwi_push_entry(L, BMWI_KEPT_THREADS, op);
   push_wake(L, thread);
-  if (lua_isnil(L, function)) { /* somebody waits for it here, or nobody any more */
+  if (lua_isnil(L, function)) { /* a blocking call waits for it, or nobody any more */
     if (!lua_isnil(L, top + 1)) bmwi_drop_entries(L, op);
     lua_settop(L, top);
     return;
@@ -199,8 +200,8 @@ static void wake(lua_State *L, bmwi_op *op) {
   lua_settop(L, top);
 }
 
-/* (operation, client) -> one of the hooks of a token request, unless a finalizer has closed the
-** client just now; protected. */
+/* (operation, client) -> calls one hook of a token request, unless a finalizer has just closed the
+** client; protected. */
 static int call_hook(lua_State *L, void (*hook)(lua_State *, bmwi_op *, int)) {
   bmwi_op *op = lua_touserdata(L, 1);
   if (op->account != NULL) hook(L, op, 2);
@@ -213,7 +214,7 @@ static int finish_store(lua_State *L) { return call_hook(L, bmwi_hooks_finish); 
 static int announce(lua_State *L) { return call_hook(L, bmwi_hooks_announce); }
 static int record(lua_State *L) { return call_hook(L, bmwi_hooks_record); }
 
-/* (operation, client, state before) -> calls the log hook; protected. */
+/* (operation, client, previous state) -> calls the log hook; protected. */
 static int call_log_hook(lua_State *L) {
   const bmwi_op *op = lua_touserdata(L, 1);
   const bmwi_transfer *t = &op->transfer;
@@ -226,7 +227,7 @@ static int call_log_hook(lua_State *L) {
   lua_setfield(L, -2, "method");
   lua_pushinteger(L, op->attempt + 1);
   lua_setfield(L, -2, "attempt");
-  if (!exchanged) { /* the retry was planned just now */
+  if (!exchanged) { /* a retry has just been scheduled */
     lua_pushnumber(L, t->timer.wake - bmwi_now());
     lua_setfield(L, -2, "wait");
     bmwi_call_log_hook(L, 2, "retry");
@@ -256,8 +257,8 @@ static int call_log_hook(lua_State *L) {
   return 0;
 }
 
-/* Calls one of the functions above with the operation, the client that is on
-** top of the stack, and a flag. */
+/* Calls one of the functions above with the operation, the client on top of the stack, and a
+** flag. */
 static void call_back(lua_State *L, int function, bmwi_op *op, bool flag) {
   bmwi_account *account = lua_touserdata(L, -1); /* a client's first member */
   push_function(L, function);
@@ -269,10 +270,11 @@ static void call_back(lua_State *L, int function, bmwi_op *op, bool flag) {
   bmwi_account_unpin(account);
 }
 
-/* One stage of a token request, and the hooks that go with it. Each may close the client. */
+/* Runs one stage of a token request and its hooks. Any of them may close the client. */
 static void renew(lua_State *L, bmwi_op *op, int stage) {
   bmwi_session *session = op->session;
-  if (stage == ASK_STORE && session->begun) call_back(L, FINISH_STORE, op, false); /* of before */
+  if (stage == ASK_STORE && session->begun)
+    call_back(L, FINISH_STORE, op, false); /* the last one */
   call_back(L, stage, op, false);
   bmwi_session_settle(session);
   if (op->account != NULL && session->begun && op->state == BMWI_NEW)
@@ -282,14 +284,14 @@ static void renew(lua_State *L, bmwi_op *op, int stage) {
   bmwi_session_go_on(session);
 }
 
-/* Hands out what is complete, for some 5 ms: a host has its turn however many end at once
-** or ask again and are refused at once. What is left makes the next step due. `defer`: no
-** coroutine is woken, those that could be are deferred. The operation and its client stay on the
-** stack meanwhile: a hook may cancel the one, a token request lives in the other. */
+/* Delivers completed operations for about 5 ms, so that the host gets its turn no matter how many
+** complete at once or fail immediately; the rest makes the next step due. With `defer` no coroutine
+** is resumed: those that are ready are deferred. Each operation and its client stay on the stack
+** meanwhile, since a hook may cancel the operation, and a token request is stored in the client. */
 static void dispatch(lua_State *L, bmwi_engine *engine, bool defer) {
   bmwi_transfer *t;
   double until = bmwi_now() + BMWI_TIME_SLICE;
-  luaL_checkstack(L, RESERVE, NULL); /* from here on nothing raises */
+  luaL_checkstack(L, RESERVE, NULL); /* nothing raises from here on */
   while ((t = bmwi_engine_next(engine)) != NULL) {
     bmwi_op *op = (bmwi_op *)t; /* its first member */
     bmwi_push_entry(L, BMWI_KEPT_OPS, op);
@@ -320,8 +322,9 @@ static int nothing(lua_State *L) {
   return 0;
 }
 
-/* Calling anything lets a pending hook run: that is how the stand-alone
-** interpreter turns Ctrl-C into an error. A host learns of what is left to do even then. */
+/* Calling any function runs a pending debug hook, which is how the stand-alone interpreter turns
+** Ctrl-C into an error. The engine is armed even then, so that the host learns of remaining
+** work. */
 static void let_hooks_run(lua_State *L, bmwi_engine *engine) {
   bmwi_sys_check(L);
   if (lua_gethook(L) == NULL) return;
@@ -330,8 +333,8 @@ static void let_hooks_run(lua_State *L, bmwi_engine *engine) {
   lua_call(L, 0, 0);
 }
 
-/* Moves everything on. A Ctrl-C of the wait must not be taken for the fault of a coroutine that
-** is woken. */
+/* Advances everything. A Ctrl-C during the wait must not be raised in a coroutine that is
+** resumed. */
 void bmwi_move(lua_State *L, bmwi_engine *engine, double seconds, bool defer) {
   bmwi_engine_step(engine, seconds);
   let_hooks_run(L, engine);
@@ -339,24 +342,24 @@ void bmwi_move(lua_State *L, bmwi_engine *engine, double seconds, bool defer) {
   let_hooks_run(L, engine);
 }
 
-/* One round of a call that waits here; protected. */
+/* One round of a blocking call; protected. */
 static int turn(lua_State *L) {
   const bmwi_loop *self = bmwi_get_loop(L);
   bmwi_move(L, self->engine, -1, self->nested > MAX_NESTED);
   return 0;
 }
 
-/* Yields the operation on top to whoever carries the coroutine on. */
+/* Yields the operation on top to the scheduler of the coroutine. */
 static int yield(lua_State *L, int client) {
   int at = lua_gettop(L);
 #if LUA_VERSION_NUM >= 504
-  lua_toclose(L, at); /* coroutine.close gives the call up */
-  /* Lua calls our __close at each return, too, for which it keeps the memory of this call. */
+  lua_toclose(L, at); /* coroutine.close cancels the call */
+  /* Lua also calls our __close at each return, and allocates memory for that call. */
   lua_pushcfunction(L, nothing);
   lua_call(L, 0, 0);
 #endif
-  /* Started by loop:begin, when the yield has worked: below Lua 5.3 it can fail
-  ** (across pcall, say), and then nothing must have been sent. */
+  /* loop:begin starts the operation after the yield has succeeded. Before Lua 5.3 a yield can fail
+  ** (across pcall, for example), and then nothing must have been sent. */
   bmwi_push_kept(L, BMWI_KEPT_SELF);
   lua_pushvalue(L, at);
   if (client != 0) lua_pushvalue(L, client);
@@ -364,8 +367,8 @@ static int yield(lua_State *L, int client) {
   return lua_yield(L, 3);
 }
 
-/* Waits here for the operation on top. What became of that: a status of Lua's, and an error with
-** one that is not 0. */
+/* Blocks until the operation on top is done. Returns a Lua status, and pushes an error if it is not
+** 0. */
 static int wait_here(lua_State *L, bmwi_loop *self, bmwi_op *op) {
   int nested = self->nested++, status = 0;
   bmwi_op_start(op);
@@ -392,13 +395,13 @@ int bmwi_loop_await(lua_State *L, int client) {
     luaL_error(L, "a hook of a client (log, store, on_token, on_prompt) cannot wait for a call of "
                   "that client");
   luaL_checkstack(L, RESERVE_HERE, NULL);
-  if (reading) { /* a command's outcome is not taken by what a hook did wrong */
+  if (reading) { /* a hook's error must not hide the outcome of a command */
     lua_pushboolean(L, 0);
     bmwi_set_entry(L, BMWI_KEPT_RAISED, op);
   }
   int status = wait_here(L, self, op);
   bool unknown = status == LUA_ERRMEM && is_sent_command(op);
-  /* Ctrl-C gives the call up: it must not be sent later, beside the same call made again. */
+  /* Ctrl-C cancels the call: it must not be sent later, in addition to a repeated call. */
   if (status != 0) bmwi_op_release(op);
   bmwi_engine_arm(op->engine);
   if (status == 0) bmwi_push_entry(L, BMWI_KEPT_RAISED, op);
@@ -410,7 +413,7 @@ int bmwi_loop_await(lua_State *L, int client) {
   return lua_error(L);
 }
 
-/* (thread, operation, client) -> enters them into the tables; protected. */
+/* (thread, operation, client) -> adds them to the tables; protected. */
 static int anchor(lua_State *L) {
   bmwi_op *op = lua_touserdata(L, 2);
   bmwi_set_entry(L, BMWI_KEPT_ANCHORS, op);

@@ -11,14 +11,14 @@
 #define BMWI_OP "bmwi.op" /* the metatable of operations */
 
 void bmwi_await_open(lua_State *L);
-/* Moves everything on, waits at most so long. `defer`: no coroutine is woken meanwhile. */
+/* Advances everything, and waits at most `seconds`. With `defer` no coroutine is resumed. */
 void bmwi_move(lua_State *L, bmwi_engine *engine, double seconds, bool defer);
-/* Enters the coroutine at 2, its operation at 3 and the client at 4 into the tables. False, and an
-** error on top, without memory. */
+/* Adds the coroutine at 2, its operation at 3 and the client at 4 to the tables. False if there is
+** no memory; the error is then on top. */
 bool bmwi_await_begin(lua_State *L);
-/* Keeps the error on top for the next step, which is due now, and pops it. */
+/* Pops the error on top and keeps it for the next step, which becomes due at once. */
 void bmwi_keep_fault(lua_State *L);
-/* Pushes the error that was kept, which is not any more, or false. */
+/* Pushes the kept error and clears it, or pushes false. */
 bool bmwi_take_fault(lua_State *L, bmwi_engine *engine);
 
 #pragma GCC visibility pop

@@ -1,6 +1,6 @@
 /*
-** luaopen_bmwi: puts the module's table together. Holds bmwi.base64,
-** bmwi.services and bmwi.regions, which are nothing but a few lines each.
+** luaopen_bmwi: builds the module's table. Also defines the few lines of bmwi.base64, bmwi.services
+** and bmwi.regions.
 */
 #include "binding/bmwi.h"
 
@@ -10,7 +10,7 @@
 #include "core/base64.h"
 #include "core/sha256.h"
 
-/* Lua's strings end well below this; keeps the sums from overflowing. */
+/* Far above the length of any Lua string; keeps the sums from overflowing. */
 #define MAX_BASE64 (SIZE_MAX / 4)
 
 /* bmwi.base64.encode(bytes) -> text: RFC 4648 section 4, padded, no line breaks */
@@ -22,7 +22,7 @@ static int encode(lua_State *L) {
   char *out = lua_newuserdata(L, size + 1);
   bmwi_base64_encode(out, data, len);
   lua_pushlstring(L, out, size);
-  bmwi_wipe(out, size); /* may well be the Basic value */
+  bmwi_wipe(out, size); /* it may hold Basic credentials */
   return 1;
 }
 
@@ -98,14 +98,14 @@ int luaopen_bmwi(lua_State *L) {
   lua_newtable(L);
   luaL_setfuncs(L, base64_functions, 0);
   lua_setfield(L, -2, "base64");
-  lua_newtable(L); /* not public, as the next: for the specs */
+  lua_newtable(L); /* private, like the next one: for the specs */
   luaL_setfuncs(L, hash_functions, 0);
   lua_setfield(L, -2, "_hash");
   bmwi_values_open(L);
   lua_setfield(L, -2, "_values");
   bmwi_mqtt_open(L);
   lua_setfield(L, -2, "_mqtt");
-  lua_newtable(L); /* bmwi.services: the words of the option `service` */
+  lua_newtable(L); /* bmwi.services: the values of the option `service` */
   for (int i = 0; bmwi_services[i] != NULL; i++) {
     lua_pushstring(L, bmwi_services[i]->name);
     lua_rawseti(L, -2, i + 1);

@@ -1,6 +1,6 @@
 /*
-** The car: owns a VIN and keeps its client alive. Its methods are the rows of the service: one
-** function here makes the request of any of them.
+** The car: holds a VIN and keeps its client alive. Its methods are rows of the service, and one
+** function here makes the request for all of them.
 */
 #include "binding/bmwi.h"
 #include "binding/schema.h"
@@ -17,7 +17,7 @@ static const car *check_car(lua_State *L) {
   return luaL_checkudata(L, 1, "bmwi.vehicle"); /* raises */
 }
 
-/* Checks the car at 1 and pushes its client, of which it returns the index. */
+/* Checks the car at 1, pushes its client and returns the client's index. */
 static bmwi_client *car_client(lua_State *L, int *index) {
   check_car(L);
   lua_getuservalue(L, 1);
@@ -29,13 +29,13 @@ static bmwi_client *car_client(lua_State *L, int *index) {
 
 /* ---- making a request --------------------------------------------------------------------- */
 
-/* Adds a pair to the query of a GET, to the form of a POST. */
+/* Adds a pair to the query of a GET or the form of a POST. */
 static void add_pair(lua_State *L, bmwi_op *op, const char *name, const char *value, size_t len) {
   if (strcmp(op->exchange->method, "POST") == 0) bmwi_client_form(L, op, name, value, len);
   else bmwi_client_query(L, op, name, value, len);
 }
 
-/* Adds the member on top of the stack, which its schema has seen, as a pair. */
+/* Adds the member on top of the stack as a pair; its schema has been checked. */
 static void add_member(lua_State *L, bmwi_op *op, const bmwi_member *m, const char *name,
                        int argument) {
   size_t len;
@@ -135,7 +135,7 @@ static bool supports(const bmwi_service *service, const char *name) {
   return has_name(service->car_methods, name);
 }
 
-/* car:supports(name) -> whether the service of this car has a method of this name */
+/* car:supports(name) -> whether this car's service has a method of this name */
 static int car_supports(lua_State *L) {
   int index;
   const bmwi_client *client = car_client(L, &index);
@@ -151,7 +151,7 @@ static int car_owner(lua_State *L) {
   return 1;
 }
 
-/* The end of a VIN is its serial number: not for logs. */
+/* The end of a VIN is the serial number, which must not be logged. */
 static int car_tostring(lua_State *L) {
   const car *self = check_car(L);
   lua_pushfstring(L, "bmwi.vehicle: %c%c%c...", self->vin[0], self->vin[1], self->vin[2]);

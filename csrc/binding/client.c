@@ -1,16 +1,16 @@
 /*
-** The client: its methods. Close wipes its secrets and ends its calls.
+** The client: its methods. close() wipes its secrets and cancels its calls.
 */
 #include "binding/bmwi.h"
 #include "binding/options.h"
 #include "core/url.h"
 
-/* client:login() -> true | nil, message, code, info. Sees to a good token: sends
+/* client:login() -> true | nil, message, code, info. Makes sure that there is a valid token; sends
 ** a log-in or a renewal only if there is none. */
 static int client_login(lua_State *L) {
   bmwi_client *client = bmwi_client_check(L, 1);
   bmwi_op *op = bmwi_loop_op(L, BMWI_LOGIN);
-  bmwi_client_check(L, 1); /* a finalizer may have closed it just now */
+  bmwi_client_check(L, 1); /* a finalizer may have just closed it */
   bmwi_op_join(op, &client->account, &client->account.sessions[client->account.home], NULL);
   return bmwi_loop_await(L, 1);
 }
@@ -60,13 +60,13 @@ static int client_get(lua_State *L) { return free_call(L, &bmwi_free_get, bmwi_c
 /* client:post(path[, form]) -> decoded answer, or true for an empty one */
 static int client_post(lua_State *L) { return free_call(L, &bmwi_free_post, bmwi_client_form); }
 
-/* client:close(): wipes the secrets; calls that are under way end with `closed` */
+/* client:close(): wipes the secrets; pending calls fail with `closed` */
 static int client_close(lua_State *L) {
   bmwi_client *client = bmwi_client_get(L, 1);
   if (client->account.closed) return 0;
   bmwi_account_end(&client->account);
-  bmwi_engine *engine = client->account.engine; /* NULL where bmwi.new broke off */
-  if (engine != NULL && bmwi_engine_mine(engine)) bmwi_engine_arm(engine); /* its calls come back */
+  bmwi_engine *engine = client->account.engine; /* NULL if bmwi.new failed early */
+  if (engine != NULL && bmwi_engine_mine(engine)) bmwi_engine_arm(engine); /* its calls end now */
   bmwi_hooks_closed(L, 1, &client->account);
   return 0;
 }
@@ -74,13 +74,13 @@ static int client_close(lua_State *L) {
 static int client_tostring(lua_State *L) {
   const bmwi_client *client = bmwi_client_get(L, 1);
   const bmwi_account *account = &client->account;
-  char text[BMWI_MAX_TEXT + 1] = "closed"; /* before Lua 5.3 pushing may collect, then read */
+  char text[BMWI_MAX_TEXT + 1] = "closed"; /* a copy, since pushing may run finalizers */
   if (!account->closed) bmwi_cut(text, sizeof text, account->sessions[account->home].base_url);
   lua_pushfstring(L, "bmwi.client: %s", text);
   return 1;
 }
 
-/* ---- what a service's Lua module is made of ------------------------------------------------- */
+/* ---- used by the Lua module of a service ------------------------------------------------- */
 
 /* Pushes the member of the request, the table at 3, as text; NULL if it is absent. */
 static const char *push_text_of(lua_State *L, const char *name, size_t *len) {
@@ -88,8 +88,8 @@ static const char *push_text_of(lua_State *L, const char *name, size_t *len) {
   return lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, len) : NULL;
 }
 
-/* client:_exchange(endpoint, {vin =, id =, path =, query =, body =}) -> the answer | nil, message,
-** code, info. One request, once; nothing is counted. */
+/* client:_exchange(endpoint, {vin =, id =, path =, query =, body =}) -> the response | nil,
+** message, code, info. Sends one request, without retries; not counted in the quota. */
 static int client_exchange(lua_State *L) {
   size_t len;
   char vin[BMWI_VIN_LENGTH + 1];
@@ -122,9 +122,9 @@ static int client_exchange(lua_State *L) {
   return bmwi_loop_await(L, 1);
 }
 
-/* client:_renew([access_token]) -> true | nil, message, code, info. Sees to the newest token that
-** there is, without a log-in by name; the one that is given must be replaced, unless somebody has
-** done so, in this process or in another. */
+/* client:_renew([access_token]) -> true | nil, message, code, info. Gets the newest token without a
+** log-in by user name and password. The given access token must be replaced, unless this or another
+** process has already done so. */
 static int client_renew(lua_State *L) {
   size_t len;
   bmwi_client_check(L, 1);
@@ -137,7 +137,7 @@ static int client_renew(lua_State *L) {
   return bmwi_loop_await(L, 1);
 }
 
-/* client:_gate([seconds]) -> as loop:gate(), but one that ends, too, when the client is closed */
+/* client:_gate([seconds]) -> like loop:gate(), but closing the client ends it too */
 static int client_gate(lua_State *L) {
   bmwi_client_check(L, 1);
   double deadline = bmwi_gate_deadline(L, 2);
@@ -148,7 +148,7 @@ static int client_gate(lua_State *L) {
   return 1;
 }
 
-/* client:_option(name) -> what the option is */
+/* client:_option(name) -> the option's value */
 static int client_option(lua_State *L) {
   const bmwi_client *client = bmwi_client_check(L, 1);
   lua_settop(L, 2);
@@ -156,7 +156,8 @@ static int client_option(lua_State *L) {
   return bmwi_options_get(L, &client->account, 3);
 }
 
-/* client:_record([fn]) -> what gets each answer as it came; a function or false sets it. */
+/* client:_record([fn]) -> the function that gets each response as received; a function or false
+** sets it. */
 static int client_record(lua_State *L) {
   bmwi_client *client = bmwi_client_check(L, 1);
   if (lua_isnoneornil(L, 2)) {
@@ -172,7 +173,7 @@ static int client_record(lua_State *L) {
   return 0;
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- lifetime --------------------------------------------------------------------------- */
 
 static const luaL_Reg client_methods[] = {
   {"login", client_login}, {"vehicles", client_vehicles}, {"vehicle", bmwi_car_new},
@@ -180,7 +181,7 @@ static const luaL_Reg client_methods[] = {
   {"close", client_close}, {"_record", client_record},    {NULL, NULL},
 };
 
-/* Of a service with a module of its own. */
+/* For a service with its own Lua module. */
 static const luaL_Reg module_methods[] = {
   {"login", client_login},        {"vehicle", bmwi_car_new},
   {"token", client_token},        {"close", client_close},
@@ -208,7 +209,7 @@ static void push_meta(lua_State *L, const bmwi_service *service) {
   lua_setfield(L, -2, "__index");
 }
 
-/* bmwi.new(options) -> client. Raises for a wrong option; no I/O. */
+/* bmwi.new(options) -> client. Raises for an invalid option; no I/O. */
 int bmwi_client_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);

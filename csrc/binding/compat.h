@@ -1,6 +1,6 @@
 /*
-** One C source for Lua 5.1, 5.2, 5.3, 5.4 and LuaJIT: the few functions of
-** newer Luas that older ones lack, under names of our own.
+** One C source for Lua 5.1, 5.2, 5.3, 5.4 and LuaJIT: the few functions of newer versions that
+** older ones lack, under our own names.
 */
 #ifndef BMWI_COMPAT_H
 #define BMWI_COMPAT_H
@@ -61,15 +61,15 @@ static inline void bmwi_rawsetp(lua_State *L, int index, const void *p) {
 
 #endif
 
-/* Whether a C function may yield here. Before 5.3 nobody can tell: a task that
-** is not yieldable gets Lua's own error message there. */
+/* Whether a C function may yield here. Before 5.3 this cannot be known: a task that cannot yield
+** there gets Lua's own error message. */
 #if LUA_VERSION_NUM >= 503
 #define bmwi_yieldable(L) lua_isyieldable(L)
 #else
 #define bmwi_yieldable(L) 1
 #endif
 
-/* A whole number arrives as an integer where Lua has integers. */
+/* Pushes an integer where Lua has integers. */
 static inline void bmwi_push_whole(lua_State *L, double value) {
 #if LUA_VERSION_NUM >= 503
   lua_pushinteger(L, (lua_Integer)value);

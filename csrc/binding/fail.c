@@ -1,7 +1,6 @@
 /*
-** Failures: the one place that turns one into nil, message, code, info. Owns
-** the names of the codes, what to do about each, and the reading of the
-** service's error bodies.
+** Failures: the only place that converts one to nil, message, code, info. Holds the names of the
+** codes, the hint for each, and the parsing of the service's error bodies.
 */
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 
 #define MAX_ERROR_BODY (64 * 1024)
 
-/* Each code with its name and what the caller can do about it. */
+/* The name of each code and the hint for the caller. */
 static const struct {
   const char *name, *advice;
 } codes[] = {
@@ -40,7 +39,7 @@ static const struct {
   [BMWI_NO_MEMORY] = {"no_memory", NULL},
 };
 
-/* Texts that deserve advice of their own, whatever the service. */
+/* Messages with a hint of their own, for every service. */
 static const bmwi_advice known[] = {
   {"headers are too large", BMWI_OK, "check that `base_url` is the right server"},
   {"cannot use ca_file", BMWI_OK, "name a PEM file with the CA certificate"},
@@ -82,7 +81,7 @@ static void redact_account(const bmwi_account *account, char *text) {
   }
 }
 
-/* The secret field is in no account, only in the form it was sent with. */
+/* The secret field is not in the account, only in the form that was sent. */
 static void redact_field(const bmwi_op *op, char *text) {
   const char *field = op->account != NULL ? op->account->service->secret_field : NULL;
   const char *p = field != NULL && op->body.data != NULL ? strstr(op->body.data, field) : NULL;
@@ -108,7 +107,7 @@ void bmwi_failure_redact(const bmwi_op *op, char *text) {
 
 /* ---- the service's error bodies -------------------------------------------------- */
 
-/* Where a decoded error body may say what is wrong, in the order in which they are looked for. */
+/* Where a decoded error body may have a description, in the order in which they are tried. */
 static const struct {
   const char *outer, *name;
 } places[] = {
@@ -126,7 +125,8 @@ static const struct {
   {NULL, "errorDescription"},
 };
 
-/* Pushes the text at one of the places of the table at `root`, and true; else nothing. */
+/* Pushes the text of the first of these members in the table at `root`, and returns true; else
+** pushes nothing. */
 static bool push_words(lua_State *L, int root) {
   for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
     int top = lua_gettop(L), table = root;
@@ -143,7 +143,7 @@ static bool push_words(lua_State *L, int root) {
   return false;
 }
 
-/* Keeps the service's own code, where a member of the error body holds it. */
+/* Keeps the service's own error code if the error body has this member. */
 static void note_code(lua_State *L, int root, const char *member, bmwi_failure *failure) {
   if (member == NULL) return;
   lua_getfield(L, root, member);
@@ -153,8 +153,8 @@ static void note_code(lua_State *L, int root, const char *member, bmwi_failure *
   bmwi_sanitize(failure->api_code);
 }
 
-/* Pushes what the decoded error body on top of the stack says: {"error": "...", "message": "..."}
-** becomes "error: message". Notes what OAuth 2.0 says. */
+/* Pushes the description from the decoded error body on top of the stack: {"error": "...",
+** "message": "..."} becomes "error: message". Records the OAuth 2.0 error code. */
 static bool push_description(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
   if (!lua_istable(L, -1)) return lua_type(L, -1) == LUA_TSTRING;
   int root = lua_gettop(L);
@@ -174,12 +174,12 @@ static bool push_description(lua_State *L, const bmwi_op *op, bmwi_failure *fail
   return named || words;
 }
 
-/* Pushes the text of a body that is no JSON: the title of a page, unless it only repeats the
-** status or is that of all error pages of a Tomcat or Payara, else all of it. */
+/* Pushes the text of a body that is not JSON: the title of an HTML page, unless it only repeats the
+** status or is the generic one of Tomcat or Payara; otherwise the whole text. */
 static bool push_text(lua_State *L, const bmwi_buffer *body, long status) {
   const char *text = body->data + strspn(body->data, " \t\r\n\xEF\xBB\xBF");
   size_t len = strlen(text);
-  if (*text == '{' || *text == '[') return false; /* JSON that is broken */
+  if (*text == '{' || *text == '[') return false; /* broken JSON */
   if (*text == '<') {
     const char *end, *title = NULL;
     for (const char *p = text; title == NULL && (p = strchr(p, '<')) != NULL; p++)
@@ -197,7 +197,7 @@ static bool push_text(lua_State *L, const bmwi_buffer *body, long status) {
   return true;
 }
 
-/* Blanks at both ends go, and those in a row become one. */
+/* Removes blanks at both ends and collapses those in between. */
 static void trim(char *text) {
   char *out = text;
   for (const char *p = text; *p != '\0'; p++)
@@ -216,7 +216,7 @@ void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failur
   if (said) {
     size_t len;
     const char *whole = lua_tolstring(L, -1, &len);
-    char *text = lua_newuserdata(L, len + 1); /* redacted before it is cut to size */
+    char *text = lua_newuserdata(L, len + 1); /* redacted before it is truncated */
     memcpy(text, whole, len + 1);
     bmwi_failure_redact(op, text);
     trim(text);
@@ -241,12 +241,11 @@ static const char *find_advice(const bmwi_advice *rows, const bmwi_failure *fail
   return NULL;
 }
 
-/* What the caller can do about it, or NULL. General advice does not go with a "forbidden" or
-** "not_found" in words that are not the service's own: these tell more, and it might contradict
-** them. */
+/* The hint for a failure, or NULL. A "forbidden" or "not_found" that has a foreign server's own
+** description gets no general hint: the description says more, and a hint might contradict it. */
 static const char *advice(const bmwi_failure *failure, const bmwi_service *service) {
   bmwi_code code = failure->code;
-  bool by_code = service != NULL && service->login_by_code; /* its own advice says what to do */
+  bool by_code = service != NULL && service->login_by_code; /* its own hints say what to do */
   if (failure->refused_at > 0 && !by_code)
     return code == BMWI_AUTH ? "not retried automatically, since that can lock the account: "
                                "correct username, password, api_key or api_secret; "

@@ -1,5 +1,6 @@
 /*
-** Tables of names and values that become a query or a form. Owns what may be a name and a value.
+** Tables of names and values that become a query or a form. Defines which names and values are
+** valid.
 */
 #include <math.h>
 
@@ -24,7 +25,7 @@ void bmwi_push_field(lua_State *L, int argument) {
   else lua_pushvalue(L, -1);
 }
 
-/* Adds the value on top of the stack under a name. */
+/* Adds the value on top of the stack under this name. */
 static void add_value(lua_State *L, bmwi_op *op, int argument, const char *name,
                       bmwi_add_field *add) {
   size_t len;

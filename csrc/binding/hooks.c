@@ -1,9 +1,9 @@
 /*
-** Hooks: what a client calls of its program, and the tokens that go through them: a store, the log,
-** on_token, on_prompt. A hook, or a finalizer at any allocation, may raise or close the client:
-** op->account is NULL then. What it holds stays meanwhile, since whoever calls in here has it
-** pinned. What a store or on_prompt raises fails the calls that wait for a token; what the others
-** raise is blamed on the operation by await.c.
+** Hooks: the functions that a client calls in the program (store, log, on_token, on_prompt), and
+** the tokens that pass through them. A hook, or a finalizer at any allocation, may raise or close
+** the client; op->account is NULL then. Callers of this file have the account pinned, so its
+** contents stay valid. An error from a store or from on_prompt fails the calls that wait for a
+** token; await.c assigns an error from the other hooks to the operation.
 */
 #include <math.h>
 #include <stdio.h>
@@ -14,12 +14,12 @@
 #include "binding/options.h"
 #include "core/clock.h"
 
-#define MAX_TOKEN (16 * 1024) /* of a text in it */
-#define MAX_ERROR (64 * 1024) /* of what a store raises */
+#define MAX_TOKEN (16 * 1024) /* for one text in a token */
+#define MAX_ERROR (64 * 1024) /* for an error message of a store */
 
 /* ---- tokens -------------------------------------------------------------------------- */
 
-/* Takes a text member of the token table at `index`: a copy, or NULL. */
+/* Copies a text member of the token table at `index`; false if it is invalid. */
 static bool token_member(lua_State *L, int index, const char *name, bool header, char **out) {
   size_t len;
   lua_getfield(L, index, name);
@@ -32,7 +32,7 @@ static bool token_member(lua_State *L, int index, const char *name, bool header,
   return good;
 }
 
-/* Reads the common members of a token answer and of a saved token. */
+/* Reads the members that a token response and a saved token have in common. */
 static bool read_token(lua_State *L, int index, bmwi_token *token) {
   return token_member(L, index, "access_token", true, &token->access) && token->access != NULL &&
          token_member(L, index, "refresh_token", true, &token->refresh) &&
@@ -41,7 +41,7 @@ static bool read_token(lua_State *L, int index, bmwi_token *token) {
          token_member(L, index, "id_token", true, &token->id_token);
 }
 
-/* Whose the token is, where the service says so. */
+/* Reads the token's owner if the service reports it. */
 static bool read_subject(lua_State *L, int index, const bmwi_account *account, bmwi_token *token) {
   const char *member = account->service->subject_member;
   return member == NULL || token_member(L, index, member, true, &token->subject);
@@ -62,7 +62,7 @@ static bool read_kept_token(lua_State *L, int index, const bmwi_account *account
 
 /* ---- calling ------------------------------------------------------------------------- */
 
-/* lua_pcall of a hook. No call of the same client may wait inside of it, and no task. */
+/* lua_pcall of a hook. No call of the same client, and no task, may wait inside it. */
 static int call_hook(lua_State *L, bmwi_account *account, int arguments, int results) {
   bmwi_push_kept(L, BMWI_KEPT_SELF);
   bmwi_loop *loop = lua_touserdata(L, -1);
@@ -75,7 +75,7 @@ static int call_hook(lua_State *L, bmwi_account *account, int arguments, int res
   return status;
 }
 
-/* Puts the store and its method below the arguments on top. */
+/* Inserts the store's method and the store below the arguments on top. */
 static void push_method(lua_State *L, int store, const char *method, int arguments) {
   lua_getfield(L, store, method);
   lua_pushvalue(L, store);
@@ -83,7 +83,7 @@ static void push_method(lua_State *L, int store, const char *method, int argumen
   lua_insert(L, -2 - arguments);
 }
 
-/* Calls store:method(...) with the arguments on top, if there is a store. Raises what it raises. */
+/* Calls store:method(...) with the arguments on top, if there is a store. Its errors propagate. */
 static bool call_store(lua_State *L, bmwi_account *account, int store, const char *method,
                        int arguments, int results) {
   if (!lua_istable(L, store)) {
@@ -95,7 +95,7 @@ static bool call_store(lua_State *L, bmwi_account *account, int store, const cha
   return true;
 }
 
-/* What the error on top says, without secrets, as the description of a failure. */
+/* Uses the error on top, without secrets, as the description of a failure. */
 static void describe_error(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
   size_t len;
   if (!lua_isstring(L, -1) && !luaL_callmeta(L, -1, "__tostring"))
@@ -103,7 +103,7 @@ static void describe_error(lua_State *L, const bmwi_op *op, bmwi_failure *failur
   const char *whole = lua_isstring(L, -1) ? lua_tolstring(L, -1, &len) : NULL;
   if (whole == NULL) return;
   if (len > MAX_ERROR) len = MAX_ERROR;
-  char *text = lua_newuserdata(L, len + 1); /* redacted before it is cut to size */
+  char *text = lua_newuserdata(L, len + 1); /* redacted before it is truncated */
   memcpy(text, whole, len);
   text[len] = '\0';
   bmwi_failure_redact(op, text);
@@ -111,8 +111,8 @@ static void describe_error(lua_State *L, const bmwi_op *op, bmwi_failure *failur
   bmwi_wipe(text, len);
 }
 
-/* The store's method has raised the error on top: the calls that wait for a token fail for that. If
-** there is none, or for lack of memory, it is raised again. */
+/* The store's method raised the error on top, so the calls that wait for a token fail with it. If
+** there are none, or memory is short, it is raised again. */
 static int blame_store(lua_State *L, bmwi_op *op, const char *method, int status) {
   bmwi_session *session = op->session;
   bmwi_failure failure;
@@ -124,14 +124,14 @@ static int blame_store(lua_State *L, bmwi_op *op, const char *method, int status
   return 0;
 }
 
-/* Pushes the client's hook or store of that name. */
+/* Pushes the client's hook or store of this name. */
 static void push_hook(lua_State *L, int client, const char *name) {
   lua_getuservalue(L, client);
   lua_getfield(L, -1, name);
   lua_remove(L, -2);
 }
 
-/* store:method(...) on behalf of the calls that wait for a token. False if it has raised. */
+/* Calls store:method(...) for the calls that wait for a token. False if it raised. */
 static bool ask_store(lua_State *L, bmwi_op *op, bmwi_account *account, int store,
                       const char *method, int arguments, int results) {
   push_method(L, store, method, arguments);
@@ -140,7 +140,7 @@ static bool ask_store(lua_State *L, bmwi_op *op, bmwi_account *account, int stor
   return status == 0;
 }
 
-/* Checks that the store on top of the stack has its methods. */
+/* Checks that the store on top of the stack has all methods. */
 static void check_store(lua_State *L) {
   static const char *const methods[] = {"load", "save", "begin", "finish"};
   for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
@@ -150,10 +150,10 @@ static void check_store(lua_State *L) {
   }
 }
 
-/* Pushes {server, username}: for whom a store keeps a token. */
+/* Pushes {server, username}: whose token the store keeps. */
 static void push_owner(lua_State *L, const bmwi_account *account) {
   lua_createtable(L, 0, 2);
-  /* An operation loses its account in a hook only, and that is checked after each. */
+  /* An operation loses its account only in a hook, and that is checked after each hook. */
   /* cppcheck-suppress nullPointerRedundantCheck */
   lua_pushstring(L, account->sessions[account->home].base_url);
   lua_setfield(L, -2, "server");
@@ -162,8 +162,8 @@ static void push_owner(lua_State *L, const bmwi_account *account) {
   lua_setfield(L, -2, "username");
 }
 
-/* The options `token` (what client:token() gave at an earlier time) and `store`,
-** which is asked for one if there is none. */
+/* Reads the options `token` (a result of an earlier client:token()) and `store`, which is asked for
+** a token if there is none. */
 void bmwi_hooks_load(lua_State *L, bmwi_account *account) {
   bmwi_session *session = &account->sessions[account->home];
   lua_getfield(L, 1, "store");
@@ -191,7 +191,7 @@ void bmwi_hooks_load(lua_State *L, bmwi_account *account) {
 
 /* ---- the log hook -------------------------------------------------------------------------- */
 
-/* Asks no table: it is called where nothing may raise. */
+/* Does not index any table, since it is called where nothing may raise. */
 bool bmwi_logs(lua_State *L, int client) {
   return ((const bmwi_account *)lua_touserdata(L, client))->logs;
 }
@@ -207,14 +207,14 @@ void bmwi_call_log_hook(lua_State *L, int client, const char *event) {
 
 void bmwi_hooks_recorder(lua_State *L, int client) { push_hook(L, client, "record"); }
 
-/* The part of an URL behind the server's name. */
+/* The part of a URL after the host. */
 static const char *path_of(const char *url) {
   const char *host = strstr(url, "://");
   const char *path = host != NULL ? strchr(host + 3, '/') : NULL;
   return path != NULL ? path : "/";
 }
 
-/* Log-ins are not recorded. What is copied first stays though a finalizer may close the client. */
+/* Log-ins are not recorded. Copies everything first, since a finalizer may close the client. */
 void bmwi_hooks_record(lua_State *L, bmwi_op *op, int client) {
   const bmwi_buffer *body = &op->transfer.body;
   if (op->kind != BMWI_CALL || op->transfer.result != 0 || op->url.len == 0) return;
@@ -242,7 +242,7 @@ void bmwi_hooks_record(lua_State *L, bmwi_op *op, int client) {
   if (call_hook(L, account, 1, 0) != 0) lua_error(L);
 }
 
-/* ---- tokens on their way ---------------------------------------------------------------- */
+/* ---- tokens in transit ------------------------------------------------------------------- */
 
 /* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
 void bmwi_push_token(lua_State *L, const bmwi_account *account, const bmwi_token *token) {
@@ -268,7 +268,7 @@ void bmwi_push_token(lua_State *L, const bmwi_account *account, const bmwi_token
   }
 }
 
-/* Reads the answer on top of the stack. False and a failure if it is no token. */
+/* Reads the response on top of the stack. False and a failure if it is not a token. */
 static bool take_token(lua_State *L, bmwi_op *op, const bmwi_account *account, bmwi_token *token,
                        bmwi_failure *failure) {
   int answer = lua_gettop(L);
@@ -276,7 +276,7 @@ static bool take_token(lua_State *L, bmwi_op *op, const bmwi_account *account, b
       !read_subject(L, answer, account, token)) {
     bmwi_failure_set(failure, BMWI_JSON, "");
     failure->status =
-      op->transfer.status; /* its words need it; reported only if they are an error's */
+      op->transfer.status; /* needed to describe the error; reported only for an HTTP error */
     bmwi_failure_describe(L, op, failure);
     if (failure->oauth) {
       snprintf(failure->text, sizeof failure->text, "HTTP %ld", failure->status);
@@ -286,7 +286,7 @@ static bool take_token(lua_State *L, bmwi_op *op, const bmwi_account *account, b
     return false;
   }
   if (token->type == NULL) token->type = bmwi_keep_text(L, "Bearer");
-  if (token->scope != NULL) bmwi_failure_redact(op, token->scope); /* it is shown to people */
+  if (token->scope != NULL) bmwi_failure_redact(op, token->scope); /* it is shown to users */
   lua_getfield(L, answer, "expires_in"); /* a number, or a string with one */
   if (lua_isnumber(L, -1)) bmwi_token_fresh(token, lua_tonumber(L, -1), bmwi_wall(), bmwi_now());
   lua_pop(L, 1);
@@ -304,7 +304,7 @@ static bool take_token(lua_State *L, bmwi_op *op, const bmwi_account *account, b
   return true;
 }
 
-/* The number of that name in the table on top, or `absent`. */
+/* The number of this name in the table on top, or `absent`. */
 static double number_of(lua_State *L, const char *name, double absent) {
   lua_getfield(L, -1, name);
   double value = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : absent;
@@ -312,8 +312,8 @@ static double number_of(lua_State *L, const char *name, double absent) {
   return value;
 }
 
-/* Pushes {verification_uri, verification_uri_complete, user_code, expires_in, interval} out of the
-** answer on top, with the link that has the code in it where the service does not send it. */
+/* Pushes {verification_uri, verification_uri_complete, user_code, expires_in, interval} from the
+** response on top. Builds the link that includes the code if the service does not send it. */
 static bool push_prompt(lua_State *L, double lifetime, double interval) {
   static const char *const names[] = {"verification_uri", "user_code", "verification_uri_complete"};
   int answer = lua_gettop(L);
@@ -338,7 +338,7 @@ static bool push_prompt(lua_State *L, double lifetime, double interval) {
   return true;
 }
 
-/* The answer holds a code, which the user has to confirm: calls on_prompt, and begins to poll. */
+/* The response holds a code that the user must confirm: calls on_prompt and starts polling. */
 static void read_code(lua_State *L, bmwi_op *op, int client) {
   bmwi_session *session = op->session;
   bmwi_failure failure;
@@ -358,7 +358,7 @@ static void read_code(lua_State *L, bmwi_op *op, int client) {
   lua_pop(L, 1);
   push_hook(L, client, "on_prompt");
   lua_insert(L, -2);
-  /* The times that are kept to: what was sent may be no time at all. */
+  /* The times actually used: those sent may be invalid. */
   double ends = floor(session->device.ends - bmwi_now() + 0.5);
   bool shown = kept && push_prompt(L, ends, floor(session->device.interval));
   bmwi_account *account = op->account;
@@ -384,7 +384,7 @@ static void read_code(lua_State *L, bmwi_op *op, int client) {
   }
 }
 
-/* Has the store save the session's token, and calls the log hook if it could not: the calls go on
+/* Has the store save the session's token. If that fails, calls the log hook: the calls continue
 ** with the new token. */
 static void save(lua_State *L, bmwi_op *op, bmwi_account *account, int client) {
   push_hook(L, client, "store");
@@ -402,7 +402,7 @@ static void save(lua_State *L, bmwi_op *op, bmwi_account *account, int client) {
   bmwi_call_log_hook(L, client, "store_error");
 }
 
-/* Runs in a protected call: whatever is raised, the token's texts are owned. */
+/* Runs in a protected call: if anything raises, the token's texts still have an owner. */
 void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
   bmwi_session *session = op->session;
   bmwi_account *account = op->account;
@@ -417,7 +417,7 @@ void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
   } else if (session->device.stage == BMWI_DEVICE_CODE) {
     read_code(L, op, client);
     return;
-  } else if (body->len == 0) { /* recorded: what the service says without a Basic value */
+  } else if (body->len == 0) { /* recorded: what BMW sends without Basic credentials */
     bmwi_failure_set(&failure, BMWI_AUTH, "the response to the log-in is empty");
   } else if (!bmwi_json_decode(L, body->data, body->len)) {
     bmwi_failure_set(&failure, BMWI_JSON, "the response to the log-in is not JSON");
@@ -430,7 +430,7 @@ void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
     return;
   }
   bmwi_session_accept(session, token);
-  if (session != &account->sessions[account->home]) return; /* saved is the home server's */
+  if (session != &account->sessions[account->home]) return; /* only the home token is saved */
   session->announce = true;
   save(L, op, account, client);
 }
@@ -442,11 +442,11 @@ void bmwi_hooks_finish(lua_State *L, bmwi_op *op, int client) {
   int store = lua_gettop(L);
   bmwi_auth_error_push(L, session);
   push_owner(L, account);
-  if (!session->begun) return; /* closed by a finalizer, which has called it */
+  if (!session->begun) return; /* closed by a finalizer, which has called finish() */
   session->begun = false;
   push_method(L, store, "finish", 2);
   int status = call_hook(L, account, 3, 0);
-  session->begun = status == LUA_ERRMEM && op->account != NULL; /* it may not have been called */
+  session->begun = status == LUA_ERRMEM && op->account != NULL; /* finish() may not have run */
   if (status != 0) blame_store(L, op, "finish", status);
 }
 
@@ -458,8 +458,8 @@ void bmwi_hooks_announce(lua_State *L, bmwi_op *op, int client) {
   if (op->account != NULL && call_hook(L, account, 1, 0) != 0) lua_error(L);
 }
 
-/* store:begin() returns a token, or seconds after which to ask again, or nil to
-** go on; and the auth error that store:finish() was given. Runs in a protected call. */
+/* store:begin() returns a token, or the number of seconds after which to ask again, or nil to
+** continue; and the auth error that store:finish() was given. Runs in a protected call. */
 void bmwi_ask_store(lua_State *L, bmwi_op *op, int client) {
   bmwi_session *session = op->session;
   bmwi_account *account = op->account;
@@ -486,7 +486,7 @@ void bmwi_ask_store(lua_State *L, bmwi_op *op, int client) {
   }
 }
 
-/* (client) -> calls its store's finish(); protected. */
+/* (client) -> calls finish() of its store; protected. */
 static int finish_store(lua_State *L) {
   bmwi_account *account = lua_touserdata(L, 1); /* its first member */
   push_hook(L, 1, "store");
@@ -507,8 +507,8 @@ void bmwi_hooks_closed(lua_State *L, int client, bmwi_account *account) {
   if (lua_pcall(L, 1, 0, 0) != 0) lua_pop(L, 1);
 }
 
-/* (operation) -> saves the token anew, since one more resource was found to refuse it: unless
-** somebody has another token by now, or renews it. Protected. */
+/* (operation) -> saves the token again because one more resource refuses it, unless the token has
+** been replaced or is being renewed. Protected. */
 static int save_resources(lua_State *L) {
   const bmwi_op *op = lua_touserdata(L, 1);
   bmwi_account *account = op->account;
@@ -555,7 +555,7 @@ void bmwi_hooks_resource(lua_State *L, bmwi_op *op) {
   int status = lua_pcall(L, 1, 0, 0);
   bmwi_account_unpin(account);
   if (status == 0) return;
-  lua_pop(L, 1); /* the next process finds out by itself, then */
+  lua_pop(L, 1); /* the next process will find out by itself */
   if (op->account == NULL) return;
   lua_pushcfunction(L, finish_store);
   bmwi_push_entry(L, BMWI_KEPT_CLIENTS, op->account);
@@ -569,7 +569,7 @@ static int token_gc(lua_State *L) {
 }
 
 void bmwi_hooks_keep(lua_State *L, bmwi_account *account) {
-  bmwi_options_keep(L, account->service); /* a table of its own for each client */
+  bmwi_options_keep(L, account->service); /* a table for each client */
   lua_getfield(L, -1, "log");
   account->logs = !lua_isnil(L, -1);
   lua_pop(L, 1);
@@ -577,7 +577,7 @@ void bmwi_hooks_keep(lua_State *L, bmwi_account *account) {
 }
 
 void bmwi_hooks_open(lua_State *L) {
-  luaL_newmetatable(L, "bmwi.token"); /* a token on its way from the answer to the session */
+  luaL_newmetatable(L, "bmwi.token"); /* holds a token between the response and the session */
   lua_pushcfunction(L, token_gc);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);

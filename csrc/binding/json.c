@@ -1,7 +1,7 @@
 /*
-** JSON: the bridge to lua-cjson. Uses an instance of its own, so the settings
-** of the application are never touched, and evens out what differs between
-** lua-cjson 2.1.0 and the OpenResty line (integers, null, empty arrays, locales).
+** JSON: the bridge to lua-cjson. Uses its own instance, so the application's settings are never
+** touched, and compensates for the differences between lua-cjson 2.1.0 and the OpenResty fork
+** (integers, null, empty arrays, locales).
 */
 #include <locale.h>
 #include <math.h>
@@ -13,23 +13,23 @@
 
 #include "binding/bmwi.h"
 
-#define MAX_DEPTH 100 /* of an answer and of what is sent */
+#define MAX_DEPTH 100 /* of a response and of what is sent */
 
-/* Their addresses name registry slots. */
+/* Their addresses are registry keys. */
 static const char decode_key, numerals_key, arrays_key;
 
-/* The locales that lua-cjson may read numbers in: it keeps to the decimal point
-** that it found when it was loaded. */
+/* The locales that lua-cjson may parse numbers in: it uses the decimal point that was current when
+** it was loaded. */
 typedef struct numerals {
-  locale_t plain;  /* "C": for all that was loaded by us, or before a host set its locale */
-  locale_t loaded; /* the one that we were loaded under */
-  bool gone;       /* the state is being closed, and lua-cjson's instance was collected before */
+  locale_t plain;  /* "C": if we loaded lua-cjson, or the host did before it set a locale */
+  locale_t loaded; /* the locale that was current when we were loaded */
+  bool gone;       /* the state is being closed and lua-cjson's instance has been collected */
 } numerals;
 
-/* Members that are arrays even when empty: {} and [] are the same table in Lua. */
+/* Members that are arrays even when empty: in Lua {} and [] are the same table. */
 static const char *const array_members[] = {"weekdays", "phoneNumbers", NULL};
 
-/* Calls one of the new instance's settings if it has it. */
+/* Changes a setting of the new instance, if it has that setting. */
 static void setting(lua_State *L, const char *name, int value, bool boolean) {
   lua_getfield(L, -1, name);
   if (lua_isfunction(L, -1)) {
@@ -72,15 +72,15 @@ static const numerals *get_numerals(lua_State *L) {
   return kept;
 }
 
-/* lua_pcall under a locale of this thread, which is put back whatever is raised. */
+/* lua_pcall under a locale of this thread, which is always restored. */
 static int call_under(lua_State *L, locale_t locale, int arguments) {
-  locale_t before = uselocale(locale); /* (locale_t)0, without memory, changes nothing */
+  locale_t before = uselocale(locale); /* (locale_t)0, when out of memory, changes nothing */
   int status = lua_pcall(L, arguments, 1, 0);
   uselocale(before);
   return status;
 }
 
-/* The tables that were arrays when they were decoded, as weak keys. */
+/* The tables that were decoded from arrays, as weak keys. */
 static void keep_arrays(lua_State *L) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
@@ -90,7 +90,7 @@ static void keep_arrays(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &arrays_key);
 }
 
-/* Raises for require's message: not there is one thing, there for another Lua another. */
+/* Replaces require's message: lua-cjson is missing, or is installed for another Lua version. */
 static void no_cjson(lua_State *L, const char *message) {
   static const char needs[] = "bmwi needs lua-cjson";
   const char *at = message != NULL ? strstr(message, "error loading module") : NULL;
@@ -106,7 +106,7 @@ static void no_cjson(lua_State *L, const char *message) {
   luaL_error(L, "%s (apt install lua-cjson, or luarocks install lua-cjson): %s", needs, message);
 }
 
-/* Loads lua-cjson under "C": under a decimal point of several bytes it ends the process. */
+/* Loads lua-cjson in the "C" locale: with a multi-byte decimal point it ends the process. */
 void bmwi_json_open(lua_State *L) {
   const numerals *kept = keep_numerals(L);
   keep_arrays(L);
@@ -135,7 +135,7 @@ bool bmwi_is_array(lua_State *L, int index) {
 
 /* ---- decoding ---------------------------------------------------------------- */
 
-/* Closes the gaps that null left in the array of `length` on top of the stack. */
+/* Closes the gaps that null left in the array of this length on top of the stack. */
 static void close_gaps(lua_State *L, int length) {
   int to = 0;
   for (int from = 1; from <= length; from++) {
@@ -152,9 +152,9 @@ static void close_gaps(lua_State *L, int length) {
   }
 }
 
-/* Replaces in the table on top: null by nothing, whole floats by integers; notes
-** in the table at `arrays` which ones are arrays. False for a number that is none
-** (1e999). Only existing keys are assigned, so the traversal stays valid. */
+/* In the table on top: removes null, converts whole floats to integers, and records arrays in the
+** table at `arrays`. False for a number that is out of range (1e999). Only existing keys are
+** assigned, so the traversal stays valid. */
 static bool normalize(lua_State *L, int arrays) {
   luaL_checkstack(L, 5, "JSON nested too deeply");
   int table = lua_gettop(L), members = 0, nulls = 0;
@@ -162,7 +162,7 @@ static bool normalize(lua_State *L, int arrays) {
   lua_pushnil(L);
   while (lua_next(L, table)) {
     members++;
-    array = array || lua_type(L, -2) == LUA_TNUMBER; /* an object has strings only */
+    array = array || lua_type(L, -2) == LUA_TNUMBER; /* an object has string keys only */
     switch (lua_type(L, -1)) {
       case LUA_TLIGHTUSERDATA: /* cjson.null */
         nulls++;
@@ -203,7 +203,7 @@ static const char *skip_blanks(const char *p, const char *end) {
   return p;
 }
 
-/* Whether there may be an empty array; strings are looked into, too. */
+/* Whether the text may hold an empty array; looks inside strings too. */
 static bool has_empty_array(const char *p, size_t len) {
   const char *end = p + len;
   while ((p = memchr(p, '[', (size_t)(end - p))) != NULL) {
@@ -213,8 +213,8 @@ static bool has_empty_array(const char *p, size_t len) {
   return false;
 }
 
-/* Pushes the text with [null] for each []: lua-cjson makes {} both of [] and of {}, but
-** an array of what null leaves behind is known to be one. */
+/* Pushes the text with [null] for each []: lua-cjson decodes both [] and {} to {}, but an array
+** that is left empty by a null is recognised as an array. */
 static void push_with_nulls(lua_State *L, const char *p, size_t len) {
   const char *end = p + len, *from = p;
   luaL_Buffer text;
@@ -235,7 +235,7 @@ static void push_with_nulls(lua_State *L, const char *p, size_t len) {
   luaL_pushresult(&text);
 }
 
-/* Decodes the text at `index` and pushes the value, or an error; the status of lua_pcall. */
+/* Decodes the text at `index` and pushes the value or an error; returns lua_pcall's status. */
 static int decode(lua_State *L, int text, locale_t locale) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
   lua_pushvalue(L, text);
@@ -253,7 +253,7 @@ bool bmwi_json_decode(lua_State *L, const char *data, size_t len) {
   else lua_pushlstring(L, data, len);
   const numerals *kept = get_numerals(L);
   int status = decode(L, top + 1, kept->plain);
-  if (status != 0 && status != LUA_ERRMEM) /* if it was loaded under another decimal point */
+  if (status != 0 && status != LUA_ERRMEM) /* it may have been loaded with another decimal point */
     status = decode(L, top + 1, kept->loaded);
   if (status == LUA_ERRMEM) lua_error(L);
   bool good = status == 0;
@@ -285,11 +285,11 @@ void bmwi_push_decimal(lua_State *L, int index) {
   lua_pushstring(L, text);
 }
 
-/* A document is written as parts in a table, and joined at the end. */
+/* A document is collected in a table of parts, which are joined at the end. */
 typedef struct writer {
-  int parts, count; /* the table's place on the stack, and how many it holds */
-  bool print;       /* for people and other programs, whatever the value: always valid JSON */
-  bool lines;       /* a line for each member */
+  int parts, count; /* the table's stack index and its length */
+  bool print;       /* for people and other programs: always writes valid JSON */
+  bool lines;       /* one member per line */
 } writer;
 
 /* Adds the text on top of the stack. */
@@ -307,7 +307,7 @@ static void add_number(lua_State *L, writer *w, int index) {
   add(L, w);
 }
 
-/* The length of the UTF-8 sequence at `p`; 0 for what is none (RFC 3629). */
+/* The length of the UTF-8 sequence at `p`; 0 if it is invalid (RFC 3629). */
 static size_t sequence(const unsigned char *p, const unsigned char *end) {
   size_t len = *p < 0x80 ? 1 : *p < 0xC2 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF5 ? 4 : 0;
   if (len == 0 || len > (size_t)(end - p)) return 0;
@@ -327,8 +327,8 @@ static void add_escaped(luaL_Buffer *b, unsigned char c) {
   luaL_addstring(b, text);
 }
 
-/* Bytes that are not UTF-8 are sent as they are, and printed as U+FFFD. A slash is sent
-** as the service has always got it. */
+/* Bytes that are not UTF-8 are sent unchanged, and printed as U+FFFD. A slash is escaped as the
+** service has always received it. */
 static void add_string(lua_State *L, writer *w, int index) {
   luaL_Buffer b;
   size_t len;
@@ -355,7 +355,7 @@ void bmwi_check_plain(lua_State *L, int index) {
 
 static void encode(lua_State *L, writer *w, int index, bool array, int depth);
 
-/* What stands before a member, or before the end of a list that has some. */
+/* Adds what precedes a member, or the end of a list that is not empty. */
 static void add_break(lua_State *L, writer *w, bool comma, int depth) {
   if (comma) add_text(L, w, ",");
   if (!w->lines) return;
@@ -400,7 +400,7 @@ static int by_name(const void *a, const void *b) {
   return order != 0 ? order : (one->len > other->len) - (one->len < other->len);
 }
 
-/* Pushes two values: a table that keeps the names of an object's members, and the names, sorted. */
+/* Pushes a table that keeps the names of an object's members alive, and the sorted names. */
 static const member *push_members(lua_State *L, int index, int *count) {
   lua_newtable(L);
   int kept = lua_gettop(L), most = 0;
@@ -408,7 +408,7 @@ static const member *push_members(lua_State *L, int index, int *count) {
   while (lua_next(L, index)) {
     lua_pop(L, 1);
     if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "a table with mixed keys cannot be sent");
-    lua_pushvalue(L, -1); /* the copy goes on as lua_next's key */
+    lua_pushvalue(L, -1); /* the copy remains as lua_next's key */
     lua_rawseti(L, kept, ++most);
   }
   member *list = lua_newuserdata(L, ((size_t)most + 1) * sizeof *list);
@@ -422,7 +422,7 @@ static const member *push_members(lua_State *L, int index, int *count) {
   return list;
 }
 
-/* Members go out in the order of their names, so equal tables give equal texts. */
+/* Members are written in the order of their names, so equal tables give equal texts. */
 static void encode_object(lua_State *L, writer *w, int index, int depth) {
   int count;
   const member *list = push_members(L, index, &count);
@@ -441,7 +441,7 @@ static void encode_object(lua_State *L, writer *w, int index, int depth) {
   lua_pop(L, 2);
 }
 
-/* Whether the table is empty and was an array when it was decoded, or was said to be one. */
+/* Whether the table is empty and was decoded from, or declared as, an array. */
 static bool is_empty_array(lua_State *L, int index) {
   lua_pushnil(L);
   if (lua_next(L, index)) {
@@ -490,7 +490,7 @@ static void push_document(lua_State *L, int index, bool print, bool lines) {
 
 void bmwi_json_encode(lua_State *L, int index) { push_document(L, index, false, false); }
 
-/* sys.json(value[, lines]) -> text: as bmwi.json.encode, for people and other programs */
+/* sys.json(value[, lines]) -> text: like bmwi.json.encode, but never fails */
 int bmwi_json_print(lua_State *L) {
   luaL_checkany(L, 1);
   push_document(L, 1, true, lua_toboolean(L, 2));
@@ -499,8 +499,8 @@ int bmwi_json_print(lua_State *L) {
 
 /* ---- bmwi.json ---------------------------------------------------------------- */
 
-/* bmwi.json.decode(text) -> value | nil, message, "json". As answers are: no null, whole
-** numbers are integers, empty arrays stay arrays. */
+/* bmwi.json.decode(text) -> value | nil, message, "json". Decoded like responses: null is dropped,
+** whole numbers are integers, empty arrays stay arrays. */
 static int json_decode(lua_State *L) {
   size_t len;
   const char *text = luaL_checklstring(L, 1, &len);
@@ -511,14 +511,14 @@ static int json_decode(lua_State *L) {
   return 3;
 }
 
-/* bmwi.json.encode(value) -> text, with the members of objects in the order of their names */
+/* bmwi.json.encode(value) -> text, with an object's members in the order of their names */
 static int json_encode(lua_State *L) {
   luaL_checkany(L, 1);
   bmwi_json_encode(L, 1);
   return 1;
 }
 
-/* bmwi.json.array([t]) -> t, which is an array from now on, also when it is empty */
+/* bmwi.json.array([t]) -> t, which is encoded as an array from now on even if it is empty */
 static int json_array(lua_State *L) {
   if (lua_isnoneornil(L, 1)) {
     lua_settop(L, 0);
@@ -534,7 +534,7 @@ static int json_array(lua_State *L) {
   return 1;
 }
 
-/* bmwi.json.is_array(t) -> whether it is sent as an array */
+/* bmwi.json.is_array(t) -> whether it is encoded as an array */
 static int json_is_array(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_pushboolean(L, lua_rawlen(L, 1) > 0 || is_empty_array(L, 1));

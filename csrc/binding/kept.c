@@ -32,7 +32,7 @@ void bmwi_push_entry(lua_State *L, int which, const void *p) {
   lua_remove(L, -2);
 }
 
-/* (Before Lua 5.4 even setting nil may need memory, where nothing was before.) */
+/* (Before Lua 5.4 even assigning nil may allocate, if the key is new.) */
 void bmwi_clear_value(lua_State *L, int which) {
   bmwi_push_kept(L, which);
   lua_insert(L, -2);

@@ -1,6 +1,6 @@
 /*
-** What this Lua state keeps in the registry for its loop: the loop itself, and a few tables of the
-** operations that are under way. Clearing needs no memory, so that it works at any moment.
+** What this Lua state keeps in the registry for its loop: the loop itself and a few tables of
+** pending operations. Clearing an entry needs no memory, so it can be done at any time.
 */
 #ifndef BMWI_KEPT_H
 #define BMWI_KEPT_H
@@ -11,11 +11,11 @@
 
 typedef struct bmwi_loop {
   bmwi_engine *engine; /* NULL once the state is being closed */
-  int nested;          /* calls that wait here, each inside a task that the one before has woken */
-  int hooks;           /* of clients that are running */
+  int nested; /* nested blocking calls, each inside a task that the one before has resumed */
+  int hooks;  /* client hooks that are running */
 } bmwi_loop;
 
-/* Each stands under the address of its place in an array. */
+/* Each key is the address of an element of an array. */
 enum {
   BMWI_KEPT_SELF,    /* the bmwi_loop */
   BMWI_KEPT_WAKES,   /* thread -> function to call with the results (weak keys) */
@@ -24,20 +24,20 @@ enum {
   BMWI_KEPT_THREADS, /* operation -> the coroutine that waits for it */
   BMWI_KEPT_ANCHORS, /* operation -> what must stay alive meanwhile */
   BMWI_KEPT_CLIENTS, /* account -> client userdata (weak values) */
-  BMWI_KEPT_RAISED,  /* operation that a reading waits for here -> its hook's error, or false */
-  BMWI_KEPT_FAULT,   /* the first error that is nobody's, for the next step to raise, or false */
+  BMWI_KEPT_RAISED,  /* operation that a blocking read waits for -> its hook's error, or false */
+  BMWI_KEPT_FAULT,   /* the first error without an owner, for the next step to raise, or false */
   BMWI_KEPT_COUNT
 };
 
 /* Makes the tables, empty. */
 void bmwi_kept_open(lua_State *L);
 void bmwi_push_kept(lua_State *L, int which);
-/* Pops the value on top. */
+/* Stores and pops the value on top. */
 void bmwi_keep(lua_State *L, int which);
-/* Raises in a forked child, and once the state is being closed. */
+/* Raises in a forked child and while the state is being closed. */
 bmwi_loop *bmwi_get_loop(lua_State *L);
 
-/* Of the tables: table[p] = the value on top, which is popped. */
+/* For the tables: table[p] = the value on top, which is popped. */
 void bmwi_set_entry(lua_State *L, int which, const void *p);
 void bmwi_push_entry(lua_State *L, int which, const void *p);
 void bmwi_clear_entry(lua_State *L, int which, const void *p);

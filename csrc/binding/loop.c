@@ -1,6 +1,6 @@
 /*
-** The loop: this Lua state's engine as an object that any host can drive
-** (cqueues' protocol: pollfd, events, timeout; then step).
+** The loop: this Lua state's engine as an object that any event loop can drive, by the protocol of
+** cqueues: pollfd, events and timeout, then step.
 */
 #include "binding/await.h"
 #include "binding/options.h"
@@ -41,12 +41,12 @@ static int loop_timeout(lua_State *L) {
   return 1;
 }
 
-/* loop:step([seconds]) -> true; moves everything on, waits at most so long (0) */
+/* loop:step([seconds]) -> true; advances everything, and waits at most `seconds` (0) */
 static int loop_step(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   double seconds = luaL_optnumber(L, 2, 0);
   luaL_argcheck(L, seconds >= 0, 2, "seconds must not be negative");
-  bmwi_engine_release(engine); /* whoever steps may wait for any of them */
+  bmwi_engine_release(engine); /* a step may be waiting for any of them */
   bmwi_move(L, engine, seconds, false);
   bmwi_engine_arm(engine);
   if (bmwi_take_fault(L, engine)) return lua_error(L);
@@ -54,9 +54,9 @@ static int loop_step(lua_State *L) {
   return 1;
 }
 
-/* loop:wait() -> true | false, error; one round of waiting for tasks. Only Ctrl-C is raised: what
-** became of these tasks must not be lost by an error of others, which comes out later. False: there
-** is nothing that could wake a task, perhaps for the error, if one was kept. For bmwi.async. */
+/* loop:wait() -> true | false, error; one round of waiting for tasks. Raises only for Ctrl-C:
+** another task's error must not hide the results of these tasks, so it is raised later. False:
+** nothing can wake a task any more; the error, if one was kept, is the reason. For bmwi.async. */
 static int loop_wait(lua_State *L) {
   const bmwi_loop *self = check_loop(L);
   bmwi_engine *engine = self->engine;
@@ -75,7 +75,7 @@ static int loop_wait(lua_State *L) {
   return 1;
 }
 
-/* loop:fail(error): has the next step raise it. For bmwi.async. */
+/* loop:fail(error): the next step raises the error. For bmwi.async. */
 static int loop_fail(lua_State *L) {
   check_loop(L);
   lua_settop(L, 2);
@@ -90,8 +90,8 @@ double bmwi_gate_deadline(lua_State *L, int argument) {
   return bmwi_now() + seconds;
 }
 
-/* loop:gate([seconds]) -> operation that ends by loop:open(gate), and after that many seconds by
-** itself. For bmwi.async and the stream. */
+/* loop:gate([seconds]) -> operation that completes when loop:open(gate) is called, or after that
+** many seconds. For bmwi.async and the stream. */
 static int loop_gate(lua_State *L) {
   check_loop(L);
   double deadline = bmwi_gate_deadline(L, 2);
@@ -99,7 +99,7 @@ static int loop_gate(lua_State *L) {
   return 1;
 }
 
-/* loop:open(gate): ends it, be it waited for or not yet */
+/* loop:open(gate): completes it, whether or not anything waits for it yet */
 static int loop_open(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   bmwi_op *gate = luaL_checkudata(L, 2, BMWI_OP);
@@ -110,8 +110,8 @@ static int loop_open(lua_State *L) {
   return 0;
 }
 
-/* loop:pass(gate) -> nothing, or nil, message, "closed" of a client's gate; waits for its end, as
-** any call does: here, or by yielding in a task */
+/* loop:pass(gate) -> nothing, or nil, message, "closed" for a client's gate; waits until it opens,
+** like any call: blocking, or by yielding in a task */
 static int loop_pass(lua_State *L) {
   const bmwi_loop *self = check_loop(L);
   const bmwi_op *gate = luaL_checkudata(L, 2, BMWI_OP);
@@ -123,8 +123,8 @@ static int loop_pass(lua_State *L) {
   return bmwi_loop_await(L, 0);
 }
 
-/* loop:limit(connections) -> the limit before; at most so many connections to one
-** server, 0 for any */
+/* loop:limit(connections) -> the previous limit; the most connections to one server, 0 for
+** unlimited */
 static int loop_limit(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   lua_Integer connections = luaL_checkinteger(L, 2);
@@ -134,8 +134,8 @@ static int loop_limit(lua_State *L) {
   return 1;
 }
 
-/* loop:attach(thread, wake): calls of this coroutine yield, and wake(ok, ...)
-** gets their results. For bmwi.async. */
+/* loop:attach(thread, wake): calls in this coroutine yield, and wake(ok, ...) gets their results.
+** For bmwi.async. */
 static int loop_attach(lua_State *L) {
   check_loop(L);
   luaL_checktype(L, 2, LUA_TTHREAD);
@@ -147,8 +147,8 @@ static int loop_attach(lua_State *L) {
   return 0;
 }
 
-/* loop:begin(thread, operation, client): starts what a call of the coroutine has
-** yielded, and keeps both alive meanwhile. For bmwi.async. */
+/* loop:begin(thread, operation, client): starts the operation that a call in the coroutine has
+** yielded, and keeps it and the client alive. For bmwi.async. */
 static int loop_begin(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   luaL_checktype(L, 2, LUA_TTHREAD);
@@ -163,7 +163,7 @@ static int loop_begin(lua_State *L) {
   return 0;
 }
 
-/* loop:detach(thread): forgets the coroutine and ends what it waits for. */
+/* loop:detach(thread): forgets the coroutine and cancels what it waits for. */
 static int loop_detach(lua_State *L) {
   check_loop(L);
   luaL_checktype(L, 2, LUA_TTHREAD);
@@ -175,7 +175,7 @@ static int loop_detach(lua_State *L) {
   lua_rawget(L, -2);
   bmwi_op *op = lua_touserdata(L, -1);
   if (op != NULL) {
-    bmwi_push_entry(L, BMWI_KEPT_OPS, op); /* keeps its memory until the end of this function */
+    bmwi_push_entry(L, BMWI_KEPT_OPS, op); /* keeps it alive until the end of this function */
     bmwi_drop_entries(L, op);
     bmwi_op_release(op);
     bmwi_engine_arm(bmwi_get_loop(L)->engine);
@@ -183,7 +183,7 @@ static int loop_detach(lua_State *L) {
   return 0;
 }
 
-/* What finalizers have made while the state is closed gets none itself. */
+/* Objects that finalizers create while the state is being closed get no engine. */
 static void release_all(lua_State *L, bmwi_engine *engine) {
   bmwi_transfer *t;
   bmwi_push_kept(L, BMWI_KEPT_CLIENTS);
@@ -196,8 +196,8 @@ static void release_all(lua_State *L, bmwi_engine *engine) {
 static int loop_gc(lua_State *L) {
   bmwi_loop *self = lua_touserdata(L, 1);
   bmwi_push_kept(L, BMWI_KEPT_SELF);
-  bool served = lua_touserdata(L, -1) == self; /* not one that could not be opened */
-  bmwi_push_kept(L, BMWI_KEPT_FAULT);          /* no step rethrew it */
+  bool served = lua_touserdata(L, -1) == self; /* false if it could not be opened */
+  bmwi_push_kept(L, BMWI_KEPT_FAULT);          /* no step has raised it */
   if (lua_isstring(L, -1)) fprintf(stderr, "bmwi: %s\n", lua_tostring(L, -1));
   else if (lua_toboolean(L, -1))
     fprintf(stderr, "bmwi: error object is a %s value\n", luaL_typename(L, -1));
@@ -231,7 +231,7 @@ static const luaL_Reg loop_meta[] = {
 
 void bmwi_loop_open(lua_State *L) {
   bmwi_push_kept(L, BMWI_KEPT_SELF);
-  if (!lua_isnil(L, -1)) return; /* required twice, under another name */
+  if (!lua_isnil(L, -1)) return; /* required a second time under another name */
   lua_pop(L, 1);
   bmwi_await_open(L);
   bmwi_kept_open(L);

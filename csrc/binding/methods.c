@@ -1,6 +1,6 @@
 /*
-** Methods: what a service's own table of methods is made of, beside the functions in C: those of
-** its Lua module, and one that says so for each that only another service has.
+** Methods: what a service's method table contains besides the functions in C: those of its Lua
+** module, and one that fails as unsupported for each method that only another service has.
 */
 #include "binding/bmwi.h"
 

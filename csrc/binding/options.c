@@ -1,6 +1,6 @@
 /*
-** Options: see options.h. Owns the reading of each type; the rows are in service.c and in each
-** service's own file.
+** Options: see options.h. Contains a reader for each type; the rows are in service.c and in the
+** file of each service.
 */
 #include "binding/options.h"
 
@@ -48,7 +48,7 @@ static int unknown_option(lua_State *L, const bmwi_service *service, const char 
   return luaL_error(L, "unknown option '%s'; the options are: %s", name, lua_tostring(L, -1));
 }
 
-/* Every key is a known option, every value of its type. */
+/* Checks that every key is a known option and every value has its type. */
 static void check_names(lua_State *L, const bmwi_service *service) {
   lua_pushnil(L);
   while (lua_next(L, 1)) {
@@ -83,7 +83,7 @@ char *bmwi_keep_text(lua_State *L, const char *text) {
   return copy;
 }
 
-/* Without the slashes at the end of an origin, and with its scheme in lower case. */
+/* Removes the slashes at the end of an origin and converts the scheme to lower case. */
 static void tidy_url(char *url, bool origin) {
   size_t len = strlen(url);
   while (origin && len > 0 && url[len - 1] == '/') url[--len] = '\0';
@@ -141,7 +141,7 @@ static void read_number(lua_State *L, bmwi_account *account, const bmwi_option *
   }
 }
 
-/* ---- what belongs together ---------------------------------------------------------------- */
+/* ---- options that depend on each other ------------------------------------------------------ */
 
 static void exclude(lua_State *L, const char *a, const char *b, const char *name_a,
                     const char *name_b) {
@@ -176,7 +176,7 @@ static void make_sessions(lua_State *L, const bmwi_service *service, bmwi_accoun
   }
   if (service->login_by_code)
     account->device_url = keep_joined(L, account->login_url, "/device/code");
-  /* A server of one's own answers for the other one too: its token is not for BMW. */
+  /* A custom server also serves what the second host does: its token must not be sent to BMW. */
   if (account->second_url == NULL && service->second_host != NULL)
     account->second_url = bmwi_keep_text(L, base != NULL ? base : service->second_host);
 }
@@ -209,7 +209,7 @@ static void read_connect_to(lua_State *L, bmwi_transport *transport) {
     }
     size_t len = 0;
     const char *rule = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : "";
-    if (!bmwi_token_text(rule, len)) /* it goes into the request to a proxy */
+    if (!bmwi_token_text(rule, len)) /* it is sent to a proxy */
       luaL_error(L, "option 'connect_to': an array of \"HOST:PORT:HOST:PORT\" expected");
     if (!bmwi_transport_connect_to(transport, rule)) luaL_error(L, "not enough memory");
     lua_pop(L, 1);
@@ -217,14 +217,14 @@ static void read_connect_to(lua_State *L, bmwi_transport *transport) {
   lua_pop(L, 1);
 }
 
-/* The whole text may be a secret: no message holds a part of it. */
+/* The whole text may be a secret, so messages do not contain any part of it. */
 static void find_proxy(lua_State *L, bmwi_transport *transport) {
   const char *fault = transport->proxy != NULL ? bmwi_proxy_fault(transport->proxy) : NULL;
   if (fault != NULL) luaL_error(L, "option 'proxy': %s", fault);
   if (!bmwi_transport_find_proxy(transport)) luaL_error(L, "not enough memory");
 }
 
-/* The service that the options name, which decides what the others may be. */
+/* The service named in the options, which decides what other options there are. */
 static const bmwi_service *named_service(lua_State *L) {
   lua_getfield(L, 1, "service");
   const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
@@ -272,7 +272,7 @@ void bmwi_options_check_login(lua_State *L, bmwi_account *account) {
 static void wipe(bmwi_account *account) {
   bmwi_account_wipe(account);
   bmwi_drop(&account->device_url);
-  if (account->service == NULL) return; /* bmwi.new broke off before */
+  if (account->service == NULL) return; /* bmwi.new failed early */
   const bmwi_option *row;
   for (size_t i = 0; (row = bmwi_service_option(account->service, i))->name != NULL; i++)
     if (is_text(row)) bmwi_drop(place(account, row));

@@ -1,5 +1,5 @@
 /*
-** Options: what bmwi.new was given, read by the rows of service.h and kept in the account.
+** Options: the argument of bmwi.new, read by the rows of service.h and kept in the account.
 */
 #ifndef BMWI_OPTIONS_H
 #define BMWI_OPTIONS_H
@@ -13,25 +13,25 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Reads the options, the table at 1, into a zeroed account. Raises for what is unknown or wrong;
-** what is kept by then is given back by bmwi_account_end. */
+/* Reads the options, the table at 1, into a zeroed account. Raises for an unknown or invalid
+** option; bmwi_account_end then frees what was read. */
 void bmwi_options_read(lua_State *L, bmwi_account *account);
-/* Checks that what there is will do for a log-in, once a saved token has been looked for. */
+/* Checks that the options suffice for a log-in; called after looking for a saved token. */
 void bmwi_options_check_login(lua_State *L, bmwi_account *account);
-/* A copy of a text; NULL stays NULL. Raises without memory. */
+/* Copies a text; NULL stays NULL. Raises if there is no memory. */
 char *bmwi_keep_text(lua_State *L, const char *text);
-/* Closes the account, and wipes every text that an option has left in it. */
+/* Closes the account, and wipes every text from its options. */
 void bmwi_account_end(bmwi_account *account);
-/* Whoever reads an account's texts, tokens or answers across calls of Lua pins it meanwhile
-** (pins++): a finalizer may close the client. What is wiped then is wiped here. */
+/* Code that reads an account's texts, tokens or responses across Lua calls pins it meanwhile
+** (pins++), since a finalizer may close the client. Wiping is then delayed until this call. */
 void bmwi_account_unpin(bmwi_account *account);
-/* Calls `visit` with each text in the account that is a secret, and the least length at which it
-** is to be looked for in what a server says. */
+/* Calls `visit` with each secret in the account and the minimum length at which it is redacted in a
+** server's text. */
 void bmwi_options_secrets(const bmwi_account *account,
                           void (*visit)(void *user, const char *secret, size_t least), void *user);
-/* Pushes a table of the options at 1 that are tables and functions. */
+/* Pushes a table of those options in the table at 1 that are tables or functions. */
 void bmwi_options_keep(lua_State *L, const bmwi_service *service);
-/* Pushes the option that is named at 2; `kept` is where that table is. Never a secret. */
+/* Pushes the option that is named at 2; `kept` is the index of that table. Never a secret. */
 int bmwi_options_get(lua_State *L, const bmwi_account *account, int kept);
 /* Pushes an array of {name, type, least, most, standard, secret}: every option of the service. */
 void bmwi_options_push(lua_State *L, const bmwi_service *service);

@@ -35,7 +35,7 @@ bmwi_op *bmwi_client_op(lua_State *L, bmwi_client *client, const bmwi_endpoint *
   bmwi_account *account = &client->account;
   bmwi_session *session = session_of(account, vin);
   bmwi_op *op = bmwi_loop_op(L, BMWI_CALL);
-  if (account->closed) luaL_error(L, CLOSED); /* by a finalizer, just now */
+  if (account->closed) luaL_error(L, CLOSED); /* a finalizer may have just closed it */
   bmwi_op_join(op, account, session, &endpoint->exchange);
   const char *server = endpoint->second_host ? account->second_url : session->base_url;
   need(L, bmwi_buffer_text(&op->url, server));
@@ -57,7 +57,7 @@ void bmwi_client_form(lua_State *L, bmwi_op *op, const char *name, const char *v
   need(L, bmwi_buffer_pair(&op->body, name, value, len, true));
 }
 
-/* Decimal degrees with a point in every locale. */
+/* Decimal degrees, with a point in every locale. */
 static void degrees(lua_State *L, bmwi_op *op, const char *name, double value) {
   char text[BMWI_DECIMAL];
   bmwi_decimal_places(text, value, 6);

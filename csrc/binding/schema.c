@@ -1,5 +1,5 @@
 /*
-** Schemas: see schema.h. One check for each type of member; the rows are the services'.
+** Schemas: see schema.h. One check for each type of member; the rows belong to the services.
 */
 #include "binding/schema.h"
 
@@ -66,7 +66,7 @@ static bool one_of(const char *const *words, const char *text) {
   return words == NULL;
 }
 
-/* An array of texts, each at most once so many as there are words to choose from. */
+/* An array of texts, at most as many as there are words to choose from. */
 static void check_texts(lua_State *L, const bmwi_member *m, const char *path) {
   char expected[160] = "an array of texts";
   size_t count = 0;
@@ -92,7 +92,7 @@ static void check_texts(lua_State *L, const bmwi_member *m, const char *path) {
 static void check_table(lua_State *L, int table, const bmwi_schema *schema, const char *path);
 
 static void check_part(lua_State *L, const bmwi_member *m, const char *path) {
-  if (m->type == BMWI_DOCUMENT && !lua_istable(L, -1)) return; /* a text, passed on */
+  if (m->type == BMWI_DOCUMENT && !lua_istable(L, -1)) return; /* a text is passed on as it is */
   if (!lua_istable(L, -1)) wrong(L, path, "a table");
   check_table(L, lua_gettop(L), m->part, path);
 }
@@ -172,7 +172,7 @@ static void check_table(lua_State *L, int table, const bmwi_schema *schema, cons
 
 void bmwi_schema_check(lua_State *L, int index, const bmwi_schema *schema, const char *subject) {
   int top = lua_gettop(L);
-  lua_pushvalue(L, index); /* so that all that comes later lies above it */
+  lua_pushvalue(L, index); /* so that everything that follows is above it */
   check_table(L, top + 1, schema, subject);
   lua_settop(L, top);
 }

@@ -1,5 +1,5 @@
 /*
-** Schemas: checks a table against what a service says that it must look like.
+** Schemas: check a table against a service's description of it.
 */
 #ifndef BMWI_SCHEMA_H
 #define BMWI_SCHEMA_H
@@ -10,8 +10,8 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Raises, with the path of the member that is wrong, unless the table at `index` fits.
-** `subject` names it in the message. */
+/* Raises, with the path of the wrong member, unless the table at `index` matches. `subject` names
+** it in the message. */
 void bmwi_schema_check(lua_State *L, int index, const bmwi_schema *schema, const char *subject);
 
 /* The row of a member by its name, or NULL. */

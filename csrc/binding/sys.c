@@ -1,6 +1,6 @@
 /*
-** bmwi._sys: what POSIX offers and Lua lacks, for the token store and the command
-** line: private files, a lock, a prompt without echo. No I/O on the network.
+** bmwi._sys: POSIX functions that Lua lacks, for the token store and the command line: private
+** files, a lock, a prompt without echo. No network I/O.
 */
 #if defined(__linux__)
 #define _GNU_SOURCE
@@ -35,7 +35,7 @@
 #define PATH_MAX 4096
 #endif
 
-/* An open descriptor that the collector closes, and what to wipe with it. */
+/* An open descriptor that the collector closes, and a buffer to wipe with it. */
 typedef struct handle {
   int fd;
   size_t len;
@@ -51,7 +51,7 @@ static handle *new_handle(lua_State *L, size_t bytes) {
   return h;
 }
 
-/* Before every return: a descriptor that is left to the collector may be one too many. */
+/* Call before every return: descriptors left to the collector could exhaust the limit. */
 static void end(handle *h) {
   if (h->fd >= 0) close(h->fd);
   h->fd = -1;
@@ -67,7 +67,7 @@ static int file_failure(lua_State *L, const char *what, const char *path, int er
   return bmwi_fail_plain(L, "file", "%s: %s failed: %s", path, what, strerror(error));
 }
 
-/* sys.monotonic() -> seconds on a clock that never goes back */
+/* sys.monotonic() -> seconds on a clock that never goes backwards */
 static int sys_monotonic(lua_State *L) {
   lua_pushnumber(L, bmwi_now());
   return 1;
@@ -79,8 +79,8 @@ static int sys_isatty(lua_State *L) {
   return 1;
 }
 
-/* sys.columns() -> how wide and high the terminal on standard output is; nil: it is none, or does
-** not say */
+/* sys.columns() -> width and height of the terminal on standard output; nil if it is not a terminal
+** or the size is unknown */
 static int sys_columns(lua_State *L) {
   struct winsize size;
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 0;
@@ -89,11 +89,11 @@ static int sys_columns(lua_State *L) {
   return 2;
 }
 
-/* Whether a file or a link is this user's, or root's. */
+/* Whether a file or link belongs to this user or to root. */
 static bool is_ours(const struct stat *st) { return st->st_uid == geteuid() || st->st_uid == 0; }
 
-/* Follows the links at `path`, which need not lead to anything yet, to the place to write to,
-** so that a file that lies elsewhere is replaced there. NULL, or why that cannot be. */
+/* Follows the links at `path` to the file to write, which need not exist, so that the target is
+** replaced instead of the link. Returns NULL, or why that is impossible. */
 static const char *follow(const char *path, char out[PATH_MAX]) {
   struct stat st;
   char target[PATH_MAX];
@@ -119,13 +119,13 @@ static const char *follow(const char *path, char out[PATH_MAX]) {
   return NULL;
 }
 
-/* Makes the folders above the path, private to the user. */
+/* Creates the parent folders of the path, private to the user. */
 static int make_folders(char *path) {
   if (*path == '\0') return ENOENT;
   for (char *p = strchr(path + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
     *p = '\0';
     int failed = 0;
-    if (mkdir(path, 0700) == 0) failed = chmod(path, 0700) != 0 ? errno : 0; /* the umask */
+    if (mkdir(path, 0700) == 0) failed = chmod(path, 0700) != 0 ? errno : 0; /* despite the umask */
     else if (errno != EEXIST && errno != EISDIR) failed = errno;
     *p = '/';
     if (failed != 0 && failed != EROFS && failed != EACCES && failed != EPERM) return failed;
@@ -144,7 +144,7 @@ static int write_all(int fd, const char *data, size_t len) {
   return 0;
 }
 
-/* Makes a rename in the folder of `path` last over a power cut. */
+/* Makes a rename in the folder of `path` survive a power failure. */
 static void sync_folder(char *path) {
   char *slash = strrchr(path, '/');
   if (slash != NULL) *slash = '\0';
@@ -155,14 +155,14 @@ static void sync_folder(char *path) {
   close(fd);
 }
 
-/* Whether a process of this number runs. */
+/* Whether a process with this PID is running. */
 static bool runs(const char *number, char **end) {
   long pid = strtol(number, end, 10);
   return pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH;
 }
 
-/* Removes the new files of sys_write_private ("NAME.PID.ADDRESS.new") that processes
-** left behind which were killed in the middle of it. */
+/* Removes new files of sys_write_private ("NAME.PID.ADDRESS.new") left behind by processes that
+** were killed while writing. */
 static void sweep(char *path) {
   char *slash = strrchr(path, '/'), *end;
   const char *name = slash != NULL ? slash + 1 : path;
@@ -183,19 +183,19 @@ static void sweep(char *path) {
   closedir(folder);
 }
 
-/* Writes a new file beside `place`, with this mode, and puts it there whole. */
+/* Writes a new file with this mode beside `place` and renames it to `place`. */
 static int replace(lua_State *L, handle *h, const char *path, char *place, mode_t mode) {
   size_t len;
   const char *data = luaL_checklstring(L, 2, &len);
   struct stat st;
   int error = 0;
-  if (stat(place, &st) == 0 && !S_ISREG(st.st_mode)) /* a device, say: it is not ours to replace */
+  if (stat(place, &st) == 0 && !S_ISREG(st.st_mode)) /* a device, for example: do not replace it */
     return bmwi_fail_plain(L, "file", "%s: not a regular file", path);
   sweep(place);
   const char *temp = lua_pushfstring(L, "%s.%d.%p.new", place, (int)getpid(), (void *)h);
   h->fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (h->fd < 0) return file_failure(L, "writing", path, errno);
-  if (fchmod(h->fd, mode) != 0) error = errno; /* whatever the umask took away */
+  if (fchmod(h->fd, mode) != 0) error = errno; /* despite the umask */
   if (error == 0) error = write_all(h->fd, data, len);
   if (error == 0 && fsync(h->fd) != 0) error = errno;
   if (error == 0 && rename(temp, place) != 0) error = errno;
@@ -226,9 +226,8 @@ static int publish_file(lua_State *L, handle *h, const char *path) {
 }
 
 /* sys.write_private(path, bytes) -> true | nil, message, "file"
-** The file appears whole or not at all, and nobody else can read it at any
-** moment: a new file beside it (0600, exclusive), fsync, rename, fsync. A link
-** stays one: what it leads to is replaced. */
+** Replaces the file atomically, and it is never readable by others: a new file beside it (0600,
+** exclusive), fsync, rename, fsync. A link is kept, and its target replaced. */
 static int sys_write_private(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   luaL_checkstring(L, 2);
@@ -239,7 +238,7 @@ static int sys_write_private(lua_State *L) {
 }
 
 /* sys.publish_file(path, bytes) -> true | nil, message, "file"
-** The same for a file that everybody may read, in a folder that is there already. */
+** The same for a file that everybody may read, in an existing folder. */
 static int sys_publish_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   luaL_checkstring(L, 2);
@@ -250,7 +249,7 @@ static int sys_publish_file(lua_State *L) {
 }
 
 /* sys.remove_private(path) -> true | nil, message, "file"
-** Removes what a link leads to, not the link. What is not there is no error. */
+** Removes a link's target, not the link. A missing file is not an error. */
 static int sys_remove_private(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   char place[PATH_MAX];
@@ -316,8 +315,8 @@ static int try_lock(lua_State *L, handle *h, const char *path, const char *kind)
 }
 
 /* sys.try_lock(path[, kind]) -> lock | nil, message, "locked"|"file"
-** An advisory lock (flock) on path.."."..kind; lock:unlock() or collection ends it.
-** Through a link it is the lock of the file that this leads to. */
+** An advisory lock (flock) on path.."."..kind, released by lock:unlock() or collection. A link has
+** the same lock as its target. */
 static int sys_try_lock(lua_State *L) {
   const char *path = luaL_checkstring(L, 1), *kind = luaL_optstring(L, 2, "lock");
   handle *h = new_handle(L, 0);
@@ -327,7 +326,7 @@ static int sys_try_lock(lua_State *L) {
   return results;
 }
 
-/* sys.pause(seconds): this process waits, and all of its tasks with it; a second at most */
+/* sys.pause(seconds): blocks this process and all its tasks; one second at most */
 static int sys_pause(lua_State *L) {
   double seconds = luaL_checknumber(L, 1);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1, 1, "0 to 1 expected");
@@ -337,12 +336,12 @@ static int sys_pause(lua_State *L) {
   return 0;
 }
 
-/* ---- the end by a signal --------------------------------------------------------- */
+/* ---- termination by a signal ------------------------------------------------------ */
 
-/* Set by SIGTERM until it was raised. */
+/* Set by SIGTERM, cleared when raised. */
 static volatile sig_atomic_t terminated;
 
-/* A signal that came between two waits breaks off none: it comes again in a second. */
+/* A signal between two waits interrupts nothing, so it is repeated after a second. */
 static void on_terminate(int signal_number) {
   (void)signal_number;
   terminated = 1;
@@ -356,8 +355,9 @@ void bmwi_sys_check(lua_State *L) {
   luaL_error(L, "terminated!");
 }
 
-/* sys.catch_terminate(): from now on SIGTERM raises "terminated!" out of what waits, as Ctrl-C
-** raises "interrupted!". Of the whole process, so for the command line only. */
+/* sys.catch_terminate(): from now on SIGTERM makes waiting calls raise "terminated!", as Ctrl-C
+** makes them raise "interrupted!". Affects the whole process, so it is for the command line
+** only. */
 static int sys_catch_terminate(lua_State *L) {
   struct sigaction action;
   (void)L;
@@ -405,8 +405,8 @@ static int read_secret(lua_State *L, handle *h) {
 }
 
 /* sys.read_secret(prompt) -> text | nil, message, "cancelled"|"file"
-** Asks on the terminal without echo. ISIG is off meanwhile, so that Ctrl-C
-** comes as a character and the terminal is always put right again. */
+** Prompts on the terminal without echo. ISIG is off meanwhile, so that Ctrl-C is read as a
+** character and the terminal is always restored. */
 static int sys_read_secret(lua_State *L) {
   luaL_checkstring(L, 1);
   handle *h = new_handle(L, MAX_SECRET);
@@ -415,7 +415,7 @@ static int sys_read_secret(lua_State *L) {
   return results;
 }
 
-/* sys.no_core(): no core files of this process, which would hold its secrets */
+/* sys.no_core(): disables core files of this process, which would contain its secrets */
 static int sys_no_core(lua_State *L) {
   struct rlimit none = {0, 0};
   (void)L;

@@ -1,5 +1,5 @@
 /*
-** What is known of a car, and how news gets into it; see values.h.
+** The known state of a car, and how new values are merged into it; see values.h.
 */
 #include "binding/values.h"
 
@@ -8,8 +8,8 @@
 #include <time.h>
 
 #define MAX_DESCRIPTORS 1000 /* of one car; BMW has about 300 */
-#define FUTURE 60            /* seconds that the clocks of BMW and the car may be ahead of ours */
-#define PAIRED 1             /* seconds between the two halves of a position */
+#define FUTURE 60            /* seconds that BMW's or the car's clock may be ahead of ours */
+#define PAIRED 1             /* maximum seconds between the two halves of a position */
 
 /* ---- reading tables ------------------------------------------------------------- */
 
@@ -128,21 +128,21 @@ void bmwi_set_time(lua_State *L, int table, double time, double now) {
 /* ---- merging -------------------------------------------------------------------- */
 
 typedef struct merging {
-  int state, changed; /* where they stand on the stack */
+  int state, changed; /* stack indexes */
   const char *source;
   double now;
   int size, taken;
 } merging;
 
-/* Which member of an entry holds the last unit that the source said. */
+/* The member of an entry that holds the last unit from this source. */
 static const char *said_unit(const merging *g) {
   return strcmp(g->source, "rest") == 0 ? "unit_rest" : "unit_stream";
 }
 
-/* One new value and the entry that it meets. */
+/* A new value and the existing entry that it is merged with. */
 typedef struct meeting {
   const char *descriptor;
-  int raw, old; /* on the stack; `old` is 0 where there is none */
+  int raw, old; /* stack indexes; `old` is 0 if there is none */
   bmwi_value value, before;
   const char *unit, *unit_before, *flag;
   double time, time_before, last, last_time;
@@ -172,8 +172,8 @@ static bool same_value(const bmwi_value *a, const bmwi_value *b) {
   }
 }
 
-/* Whether the new one is newer. A time beyond the clocks' difference is none, and what has no time
-** never takes the place of what has. */
+/* Whether the new one is newer. A time further in the future than clocks may differ counts as none,
+** and a value without a time never replaces one with a time. */
 static bool is_newer(const meeting *m) {
   if (m->old == 0) return true;
   bool same = same_value(&m->value, &m->before) &&
@@ -187,7 +187,7 @@ static bool is_newer(const meeting *m) {
   return isnan(m->time_before) || m->time > m->time_before;
 }
 
-/* The units that the old entry states. */
+/* Reads the units that the old entry states. */
 static void past_of(lua_State *L, const merging *g, const meeting *m, const bmwi_field *field,
                     bmwi_past *past) {
   *past = (bmwi_past){false, 0, (double)NAN, NULL};
@@ -203,7 +203,7 @@ static void past_of(lua_State *L, const merging *g, const meeting *m, const bmwi
   past->known = !isnan(past->value);
 }
 
-/* Sets state[descriptor] to the table on top, which it pops. */
+/* Pops the table on top and sets state[descriptor] to it. */
 static void put(lua_State *L, merging *g, const char *descriptor) {
   lua_pushstring(L, descriptor);
   lua_insert(L, -2);
@@ -211,7 +211,8 @@ static void put(lua_State *L, merging *g, const char *descriptor) {
   g->taken++;
 }
 
-/* Gives a value without a unit the unit that the past proves. False if it must not be taken. */
+/* Infers the unit of a value that has none from earlier values. False if it must not be
+** accepted. */
 static bool settle(lua_State *L, merging *g, meeting *m) {
   const bmwi_field *field = bmwi_field_of(m->descriptor);
   bmwi_past past;
@@ -268,7 +269,7 @@ static void take(lua_State *L, merging *g, const meeting *m) {
   }
 }
 
-/* What can be written as JSON and read again. */
+/* Whether it can be written as JSON and read back. */
 static bool is_plain(lua_State *L, int index) {
   switch (lua_type(L, index)) {
     case LUA_TNUMBER: return isfinite(lua_tonumber(L, index));
@@ -278,7 +279,7 @@ static bool is_plain(lua_State *L, int index) {
   }
 }
 
-/* Takes the entry at `entry` in, where it is news. */
+/* Merges the entry at `entry` if it is newer. */
 static void merge_one(lua_State *L, merging *g, const char *descriptor, int entry) {
   meeting m = {.descriptor = descriptor,
                .time_before = (double)NAN,
@@ -309,7 +310,7 @@ static void merge_one(lua_State *L, merging *g, const char *descriptor, int entr
     take(L, g, &m);
 }
 
-/* Reads one half of a position. */
+/* Reads one coordinate of a position. */
 static bool half(lua_State *L, int state, const char *descriptor, double limit, double *value,
                  double *stamp) {
   bmwi_get(L, state, descriptor);
@@ -324,7 +325,7 @@ static bool half(lua_State *L, int state, const char *descriptor, double limit, 
   return good;
 }
 
-/* Whether a position of that time is news: it is newer, or has a heading that the other lacks. */
+/* Whether a position with this time is new: newer, or with a heading that the old one lacks. */
 static bool position_is_news(lua_State *L, int state, double at, double heading) {
   bmwi_get(L, state, BMWI_POSITION);
   bool news = true;
@@ -338,7 +339,7 @@ static bool position_is_news(lua_State *L, int state, double at, double heading)
   return news;
 }
 
-/* Keeps the newest position whose halves are of one moment. 0, 0 is where no car is. */
+/* Keeps the newest position whose coordinates were measured together. 0, 0 means "unknown". */
 static void pair(lua_State *L, int state) {
   double lat, lon, heading, at, lon_at, heading_at;
   if (!half(L, state, BMWI_LATITUDE, 90, &lat, &at) ||
@@ -361,7 +362,7 @@ static void pair(lua_State *L, int state) {
   lua_setfield(L, state, BMWI_POSITION);
 }
 
-/* The name of a descriptor at `index`; NULL for what is none. */
+/* The descriptor's name at `index`; NULL if it is invalid. */
 static const char *descriptor_at(lua_State *L, int index) {
   size_t len;
   if (lua_type(L, index) != LUA_TSTRING) return NULL;
@@ -401,7 +402,7 @@ int bmwi_values_merge(lua_State *L) {
 
 /* ---- from a file ---------------------------------------------------------------- */
 
-/* What an entry may hold; `type` is LUA_TNONE for any plain value. */
+/* The members of an entry; `type` is LUA_TNONE for any plain value. */
 static const struct {
   const char *name;
   int type;
@@ -436,7 +437,7 @@ int bmwi_values_restore(lua_State *L) {
   return 1;
 }
 
-/* ---- the rest ------------------------------------------------------------------- */
+/* ---- other functions -------------------------------------------------------------- */
 
 int bmwi_values_telematics(lua_State *L) {
   static const char *const shown[] = {"value", "unit", "raw", "source", "empty", "flag", "refused"};
@@ -462,7 +463,7 @@ int bmwi_values_descriptors(lua_State *L) {
   lua_newtable(L);
   for (const bmwi_field *field = bmwi_status_fields; field->member != NULL; field++)
     for (const bmwi_source *link = field->links; link->descriptor != NULL; link++)
-      if (bmwi_field_of(link->descriptor) == field) { /* some are of two fields */
+      if (bmwi_field_of(link->descriptor) == field) { /* some descriptors belong to two fields */
         lua_pushstring(L, link->descriptor);
         lua_rawseti(L, -2, ++count);
       }
@@ -471,7 +472,7 @@ int bmwi_values_descriptors(lua_State *L) {
 
 static bool equal(lua_State *L, int a, int b, int depth);
 
-/* Whether table `b` holds all that `a` holds. */
+/* Whether table `b` contains everything in `a`. */
 static bool covers(lua_State *L, int a, int b, int depth) {
   bool all = true;
   int top = lua_gettop(L);

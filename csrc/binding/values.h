@@ -1,7 +1,6 @@
 /*
-** Values of a car over time. A state is what is known of a car: a plain table
-** from descriptor to entry, which can be written as JSON and is never changed
-** once it is made.
+** Values of a car over time. A state is everything known about a car: a plain table from descriptor
+** to entry, which can be written as JSON and is never modified after it was created.
 **
 ** An entry holds value, raw (as it came), unit, time and source; `empty` (a
 ** word) where there is no value; `flag` and `refused` as in the details; and
@@ -19,23 +18,24 @@
 
 #define BMWI_POSITION "position"
 
-/* Called with their arguments alone on the stack, as Lua calls a function. */
+/* Called with only their arguments on the stack, as Lua calls a function. */
 /* (state or nil, values, {source = "rest" or "stream"[, now =]}) -> state, changed, taken. The
-** values are as in an answer: descriptor -> {value =, unit =, timestamp =}. `changed` is a set of
-** descriptors (what only has a newer time is not in it), `taken` how many entries are new. */
+** values are those of a response: descriptor -> {value =, unit =, timestamp =}. `changed` is a set
+** of descriptors (not those with only a newer time), `taken` the number of new entries. */
 int bmwi_values_merge(lua_State *L);
-/* (state from a file) -> state: what an entry cannot hold is left out; its source is "cache". */
+/* (state from a file) -> state without anything that an entry cannot hold; its source is
+** "cache". */
 int bmwi_values_restore(lua_State *L);
 /* (state[, {now =}]) -> descriptor -> {value, unit, time, age, raw, source, empty, flag,
 ** refused} */
 int bmwi_values_telematics(lua_State *L);
 /* (one status, another) -> set of the members that differ */
 int bmwi_values_changed(lua_State *L);
-/* () -> array of the descriptors that a status is made from */
+/* () -> array of the descriptors that make up a status */
 int bmwi_values_descriptors(lua_State *L);
 
-/* Members of tables, without metamethods. A text is NULL and a number NAN where there is none; the
-** table keeps the text alive. Setting NULL or NAN does nothing. */
+/* Access to members of tables, without metamethods. A missing text is NULL and a missing number
+** NAN; the table keeps the text alive. Setting NULL or NAN does nothing. */
 void bmwi_get(lua_State *L, int table, const char *name);
 const char *bmwi_text_of(lua_State *L, int table, const char *name);
 double bmwi_number_of(lua_State *L, int table, const char *name);
@@ -43,11 +43,11 @@ void bmwi_set_number(lua_State *L, int table, const char *name, double number);
 void bmwi_set_text(lua_State *L, int table, const char *name, const char *text);
 void bmwi_copy_member(lua_State *L, int from, int to, const char *name);
 void bmwi_push_value(lua_State *L, const bmwi_value *value);
-/* The value at `index` as REST or the stream sent it. */
+/* The value at `index` as sent by REST or the stream. */
 void bmwi_read_value(lua_State *L, int index, const char *descriptor, bmwi_value *value);
 /* The value of an entry of the state, which keeps it alive. */
 void bmwi_entry_value(lua_State *L, int entry, bmwi_value *value);
-/* The member `now` of the options at that index, or the time of this machine. */
+/* The member `now` of the options at that index, or this machine's time. */
 double bmwi_now_of(lua_State *L, int options);
 /* Sets the members time and age. */
 void bmwi_set_time(lua_State *L, int table, double time, double now);

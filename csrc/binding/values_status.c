@@ -1,5 +1,5 @@
 /*
-** A status and its details from what is known of a car; see values_status.h.
+** Makes a status and its details from the known state of a car; see values_status.h.
 */
 #include "binding/values_status.h"
 
@@ -9,15 +9,15 @@
 /* ---- the status ----------------------------------------------------------------- */
 
 typedef struct building {
-  int state, status, details; /* on the stack */
+  int state, status, details; /* stack indexes */
   double now;
   const char *drive_train;
-  bool km;            /* all distances whose unit is known are km */
-  const char *newest; /* the newest value that is in the status: its descriptor */
+  bool km;            /* all distances with a known unit are in km */
+  const char *newest; /* the descriptor of the newest value in the status */
   double newest_time;
 } building;
 
-/* Whether the car's distances are all km: one at least, and no miles. */
+/* Whether all of the car's distances are in km: at least one, and none in miles. */
 static bool all_km(lua_State *L, int state) {
   bool km = false, miles = false;
   lua_pushnil(L);
@@ -46,7 +46,7 @@ static void missing(lua_State *L, const building *b, const bmwi_field *field, bm
   lua_setfield(L, b->details, field->member);
 }
 
-/* Pops the value on top; what else is known of it is in its entry. */
+/* Adds the value on top to the status and pops it; its details are in its entry. */
 static void found(lua_State *L, building *b, const bmwi_field *field, const bmwi_source *link,
                   int entry, const char *unit, const char *flag) {
   double stamp = bmwi_number_of(L, entry, "time");
@@ -75,7 +75,7 @@ static void found(lua_State *L, building *b, const bmwi_field *field, const bmwi
   }
 }
 
-/* A member of an item of a list in a text, where something is said; pushes it then. */
+/* Pushes a member of an item in a list, if it has a value. */
 static bool said(lua_State *L, int item, const char *name) {
   bmwi_value value;
   bmwi_get(L, item, name);
@@ -92,7 +92,7 @@ static void carry(lua_State *L, int item, int to, const char *name, const char *
   if (said(L, item, first) || said(L, item, second)) lua_setfield(L, to, name);
 }
 
-/* The numbers that BMW gives to the services that the classic service has words for. */
+/* BMW's numbers of services, with the classic service's names for them. */
 static const struct {
   int id;
   const char *type;
@@ -127,7 +127,7 @@ static void push_message(lua_State *L, int item) {
   carry(L, item, to, "ccmDescriptionLong", "description", "text");
 }
 
-/* Pushes the list that a text holds as JSON (one that is empty stays an array); false if there is
+/* Decodes and pushes the list in a JSON text (an empty one stays an array); false if there is
 ** none. */
 static bool push_list(lua_State *L, const building *b, const bmwi_field *field,
                       const bmwi_value *value) {
@@ -155,7 +155,7 @@ static bool push_list(lua_State *L, const building *b, const bmwi_field *field,
   return true;
 }
 
-/* The field from one of its descriptors: a reason where it gives no value. */
+/* Reads the field from one of its descriptors: a reason if it gives no value. */
 static bmwi_reason from_link(lua_State *L, building *b, const bmwi_field *field,
                              const bmwi_source *link, bool sure) {
   bmwi_value value;
@@ -201,7 +201,7 @@ static void one_field(lua_State *L, building *b, const bmwi_field *field) {
   missing(L, b, field, reason, descriptor);
 }
 
-/* One half is missing, or they are of different moments. */
+/* A coordinate is missing, or the two were measured at different times. */
 static void no_position(lua_State *L, const building *b, const bmwi_field *field) {
   for (int i = 0; i < 2; i++) {
     bmwi_value value = {.reason = BMWI_REASON_ABSENT};
@@ -217,7 +217,7 @@ static void no_position(lua_State *L, const building *b, const bmwi_field *field
   missing(L, b, field, BMWI_REASON_UNPAIRED, field->links[0].descriptor);
 }
 
-/* lat, lon, heading and status, as in a classic status. */
+/* Pushes lat, lon, heading and status, as in a classic status. */
 static void push_position(lua_State *L, int entry) {
   lua_createtable(L, 0, 4);
   int to = lua_gettop(L);
@@ -235,7 +235,7 @@ static void position(lua_State *L, building *b, const bmwi_field *field) {
     push_position(L, top + 1);
     found(L, b, field, field->links, top + 1, NULL, NULL);
     bmwi_get(L, b->details, field->member);
-    push_position(L, top + 1); /* of its own, so that changing one leaves the other */
+    push_position(L, top + 1); /* a separate table: changing one does not change the other */
     lua_setfield(L, -2, "value");
   } else {
     no_position(L, b, field);
@@ -243,7 +243,7 @@ static void position(lua_State *L, building *b, const bmwi_field *field) {
   lua_settop(L, top);
 }
 
-/* updateTime, when the car last spoke: the time of the newest value. */
+/* updateTime, when the car last reported: the time of the newest value. */
 static void update_time(lua_State *L, const building *b) {
   char text[BMWI_TIME_SIZE];
   if (b->newest == NULL || !bmwi_time_text(text, b->newest_time)) return;
@@ -260,11 +260,11 @@ static void update_time(lua_State *L, const building *b) {
   lua_setfield(L, b->details, "updateTime");
 }
 
-/* (state[, {drive_train =, now =}]) -> status, details; called with these alone on the stack.
-** details[member] = {value, unit, time, age, descriptor, source, raw, flag, refused}, or, for what
-** is not in the status, {reason, message, descriptor, raw}. `flag`: "predicted", "unit_inferred",
-** "unit_unknown" (as it came), or "refused" (a newer value without a unit, which is `refused`, fits
-** the old one in no unit). */
+/* (state[, {drive_train =, now =}]) -> status, details; called with only these on the stack.
+** details[member] = {value, unit, time, age, descriptor, source, raw, flag, refused}, or, for a
+** member that is not in the status, {reason, message, descriptor, raw}. `flag` is "predicted",
+** "unit_inferred", "unit_unknown" (unconverted), or "refused" (a newer value without a unit, stored
+** in `refused`, does not match the old one in any unit). */
 static int status(lua_State *L) {
   luaL_checkstack(L, 40, NULL);
   building b = {.state = 1, .status = 3, .details = 4, .newest_time = 0};

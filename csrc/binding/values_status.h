@@ -1,5 +1,5 @@
 /*
-** The two results of car:status(), from what is known of a car (values.h).
+** The two results of car:status(), made from the known state of a car (values.h).
 */
 #ifndef BMWI_VALUES_STATUS_H
 #define BMWI_VALUES_STATUS_H
@@ -8,7 +8,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Pushes a table of status() and the functions of values.h. */
+/* Pushes a table with status() and the functions of values.h. */
 void bmwi_values_open(lua_State *L);
 
 #pragma GCC visibility pop
