@@ -22,7 +22,7 @@ void bmwi_session_init(bmwi_session *session, bmwi_account *account) {
 
 void bmwi_account_event(bmwi_account *account, const char *event) {
   char *copy = bmwi_copy(event);
-  if (copy == NULL) return; /* then it is not known, no more */
+  if (copy == NULL) return; /* then it is not redacted */
   bmwi_drop(&account->event);
   account->event = copy;
 }

@@ -1,5 +1,5 @@
 /*
-** Accounts: the beginning and the end of what a client owns.
+** Accounts: setting up and freeing what a client owns.
 */
 #ifndef BMWI_ACCOUNT_H
 #define BMWI_ACCOUNT_H
@@ -8,13 +8,13 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Readies one of the account's sessions for use. */
+/* Prepares one of the account's sessions for use. */
 void bmwi_session_init(bmwi_session *session, bmwi_account *account);
-/* Keeps the id of an event, to know it when a server says it back. */
+/* Keeps an event's id, so that it can be redacted if a server repeats it. */
 void bmwi_account_event(bmwi_account *account, const char *event);
-/* Ends every operation with `closed`. */
+/* Ends every operation with the code `closed`. */
 void bmwi_account_close(bmwi_account *account);
-/* Then wipes all secrets and gives everything back. */
+/* Wipes all secrets and frees everything; after bmwi_account_close. */
 void bmwi_account_wipe(bmwi_account *account);
 
 #pragma GCC visibility pop

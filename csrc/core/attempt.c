@@ -7,9 +7,9 @@
 
 #define BACKOFF 0.5 /* seconds; doubled each time, full jitter */
 #define MAX_BACKOFF 8.0
-/* The retry budget of each server: so much credit at most; each call adds a fifth, each retry takes
-** one, and one that worked gets it back. A server in trouble sees 1.2 times the calls, in the long
-** run. */
+/* The retry budget of each server: a limited credit. Each call adds a fifth, each retry costs one,
+** and a successful retry gets it back. In the long run a failing server receives at most 1.2 times
+** the calls. */
 #define CALL_CREDIT 0.2
 
 static bool is_command(const bmwi_op *op) { return op->kind == BMWI_CALL && op->exchange->command; }
@@ -77,9 +77,9 @@ bmwi_next bmwi_attempt_send(bmwi_op *op) {
   return BMWI_GO_ON;
 }
 
-/* Whether the exchange may be retried without doing anything twice: a POST to
-** the car only if not a byte of it can have left; the token request unless the
-** refresh token may be used up already, or the server asked for silence. */
+/* Whether the exchange may be retried without doing anything twice: a POST to the car only if no
+** byte of it can have been sent; the token request unless the refresh token may have been used up,
+** or the server asked us to wait. */
 static bool may_retry(const bmwi_op *op, const bmwi_failure *failure) {
   const bmwi_transfer *t = &op->transfer;
   if (!failure->retryable) return false;

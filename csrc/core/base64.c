@@ -37,7 +37,7 @@ size_t bmwi_base64url_encode(char *out, const void *data, size_t len) {
   return size;
 }
 
-/* 64 + the value of each character of the alphabet, 0 for all others. */
+/* 64 + the value of each character in the alphabet, 0 for all others. */
 static const unsigned char values[256] = {
   ['A'] = 64,  ['B'] = 65,  ['C'] = 66,  ['D'] = 67,  ['E'] = 68,  ['F'] = 69,  ['G'] = 70,
   ['H'] = 71,  ['I'] = 72,  ['J'] = 73,  ['K'] = 74,  ['L'] = 75,  ['M'] = 76,  ['N'] = 77,
@@ -51,7 +51,7 @@ static const unsigned char values[256] = {
   ['/'] = 127,
 };
 
-/* The 24 bits of four characters. False if one is not of the alphabet. */
+/* The 24 bits of four characters. False if one is not in the alphabet. */
 static bool four(uint32_t *bits, const unsigned char *in) {
   unsigned a = values[in[0]], b = values[in[1]], c = values[in[2]], d = values[in[3]];
   *bits = (uint32_t)((a & 63) << 18 | (b & 63) << 12 | (c & 63) << 6 | (d & 63));
@@ -73,7 +73,7 @@ bool bmwi_base64_decode(unsigned char *out, size_t *written, const char *text, s
     *out++ = (unsigned char)(bits >> 8);
     *out++ = (unsigned char)bits;
   }
-  if (padding > 0) { /* as if zeroes stood there; all bits that are cut off must be zero */
+  if (padding > 0) { /* treated as zeros; all bits that are cut off must be zero */
     const unsigned char last[4] = {in[0], in[1], padding == 2 ? 'A' : in[2], 'A'};
     if (!four(&bits, last) || (bits & (padding == 2 ? 0xffffU : 0xffU)) != 0) return false;
     *out++ = (unsigned char)(bits >> 16);

@@ -1,5 +1,5 @@
 /*
-** Bytes: see buffer.h. Owns every growing piece of memory of the plain C side.
+** Bytes: see buffer.h. All growing memory of the plain C code is managed here.
 */
 #include "core/buffer.h"
 
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Through a pointer that the compiler cannot see through, or it would leave the call out. */
+/* A volatile pointer, so that the compiler cannot optimise the call away. */
 static void *(*const volatile set)(void *, int, size_t) = memset;
 
 void bmwi_wipe(void *p, size_t len) { set(p, 0, len); }
@@ -46,8 +46,8 @@ void bmwi_buffer_free(bmwi_buffer *b) {
   b->cap = 0;
 }
 
-/* Makes room for `more` bytes and a NUL. A secret is moved by hand, because
-** realloc would leave the old copy behind. */
+/* Makes room for `more` bytes and a NUL. A secret is copied by hand, because realloc would leave
+** the old copy in memory. */
 bool bmwi_buffer_reserve(bmwi_buffer *b, size_t more) {
   if (more > b->max - b->len) {
     b->full = true;
@@ -92,7 +92,7 @@ static bool unreserved(unsigned char c) {
          c == '.' || c == '_' || c == '~';
 }
 
-/* Percent-encodes all but RFC 3986's unreserved characters. */
+/* Percent-encodes everything except the unreserved characters of RFC 3986. */
 bool bmwi_buffer_escape(bmwi_buffer *b, const char *data, size_t len, bool form) {
   static const char hex[] = "0123456789ABCDEF";
   size_t before = b->len;
@@ -126,7 +126,7 @@ void bmwi_cut(char *out, size_t size, const char *text) {
   size_t len = strlen(text);
   if (len >= size) {
     len = size - 1;
-    /* Back to the start of the character that the cut goes through, if it is one. */
+    /* Moves back to the start of a character that the cut would split. */
     size_t start = len;
     while (start > 0 && len - start < 3 && ((unsigned char)text[start] & 0xC0) == 0x80) start--;
     if ((unsigned char)text[start] >= 0xC0) len = start;
@@ -135,7 +135,7 @@ void bmwi_cut(char *out, size_t size, const char *text) {
   out[len] = '\0';
 }
 
-/* The decimal point of a locale may have several bytes. */
+/* A locale's decimal point may have several bytes. */
 static void put_point(char *text) {
   char *to = text;
   for (const char *p = text; *p != '\0'; p++) {

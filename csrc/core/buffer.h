@@ -1,6 +1,6 @@
 /*
-** Bytes: a growable buffer that knows its maximum from birth, percent-encoding
-** into it, and the wiping of memory that held a secret. Plain C.
+** Bytes: a growable buffer with a fixed maximum, percent-encoding into it, and wiping memory that
+** held a secret. Plain C.
 */
 #ifndef BMWI_BUFFER_H
 #define BMWI_BUFFER_H
@@ -11,11 +11,11 @@
 #pragma GCC visibility push(hidden)
 
 typedef struct bmwi_buffer {
-  char *data; /* always followed by a NUL once anything was appended */
+  char *data; /* always followed by a NUL once anything has been appended */
   size_t len, cap;
   size_t max;  /* appending beyond this fails */
-  bool full;   /* the last failure was the maximum, not memory */
-  bool secret; /* wiped whenever memory is given back */
+  bool full;   /* the last failure was due to the maximum, not memory */
+  bool secret; /* wiped whenever memory is freed */
 } bmwi_buffer;
 
 /* Starts an empty buffer that never holds more than `max` bytes. */
@@ -28,29 +28,29 @@ bool bmwi_buffer_reserve(bmwi_buffer *b, size_t more);
 bool bmwi_buffer_add(bmwi_buffer *b, const void *data, size_t len);
 bool bmwi_buffer_text(bmwi_buffer *b, const char *text);
 
-/* Percent-encodes all but RFC 3986's unreserved characters. `form` writes a
-** blank as '+', as application/x-www-form-urlencoded does. */
+/* Percent-encodes everything except the unreserved characters of RFC 3986. With `form` a blank
+** becomes '+', as in application/x-www-form-urlencoded. */
 bool bmwi_buffer_escape(bmwi_buffer *b, const char *data, size_t len, bool form);
 
-/* Adds "name=value" with both sides escaped. In a `form`, which is all that the buffer holds, '&'
-** stands before all but the first pair, and a blank is '+' (application/x-www-form-urlencoded). */
+/* Adds "name=value" with both sides escaped. A `form` must be the buffer's only content: pairs are
+** separated by '&', and a blank becomes '+' (application/x-www-form-urlencoded). */
 bool bmwi_buffer_pair(bmwi_buffer *b, const char *name, const char *value, size_t len, bool form);
-/* The same for a text in a form. */
+/* The same, for a text in a form. */
 bool bmwi_buffer_field(bmwi_buffer *form, const char *name, const char *value);
 
 void bmwi_buffer_clear(bmwi_buffer *b); /* empty, memory kept */
-void bmwi_buffer_free(bmwi_buffer *b);  /* empty, memory given back */
+void bmwi_buffer_free(bmwi_buffer *b);  /* empty, memory freed */
 
-/* Copies as much of a text as there is room for, no character of UTF-8 in part. */
+/* Copies as much of a text as fits, without splitting a UTF-8 character. */
 void bmwi_cut(char *out, size_t size, const char *text);
 
-/* Writes a finite number as the shortest decimal that reads back as the same one, or with
-** so many places, with a point whatever the locale. */
+/* Writes a finite number as the shortest decimal that reads back as the same number, or with a
+** fixed number of decimal places; always with a point, whatever the locale. */
 #define BMWI_DECIMAL 40
 void bmwi_decimal(char out[BMWI_DECIMAL], double value);
 void bmwi_decimal_places(char out[BMWI_DECIMAL], double value, int places);
 
-/* Overwrites memory in a way the compiler may not leave out. */
+/* Overwrites memory in a way that the compiler cannot optimise away. */
 void bmwi_wipe(void *p, size_t len);
 
 /* Copies a text; NULL stays NULL. bmwi_drop wipes, frees and sets to NULL. */

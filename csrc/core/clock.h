@@ -12,13 +12,13 @@ static inline double bmwi_read_clock(clockid_t clock) {
   return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Seconds on a clock that never goes back. */
+/* Seconds on a clock that never goes backwards. */
 static inline double bmwi_now(void) { return bmwi_read_clock(CLOCK_MONOTONIC); }
 
 /* Seconds since 1970. */
 static inline double bmwi_wall(void) { return bmwi_read_clock(CLOCK_REALTIME); }
 
-/* Rounded up, so that nothing is called a moment too early. (No libm: a host need not have it
+/* Rounded up, so that nothing is called too early. (Without libm, which a host may not have
 ** loaded.) */
 static inline long bmwi_milliseconds(double seconds) {
   double ms = seconds * 1000;

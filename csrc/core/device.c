@@ -12,11 +12,11 @@
 #include "core/base64.h"
 #include "core/sha256.h"
 
-#define VERIFIER 43          /* characters of 32 bytes in base64url; the least of RFC 7636 */
+#define VERIFIER 43          /* characters for 32 bytes in base64url; the minimum of RFC 7636 */
 #define SLOW_DOWN 5          /* seconds, RFC 8628 section 3.5 */
 #define DEFAULT_INTERVAL 5.0 /* seconds, RFC 8628 section 3.2 */
 #define LONGEST_INTERVAL 60.0
-#define DENIALS 12 /* polls: a grant can need that long to be known everywhere */
+#define DENIALS 12 /* polls: it can take that long until a grant is known on all servers */
 
 void bmwi_device_login_clear(bmwi_device_login *device) {
   bmwi_drop(&device->code);
@@ -61,7 +61,7 @@ bool bmwi_device_login_form(const bmwi_device_login *device, bmwi_buffer *form,
          bmwi_buffer_field(form, "code_verifier", device->verifier);
 }
 
-/* The log-in has failed for good, and this is why. */
+/* The log-in has failed for good: sets the reason. */
 static bool give_up(bmwi_failure *failure, const char *text) {
   bmwi_cut(failure->text, sizeof failure->text, text);
   failure->code = BMWI_AUTH;

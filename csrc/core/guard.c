@@ -25,7 +25,7 @@ void bmwi_guard_enter(bmwi_guard *guard) {
                    sigismember(&guard->before, SIGPIPE) == 1;
 }
 
-/* What is pending now has come since: before, the signal was let through. */
+/* A signal that is pending now arrived meanwhile: an earlier one would have been delivered. */
 void bmwi_guard_leave(const bmwi_guard *guard) {
   sigset_t set;
   if (guard->blocked) return;
@@ -41,7 +41,7 @@ void bmwi_guard_leave(const bmwi_guard *guard) {
   pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
 }
 
-/* The number of a local socket that programs would inherit, else 0. */
+/* The inode of a local socket that child programs would inherit, else 0. */
 static ino_t inherited_pair(int fd) {
   struct stat st;
   struct sockaddr_storage name;
@@ -66,7 +66,7 @@ int bmwi_pair_lowest(void) {
   return fd;
 }
 
-/* What waits in a local socket to be read, here or at its other end. */
+/* The number of bytes that can be read from a local socket, here or at its other end. */
 static int waiting(int fd) {
   int in = 0, out = 0;
   ioctl(fd, FIONREAD, &in);
@@ -82,7 +82,7 @@ void bmwi_pair_look(bmwi_pair *pair, int lowest) {
     pair->before[i] = lowest >= 0 && inherited_pair(lowest + i) != 0 ? waiting(lowest + i) : -1;
 }
 
-/* Sockets that another thread has opened meanwhile are left alone: nothing has changed in them. */
+/* Leaves alone sockets that another thread has opened meanwhile: nothing has changed in them. */
 void bmwi_pair_guard(const bmwi_pair *pair) {
   for (int i = 0; i < BMWI_PAIR_NEAR; i++)
     if (pair->before[i] >= 0 && waiting(pair->lowest + i) != pair->before[i])

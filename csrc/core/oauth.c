@@ -1,5 +1,5 @@
 /*
-** OAuth: see oauth.h. Owns the texts of a token, which are wiped when replaced.
+** OAuth: see oauth.h. Owns a token's texts, which are wiped when replaced.
 */
 #include "core/oauth.h"
 
@@ -19,10 +19,10 @@ void bmwi_token_clear(bmwi_token *token) {
 }
 
 #define BRIEF_LIFE 60.0           /* seconds */
-#define LONGEST_LIFE 3153600000.0 /* a hundred years; keeps times within whole numbers */
+#define LONGEST_LIFE 3153600000.0 /* a hundred years; limits times to exact whole numbers */
 
-/* Seconds before its end at which a token is renewed: a minute, or a tenth of
-** a short life. Other clients take 60 to 1200 s; those without a margin failed. */
+/* Seconds before its expiry at which a token is renewed: a minute, or a tenth of a short lifetime.
+** Other clients use 60 to 1200 s; those without a margin failed. */
 static double margin(double life) { return life < 600 ? life / 10 : 60; }
 
 void bmwi_token_lives(bmwi_token *token, double expires_in, double wall, double mono) {
@@ -86,7 +86,7 @@ bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh, const char *cl
          (client_id == NULL || bmwi_buffer_field(b, "client_id", client_id));
 }
 
-/* FNV-1a with the finish of MurmurHash3, so that each bit depends on all of the text. */
+/* FNV-1a with MurmurHash3's finalizer, so that each bit depends on the whole text. */
 uint64_t bmwi_hash(uint64_t before, const char *text, size_t len) {
   uint64_t h = before ^ 0xcbf29ce484222325u;
   for (size_t i = 0; i < len; i++) h = (h ^ (unsigned char)text[i]) * 0x100000001b3u;

@@ -1,5 +1,5 @@
 /*
-** Operations: see op.h. The rules of tokens are in session.c, those of retries in attempt.c.
+** Operations: see op.h. The rules for tokens are in session.c, those for retries in attempt.c.
 */
 #include "core/op.h"
 
@@ -42,7 +42,7 @@ bmwi_next bmwi_op_advance(bmwi_op *op) {
       return bmwi_attempt_fail(op, BMWI_TIMEOUT, "timed out waiting for the log-in");
     case BMWI_ASKING:
       if (op->session->waiting != NULL) return BMWI_ASK_STORE;
-      op->state = BMWI_NEW; /* nobody wants it any more */
+      op->state = BMWI_NEW; /* nothing waits for it any more */
       return BMWI_GO_ON;
     case BMWI_BACKOFF:
       if (op->kind == BMWI_TOKEN && bmwi_attempt_send(op) == BMWI_DELIVER) return BMWI_READ_TOKEN;
@@ -67,9 +67,9 @@ void bmwi_op_join(bmwi_op *op, bmwi_account *account, bmwi_session *session,
   op->session = session;
   op->exchange = exchange;
   op->deadline = bmwi_now() + account->timeout;
-  /* Somebody takes up a telephone first. */
+  /* The user needs time to pick up a phone first. */
   if (op->kind == BMWI_LOGIN && account->client_id != NULL) op->deadline += BMWI_DEVICE_LIFE;
-  /* An answer may hold an event's id, a form the security answer, an URL anything. */
+  /* A response may hold an event's id, a form the security answer, a URL anything. */
   bmwi_transfer_init(&op->transfer, account->transport.max_response_bytes, true);
   bmwi_buffer_init(&op->url, BMWI_MAX_REQUEST, true);
   bmwi_buffer_init(&op->body, BMWI_MAX_REQUEST, true);
@@ -104,7 +104,7 @@ void bmwi_feed_wake(bmwi_feed *feed) {
 }
 
 void bmwi_op_start(bmwi_op *op) {
-  if (op->state == BMWI_FINISHED) { /* it was ended before */
+  if (op->state == BMWI_FINISHED) { /* it was cancelled before */
     bmwi_attempt_deliver(op, BMWI_DELIVER);
   } else if (!sleeps(op)) {
     bmwi_attempt_deliver(op, go(op));

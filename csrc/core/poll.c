@@ -1,5 +1,5 @@
 /*
-** Poll: see poll.h. Owns the epoll (or kqueue) descriptor and the timer in it.
+** Poll: see poll.h. Owns the epoll (or kqueue) descriptor and its timer.
 */
 #include "core/poll.h"
 
@@ -18,7 +18,7 @@
 #include <sys/event.h>
 #endif
 
-#define LONGEST_WAIT 86400.0 /* seconds; whoever waits longer comes back and waits again */
+#define LONGEST_WAIT 86400.0 /* seconds; a longer wait is continued after waking up */
 
 void bmwi_poll_close(bmwi_poll *poll) {
   if (poll->timer >= 0 && poll->timer != poll->fd) close(poll->timer);
@@ -55,14 +55,14 @@ static void set_timer(bmwi_poll *poll, double wake) {
   timerfd_settime(poll->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/* A connection as epoll sees it. */
+/* A connection as registered with epoll. */
 struct bmwi_watch {
   ino_t inode;     /* 0: none */
-  uint32_t events; /* that it is watched for */
-  bool idle;       /* nobody wants to know */
+  uint32_t events; /* the events that it is watched for */
+  bool idle;       /* currently unused */
 };
 
-/* NULL for what is no connection of ours. */
+/* NULL if it is not one of our connections. */
 static struct bmwi_watch *watch_of(const bmwi_poll *poll, int fd) {
   return fd < poll->room && poll->watches[fd].inode != 0 ? &poll->watches[fd] : NULL;
 }
@@ -72,7 +72,7 @@ static ino_t inode_of(int fd) {
   return fstat(fd, &st) == 0 ? st.st_ino : 0;
 }
 
-/* Without memory it is watched as any other socket. */
+/* Without memory it is watched like any other socket. */
 void bmwi_poll_opened(bmwi_poll *poll, int fd) {
   if (fd >= poll->room) {
     int room = fd < 64 ? 64 : 2 * fd;
@@ -95,7 +95,7 @@ static void control(bmwi_poll *poll, int fd, uint32_t events, bool known, unsign
             fd, &event);
 }
 
-/* Another process may hold it open, too, and epoll would go on to watch it. */
+/* Another process may have it open too, and epoll would continue to watch it. */
 void bmwi_poll_closing(bmwi_poll *poll, int fd) {
   struct bmwi_watch *watch = watch_of(poll, fd);
   if (watch == NULL) return;
@@ -123,7 +123,7 @@ void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool
   watch->events = events;
 }
 
-/* Something happened to a connection that nobody uses: libcurl finds out when it wants to. */
+/* Something happened to an unused connection: libcurl will find out when it uses it. */
 static bool put_off(bmwi_poll *poll, int fd) {
   struct bmwi_watch *watch = watch_of(poll, fd);
   if (watch == NULL || !watch->idle) return false;
@@ -166,7 +166,7 @@ bool bmwi_poll_open(bmwi_poll *poll) {
   return poll->fd >= 0;
 }
 
-void bmwi_poll_timer(bmwi_poll *poll) { poll->timer = poll->fd; } /* kqueue has timers of its own */
+void bmwi_poll_timer(bmwi_poll *poll) { poll->timer = poll->fd; } /* kqueue has its own timers */
 
 static void set_timer(bmwi_poll *poll, double wake) {
   struct kevent change;
@@ -177,7 +177,7 @@ static void set_timer(bmwi_poll *poll, double wake) {
   kevent(poll->fd, &change, 1, NULL, 0, NULL);
 }
 
-/* kqueue forgets what is closed, and needs no call less here: not tried. */
+/* kqueue forgets closed descriptors; saving system calls here has not been tried. */
 void bmwi_poll_opened(bmwi_poll *poll, int fd) { (void)poll, (void)fd; }
 void bmwi_poll_closing(bmwi_poll *poll, int fd) { (void)poll, (void)fd; }
 bool bmwi_poll_owns(const bmwi_poll *poll, int fd) {
@@ -208,7 +208,7 @@ int bmwi_poll_wait(bmwi_poll *poll, double seconds, bmwi_event events[BMWI_POLL_
   *more = count == BMWI_POLL_MAX;
   for (int i = 0; i < count; i++) {
     if (found[i].filter == EVFILT_TIMER) {
-      poll->armed = -1; /* it was for once */
+      poll->armed = -1; /* it fires once */
       continue;
     }
     events[sockets++] = (bmwi_event){

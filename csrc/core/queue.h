@@ -1,6 +1,6 @@
 /*
-** Queues: first in, first out. A link is embedded in whoever stands in a queue, and knows which,
-** so that it can leave from the middle.
+** Queues: first in, first out. A link is embedded in the queued object and knows its queue, so that
+** it can leave from the middle.
 */
 #ifndef BMWI_QUEUE_H
 #define BMWI_QUEUE_H
@@ -9,7 +9,7 @@
 
 typedef struct bmwi_link {
   struct bmwi_link *previous, *next;
-  struct bmwi_queue *queue; /* NULL: in none */
+  struct bmwi_queue *queue; /* NULL: not queued */
 } bmwi_link;
 
 typedef struct bmwi_queue {
@@ -33,7 +33,7 @@ static inline void bmwi_queue_leave(bmwi_link *link) {
   link->queue = NULL;
 }
 
-/* The first, which leaves, or NULL. */
+/* Removes and returns the first one, or NULL. */
 static inline bmwi_link *bmwi_queue_take(bmwi_queue *queue) {
   bmwi_link *link = queue->first;
   if (link != NULL) bmwi_queue_leave(link);

@@ -10,11 +10,11 @@
 #include "core/base64.h"
 #include "core/buffer.h"
 
-/* How a byte may be spelt in what a server says back: as it is, or escaped for an URL
-** (once or twice), a form, JSON, C or HTML. */
+/* How a byte may be written in a server's text: unchanged, or escaped for a URL (once or twice), a
+** form, JSON, C or HTML. */
 static const struct {
   const char *start;
-  int base, digits; /* of the number that follows; 0 digits: any number, up to a ';' */
+  int base, digits; /* of the following number; 0 digits: any number, up to a ';' */
 } escapes[] = {
   {"%25", 16, 2}, {"%", 16, 2}, {"\\u00", 16, 2}, {"\\x", 16, 2}, {"&#x", 16, 0}, {"&#", 10, 0},
 };
@@ -25,7 +25,7 @@ static const struct {
   {"&quot;", '"'}, {"&amp;", '&'}, {"&apos;", '\''}, {"&lt;", '<'}, {"&gt;", '>'},
 };
 
-/* The ways in which the texts that a secret begins can be read so far: how long each is. */
+/* The possible readings of the first part of a secret: the length of each in the text. */
 #define MAX_READINGS 16
 typedef struct readings {
   size_t count, lengths[MAX_READINGS];
@@ -37,7 +37,7 @@ static void add_reading(readings *r, size_t length) {
   if (r->count < MAX_READINGS) r->lengths[r->count++] = length;
 }
 
-/* The length of an escape of that row at `p` that stands for `byte`, or 0. */
+/* The length of this row's escape at `p` if it represents `byte`, or 0. */
 static size_t escaped(const char *p, size_t row, unsigned char byte) {
   size_t at = strlen(escapes[row].start), digits = 0;
   char number[8], *end;
@@ -53,7 +53,7 @@ static size_t escaped(const char *p, size_t row, unsigned char byte) {
   return p[at + digits] == ';' ? at + digits + 1 : 0;
 }
 
-/* Adds each length that `byte` may have at `p`, counted from `start` on. */
+/* Adds each length that `byte` may have at `p`, relative to `start`. */
 static void read_byte(readings *r, const char *p, size_t start, unsigned char byte) {
   p += start;
   if ((unsigned char)*p == byte || (*p == '+' && byte == ' ')) add_reading(r, start + 1);
@@ -66,7 +66,7 @@ static void read_byte(readings *r, const char *p, size_t start, unsigned char by
     size_t len = escaped(p, i, byte);
     if (len > 0) add_reading(r, start + len);
   }
-  size_t slashes = strspn(p, "\\"); /* quoted, perhaps several times over */
+  size_t slashes = strspn(p, "\\"); /* escaped, perhaps several times */
   if (byte == '\\') {
     for (size_t len = 2; len <= slashes; len *= 2) add_reading(r, start + len);
   } else if (slashes > 0 && (unsigned char)p[slashes] == byte) {
@@ -74,8 +74,8 @@ static void read_byte(readings *r, const char *p, size_t start, unsigned char by
   }
 }
 
-/* The length of `secret` as it is spelt at `p`, or 0. All ways to read it are followed: "%25" may
-** be an escaped '%', or the three bytes themselves. */
+/* The length of the text at `p` that spells `secret`, or 0. Follows all possible readings: "%25"
+** may be an escaped '%', or just these three bytes. */
 static size_t spelt(const char *p, const char *secret, size_t len) {
   readings now = {1, {0}};
   for (size_t i = 0; i < len && now.count > 0; i++) {
@@ -95,8 +95,8 @@ static void blot(char *p, size_t len) {
   memmove(p + 3, p + len, strlen(p + len) + 1);
 }
 
-/* Blots out base64 that holds the secret, wherever in the encoded text it begins: what
-** is the same for each of the three places it can have in a group of three bytes. */
+/* Blanks out base64 that contains the secret at any position: searches for the part that does not
+** depend on the neighbouring bytes, for each of the three alignments. */
 static void redact_base64(char *text, const char *secret, size_t len) {
   for (size_t place = 0; place < 3; place++) {
     bmwi_buffer plain, encoded;
@@ -110,7 +110,7 @@ static void redact_base64(char *text, const char *secret, size_t len) {
       encoded.data[end] = '\0';
       for (int alphabet = 0; end >= first + 6 && alphabet < 2; alphabet++) {
         for (char *p = strstr(text, core); p != NULL; p = strstr(p + 3, core)) blot(p, end - first);
-        for (char *p = core; *p != '\0'; p++) /* now as in URLs */
+        for (char *p = core; *p != '\0'; p++) /* now in the URL alphabet */
           *p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
       }
     }

@@ -35,8 +35,8 @@ static void fail_waiting(bmwi_session *session, const bmwi_failure *failure) {
 
 /* ---- the token request -------------------------------------------------------- */
 
-/* The form of the token request: of the refresh grant while there is a refresh token, else of the
-** password grant or, where somebody asked for a log-in, of the one by a code. */
+/* Makes the form of the token request: the refresh grant if there is a refresh token, else the
+** password grant or, if a log-in was requested explicitly, the device grant. */
 static bool make_form(bmwi_session *session) {
   const bmwi_account *account = session->request.account;
   bmwi_buffer *form = &session->request.body;
@@ -50,13 +50,13 @@ static bool make_form(bmwi_session *session) {
   return bmwi_oauth_password_form(form, account->username, account->password, account->scope);
 }
 
-/* Whether a token can be had without a refresh token. */
+/* Whether a token can be obtained without a refresh token. */
 static bool can_log_in(const bmwi_session *session) {
   const bmwi_account *account = session->request.account;
   return account->client_id != NULL ? session->forced : account->password != NULL;
 }
 
-/* Starts the token request. False and a failure when it cannot be. */
+/* Starts the token request. False and a failure if that is not possible. */
 static bool request_token(bmwi_session *session, bmwi_failure *failure) {
   bmwi_op *op = &session->request;
   bmwi_account *account = op->account;
@@ -81,7 +81,7 @@ static bool request_token(bmwi_session *session, bmwi_failure *failure) {
   return false;
 }
 
-/* Starts what leads to a token; the token store is asked first, if there is one. */
+/* Starts getting a token; asks the token store first, if there is one. */
 static bool start_request(bmwi_session *session, bmwi_failure *failure) {
   if (!session->kept) return request_token(session, failure);
   session->request.state = BMWI_ASKING;
@@ -89,14 +89,14 @@ static bool start_request(bmwi_session *session, bmwi_failure *failure) {
   return true;
 }
 
-/* Has the token renewed before it is used again. */
+/* Makes the token be renewed before it is used again. */
 static void expire(bmwi_session *session, bool by_resource) {
   session->by_resource = by_resource;
   session->token.expires = true;
   session->token.expires_wall = session->token.expires_mono = 0;
 }
 
-/* Whether it is asked to replace the token that we have. */
+/* Whether the operation must replace the current token. */
 static bool replaces(const bmwi_op *op) {
   const char *access = op->session->token.access;
   return op->kind == BMWI_RENEW && op->body.len > 0 && access != NULL &&
@@ -106,8 +106,8 @@ static bool replaces(const bmwi_op *op) {
 bool bmwi_session_ready(const bmwi_op *op) {
   bmwi_session *session = op->session;
   if (op->kind == BMWI_LOGIN && session->refused == session->generation) {
-    expire(session, false); /* it is of no use, so that asked for by name another is got */
-    /* What a code gave once gives the same again: somebody is there to confirm a new code. */
+    expire(session, false); /* it is useless, so an explicit request gets another one */
+    /* A renewal would give the same token again; the user is present to confirm a new code. */
     if (op->account->client_id != NULL) bmwi_drop(&session->token.refresh);
   }
   if (replaces(op)) expire(session, false);
@@ -141,7 +141,7 @@ bmwi_next bmwi_session_wait(bmwi_op *op) {
   return BMWI_GO_ON;
 }
 
-/* The token request is over: what it sent and got is wiped. */
+/* The token request is done: wipes what it sent and received. */
 static void rest(bmwi_op *request) {
   request->state = BMWI_NEW;
   bmwi_buffer_clear(&request->body);
@@ -149,7 +149,7 @@ static void rest(bmwi_op *request) {
 }
 
 void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
-  /* RFC 6749 section 6: no new refresh token means that the old one goes on. */
+  /* RFC 6749 section 6: without a new refresh token, the old one remains valid. */
   if (token->refresh == NULL && session->refreshing) {
     token->refresh = session->token.refresh;
     session->token.refresh = NULL;
@@ -177,7 +177,7 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
 void bmwi_session_go_on(bmwi_session *session) {
   if (!session->granted) return;
   session->granted = false;
-  bmwi_op *first = NULL; /* the list is last come first: turned round */
+  bmwi_op *first = NULL; /* the list has the last one first, so it is reversed */
   while (session->waiting != NULL) {
     bmwi_op *op = session->waiting;
     session->waiting = op->next_waiting;
@@ -220,7 +220,7 @@ bool bmwi_session_stay(bmwi_session *session) {
 
 void bmwi_session_ask_later(bmwi_session *session, double seconds) {
   bmwi_op *op = &session->request;
-  if (!(seconds >= 0.01)) seconds = 0.01; /* nor is NaN a time */
+  if (!(seconds >= 0.01)) seconds = 0.01; /* also rejects NaN */
   if (!bmwi_engine_pause(op->engine, &op->transfer, bmwi_now() + seconds))
     bmwi_session_settle(session);
 }
@@ -228,7 +228,7 @@ void bmwi_session_ask_later(bmwi_session *session, double seconds) {
 void bmwi_session_request(bmwi_session *session) {
   bmwi_failure failure;
   if (request_token(session, &failure)) return;
-  failure.login = true; /* nothing was sent, so that nobody has refused anything */
+  failure.login = true; /* nothing was sent, so no server has refused anything */
   bmwi_session_fail(session, &failure);
 }
 
@@ -252,7 +252,7 @@ bool bmwi_session_poll(bmwi_session *session) {
 unsigned bmwi_session_trace(const bmwi_session *session) {
   const bmwi_account *account = session->request.account;
   if (account == NULL) return 0;             /* closed by a finalizer meanwhile */
-  size_t server = strlen(session->base_url); /* whoever keeps auth errors keeps them by server */
+  size_t server = strlen(session->base_url); /* stores keep auth errors by server */
   bool there = strncmp(session->token_url, session->base_url, server) == 0;
   const char *const made_with[] = {account->username,  account->password,
                                    account->basic,     account->scope,
@@ -274,8 +274,8 @@ void bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, dou
   fail_waiting(session, &first);
 }
 
-/* Makes an auth error sticky: one of the log-in until it is asked for by name, one that asks for a
-** pause as long as that. */
+/* Makes an auth error sticky: a refused log-in until the next explicit log-in, a requested pause
+** until it ends. */
 static void remember(bmwi_session *session, const bmwi_failure *failure, bmwi_verdict verdict) {
   double pause =
     verdict != BMWI_NOTHING_REFUSED ? HUGE_VAL : bmwi_token_pause(failure, !session->refreshing);
@@ -308,7 +308,7 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *why) {
       verdict = bmwi_judge_token(&failure);
     }
   }
-  bool by_code = session->device.stage != BMWI_DEVICE_OFF; /* asked for by name, each time */
+  bool by_code = session->device.stage != BMWI_DEVICE_OFF; /* explicitly requested each time */
   bmwi_device_login_clear(&session->device);
   session->forced = false;
   op->attempt = 0;
@@ -334,7 +334,7 @@ void bmwi_session_settle(bmwi_session *session) {
 
 /* ---- resources that refuse the token ------------------------------------------- */
 
-/* A resource is what an URL names, without its query. */
+/* A resource is a URL without its query. */
 static uint64_t resource_of(const bmwi_op *op) {
   return bmwi_hash(0, op->url.data, strcspn(op->url.data, "?"));
 }
@@ -349,14 +349,14 @@ bool bmwi_session_note(bmwi_session *session, uint64_t resource) {
   size_t count = session->resource_count;
   if (find_resource(session, resource) != NULL || count >= MAX_RESOURCES) return false;
   uint64_t *more = realloc(session->resources, (count + 1) * sizeof *more);
-  if (more == NULL) return false; /* then it may cost one renewal more */
+  if (more == NULL) return false; /* this may cost one more renewal */
   session->resources = more;
   more[session->resource_count++] = resource;
   return true;
 }
 
-/* Whether another token is of no use: this resource refused a new one as well, or the token
-** ends at once, as the next one would. */
+/* Whether another token is useless: this resource has refused a new one too, or the token expires
+** at once, as the next one would. */
 static bool is_own(const bmwi_op *op, uint64_t resource) {
   const bmwi_session *session = op->session;
   if (op->generation != session->generation) return false;
@@ -368,7 +368,7 @@ bool bmwi_session_renew(bmwi_op *op, bmwi_failure *failure) {
   bmwi_session *session = op->session;
   uint64_t resource = resource_of(op);
   bool current = op->generation == session->generation;
-  /* Where a call costs, its caller has sent it again. */
+  /* where a call costs quota, its caller repeats it */
   bool again = op->renewed || (op->exchange->metered && op->generation == session->untried);
   if (again) {
     op->newly_own = bmwi_session_note(session, resource);

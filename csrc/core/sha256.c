@@ -1,5 +1,5 @@
 /*
-** SHA-256: see sha256.h. The names are those of FIPS 180-4, section 6.2.
+** SHA-256: see sha256.h. The names are those in FIPS 180-4, section 6.2.
 */
 #include "core/sha256.h"
 
@@ -46,7 +46,7 @@ static void add_block(uint32_t H[8], const unsigned char *block) {
     v[0] = T1 + S0 + maj;
   }
   for (int i = 0; i < 8; i++) H[i] += v[i];
-  bmwi_wipe(W, sizeof W); /* may be a verifier's characters */
+  bmwi_wipe(W, sizeof W); /* it may hold a verifier */
 }
 
 void bmwi_sha256(unsigned char digest[BMWI_SHA256_SIZE], const void *data, size_t len) {
@@ -56,7 +56,7 @@ void bmwi_sha256(unsigned char digest[BMWI_SHA256_SIZE], const void *data, size_
   const unsigned char *in = data;
   size_t left = len;
   for (; left >= BLOCK; left -= BLOCK, in += BLOCK) add_block(H, in);
-  /* The rest, a set bit, zeroes, and the length in bits: one block or two. */
+  /* The rest, a 1 bit, zeros, and the length in bits: one block or two. */
   unsigned char last[2 * BLOCK] = {0};
   if (left > 0) memcpy(last, in, left);
   last[left] = 0x80;

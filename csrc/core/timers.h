@@ -1,6 +1,6 @@
 /*
-** Timers: a binary heap of moments. A timer is embedded in whoever wants to be woken, and knows
-** its place, so that it can be taken out from the middle. Plain C.
+** Timers: a binary heap of times. A timer is embedded in its owner and knows its slot, so that it
+** can be removed from the middle. Plain C.
 */
 #ifndef BMWI_TIMERS_H
 #define BMWI_TIMERS_H

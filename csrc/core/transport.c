@@ -17,7 +17,7 @@
 #include "core/guard.h"
 #include "core/url.h"
 
-/* Stands for a proxy that is wrong: libcurl refuses it, unless no_proxy exempts the server. */
+/* Stands for an invalid proxy: libcurl refuses it, unless no_proxy exempts the server. */
 #define WRONG_PROXY "wrong://proxy"
 
 bool bmwi_transport_connect_to(bmwi_transport *transport, const char *rule) {
@@ -42,7 +42,7 @@ static bool keep_password(bmwi_transport *t) {
   return true;
 }
 
-/* In the order in which libcurl asks for them. */
+/* In the order in which libcurl tries them. */
 bool bmwi_transport_find_proxy(bmwi_transport *t) {
   static const char *const variables[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
   for (size_t i = 0; t->proxy == NULL && i < sizeof variables / sizeof variables[0]; i++) {
@@ -56,10 +56,10 @@ bool bmwi_transport_find_proxy(bmwi_transport *t) {
   return t->proxy == NULL || t->proxy_fault != NULL || keep_password(t);
 }
 
-/* What libcurl gets as the proxy: never one that is wrong, since it would say the whole text
-** in its messages, and never to look into the environment by itself. */
+/* The proxy setting for libcurl. Never an invalid one, since libcurl's messages would quote it, and
+** never NULL, which would make libcurl read the environment. */
 static const char *told_proxy(const bmwi_transport *t, bool plain) {
-  /* Plain HTTP is for this machine only: no proxy of the environment gets to see it. */
+  /* Plain HTTP is for this machine only, so a proxy from the environment must not see it. */
   if (t->proxy == NULL || (plain && t->proxy_variable != NULL)) return "";
   return t->proxy_fault != NULL ? WRONG_PROXY : t->proxy;
 }
@@ -68,7 +68,7 @@ bool bmwi_transport_proxied(const bmwi_transport *t, bool plain) {
   return *told_proxy(t, plain) != '\0';
 }
 
-/* A program that this one starts inherits no connection. */
+/* Programs started by this process must not inherit the connection. */
 static int on_open(void *user, curl_socket_t s, curlsocktype purpose) {
   (void)user, (void)purpose;
   fcntl(s, F_SETFD, FD_CLOEXEC);
@@ -84,7 +84,7 @@ static int on_open(void *user, curl_socket_t s, curlsocktype purpose) {
                    (plain) ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS)
 #endif
 
-static bool has_bundle; /* libcurl knows a file of the system's authorities */
+static bool has_bundle; /* libcurl has a default CA bundle file */
 
 void bmwi_transport_setup(void) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
@@ -105,15 +105,15 @@ bool bmwi_transport_set(const bmwi_transport *t, void *easy, bool plain) {
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
   SET(CURLOPT_SOCKOPTFUNCTION, on_open);
   if (t->ca_file != NULL) SET(CURLOPT_CAINFO, t->ca_file);
-  /* Only that file: a folder that was compiled in would be trusted beside it, and keeps
-  ** libcurl from caching what it has read, so that each connection reads it anew. */
+  /* Only that file: a compiled-in CA folder would be trusted as well, and would keep libcurl from
+  ** caching the file, so that each connection would read it again. */
   if (t->ca_file != NULL || has_bundle) SET(CURLOPT_CAPATH, NULL);
   SET(CURLOPT_PROXY, told_proxy(t, plain));
   if (t->connect_to != NULL) SET(CURLOPT_CONNECT_TO, t->connect_to);
 #undef SET
 #if LIBCURL_VERSION_NUM >= 0x075700
-  /* Else the end of an exchange waits for the resolver's thread, for as long as the
-  ** name servers do not answer: no deadline would hold. An older one may run here. */
+  /* Otherwise the end of an exchange waits for the resolver thread as long as the name servers do
+  ** not answer, and no deadline would hold. The libcurl at run time may be older. */
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
   return failed == CURLE_OK;
@@ -126,7 +126,7 @@ void *bmwi_multi_new(void) {
 #if LIBCURL_VERSION_NUM >= 0x074400
   bmwi_pair pair;
   bmwi_pair_look(&pair, lowest);
-  curl_multi_wakeup(multi); /* it stays woken: nobody waits by curl_multi_poll */
+  curl_multi_wakeup(multi); /* it stays readable: curl_multi_poll is not used */
   bmwi_pair_guard(&pair);
 #else
   (void)lowest;
@@ -150,7 +150,7 @@ bool bmwi_transport_explain(const bmwi_transport *t, int result, const char *err
     return true;
   }
   if (t->ca_file == NULL || result != CURLE_SSL_CACERT_BADFILE) return false;
-  char shown[160]; /* so that there is room for the reason */
+  char shown[160]; /* short enough to leave room for the reason */
   bmwi_cut(shown, sizeof shown, t->ca_file);
   snprintf(text, size, "cannot use ca_file %s: %s", shown, file_fault(t->ca_file));
   return true;

@@ -31,7 +31,7 @@ bool bmwi_path(const char *text, size_t len) {
 
 /* ---- hosts and ports ------------------------------------------------------------------- */
 
-/* The names are those that /etc/hosts gives to 127.0.0.1 and ::1. */
+/* The names that /etc/hosts commonly gives to 127.0.0.1 and ::1. */
 static bool loopback(const char *host, size_t len) {
   static const char *const names[] = {"localhost", "ip6-localhost", "ip6-loopback"};
   char text[64];
@@ -60,7 +60,7 @@ static const char *host_fault(const char *host, size_t all, size_t name) {
   return NULL;
 }
 
-/* The length of the host at `host`, brackets included. */
+/* The length of the host at `host`, including brackets. */
 static size_t host_length(const char *host) {
   return *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
 }
@@ -71,7 +71,7 @@ size_t bmwi_url_origin(const char *url) {
   return scheme + strcspn(url + scheme, "/");
 }
 
-/* What is wrong with what stands behind the scheme. */
+/* What is wrong with the part after the scheme. */
 static const char *rest_fault(const char *host, bool path) {
   for (const char *p = host; *p != '\0'; p++)
     if ((unsigned char)*p <= 32 || (unsigned char)*p >= 127 || strchr("\\\"<>^`{|}#?@", *p) != NULL)
@@ -119,7 +119,7 @@ static const char *behind_scheme(const char *proxy) {
   return mark != NULL ? mark + 3 : proxy;
 }
 
-/* Whether user name and password hold only what libcurl reads as a part of them. */
+/* Whether user name and password contain only what libcurl reads as part of them. */
 static bool good_login(const char *text, size_t len) {
   for (size_t i = 0; i < len; i++) {
     unsigned char c = (unsigned char)text[i];
@@ -127,7 +127,7 @@ static bool good_login(const char *text, size_t len) {
     if (c != '%') continue;
     if (i + 2 >= len || !isxdigit((unsigned char)text[i + 1]) ||
         !isxdigit((unsigned char)text[i + 2]) || text[i + 1] < '2' ||
-        strncasecmp(text + i + 1, "7f", 2) == 0) /* nor a control character */
+        strncasecmp(text + i + 1, "7f", 2) == 0) /* or a control character */
       return false;
   }
   return true;

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #define MAX_RETRY_AFTER 86400.0
-#define RATE_LIMIT_PAUSE 300.0 /* seconds, where a 429 does not say */
-#define PASSWORD_PAUSE 60.0    /* a password is not sent more often to what cannot answer it */
+#define RATE_LIMIT_PAUSE 300.0 /* seconds, if a 429 does not say */
+#define PASSWORD_PAUSE 60.0    /* seconds between log-ins by password to a server that fails */
 
 void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text) {
   memset(failure, 0, sizeof *failure);
@@ -17,7 +17,7 @@ void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text) {
   failure->retry_after = -1;
   failure->retryable = code == BMWI_NETWORK || code == BMWI_TIMEOUT;
   bmwi_cut(failure->text, sizeof failure->text, text);
-  bmwi_sanitize(failure->text); /* libcurl's texts hold words of the server's certificate */
+  bmwi_sanitize(failure->text); /* libcurl's messages may quote the server's certificate */
 }
 
 void bmwi_sanitize(char *text) {
@@ -60,23 +60,23 @@ static bmwi_code status_code(bmwi_asked asked, long status) {
 
 static bool passing_status(long status) {
   return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504) ||
-         (status >= 520 && status <= 524); /* a content network's: its server did not answer well */
+         (status >= 520 && status <= 524); /* from a CDN: the origin server failed */
 }
 
-/* What a gateway says of a request that it may have passed on before it gave up: 408, the
-** client's or its own hanging up (460, 499), and all that calls itself a breakdown. */
+/* Statuses of a gateway that may have forwarded the request before it gave up: 408, a closed
+** connection (460, 499), and all server errors. */
 static bool perhaps_passed_on(long status) {
   return status == 408 || status == 460 || status == 499 || status >= 500;
 }
 
-/* The answer to a POST was lost, or a gateway or server broke down over it: the
-** car may have got the command all the same. */
+/* The response to a POST was lost, or a gateway or server failed while handling it: the car may
+** have received the command anyway. */
 static void mark_unknown(bmwi_failure *failure) {
   failure->code = BMWI_UNKNOWN;
   failure->retryable = false;
 }
 
-/* Without user, query and fragment: these may hold a secret. */
+/* Without user, query and fragment, which may hold a secret. */
 static void note_location(bmwi_failure *failure, const char *url) {
   const char *host = strstr(url, "://");
   size_t room = sizeof failure->location;
@@ -114,13 +114,13 @@ bool bmwi_explain(const bmwi_transfer *t, bmwi_asked asked, bmwi_failure *failur
 }
 
 bool bmwi_oauth_refuses(const char *error) {
-  /* What a server may say here that passes by itself. */
+  /* Transient errors that a server may report here. */
   static const char *const passing[] = {
     "temporarily_unavailable", "server_error",        "internal_error",
     "internal_server_error",   "unknown_error",       "slow_down",
     "too_many_requests",       "rate_limit_exceeded", "timeout",
   };
-  /* A gateway puts the name of the status here: "Forbidden". RFC 6749's are in lower case. */
+  /* A gateway may put the status text here: "Forbidden". RFC 6749's error codes are lower case. */
   if (error[0] < 'a' || error[0] > 'z') return false;
   for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
     if (strcmp(error, passing[i]) == 0) return false;
@@ -130,7 +130,7 @@ bool bmwi_oauth_refuses(const char *error) {
 bmwi_verdict bmwi_judge_token(bmwi_failure *failure) {
   long status = failure->status;
   if (failure->oauth) failure->code = BMWI_AUTH;
-  if (failure->code == BMWI_AUTH) { /* 400 and 401 are, whatever the body */
+  if (failure->code == BMWI_AUTH) { /* 400 and 401 are, whatever the body says */
     failure->retryable = false;
     return BMWI_GRANT_REFUSED;
   }

@@ -1,5 +1,5 @@
 /*
-** Words that go into paths and forms: VINs and the names of types. Plain C, no I/O.
+** Words that appear in paths and forms: VINs and the names of types. Plain C, no I/O.
 */
 #ifndef BMWI_WORD_H
 #define BMWI_WORD_H
@@ -11,11 +11,11 @@
 
 #define BMWI_VIN_LENGTH 17
 
-/* Checks a VIN (17 letters and digits; I, O and Q, which ISO 3779 leaves out, are in those of
-** test cars) and writes it upper-cased with a NUL to `out` (18 bytes). */
+/* Checks a VIN (17 letters and digits; test cars use I, O and Q, which ISO 3779 excludes) and
+** writes it in upper case with a NUL to `out` (18 bytes). */
 bool bmwi_vin(char *out, const char *text, size_t len);
 
-/* Whether a text is a short word of capitals, digits and '_'. */
+/* Whether a text is a short word of capital letters, digits and '_'. */
 bool bmwi_is_word(const char *text, size_t len);
 
 #pragma GCC visibility pop
