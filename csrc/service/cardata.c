@@ -1,9 +1,9 @@
 /*
-** BMW CarData (2025 on; EU; reads only) as data. What takes more than one request is in
+** BMW CarData (since 2025; EU; read-only) as data. Whatever takes more than one request is in
 ** lua/bmwi/cardata.lua.
 **
 ** Sources: BMW's integration guide and its two OpenAPI descriptions for customers; where the
-** service differs from them, what owners have recorded of it.
+** service differs from them, owners' recordings.
 */
 #include "service/service.h"
 
@@ -43,7 +43,7 @@ static const bmwi_endpoint endpoints[] = {
 
 /* clang-format off */
 static const bmwi_option options[] = {
-  /* BMW compares it as it is, and knows lower case only. */
+  /* BMW compares it verbatim and only knows lower case. */
   {.name = "client_id", .type = BMWI_OPTION_TEXT, KEPT(client_id), .lower_case = true},
   {.name = "daily_limit", .type = BMWI_OPTION_WHOLE, KEPT(daily_limit), .standard = 50, .least = 1,
    .most = 100000},
@@ -51,7 +51,7 @@ static const bmwi_option options[] = {
   {.name = "login_url", .type = BMWI_OPTION_URL, KEPT(login_url),
    .text = "https://customer.bmwgroup.com/gcdm/oauth"},
   {.name = "on_prompt", .type = BMWI_OPTION_FUNCTION},
-  /* Without it BMW grants no scope for its API, although it says that it grants all. */
+  /* Without it BMW grants no scope for its API, although it claims to grant all of them. */
   {.name = "scope", .type = BMWI_OPTION_TEXT, KEPT(scope),
    .text = "authenticate_user openid cardata:api:read cardata:streaming:read"},
   {.name = "stream_url", .type = BMWI_OPTION_BROKER, KEPT(stream_url),
@@ -75,7 +75,7 @@ static const char *check_login(const bmwi_account *account, bool token) {
 
 /* ---- failures ----------------------------------------------------------------------------- */
 
-/* BMW's codes decide, not the status: 403 is six different things. */
+/* BMW's codes decide, not the status: a 403 has six different meanings. */
 static const struct {
   const char *id;
   bmwi_code code;
@@ -91,12 +91,12 @@ static const struct {
 
 static void explain(bmwi_failure *failure, bool call) {
   if (!call || failure->code == BMWI_UNKNOWN) return;
-  /* A true 429 is the quota, too: nothing else is limited here. */
+  /* A real 429 is the quota too: there is no other limit. */
   if (failure->code == BMWI_RATE_LIMITED) failure->code = BMWI_QUOTA;
   for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
     if (strcmp(errors[i].id, failure->api_code) != 0) continue;
     failure->code = errors[i].code;
-    /* Of a refused token the engine knows whether another one is worth a try. */
+    /* For a refused token the engine knows whether to try another one. */
     if (failure->code != BMWI_AUTH) failure->retryable = failure->code == BMWI_SERVER;
     return;
   }

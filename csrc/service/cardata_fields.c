@@ -1,7 +1,6 @@
 /*
-** CarData's status fields: see cardata_fields.h. The members have the names
-** and words of the classic service; those that it did not have are named as it
-** would have.
+** CarData's status fields: see cardata_fields.h. The members have the names and words of the
+** classic service; new members follow its naming.
 */
 #include "service/cardata_fields.h"
 
@@ -14,7 +13,7 @@
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
-/* Tables, laid out by hand. */
+/* Tables, formatted by hand. */
 /* clang-format off */
 static const bmwi_word openings[] = {
   {"true", "OPEN"}, {"false", "CLOSED"}, {"OPEN", "OPEN"}, {"CLOSED", "CLOSED"},
@@ -33,7 +32,7 @@ static const bmwi_word plugs[] = {
   {"CONNECTED", "CONNECTED"}, {"DISCONNECTED", "DISCONNECTED"}, {"true", "CONNECTED"},
   {"false", "DISCONNECTED"}, {NULL, NULL},
 };
-/* CHARGINGENDED does not say whether the battery is full. */
+/* CHARGINGENDED does not mean that the battery is full. */
 static const bmwi_word charging[] = {
   {"NOCHARGING", "NOT_CHARGING"}, {"INITIALIZATION", "WAITING_FOR_CHARGING"},
   {"CHARGINGACTIVE", "CHARGING"}, {"CHARGINGPAUSED", "WAITING_FOR_CHARGING"},
@@ -45,7 +44,7 @@ static const bmwi_word hv_charging[] = {
   {"FINISHED_FULLY_CHARGED", "FINISHED_FULLY_CHARGED"},
   {"FINISHED_NOT_FULL", "FINISHED_NOT_FULL"}, {NULL, NULL},
 };
-/* A car that is not plugged in does not charge; the other way round nothing follows. */
+/* An unplugged car does not charge; a car that does not charge may be plugged in. */
 static const bmwi_word unplugged[] = {
   {"DISCONNECTED", "NOT_CHARGING"}, {"CONNECTED", NULL}, {NULL, NULL},
 };
@@ -79,7 +78,7 @@ const bmwi_field bmwi_status_fields[] = {
 
   {"chargingLevelHv", BMWI_MEASURE_PERCENT, BMWI_DEVICE_PLUG, 0,
    {{"vehicle.drivetrain.batteryManagement.header", NULL, 0},
-    {BATTERY "stateOfCharge.displayed", NULL, 0}, /* New Class has no other */
+    {BATTERY "stateOfCharge.displayed", NULL, 0}, /* the only one on New Class cars */
     {CHARGING "level", NULL, BMWI_PREDICTED},
     {"vehicle.trip.segment.end.drivetrain.batteryManagement.hvSoc", NULL, 0}}},
   {"chargingTarget", BMWI_MEASURE_PERCENT, BMWI_DEVICE_PLUG, BMWI_NEVER_ZERO,
@@ -132,7 +131,7 @@ const bmwi_field bmwi_status_fields[] = {
   {"trunk", BMWI_MEASURE_WORD, BMWI_DEVICE_ANY, 0,
    {{"vehicle.body.trunk.isOpen", openings, 0}, {"vehicle.body.trunk.door.isOpen", openings, 0}}},
   OPENING("rearWindow", "vehicle.body.trunk.window.isOpen"),
-  {"sunroof", BMWI_MEASURE_WORD, BMWI_DEVICE_ANY, 0, /* only the first knows both its parts */
+  {"sunroof", BMWI_MEASURE_WORD, BMWI_DEVICE_ANY, 0, /* only the first covers both parts */
    {{"vehicle.cabin.sunroof.overallStatus", openings, 0},
     {"vehicle.cabin.sunroof.status", openings, 0},
     {"vehicle.cabin.sunroof.tiltStatus", tilts, 0}}},
@@ -160,7 +159,7 @@ const bmwi_field *bmwi_field_of(const char *descriptor) {
   return NULL;
 }
 
-/* ---- what a car has -------------------------------------------------------------------------- */
+/* ---- which cars have a field ----------------------------------------------------------------- */
 
 static const struct {
   const char *drive_train;
@@ -185,9 +184,9 @@ bmwi_reason bmwi_field_fitted(const bmwi_field *field, const char *drive_train, 
   return BMWI_REASON_NONE;
 }
 
-/* ---- the member's words and units ------------------------------------------------------------ */
+/* ---- conversion to the member's words and units ---------------------------------------------- */
 
-/* The first unit of a measure is the member's own. */
+/* The first unit of each measure is the member's. */
 static const struct {
   bmwi_measure measure;
   const char *unit;
@@ -275,9 +274,9 @@ bool bmwi_field_needs_unit(const bmwi_field *field) {
   return field->measure == BMWI_MEASURE_DISTANCE || field->measure == BMWI_MEASURE_VOLUME;
 }
 
-/* Whether a value can follow the last one. What only grows, a mileage, may have grown by a fast
-** drive; the slack is for whole miles and for sources that lag behind. All else can be anything
-** later: only what is nearly the same, and within the hour, says something. */
+/* Whether a value can follow the last one. A value that only grows (the mileage) may have grown as
+** in a fast drive, with some slack for whole miles and for sources that lag behind. Any other value
+** may change arbitrarily, so only a nearly equal value within the hour proves anything. */
 static bool fits(const bmwi_field *field, double value, double time, const bmwi_past *past) {
   double hours = (time - past->time) / 3600;
   if ((field->marks & BMWI_GROWS) != 0) {
@@ -299,7 +298,7 @@ bmwi_settled bmwi_field_settle(const bmwi_field *field, double value, double tim
     double read = value * conversions[i].factor, away = fabs(read - past->value);
     if (!fits(field, read, time, past)) continue;
     if (past->unit != NULL && strcmp(conversions[i].unit, past->unit) == 0) same = true;
-    /* Of two that fit, one must be much nearer. */
+    /* If both fit, one must be much closer. */
     ambiguous = fitting != NULL && away * 4 > nearest && nearest * 4 > away;
     if (fitting == NULL || away < nearest) {
       fitting = conversions[i].unit;

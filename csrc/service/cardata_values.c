@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-#define WHOLE 9007199254740992.0 /* a double holds every whole number up to here */
+#define WHOLE 9007199254740992.0 /* a double represents all whole numbers up to here exactly */
 
 /* ---- why there is no value ------------------------------------------------------------------- */
 
@@ -68,7 +68,7 @@ static const struct {
 static const struct {
   const char *word;
   bool value;
-  bool opening; /* a boolean only where the descriptor asks whether something is open */
+  bool opening; /* a boolean is accepted only for descriptors that ask whether something is open */
 } boolean_words[] = {
   {"true", true, false},         {"false", false, false}, {"ASN_isTrue", true, false},
   {"ASN_isFalse", false, false}, {"OPEN", true, true},    {"CLOSED", false, true},
@@ -88,7 +88,7 @@ static size_t digits(const char *text, size_t at, size_t len) {
   return at;
 }
 
-/* -12.5e+3; a digit is wanted before the point and in the exponent. */
+/* For example -12.5e+3; needs a digit before the point and in the exponent. */
 static bool decimal(const char *text, size_t len) {
   size_t at = len > 0 && (text[0] == '-' || text[0] == '+');
   size_t end = digits(text, at, len);
@@ -103,11 +103,11 @@ static bool decimal(const char *text, size_t len) {
   return end == len;
 }
 
-/* A decimal number, whatever the locale; no hexadecimal, no "inf". */
+/* A decimal number, independent of the locale; no hexadecimal, no "inf". */
 static bool read_number(double *number, const char *text, size_t len) {
   char copy[80], point[8];
   if (len >= sizeof copy - sizeof point || !decimal(text, len)) return false;
-  /* strtod reads the point of the process's locale, which may be a comma. */
+  /* strtod expects the locale's decimal point, which may be a comma. */
   int size = snprintf(point, sizeof point, "%.1f", 0.5);
   if (size < 3 || size >= (int)sizeof point) return false;
   size_t used = 0;
@@ -124,8 +124,8 @@ static bool read_number(double *number, const char *text, size_t len) {
   return isfinite(*number);
 }
 
-/* A whole number with idle zeroes in front, or of more digits than a double holds, is the name of
-** something ("007", an id): it stays a text. */
+/* A whole number with leading zeros, or with more digits than a double holds, is an identifier
+** ("007") and remains a text. */
 static bool is_name(const char *text, size_t len, double number) {
   size_t at = text[0] == '-' || text[0] == '+';
   return (len - at > 1 && text[at] == '0' && digit(text[at + 1])) || fabs(number) > WHOLE;
@@ -159,12 +159,12 @@ void bmwi_value_read(bmwi_value *value, const char *descriptor, const char *text
 
 /* ---- units ----------------------------------------------------------------------------------- */
 
-/* Some answers carry UTF-8 that was encoded twice. */
+/* Some responses contain UTF-8 that was encoded twice. */
 #define DEGREE "\xc2\xb0"
 #define DEGREE_TWICE "\xc3\x82\xc2\xb0"
 #define DEGREE_LATIN "\xb0"
 
-/* Laid out by hand. */
+/* Formatted by hand. */
 /* clang-format off */
 static const struct {
   const char *unit, *spelling;
@@ -205,7 +205,7 @@ const char *bmwi_unit(const char *text, size_t len) {
 #define DAY 86400
 #define LAST_SECOND 253402300799.0 /* of the year 9999 */
 
-/* Days since 1970 of a date of the Gregorian calendar, counted from March. */
+/* Days from 1970 to a Gregorian date, calculated from March. */
 static int64_t days_of(int64_t year, int64_t month, int64_t day) {
   year -= month <= 2;
   int64_t era = year / 400, of_era = year - era * 400;
@@ -219,8 +219,8 @@ static int days_in(int year, int month) {
   return days[month - 1] + (month == 2 && leap);
 }
 
-/* `pattern`: a digit stands for '0', all else for itself. The numbers go to `out`, one for each run
-** of digits. */
+/* In `pattern`, '0' matches any digit, and everything else matches itself. Writes the number from
+** each run of digits to `out`. */
 static bool matches(const char *pattern, const char *text, size_t len, int *out) {
   size_t size = strlen(pattern);
   if (len < size) return false;
@@ -238,7 +238,7 @@ static bool matches(const char *pattern, const char *text, size_t len, int *out)
   return true;
 }
 
-/* The seconds a zone is east of UTC. */
+/* A zone's offset east of UTC in seconds. */
 static bool zone(int64_t *offset, const char *text, size_t len) {
   int clock[2] = {0, 0};
   *offset = 0;

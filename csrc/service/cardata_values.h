@@ -1,7 +1,6 @@
 /*
-** CarData's values: one reader for what REST sends (texts) and what the stream
-** sends (numbers, booleans, texts), for units and for time stamps. Plain C, no
-** memory of its own: a text that is read stays the caller's.
+** CarData's values: one parser for REST (texts) and the stream (numbers, booleans, texts), for
+** units and for timestamps. Plain C, without memory of its own: the caller owns the texts.
 */
 #ifndef BMWI_CARDATA_VALUES_H
 #define BMWI_CARDATA_VALUES_H
@@ -18,7 +17,7 @@ typedef enum bmwi_value_kind {
   BMWI_VALUE_TEXT
 } bmwi_value_kind;
 
-/* Why there is no value. Each has a word for programs and a sentence for people. */
+/* Why there is no value. Each reason has a word for programs and a sentence for users. */
 typedef enum bmwi_reason {
   BMWI_REASON_NONE,
   BMWI_REASON_ABSENT,
@@ -37,7 +36,7 @@ typedef enum bmwi_reason {
 
 typedef struct bmwi_value {
   bmwi_value_kind kind;
-  bmwi_reason reason; /* where there is no value */
+  bmwi_reason reason; /* if there is no value */
   double number;
   bool boolean;
   const char *text;
@@ -48,25 +47,25 @@ const char *bmwi_reason_word(bmwi_reason reason);
 const char *bmwi_reason_sentence(bmwi_reason reason);
 bmwi_reason bmwi_reason_named(const char *word); /* BMWI_REASON_NONE: no such word */
 
-/* Reads a text value of a descriptor: a number, a boolean, no value, or the text as it is. */
+/* Reads a descriptor's text value: a number, a boolean, no value, or the text itself. */
 void bmwi_value_read(bmwi_value *value, const char *descriptor, const char *text, size_t len);
-/* The same for a number: what is not finite is no value. */
+/* The same for a number; one that is not finite is no value. */
 void bmwi_value_number(bmwi_value *value, double number);
 
-/* The one spelling used here of a unit ("km", "%", "l", "min", ...); NULL for an unknown one. */
+/* The canonical spelling of a unit ("km", "%", "l", "min", ...); NULL for an unknown one. */
 const char *bmwi_unit(const char *text, size_t len);
 
-/* A time stamp in seconds since 1970: ISO 8601 (UTC where no zone is given), or the number of
-** seconds or milliseconds. */
+/* A timestamp in seconds since 1970, from ISO 8601 (UTC if it has no zone) or a number of seconds
+** or milliseconds. */
 bool bmwi_time(double *epoch, const char *text, size_t len);
 bool bmwi_time_number(double *epoch, double number);
 
-/* "2015-10-30T17:45:04+0000", the form of the classic service; false outside of the years 1970
-** to 9999. */
+/* "2015-10-30T17:45:04+0000", the classic service's format; false outside the years 1970 to
+** 9999. */
 #define BMWI_TIME_SIZE 25
 bool bmwi_time_text(char out[BMWI_TIME_SIZE], double epoch);
 
-/* Whether two words are the same for BMW: without regard to case, and '-' is '_'. */
+/* Whether BMW treats two words as equal: ignores case, and '-' equals '_'. */
 bool bmwi_same_word(const char *word, const char *text, size_t len);
 
 #pragma GCC visibility pop

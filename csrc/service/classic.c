@@ -1,9 +1,9 @@
 /*
 ** The classic service (BMW i Remote, 2013 to 2021) as data.
 **
-** Sources: paths, envelopes, commands and their fields are those of the BMW i Remote API document
-** by Terence Eden; `data` of sendpoi and the members of a profile are what recorded requests and
-** answers of the real service hold; `image` is what later clients of the same service used.
+** Sources: paths, envelopes, commands and their fields are from Terence Eden's BMW i Remote API
+** document; `data` of sendpoi and the members of a profile are from recordings of the real service;
+** `image` is from later clients of the same service.
 */
 #include "service/service.h"
 
@@ -34,7 +34,7 @@ static const bmwi_rule daily_timer_rules[] = {
 };
 static const bmwi_schema daily_timer = {daily_timer_members, daily_timer_rules, true};
 
-/* A window may wrap over midnight; 00:00 to 00:00 is what the car says for none. */
+/* A window may wrap around midnight; a car reports 00:00 to 00:00 if there is none. */
 static const bmwi_member window_members[] = {
   {.name = "enabled", .type = BMWI_SWITCH},
   {.name = "startTime", .type = BMWI_CLOCK},
@@ -43,7 +43,7 @@ static const bmwi_member window_members[] = {
 };
 static const bmwi_schema window = {.members = window_members, .open = true};
 
-/* A profile without one of its timers would clear it in the car. */
+/* A profile that omits one of its timers would clear that timer in the car. */
 #define TIMER "a timer (send the whole profile that was read, changed)"
 
 static const bmwi_member weekly_planner_members[] = {
@@ -100,7 +100,7 @@ static const bmwi_member poi_members[] = {
   {.name = "website", .type = BMWI_LINE},
   {.name = NULL},
 };
-/* Without a place it is a text message: name (the subject) and additionalInfo. */
+/* Without a position it is a text message: name (the subject) and additionalInfo. */
 static const bmwi_rule poi_rules[] = {
   {BMWI_TOGETHER, "lat", "lon", "lat and lon must be given together"},
   {BMWI_EITHER, "lat", "name", "lat and lon, or at least a name, expected"},
@@ -126,7 +126,7 @@ static const bmwi_endpoint endpoints[] = {
   [STATUS] = {GET("status"), .path = CAR "/status", .envelope = "vehicleStatus"},
   [LAST_TRIP] = {GET("last_trip"), .path = CAR "/statistics/lastTrip", .envelope = "lastTrip"},
   [ALL_TRIPS] = {GET("all_trips"), .path = CAR "/statistics/allTrips", .envelope = "allTrips"},
-  /* It keeps its root, so that what is read can be changed and sent back. */
+  /* The root is kept, so that the profile can be changed and sent back. */
   [CHARGING_PROFILE] = {GET("charging_profile"), .path = CAR "/chargingprofile"},
   [DESTINATIONS] = {GET("destinations"), .path = CAR "/destinations", .envelope = "destinations",
                     .answer = BMWI_ANSWER_ARRAY},
@@ -153,14 +153,14 @@ static const bmwi_member image_members[] = {
 };
 static const bmwi_schema image = {.members = image_members};
 
-/* The answer to the account's security question, which some accounts need. */
+/* The answer to the account's security question, which some accounts require. */
 static const bmwi_member unlock_members[] = {
   {.name = "secret", .type = BMWI_LINE, .wire = "bmwSkAnswer"},
   {.name = NULL},
 };
 static const bmwi_schema unlock = {.members = unlock_members};
 
-/* Undocumented: probably the number of flashes, maybe seconds. */
+/* Undocumented: probably the number of flashes, possibly seconds. */
 static const bmwi_member flash_members[] = {
   {.name = "count", .type = BMWI_COUNT, .least = 1, .most = 100},
   {.name = NULL},
@@ -223,8 +223,8 @@ static void find_api_code(const char *description, char *out, size_t size) {
   }
 }
 
-/* The body's own code is more exact than the HTTP status, which is at times 500
-** for what the caller did wrong: A is the caller's fault, I the server's. */
+/* The code in the body is more precise than the HTTP status, which can be 500 for the caller's
+** mistakes: A is the caller's fault, I the server's. */
 static void judge(bmwi_failure *failure) {
   if (failure->api_code[0] != 'A') return;
   failure->retryable = false;
@@ -272,7 +272,7 @@ static const bmwi_option options[] = {
   {.name = "basic", .type = BMWI_OPTION_TEXT, KEPT(basic), .secret = 4},
   {.name = "navigation_url", .type = BMWI_OPTION_ORIGIN, KEPT(second_url)},
   {.name = "password", .type = BMWI_OPTION_TEXT, KEPT(password), .secret = 4, .any_bytes = true},
-  /* The real service took `data`; `body` is what the document writes. */
+  /* The real service accepted `data`; `body` is from the document. */
   {.name = "poi_field", .type = BMWI_OPTION_CHOICE, KEPT(document_field), .text = "data",
    .words = "'data' or 'body'"},
   {.name = "position", .type = BMWI_OPTION_TABLE},

@@ -1,5 +1,5 @@
 /*
-** What all services have in common: the options that any client takes, and the free calls.
+** What all services have in common: each client's options, and the endpoints for free paths.
 */
 #include "service/service.h"
 

@@ -1,7 +1,7 @@
 /*
-** What a service is: a value. All that is true of one service only stands as data in a file of its
-** own (classic.c): its endpoints, its regions, and the methods that a car has there with what
-** their arguments must look like. Nothing here knows Lua or libcurl.
+** The description of a service. Everything specific to one service is data in its own file (such as
+** classic.c): its endpoints, its regions, and a car's methods with their arguments. Independent of
+** Lua and libcurl.
 */
 #ifndef BMWI_SERVICE_H
 #define BMWI_SERVICE_H
@@ -15,19 +15,19 @@
 
 typedef struct bmwi_service bmwi_service;
 
-/* ---- what an argument must look like ----------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 typedef enum bmwi_type {
   BMWI_SWITCH,  /* true or false */
   BMWI_LINE,    /* a text */
-  BMWI_WORD,    /* capitals, digits and '_' */
+  BMWI_WORD,    /* capital letters, digits and '_' */
   BMWI_CLOCK,   /* "HH:MM" */
   BMWI_REAL,    /* a number from least to most */
   BMWI_COUNT,   /* a whole number from least to most */
-  BMWI_WORDS,   /* an array of words out of `words` */
+  BMWI_WORDS,   /* an array of words from `words` */
   BMWI_LINES,   /* an array of texts */
-  BMWI_PART,    /* a table with members of its own */
-  BMWI_DOCUMENT /* the same, sent as JSON in a pair; a text is passed on */
+  BMWI_PART,    /* a table with its own members */
+  BMWI_DOCUMENT /* the same, sent as JSON in a field; a text is passed on */
 } bmwi_type;
 
 typedef struct bmwi_schema bmwi_schema;
@@ -35,11 +35,11 @@ typedef struct bmwi_schema bmwi_schema;
 typedef struct bmwi_member {
   const char *name;
   bmwi_type type;
-  double least, most;       /* of a number; equal: any */
-  const char *const *words; /* ended by NULL */
+  double least, most;       /* for a number; equal: no limits */
+  const char *const *words; /* terminated by NULL */
   const bmwi_schema *part;
-  const char *needed; /* what is missing where it is absent; NULL: it may be */
-  const char *wire;   /* its name in a query or form where that is another */
+  const char *needed; /* the error if it is missing; NULL: optional */
+  const char *wire;   /* its name in a query or form if different */
 } bmwi_member;
 
 /* Rules between members. */
@@ -57,61 +57,61 @@ typedef struct bmwi_rule {
 } bmwi_rule;
 
 struct bmwi_schema {
-  const bmwi_member *members; /* ended by a row without a name */
-  const bmwi_rule *rules;     /* ended by a row without a message; NULL: none */
-  bool open;                  /* members that are not listed are passed on */
+  const bmwi_member *members; /* terminated by a row without a name */
+  const bmwi_rule *rules;     /* terminated by a row without a message; NULL: none */
+  bool open;                  /* unlisted members are passed on */
 };
 
 /* ---- endpoints ------------------------------------------------------------------------------ */
 
-/* What a good answer is. */
+/* The expected content of a response. */
 typedef enum bmwi_answer {
   BMWI_ANSWER_OBJECT, /* an object, inside the envelope if the row has one */
   BMWI_ANSWER_ARRAY,  /* an array, inside the envelope or bare */
-  BMWI_ANSWER_ANY,    /* any JSON object or array, or nothing */
+  BMWI_ANSWER_ANY,    /* any JSON object or array, or an empty body */
   BMWI_ANSWER_PNG,    /* bytes */
-  BMWI_ANSWER_BYTES,  /* whatever they are */
+  BMWI_ANSWER_BYTES,  /* any bytes */
   BMWI_ANSWER_NOTHING /* no body */
 } bmwi_answer;
 
 typedef struct bmwi_endpoint {
-  bmwi_exchange exchange; /* first: operations know only this */
-  bool second_host;       /* it is not on the server of the region */
-  const char *path;       /* "{vin}" stands for the car, "{id}" for a thing; NULL: the caller's */
-  const char *envelope;   /* the member that holds the answer, or NULL */
+  bmwi_exchange exchange; /* must be first: operations only know this part */
+  bool second_host;       /* it is not on the region's server */
+  const char *path;       /* with "{vin}" and "{id}" as placeholders; NULL: given by the caller */
+  const char *envelope;   /* the member that holds the result, or NULL */
   bmwi_answer answer;
-  bool starts_event; /* a command whose answer must have an event's id */
-  bool has_event;    /* the answer may have one */
+  bool starts_event; /* a command whose response must contain an event id */
+  bool has_event;    /* the response may contain an event id */
 } bmwi_endpoint;
 
 typedef struct bmwi_region {
-  const char *name; /* as in the option `region` and in bmwi.regions */
-  const char *mark; /* as in the list of cars */
+  const char *name; /* as in the option `region` and bmwi.regions */
+  const char *mark; /* as in the vehicle list */
   const char *url;
 } bmwi_region;
 
 /* ---- the methods of a car ------------------------------------------------------------------ */
 
-/* How the table argument of a method travels. */
+/* How a method's table argument is sent. */
 typedef enum bmwi_carrier {
   BMWI_CARRIED_NOT, /* there is none */
-  BMWI_AS_PAIRS,    /* each member in the query of a GET, in the form of a POST */
+  BMWI_AS_PAIRS,    /* each member in a GET's query or a POST's form */
   BMWI_AS_DOCUMENT  /* as JSON in one field of the form */
 } bmwi_carrier;
 
 typedef struct bmwi_method {
   const char *name; /* car:NAME */
   const bmwi_endpoint *endpoint;
-  bool typed; /* the request has a type: `type`, or else the first argument */
+  bool typed; /* the request has a type: `type`, or the first argument */
   const char *type;
-  bool kept_secret; /* the next argument, a text, is not sent, but kept out of messages */
+  bool kept_secret; /* the next argument, a text, is not sent, but redacted from messages */
   bmwi_carrier carrier;
-  bool optional;       /* the table may be left out */
-  const char *subject; /* names the table in messages */
+  bool optional;       /* the table is optional */
+  const char *subject; /* the table's name in messages */
   const bmwi_schema *schema;
-  const char *field; /* of a document; NULL: an option of the client names it */
-  const char *root;  /* the member that a document is put into; NULL: none */
-  bool position;     /* takes the client's position, if it has one */
+  const char *field; /* for a document; NULL: named by a client option */
+  const char *root;  /* the member that wraps a document; NULL: none */
+  bool position;     /* sends the client's position, if it has one */
 } bmwi_method;
 
 /* ---- options of bmwi.new --------------------------------------------------------------------- */
@@ -119,13 +119,13 @@ typedef struct bmwi_method {
 typedef enum bmwi_option_type {
   BMWI_OPTION_TEXT,
   BMWI_OPTION_CHOICE, /* one of the words in `words` */
-  BMWI_OPTION_ORIGIN, /* an URL without a path */
-  BMWI_OPTION_URL,    /* with one */
+  BMWI_OPTION_ORIGIN, /* a URL without a path */
+  BMWI_OPTION_URL,    /* a URL with a path */
   BMWI_OPTION_BROKER, /* the address of an MQTT broker */
   BMWI_OPTION_PATH,
-  BMWI_OPTION_NUMBER, /* kept as a double */
-  BMWI_OPTION_WHOLE,  /* kept as a long */
-  BMWI_OPTION_TABLE,  /* read by a function of its own, as all below */
+  BMWI_OPTION_NUMBER, /* stored as a double */
+  BMWI_OPTION_WHOLE,  /* stored as a long */
+  BMWI_OPTION_TABLE,  /* read by a function of its own, like all below */
   BMWI_OPTION_OBJECT, /* a table that may inherit its methods */
   BMWI_OPTION_FUNCTION
 } bmwi_option_type;
@@ -133,22 +133,22 @@ typedef enum bmwi_option_type {
 typedef struct bmwi_option {
   const char *name;
   bmwi_option_type type;
-  size_t place;                 /* in the account */
-  double standard, least, most; /* of a number */
-  const char *text;             /* what a text is where it was not given; NULL: absent */
-  const char *words;            /* of a choice: 'a', 'b' or 'c' */
-  size_t secret;   /* a text that is blotted out of messages where it has so many bytes; 0: none */
-  bool lower_case; /* a text is kept in lower case */
-  bool any_bytes;  /* control characters may be part of the text: it goes into a form only */
+  size_t place;                 /* offset in the account */
+  double standard, least, most; /* for a number */
+  const char *text;             /* a text's default; NULL: none */
+  const char *words;            /* for a choice: 'a', 'b' or 'c' */
+  size_t secret;   /* a text of at least this length is redacted from messages; 0: not secret */
+  bool lower_case; /* a text is converted to lower case */
+  bool any_bytes;  /* the text may contain control characters: it is only sent in a form */
 } bmwi_option;
 
 /* ---- failures -------------------------------------------------------------------------------- */
 
-/* What can be done about a failure. */
+/* A hint for a failure. */
 typedef struct bmwi_advice {
-  const char *part;   /* of the server's words or of ours; NULL: whatever they are */
-  bmwi_code only;     /* with this code; BMWI_OK: any */
-  const char *advice; /* NULL ends the rows */
+  const char *part;   /* substring of the server's message or ours; NULL: any */
+  bmwi_code only;     /* for this code only; BMWI_OK: any */
+  const char *advice; /* NULL terminates the rows */
 } bmwi_advice;
 
 #define BMWI_KEPT(member) offsetof(bmwi_account, member)
@@ -156,52 +156,52 @@ typedef struct bmwi_advice {
 struct bmwi_service {
   const char *name;
   const char *client_type, *car_type; /* the metatables of its clients and cars */
-  const bmwi_option *options;         /* beside the common ones; ended by a row without a name */
-  const bmwi_region *regions;         /* at most BMWI_SESSIONS; ended by a row without a name */
-  const char *region_member;          /* of a car in the list: the mark of its region */
-  const char *subject_member;         /* of a token's answer: whose it is; NULL: none */
-  const char *code_member;            /* of an error body: the service's own code; NULL: none */
-  const char *event_member;      /* of an answer: the event's id, which is kept out of messages */
-  const char *position[2];       /* the pairs of a query that hold latitude and longitude */
-  const bmwi_endpoint *vehicles; /* its answer says which region serves which car; or NULL */
-  bool login_by_code;         /* RFC 8628 below `login_url`; else a token path below the server */
-  const char *token_path;     /* on the server of the region */
-  const char *second_host;    /* of endpoints that are not served by the region */
-  const char *secret_field;   /* of a form, with its '=': what must not come out again */
-  const char *type_field;     /* the pair that holds the type of a request */
-  const bmwi_method *methods; /* ended by a row without a name */
-  /* What takes more than one request is written in Lua: a module that returns {client =, car =},
-  ** tables of methods, and the endpoints that they call. */
+  const bmwi_option *options;    /* besides the common ones; terminated by a row without a name */
+  const bmwi_region *regions;    /* at most BMWI_SESSIONS; terminated by a row without a name */
+  const char *region_member;     /* of the vehicle list: a car's region mark */
+  const char *subject_member;    /* of a token response: identifies the user; NULL: none */
+  const char *code_member;       /* of an error body: the service's error code; NULL: none */
+  const char *event_member;      /* the member with the event id, which is redacted from messages */
+  const char *position[2];       /* the query parameters for latitude and longitude */
+  const bmwi_endpoint *vehicles; /* its response says which region serves each car; or NULL */
+  bool login_by_code;            /* RFC 8628 below `login_url`; else a token path on the server */
+  const char *token_path;        /* on the region's server */
+  const char *second_host;       /* for endpoints on another host than the region's */
+  const char *secret_field;      /* a form field, with its '=', that must be redacted */
+  const char *type_field;        /* the field that holds a request's type */
+  const bmwi_method *methods;    /* terminated by a row without a name */
+  /* Whatever takes more than one request is written in Lua: a module that returns {client =, car
+  ** =}, tables of methods, and the endpoints that they call. */
   const char *module;
-  const char *const *client_methods, *const *car_methods; /* its names, ended by NULL */
-  const bmwi_endpoint *endpoints;                         /* ended by a row without a name */
-  const char *lacks;     /* what to say of a method that only another service has */
-  const char *no_server; /* what to say where neither an address nor a region was given */
-  /* What is wrong with the options of a log-in, or NULL. `token`: there is a saved one. */
+  const char *const *client_methods, *const *car_methods; /* its methods, terminated by NULL */
+  const bmwi_endpoint *endpoints;                         /* terminated by a row without a name */
+  const char *lacks;     /* the message for a method that only another service has */
+  const char *no_server; /* the error if neither an address nor a region is given */
+  /* What is wrong with the log-in options, or NULL. `token`: there is a saved token. */
   const char *(*check_login)(const bmwi_account *account, bool token);
-  /* Reads the service's own code out of a failure's description; of a call it may decide what the
-  ** failure is. */
+  /* Extracts the service's error code from a failure's description; for a call it may also change
+  ** what kind of failure it is. */
   void (*explain)(bmwi_failure *failure, bool call);
-  const bmwi_advice *advice; /* the first row that fits counts */
+  const bmwi_advice *advice; /* the first matching row is used */
 };
 
-/* For paths that have no method of their own: any GET, any POST. */
+/* For paths without a method of their own: any GET, any POST. */
 extern const bmwi_endpoint bmwi_free_get, bmwi_free_post;
 
-/* Appends the endpoint's path with the VIN, or the id, in its place. */
+/* Appends the endpoint's path with the VIN or the id inserted. */
 bool bmwi_endpoint_path(bmwi_buffer *b, const bmwi_endpoint *endpoint, const char *value);
-/* The service of that name, or NULL. */
+/* The service with this name, or NULL. */
 const bmwi_service *bmwi_service_named(const char *name);
-/* The endpoint of that name which a service's Lua module may call, or NULL. */
+/* The endpoint with this name if a service's Lua module may call it, or NULL. */
 const bmwi_endpoint *bmwi_service_endpoint(const bmwi_service *service, const char *name);
-/* The rows of all its options: the common ones, then its own; the last one has no name. */
+/* All of its options: the common ones, then its own, terminated by a row without a name. */
 const bmwi_option *bmwi_service_option(const bmwi_service *service, size_t i);
-/* The index of a region by its name, or by the mark that a car of it has; -1 if there is none. */
+/* The index of a region by its name or by a car's region mark; -1 if there is none. */
 int bmwi_service_region(const bmwi_service *service, const char *name);
 int bmwi_service_region_of(const bmwi_service *service, const char *mark);
 
 extern const bmwi_service bmwi_classic, bmwi_cardata;
-/* All of them, ended by NULL; the first one is meant where none is named. */
+/* All services, terminated by NULL; the first one is the default. */
 extern const bmwi_service *const bmwi_services[];
 
 #pragma GCC visibility pop
