@@ -1,6 +1,6 @@
---- Checks of arguments, for the modules of this folder alone. Each raises in the line of whoever
--- called the public function: `level` counts from the function that calls the check, so 2 is for
--- a check made by the public function itself and 3 for one made by a helper of it.
+--- Argument checks for the modules in this folder. Errors are reported at the line that called the
+-- public function. `level` counts from the function that calls the check: 2 if that is the public
+-- function itself, 3 if it is one of its helpers.
 
 local check = {}
 
@@ -8,7 +8,7 @@ local function misuse(level, text, ...)
   error(text:format(...), (level or 2) + 2)
 end
 
---- The value must be of this type.
+--- The value must have this type.
 ---@param value any
 ---@param wanted string as type() says it
 ---@param position integer of the argument
@@ -26,20 +26,20 @@ function check.optional(value, wanted, position, name, level)
   if value ~= nil then check.argument(value, wanted, position, name, (level or 2) + 1) end
 end
 
---- A condition of the argument that its type does not tell.
+--- The argument must meet a condition that its type does not express.
 ---@param holds any
----@param what string the text in the brackets
+---@param what string the text in parentheses
 function check.that(holds, what, position, name, level)
   if not holds then misuse(level, "bad argument #%d to '%s' (%s)", position, name, what) end
 end
 
---- A table of options, or nil; all of them known and of their types.
+--- Checks a table of options, or nil: all known and of the right types.
 ---@param options any
----@param known table[] each {name, type}
+---@param known table[] rows of {name, type}
 ---@return table options
 function check.options(options, known, position, name, level)
   check.optional(options, "table", position, name, (level or 2) + 1)
-  -- What is inherited would be used, but not seen by the loop below.
+  -- Inherited options would be used but not seen by the loop below.
   local meta = getmetatable(options)
   check.that(type(meta) ~= "table" or meta.__index == nil,
     "a table that inherits members (__index) is not accepted", position, name, (level or 2) + 1)
@@ -57,10 +57,10 @@ function check.options(options, known, position, name, level)
   return options or {}
 end
 
---- A condition of one option.
+--- An option must meet a condition.
 ---@param holds any
 ---@param key string the option's name
----@param what string what it must be or not be
+---@param what string what it must or must not be
 function check.option(holds, key, what, name, level)
   if not holds then misuse(level, "option '%s' of '%s' must %s", key, name, what) end
 end

@@ -1,13 +1,13 @@
---- What happens when the collector has come for something, on every Lua.
+--- Finalizers for every Lua version.
 
 local finalizer = {}
 
--- Of Lua 5.1 and LuaJIT, whose tables have no finalizer. (nmap raises for a global that it has
--- not.)
+-- For Lua 5.1 and LuaJIT, whose tables have no finalizers. (nmap raises an error for an undefined
+-- global.)
 local newproxy = rawget(_G, "newproxy")
 
---- A value whose end, by the collector, calls `fn`, perhaps in the middle of anything: it must not
---- wait. Whoever is watched holds the value.
+--- Returns a value that calls `fn` when it is collected, possibly in the middle of any code, so
+--- `fn` must not wait. Keep the value in the object to be watched.
 ---@param fn fun()
 function finalizer.new(fn)
   if newproxy then

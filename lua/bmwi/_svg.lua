@@ -1,4 +1,4 @@
---- What the SVG pictures of bmwi.geo and bmwi.chart share: the page, its title, texts, colours.
+--- What the SVG pictures of bmwi.geo and bmwi.chart share: page, title, texts and colours.
 
 local text = require "bmwi._text"
 local xml = require("bmwi.geo.xml").escape
@@ -8,7 +8,7 @@ local decimal = text.decimal
 local svg = { WIDTH = 800, MARGIN = 20, TOP = 64,
   INK = "#202830", SOFT = "#4a5560", LINE = "#c9d0d6", PAPER = "#f3f5f7" }
 
---- The text, cut to so many characters.
+--- The text, shortened to at most `limit` characters.
 function svg.shorten(content, limit)
   local list = text.characters(content)
   if #list <= limit then return content end
@@ -35,7 +35,7 @@ function svg.open(add, title, description, height)
     svg.WIDTH, height, svg.WIDTH, height))
   add("<title>" .. xml(title) .. "</title>")
   add("<desc>" .. xml(description) .. "</desc>")
-  -- A white rim keeps writing readable on top of lines and colours.
+  -- A white outline keeps text readable on top of lines and colours.
   add("<style>.halo text{paint-order:stroke;stroke:#ffffff;stroke-width:3px;"
     .. "stroke-linejoin:round}</style>")
   add(('<rect width="%d" height="%d" fill="#ffffff"/>'):format(svg.WIDTH, height))
@@ -43,19 +43,19 @@ function svg.open(add, title, description, height)
     ('font-size="26" font-weight="bold" fill="%s"'):format(svg.INK)))
 end
 
---- A picture that has nothing to show, and says so.
+--- A picture without content; it shows the message.
 function svg.empty(add, title, message)
   svg.open(add, title, message, 200)
   add(svg.text(svg.WIDTH / 2, 120, message,
     ('font-size="20" fill="%s" text-anchor="middle"'):format(svg.SOFT)))
 end
 
---- The largest 1, 2 or 5 times a power of ten that is not above `limit`.
+--- The largest power of ten, times 1, 2 or 5, that is at most `limit`.
 function svg.nice(limit)
   local power = 10 ^ math.floor(math.log(limit) / math.log(10))
   local best = power
   for _, step in ipairs { 1, 2, 5, 10 } do
-    -- A hair of tolerance: the logarithm of 1000 may come out just below 3.
+    -- with a tolerance: the logarithm of 1000 may be slightly less than 3
     if step * power <= limit * (1 + 1e-9) then best = step * power end
   end
   return best

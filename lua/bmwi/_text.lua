@@ -1,10 +1,10 @@
---- Text as it came from a server: numbers with a decimal point, and broken UTF-8.
+--- Text helpers: numbers with a decimal point, and repairing broken UTF-8 from servers.
 
 local text = {}
 
---- A number with a decimal point whatever the locale, and without idle zeros.
+--- A number with a decimal point in every locale, without trailing zeros.
 ---@param value number
----@param places integer at most so many decimals
+---@param places integer maximum number of decimals
 ---@return string
 function text.decimal(value, places)
   local digits = ("%%.%df"):format(places):format(value):gsub("[^%d%-]+", ".")
@@ -12,7 +12,7 @@ function text.decimal(value, places)
   return digits == "-0" and "0" or digits
 end
 
--- The second byte of a UTF-8 sequence has a narrower range after these first bytes.
+-- After these first bytes, the range of a UTF-8 sequence's second byte is narrower.
 local SECOND_BYTE = {
   [0xE0] = { 0xA0, 0xBF },
   [0xED] = { 0x80, 0x9F },
@@ -20,7 +20,7 @@ local SECOND_BYTE = {
   [0xF4] = { 0x80, 0x8F },
 }
 text.REPLACEMENT = "\239\191\189" -- U+FFFD
--- Length of the valid UTF-8 sequence at `at`, or nil.
+-- The length of the valid UTF-8 sequence at `at`, or nil.
 local function utf8_length(bytes, at)
   local first = bytes:byte(at)
   local length = first < 0x80 and 1 or first < 0xC2 and 0 or first < 0xE0 and 2
@@ -36,7 +36,7 @@ local function utf8_length(bytes, at)
   return length
 end
 
---- The text as an array of characters. Broken bytes, which dealers' texts have been seen to hold,
+--- The text as an array of characters. Invalid bytes, which have been seen in dealers' texts,
 -- become U+FFFD.
 ---@param bytes string
 ---@return string[]
@@ -50,7 +50,7 @@ function text.characters(bytes)
   return list
 end
 
---- The text as valid UTF-8: broken bytes become U+FFFD.
+--- The text as valid UTF-8: invalid bytes become U+FFFD.
 ---@param bytes string
 ---@return string
 function text.valid(bytes)
@@ -58,7 +58,7 @@ function text.valid(bytes)
   return table.concat(text.characters(bytes))
 end
 
---- A server's text as part of a message: blanks for the control characters that a terminal obeys.
+--- A server's text for use in a message: control characters become blanks.
 ---@param bytes string
 ---@return string
 function text.plain(bytes)

@@ -1,19 +1,19 @@
---- Concurrency: ordinary functions with ordinary calls, many at once.
+--- Concurrency: many ordinary functions with ordinary calls, running at the same time.
 ---
 --- A task is a coroutine. Inside it `car:status()`, `bmwi.sleep()` and everything built on them
 --- yield instead of waiting; the engine behind `bmwi.loop` wakes them.
 ---
---- On Lua 5.1, 5.2 and LuaJIT a coroutine cannot yield inside of a C function (table.sort, gsub,
---- require); on Lua 5.1 not inside of pcall, a metamethod or an iterator either. Make such calls
---- outside of these functions.
+--- On Lua 5.1, 5.2 and LuaJIT a coroutine cannot yield inside a C function (table.sort, gsub,
+--- require); on Lua 5.1 it cannot yield inside pcall, a metamethod or an iterator either. Make such
+--- calls outside these functions.
 local bmwi = require("bmwi")
 local check = require("bmwi._check")
 
 local async = {}
 
 local loop = bmwi.loop
--- In a request nginx's Lua module puts functions of its own in the place of these, and a yield of a
--- task would reach its scheduler instead of us; Lua's own stay at hand under these names.
+-- In a request, nginx's Lua module replaces these with its own, so a task would yield to its
+-- scheduler instead of ours; Lua's functions remain available under these names.
 local function original(name)
   return coroutine["_" .. name] or coroutine[name]
 end
@@ -33,9 +33,9 @@ local function pack(...)
   return { n = select("#", ...), ... }
 end
 
-local unpack = table.unpack or unpack -- luacheck: ignore (Lua 5.1 has the global only)
+local unpack = table.unpack or unpack -- luacheck: ignore (Lua 5.1 only has the global)
 
--- What needs no memory when it is needed.
+-- Created in advance, for when there is no memory.
 local CANCELLED = pack(false, "cancelled")
 local CLOSED_SAYS = "cannot resume dead coroutine"
 local CLOSED = pack(false, "the coroutine was closed")
@@ -48,7 +48,7 @@ local function finish(task, results)
   task.on_end()
 end
 
--- Ends a task that waits, or would if something had not failed.
+-- Ends a task that waits, or that would wait if nothing had failed.
 local function stop(task, results)
   local group = task.group
   task.group = false
@@ -68,8 +68,9 @@ local function stop(task, results)
   end
 end
 
--- Below Lua 5.3 nobody can tell beforehand that a yield will fail (across pcall, say): a group is
--- waited for once its task has yielded; if that failed, the group is given up as the task goes on.
+-- Before Lua 5.3 a yield may fail (across pcall, for example), which cannot be known in advance. So
+-- a group is registered when its task yields; if the yield failed, the group is cancelled when the
+-- task continues.
 local function enter(task, group)
   local failed = task.entering
   task.entering = group or false
@@ -78,7 +79,7 @@ local function enter(task, group)
   end
 end
 
--- A task has yielded the operation that it waits for (and its client), which may be a group's gate.
+-- A task yielded the operation that it waits for (and its client); this may be a group's gate.
 local function wait(task, operation, client)
   local group = task.entering
   if group and group.gate == operation then
@@ -89,7 +90,7 @@ local function wait(task, operation, client)
   local ok, message = pcall(loop.begin, loop, task.thread, operation, client)
   if not ok then
     stop(task, pack(false, message))
-  elseif task.results then -- it was cancelled meanwhile
+  elseif task.results then -- cancelled meanwhile
     loop:detach(task.thread)
   end
 end
@@ -99,7 +100,7 @@ local ADVICE = "; a task cannot wait inside of table.sort, string.gsub, require 
   .. "C function on Lua 5.1, 5.2 and LuaJIT, on Lua 5.1 not inside of pcall, an iterator or a "
   .. "metamethod either: make the call before that, and use its result there"
 
--- The error of a task with its traceback, and with what to do where Lua cannot yield.
+-- Adds a traceback to a task's error, and advice where Lua cannot yield.
 local function explain(task, message)
   if type(message) == "string" and message:find(NO_YIELD, 1, true) then
     message = message .. ADVICE
@@ -108,7 +109,7 @@ local function explain(task, message)
 end
 
 local function settle(task, ok, ...)
-  if task.results then -- cancelled, by a finalizer just now
+  if task.results then -- a finalizer has just cancelled it
     return
   end
   local waits = ok and not task.cancelled and (...) == loop
@@ -117,7 +118,7 @@ local function settle(task, ok, ...)
   end
   enter(task, nil)
   if not ok and (...) == CLOSED_SAYS then
-    finish(task, CLOSED) -- by coroutine.close, from outside
+    finish(task, CLOSED) -- closed from outside by coroutine.close
   elseif not ok then
     finish(task, pack(false, explain(task, (...))))
   elseif status(task.thread) == "dead" then
@@ -136,7 +137,7 @@ local function advance(task, ...)
 end
 
 local function start(fn, on_end)
-  -- With all its members: a task that ends for lack of memory can be given no new ones.
+  -- With all its fields: if memory runs out while it ends, no new ones can be added.
   local task = setmetatable({ thread = create(fn), on_end = on_end, results = false, group = false,
     entering = false, stopped = false, cancelled = false }, task_meta)
   tasks[task.thread] = task
@@ -150,8 +151,8 @@ local function start(fn, on_end)
   return task
 end
 
--- Runs a new task until it waits. What its end raises is for the loop's next step, as at any later
--- time; a task that cannot even be run, for lack of memory, is not left behind.
+-- Runs a new task until it waits. If its on_end raises, the loop's next step raises the error, as
+-- it would later. A task that cannot be started for lack of memory is removed.
 local function launch(task)
   local ok, message = pcall(advance, task)
   if ok then
@@ -164,14 +165,14 @@ local function launch(task)
   end
 end
 
---- Whether the task has ended: returned, failed or been cancelled.
+--- Whether the task has ended: it returned, failed or was cancelled.
 ---@return boolean
 function task_methods:done()
   return self.results ~= false
 end
 
---- What pcall would have returned: true and the function's results, or false and the error with
---- its traceback. Returns nothing while the task runs.
+--- What pcall would return: true and the function's results, or false and the error with its
+--- traceback. Returns nothing while the task runs.
 ---@return boolean|nil ok
 ---@return any ...
 function task_methods:result()
@@ -180,8 +181,8 @@ function task_methods:result()
   end
 end
 
---- Ends the task where it waits and cancels what it waits for, nested runs and maps included. The
---- car may still carry out a command that was sent. Does nothing to a task that has ended.
+--- Cancels the task and the call that it waits for, including nested runs and maps. The car may
+--- still carry out a command that was sent. Does nothing if the task has ended.
 function task_methods:cancel()
   if self.results then
     return
@@ -192,11 +193,11 @@ function task_methods:cancel()
   end
 end
 
---- Starts a function as a task, at once; the host's loop drives it (see bmwi.loop).
----@param fn fun(): ...any what to do
----@param on_done? fun(ok: boolean, ...) called at the end with what pcall would have returned.
---- Without it an error is raised by the loop's next step (`bmwi.loop:step()`, so `host.on_error`
---- in a host); where none comes, it is written to standard error at the end of the program.
+--- Starts a function as a task at once; the host's loop drives it (see bmwi.loop).
+---@param fn fun(): ...any the function to run
+---@param on_done? fun(ok: boolean, ...) called at the end with what pcall would return. Without it,
+--- the loop's next step raises an error of the task (`bmwi.loop:step()`, so `host.on_error` in a
+--- host); if there is no next step, the error is written to standard error when the program ends.
 ---@return bmwi.task
 function async.spawn(fn, on_done)
   check.argument(fn, "function", 1, "spawn")
@@ -214,7 +215,7 @@ function async.spawn(fn, on_done)
   return task
 end
 
--- Tasks that are waited for together: `left` counts those that have not ended, `members` holds
+-- Tasks that are waited for together: `left` is the number of tasks still running, `members` holds
 -- them; a task that waits for them waits for `gate`.
 local group_methods = {}
 local group_meta = { __index = group_methods }
@@ -242,7 +243,7 @@ function group_methods:start(fn, on_end)
   return task
 end
 
--- Ends those that have not ended.
+-- Cancels those that are still running.
 function group_methods:cancel(results)
   self.waiter, self.gate, self.stopped = false, false, true
   local task = next(self.members)
@@ -263,7 +264,7 @@ local function hold(task, group)
   yield(loop, group.gate)
 end
 
--- On Lua 5.4 a coroutine that is closed while it waits for others takes them along.
+-- On Lua 5.4, closing a coroutine that waits for a group cancels the group.
 if close then
   function group_meta.__close(group)
     local waiter = group.left > 0 and group.waiter
@@ -283,22 +284,22 @@ if close then
     end]], "=bmwi.async")(hold)
 end
 
--- Drives the loop until all have ended. Ctrl-C cancels them.
+-- Drives the loop until all tasks have ended. Ctrl-C cancels them.
 function group_methods:drive()
   while self.left > 0 do
     local ok, more, message = pcall(loop.wait, loop)
     if not ok then
       self:cancel(CANCELLED)
       error(more, 0)
-    elseif not more then -- what should have woken one of them has failed
+    elseif not more then -- whatever should have woken one of them has failed
       self:cancel(pack(false, message or "nothing is pending that could wake this task"))
       return
     end
   end
 end
 
--- Waits for all: in a task by yielding (not through pcall, for Lua 5.1), elsewhere by driving the
--- loop.
+-- Waits for all of them: in a task by yielding (not through pcall, for Lua 5.1), otherwise by
+-- driving the loop.
 function group_methods:wait()
   local thread = coroutine.running()
   local task = thread and tasks[thread]
@@ -312,7 +313,7 @@ function group_methods:wait()
   end
 end
 
--- Runs the new ones until they wait.
+-- Runs the new tasks until they wait.
 function group_methods:launch(list)
   for _, task in ipairs(list) do
     if not task.results then
@@ -325,12 +326,12 @@ function group_methods:launch(list)
   end
 end
 
---- Runs functions concurrently until all have ended, here or as part of the surrounding task.
+--- Runs functions concurrently until all have ended, here or as part of the current task.
 ---@param ... fun(): ...any the functions
 ---@return any ... the first result of each, in order
 ---
---- Raises the first error, if any, after all have ended: with its traceback, or, where it is a
---- table, as it is.
+--- If any of them fails, the first error is raised after all have ended: with its traceback, or
+--- unchanged if it is a table.
 function async.run(...)
   local count, functions = select("#", ...), { ... }
   for i = 1, count do
@@ -359,8 +360,9 @@ local MAP_OPTIONS = { { "concurrency", "number" } }
 ---@param fn fun(item: any, i: integer): any, any, string?, table?
 ---@param options? { concurrency: integer? } default 64
 ---@return any[] results results[i] is the first result of fn for list[i]
----@return table<integer, {message: string, code: string?, info: table?}> errors where it returned
---- nil or raised (the error itself, where that is a table; else its message has the traceback)
+---@return table<integer, {message: string, code: string?, info: table?}> errors for items where fn
+--- returned nil or raised an error (the error itself if it is a table; else its message has the
+--- traceback)
 function async.map(list, fn, options)
   check.argument(list, "table", 1, "map")
   check.argument(fn, "function", 2, "map")
@@ -377,10 +379,10 @@ function async.map(list, fn, options)
     end
   end
 
-  -- Each task takes one item after the other; one that raises is replaced.
+  -- Each task takes one item after the other; a task that fails is replaced.
   local function pump()
     if pumping or group.stopped then
-      return -- a function that raised at once: the loop below goes on
+      return -- a function failed at once: the loop below continues
     end
     pumping = true
     while running < concurrency and following <= count do

@@ -1,13 +1,13 @@
---- The methods of a client and its cars for BMW CarData, as far as they take more than one request
---- or more than decoding. The C module installs them; each is plain sequential Lua and waits in
---- client:_call() alone, which yields in a task.
+--- The CarData methods of a client and its cars that take more than one request or more than
+--- decoding. The C module installs them; each is plain sequential Lua and waits only in
+--- client:_call(), which yields in a task.
 
 local call = require "bmwi.cardata.call"
 local containers = require "bmwi.cardata.containers"
 local history = require "bmwi.cardata.history"
 local status = require "bmwi.cardata.status"
 
--- The stream is loaded at its first call: few programs have one.
+-- The stream module is loaded at its first call: few programs use it.
 local function of_stream(name)
   return function(...) return require("bmwi.cardata.stream")[name](...) end
 end
@@ -30,7 +30,7 @@ local car_methods = {
   stream = of_stream("of_car"),
 }
 
--- What comes of the mappings for one car.
+-- The vehicle for a car's mapping.
 local function vehicle_of(mapping, store)
   local vehicle = { vin = mapping.vin:upper() }
   for name, value in pairs(mapping) do
@@ -44,10 +44,10 @@ local function vehicle_of(mapping, store)
   return vehicle
 end
 
---- The account's cars: vin, mappingType, mappedSince (a text), and what is known already of their
---- basic data (model, driveTrain, ...). BMW gives no data of a car whose mappingType is SECONDARY,
---- that of a user who is not its owner; such a one is marked with secondary = true. One call of the
---- quota.
+--- The account's cars: vin, mappingType, mappedSince (a text), and their basic data as far as
+--- already known (model, driveTrain, ...). BMW provides no data for a car whose mappingType is
+--- SECONDARY, which belongs to a user who is not its owner; such a car has secondary = true. Uses
+--- one call of the quota.
 ---@return table[]|nil vehicles
 ---@return string|nil message
 ---@return string|nil code
@@ -55,7 +55,7 @@ end
 function client_methods.vehicles(client)
   local answer, message, code, info = client:_call("mappings", {})
   if not answer then return nil, message, code, info end
-  -- An array, though the description says one object.
+  -- an array, though BMW's description says one object
   local mappings = type(answer) == "table" and (answer.vin and { answer } or answer)
   if not mappings or #mappings == 0 and next(mappings) ~= nil then
     return nil, "the response is not a list of vehicles", "json", info
@@ -71,10 +71,10 @@ function client_methods.vehicles(client)
   return list
 end
 
---- How many calls of the day are left, counted over all programs that use the same account file.
---- Nothing is sent.
+--- The number of calls left today, counted for all programs that use the same account file. Sends
+--- nothing.
 ---@return {limit:integer,used:integer,left:integer,resets_at:integer}|nil quota resets_at: epoch
---- seconds of when a call is given back
+--- seconds of when the next call becomes available again
 ---@return string|nil message
 ---@return string|nil code "store"
 function client_methods.quota(client)
@@ -83,9 +83,9 @@ end
 
 local PICTURES = { { "png", "\137PNG\r\n\26\n" }, { "jpeg", "\255\216\255" } }
 
---- A picture of the car. One call of the quota; it never changes, so keep it.
+--- A picture of the car. Uses one call of the quota; the picture never changes, so keep it.
 ---@return string|nil bytes
----@return string|nil kind "png" or "jpeg". After a failure: the message
+---@return string|nil kind "png" or "jpeg"; after a failure the message
 ---@return string|nil code "not_found": BMW has none
 ---@return table|nil info
 function car_methods.image(car)
@@ -99,14 +99,15 @@ function car_methods.image(car)
   return nil, "the response is not a PNG or JPEG picture", "json", info
 end
 
--- Whether it is more than how a value would be shown: without one BMW sends 0 and false.
+-- Whether it is more than a label, a unit or an empty value: BMW sends 0 and false if there is
+-- none.
 local function says_something(name, value)
   local kind = type(value)
   if name == "label" or name == "unit" then return false end
   return kind == "string" and value ~= "" or kind == "number" and value ~= 0 or value == true
 end
 
--- A copy without the parts that hold labels and zeros only; nil where nothing is left.
+-- A copy without parts that only contain labels and zeros; nil if nothing remains.
 local function without_empty(part)
   local copy, any = {}, false
   for name, value in pairs(part) do
@@ -117,10 +118,10 @@ local function without_empty(part)
   return any and copy or nil
 end
 
---- What BMW knows of the tyres: mountedTyres and unmountedTyres, in them frontLeft, frontRight,
---- rearLeft, rearRight with BMW's names; dueMileage is in the unit beside it. What holds labels and
---- zeros only is no value and left out, so that both are absent for a car that reports nothing.
---- errors: as BMW sent them. One call of the quota.
+--- BMW's data on the tyres: mountedTyres and unmountedTyres, each with frontLeft, frontRight,
+--- rearLeft and rearRight, with BMW's names; dueMileage is in the unit beside it. Parts that only
+--- contain labels and zeros are omitted, so both are absent for a car that reports nothing. errors:
+--- as BMW sent them. Uses one call of the quota.
 ---@return {mountedTyres:table|nil,unmountedTyres:table|nil,errors:table}|nil tyres
 ---@return string|nil message
 ---@return string|nil code

@@ -1,5 +1,5 @@
---- Pictures of numbers as SVG text: trips beside those of other drivers, and the charging history.
---- They refer to nothing outside of themselves, so that any browser shows them.
+--- Charts as SVG text: trips compared with other drivers, and the charging history. They need no
+--- external resources, so any browser shows them.
 
 local check = require "bmwi._check"
 local svg = require "bmwi._svg"
@@ -45,8 +45,8 @@ local MEASURES = {
 
 local PANEL = 118
 
--- What is known of one measure; nil without a number of the driver's own. The numbers are the
--- service's, also where the labels are in miles: so a picture is the same in both.
+-- The data of one measure; nil without a value of the driver's own. The values are the service's,
+-- even if the labels are in miles, so both pictures have the same shape.
 local function measure_of(answer, measure, system)
   local set, kind = answer[measure[1]], KINDS[measure[3]][system]
   if type(set) ~= "table" then return nil end
@@ -69,7 +69,7 @@ local function panel(add, top, measure)
   if largest == 0 then largest = 1 end
   local function at(value) return LEFT + (RIGHT - LEFT) * value / largest end
   local function label(value, y, words, colour, attributes)
-    -- A label near the right end stands to the left of its value.
+    -- A label near the right edge is placed to the left of its value.
     local x = math.min(math.max(at(value), LEFT), RIGHT)
     local anchor = x > svg.WIDTH * 0.7 and "end" or x < svg.WIDTH * 0.15 and "start" or "middle"
     add(svg.text(x, y, words .. " " .. measure.shown(value),
@@ -93,11 +93,11 @@ local function panel(add, top, measure)
   label(measure.own, y - 12, "you", OWN, ' font-weight="bold"')
 end
 
---- Draws consumption, recuperation and range per charge beside those of all cars: a grey band from
---- the community's lowest number to its highest, its average, and the driver's own.
----@param answer table of car:all_trips()
+--- Draws consumption, recuperation and range per charge compared with all cars: a grey band from
+--- the community's lowest to its highest value, its average, and the driver's own value.
+---@param answer table the result of car:all_trips()
 ---@param options? {title:string, units:"metric"|"imperial"}
----@return string svg a picture that says so where there is nothing to show
+---@return string svg without data the picture says so
 function chart.trips(answer, options)
   check.argument(answer, "table", 1, "trips")
   local title, system = options_of(options, "trips")
@@ -132,8 +132,8 @@ local PLOT_LEFT, PLOT_RIGHT, PLOT_HEIGHT = LEFT + 46, RIGHT - 8, 220
 local ENERGY_TOP = svg.TOP + 42
 local SOC_TOP = ENERGY_TOP + PLOT_HEIGHT + 74
 
--- Noon of the Monday that begins the week of a moment, on this machine's clock: at noon a day that
--- is an hour longer or shorter does not matter.
+-- Noon of the Monday of a time's week, on this machine's clock: at noon, a day that is an hour
+-- longer or shorter makes no difference.
 local function monday(epoch)
   local date = os.date("*t", epoch)
   return os.time { year = date.year, month = date.month, day = date.day - (date.wday + 5) % 7,
@@ -145,8 +145,8 @@ local function day(epoch)
   return date.day .. " " .. MONTHS[date.month]
 end
 
--- The sessions that have a time (a year that the C library does not know is none), and the energy
--- of each week from the first to the last.
+-- The sessions that have a time (in a year that the C library supports), and the energy of each
+-- week from the first to the last.
 local function weeks_of(sessions)
   local kept, by_week, first, last = {}, {}, math.huge, -math.huge
   for _, session in ipairs(sessions) do
@@ -166,7 +166,7 @@ local function weeks_of(sessions)
   return kept, weeks
 end
 
--- Horizontal lines with their values; returns the function from a value to its place.
+-- Draws horizontal lines with their values; returns the function that maps a value to its y.
 local function scale(add, top, largest, step, unit)
   local function at(value) return top + PLOT_HEIGHT * (1 - value / largest) end
   for i = 0, math.floor(largest / step + 1e-9) do
@@ -222,11 +222,11 @@ local function charge_plot(add, sessions, weeks, width)
   end
 end
 
---- Draws a charging history: the energy of each week (from Monday, on this machine's clock), and
+--- Draws a charging history: the energy for each week (from Monday, on this machine's clock), and
 --- the state of charge at the start (a ring) and the end of each session.
----@param sessions table[] of car:charging_history(); those without a start are left out
+---@param sessions table[] the result of car:charging_history(); those without a start are skipped
 ---@param options? {title:string}
----@return string svg a picture that says so where there is nothing to show
+---@return string svg without sessions the picture says so
 function chart.charging_history(sessions, options)
   check.argument(sessions, "table", 1, "charging_history")
   local title = options_of(options, "charging_history") or "Charging history"

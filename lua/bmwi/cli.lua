@@ -1,6 +1,6 @@
--- bmwi.cli: the command line. main() reads the arguments, runs one command, and turns whatever
--- happens into an exit code; the parts are in bmwi/cli/*.lua, those that not every run needs loaded
--- when they are needed.
+-- bmwi.cli: the command line. main() parses the arguments, runs one command, and converts the
+-- result to an exit code. The parts are in bmwi/cli/*.lua; those that only some commands need are
+-- loaded on demand.
 
 local bmwi = require "bmwi"
 local names = require "bmwi._names"
@@ -9,7 +9,7 @@ local output = require "bmwi.cli.output"
 
 local cli = {}
 
--- What people type for a command that has another name.
+-- Alternative names that people may type.
 local SYNONYMS = {
   cars = "vehicles", car = "vehicles", list = "vehicles", trip = "trips", profile =
   "charging-profile", chargingprofile = "charging-profile", charging = "charging-profile",
@@ -27,14 +27,14 @@ local function unknown_command(name)
     close and ("Did you mean: bmwi %s?"):format(close) or "All commands: bmwi help")
 end
 
--- What the service lacks is no command there, and an option of the other one is a mistake.
+-- The commands that a service lacks, and the options that are invalid with it.
 local LACKS = {
   classic = { "the classic service", "It reads from BMW CarData: set service = cardata." },
   cardata = { "BMW CarData", "CarData only tells what a car has reported. It takes no commands, "
     .. "and knows no trips, schedules, destinations or range maps." },
 }
 
--- The function of the command for the service of the settings.
+-- The command's function for the configured service.
 local function runner(ctx, command, name)
   local service = ctx.settings and ctx.settings.service or "classic"
   local fn = command.run
@@ -53,7 +53,7 @@ local function runner(ctx, command, name)
   return fn
 end
 
--- What a report of a fault should say.
+-- What a bug report should include.
 local function version(out)
   local lua = (rawget(_G, "jit") or { version = _VERSION }).version
   local cjson = tostring(require("cjson")._VERSION)
@@ -66,7 +66,7 @@ local function version(out)
     { "services", table.concat(bmwi.services, ", ") } })
 end
 
--- Options that need each other, or exclude one another.
+-- Options that require or exclude each other.
 local function check_together(options)
   if options["record-personal"] and not options.record then
     fail.usage("--record-personal needs --record FILE")
@@ -79,7 +79,7 @@ local function check_together(options)
 end
 
 local function parse(argv)
-  -- Installers and scripts ask for this first, and often.
+  -- Installers and scripts ask for this first and often, so it must be fast.
   if #argv == 1 and argv[1] == "--version" then
     return { options = { version = true }, positional = {} }
   end
@@ -131,7 +131,7 @@ local function run(ctx, argv)
   if loaded then
     ctx.settings = settings
   elseif command.tolerant and fail.is(settings) then
-    ctx.config_failure = settings -- the doctor tells about it
+    ctx.config_failure = settings -- the doctor reports it
   else
     error(settings, 0)
   end
@@ -153,16 +153,16 @@ local function interrupted(ctx)
   return { message = "interrupted", code = "interrupted" }, hint
 end
 
--- Ctrl-C is an error raised wherever Lua is at work; also in a hook, which makes a failure of it.
+-- Ctrl-C is raised as an error wherever Lua is running; inside a hook it becomes a failure.
 local function is_interrupt(failure)
   return failure.code == "cancelled"
     or tostring(failure.message):find("raised an error: .*interrupted!") ~= nil
 end
 
--- Tells what went wrong; returns the exit code.
+-- Reports what went wrong; returns the exit code.
 local function report(ctx, argv, reason)
   local out = ctx.out
-  if not out then -- the arguments themselves were wrong
+  if not out then -- the arguments themselves are invalid
     local options = {}
     for _, argument in ipairs(argv) do
       if argument == "--json" or argument == "-j" then options.json = true end
@@ -181,7 +181,7 @@ local function report(ctx, argv, reason)
   else
     if ctx.client then failure = require("bmwi.cli.session").explain(ctx, failure) end
     if failure.code == "file" and ctx.sent then
-      -- Whoever reads only the exit code must not take it for a command that failed.
+      -- A caller that only reads the exit code must not think that the command failed.
       failure = fail.new(("%s: it was sent, but %s"):format(ctx.sent, failure.message), "unknown")
     end
     hint = fail.hint(failure)
@@ -198,16 +198,16 @@ local function report(ctx, argv, reason)
 end
 
 --- Runs the command line once.
----@param argv string[] the arguments, without the program's name
+---@param argv string[] the arguments without the program's name
 ---@return integer exit 0 done, 1 error, 2 usage, 3 outcome unknown, 4 log-in needed, 5 rate
---- limited, 6 time-out while waiting, 7 the car refused, 130 interrupted
+--- limited, 6 timed out waiting for the car, 7 refused by the car, 130 interrupted
 function cli.main(argv)
-  bmwi._sys.no_core() -- passwords and tokens pass through this process
+  bmwi._sys.no_core() -- this process handles passwords and tokens
   local ctx = { argv = argv }
   local ran, result = pcall(run, ctx, argv)
   local code = ran and (result or 0) or report(ctx, argv, result)
   local session = package.loaded["bmwi.cli.session"]
-  if session then -- else there is nothing to close
+  if session then -- otherwise there is nothing to close
     local closed, reason = pcall(session.close, ctx)
     if not closed and code == 0 then code = report(ctx, argv, reason) end
   end

@@ -1,5 +1,6 @@
 --- Maps: range map, destinations and a car's position as GeoJSON, KML and SVG text.
--- Owns the public functions; geo/reading.lua reads the answers, and each format has a file there.
+-- Contains the public functions; geo/reading.lua reads the responses, and each format has its own
+-- file there.
 
 local check = require "bmwi._check"
 local reading = require "bmwi.geo.reading"
@@ -13,7 +14,7 @@ local function check_arguments(name, answer, options)
   check.options(options, OPTIONS, 2, name, 3)
 end
 
--- Each format is loaded when it is first asked for.
+-- Each format is loaded at its first use.
 local function write(format, answer, options)
   local shapes, message, code = reading.shapes(answer)
   if not shapes then return nil, message, code end
@@ -24,10 +25,10 @@ end
 -- (properties `type`, `quality`) and a point for each position. Longitude first, rings closed and
 -- counter-clockwise, at most seven decimals, cut at the antimeridian.
 --
--- What the three writers take: the answer of car:range_map(), of car:destinations() or of
--- car:status(), or several of them as {range_map=, destinations=, status=}. `{}`, which is what
--- the server sends for a car without a range map, gives an empty collection. Rings with fewer than
--- three different points, and entries without a position, are left out.
+-- All three functions accept the result of car:range_map(), car:destinations() or car:status(), or
+-- several as {range_map=, destinations=, status=}. `{}`, which the server sends for a car without a
+-- range map, gives an empty collection. Rings with fewer than three different points and entries
+-- without a position are skipped.
 ---@param answer table
 ---@param options? {title:string}
 ---@return string|nil text
@@ -38,7 +39,7 @@ function geo.geojson(answer, options)
   return write("geojson", answer, options)
 end
 
---- Writes KML 2.2 (OGC 07-147r2), with a colour for each ring. Takes what geo.geojson takes.
+--- Writes KML 2.2 (OGC 07-147r2), with a colour for each ring. Accepts the same as geo.geojson.
 ---@param answer table
 ---@param options? {title:string}
 ---@return string|nil text
@@ -49,9 +50,9 @@ function geo.kml(answer, options)
   return write("kml", answer, options)
 end
 
---- Draws an SVG picture: the rings translucent, the larger one below, circles of distance, marks,
--- a scale bar in km and miles, a north arrow and a legend. It refers to nothing outside of itself.
--- Takes what geo.geojson takes; with nothing to draw the picture says so.
+--- Draws an SVG picture: translucent rings with the larger one below, distance circles, markers, a
+-- scale bar in km and miles, a north arrow and a legend. It needs no external resources. Accepts
+-- the same as geo.geojson; without anything to draw the picture says so.
 ---@param answer table
 ---@param options? {title:string}
 ---@return string|nil text
@@ -62,9 +63,9 @@ function geo.svg(answer, options)
   return write("svg", answer, options)
 end
 
---- The area that a polyline encloses.
+--- The area enclosed by a polyline.
 ---@param polyline {lat:number,lon:number}[] closed or not, in either direction
----@return number|nil km2 0 when there are fewer than three different points
+---@return number|nil km2 0 for fewer than three different points
 ---@return string|nil message
 ---@return "geo"|nil code
 function geo.area_km2(polyline)

@@ -1,39 +1,40 @@
---- Adapters that let the event loop of a host program drive the tasks of bmwi.async.
+--- Adapters that let a host program's event loop drive the tasks of bmwi.async.
 ---
 --- A host that can watch a descriptor calls `bmwi.loop:step()` when `bmwi.loop:pollfd()` is
 --- readable: `luv` and `cqueues` set that up; elsewhere register `step` as the callback. For a host
 --- that cannot watch a descriptor, `drive` alternates steps and sleeps.
 ---
---- An error that a step raises belongs to no particular call: a task of `async.spawn` without
---- `on_done` failed, or a `log` hook raised. It goes to `host.on_error(message)`, which writes it
---- to standard error unless you replace it; then work continues. It must not raise.
+--- An error that a step raises does not belong to a particular call: a task of `async.spawn`
+--- without `on_done` failed, or a `log` hook raised an error. It is passed to
+--- `host.on_error(message)`, which writes it to standard error unless you replace it; then work
+--- continues. It must not raise.
 ---
---- Tasks run inside the step, wherever the host happened to call it. So a task may call bmwi and
---- plain Lua, but no function of the host that waits or belongs to a request (`ngx.say`,
---- `core.msleep`, `vim.api`, ...). Call those afterwards, with the results.
+--- Tasks run inside the step, wherever the host called it. A task may call bmwi and plain Lua, but
+--- not host functions that wait or belong to a request (`ngx.say`, `core.msleep`, `vim.api`, ...).
+--- Call those afterwards with the results.
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 local check = require("bmwi._check").argument
 local finalizer = require("bmwi._finalizer")
 
 local loop = bmwi.loop
-local unpack = table.unpack or unpack -- luacheck: ignore (Lua 5.1 has the global only)
+local unpack = table.unpack or unpack -- luacheck: ignore (Lua 5.1 only has the global)
 
 local now = bmwi._sys.monotonic
-local MIN_PAUSE, MAX_PAUSE = 0.001, 0.01 -- seconds that `drive` asks to sleep
-local MAX_STEPS = 0.025                  -- seconds of work in between, roughly
+local MIN_PAUSE, MAX_PAUSE = 0.001, 0.01 -- seconds that `drive` sleeps
+local MAX_STEPS = 0.025                  -- approximate seconds of work between two sleeps
 
 local host = {}
 
---- Gets the errors that a step raises. Replace it with a function of your own.
+--- Called with the errors that a step raises. Replace it with your own function.
 ---@param message string with its traceback
 function host.on_error(message)
   io.stderr:write("bmwi: ", message, "\n")
 end
 
-local dropped = {} -- tasks whose `drive` the host has dropped
+local dropped = {} -- tasks whose `drive` the host has discarded
 
---- bmwi.loop:step() as a callback: it never raises, see on_error.
+--- Calls bmwi.loop:step() as a callback: it never raises, see on_error.
 function host.step()
   while dropped[1] do
     table.remove(dropped):cancel()
@@ -48,7 +49,7 @@ end
 local luv = {}
 luv.__index = luv
 
---- Removes bmwi from uv's loop. Pending calls stay pending until the next step.
+--- Detaches bmwi from uv's loop. Pending calls stay pending until the next step.
 function luv:close()
   for i = #self, 1, -1 do
     self[i]:close()
@@ -58,15 +59,15 @@ end
 
 --- Drives bmwi from libuv's loop: luv, or Neovim (`vim.uv`, before 0.10 `vim.loop`).
 ---
---- `uv.run()` returns when nothing else keeps it running and no call is pending; before you run it
---- again for calls alone, close the handle and make another. (A call that is started in the close
---- callback of the loop's very last handle comes too late to keep it.)
+--- `uv.run()` returns when no call is pending and nothing else keeps it running; before running it
+--- again only for calls, close the handle and create another. (A call that starts in the close
+--- callback of the loop's very last handle is too late to keep it running.)
 ---@param uv table the module
 ---@return bmwi.host.luv handle with close()
 function host.luv(uv)
   check(uv, "table", 1, "luv")
   local poll, prepare, idle_check = uv.new_poll(loop:pollfd()), uv.new_prepare(), uv.new_check()
-  local kept = true -- at first, so that the loop starts
+  local kept = true -- true at first, so that the loop starts
 
   local function keep_while_pending()
     local pending = loop:timeout() ~= nil
@@ -77,8 +78,8 @@ function host.luv(uv)
   end
 
   poll:start("r", host.step)
-  prepare:start(keep_while_pending) -- after the timers' callbacks
-  idle_check:start(keep_while_pending) -- after those of sockets
+  prepare:start(keep_while_pending) -- after timer callbacks
+  idle_check:start(keep_while_pending) -- after socket callbacks
   prepare:unref()
   idle_check:unref()
   return setmetatable({ poll, prepare, idle_check }, luv)
@@ -88,13 +89,13 @@ end
 local cqueues = {}
 cqueues.__index = cqueues
 
---- Ends the thread, so that the controller's loop() can end.
+--- Ends the thread, so that the controller's loop() can return.
 function cqueues:stop()
   self.stopped = true
   self.condition:signal()
 end
 
---- Drives bmwi from a cqueues controller, as a thread of it.
+--- Drives bmwi from a cqueues controller, as one of its threads.
 ---@param controller userdata from `cqueues.new()`
 ---@return bmwi.host.cqueues handle with stop()
 function host.cqueues(controller)
@@ -103,23 +104,23 @@ function host.cqueues(controller)
   local handle = setmetatable({ condition = require("cqueues.condition").new() }, cqueues)
   controller:wrap(function()
     while not handle.stopped do
-      poll(loop, handle.condition) -- the loop has the methods that cqueues asks for
+      poll(loop, handle.condition) -- the loop has the methods that cqueues requires
       host.step()
     end
   end)
   return handle
 end
 
---- For hosts without a descriptor: runs a function as a task, and steps and sleeps until it has
---- ended. Waits through `sleep` only, so the host goes on; many of its coroutines can do this at
---- once. `sleep` is `ngx.sleep` in nginx, `stdnse.sleep` in nmap, and a
---- function around `core.msleep` in HAProxy (examples/hosts).
+--- For hosts that cannot watch a descriptor: runs a function as a task, alternating steps and
+--- sleeps until it has ended. Waits only through `sleep`, so the host continues; many of its
+--- coroutines can do this at the same time. `sleep` is `ngx.sleep` in nginx, `stdnse.sleep` in
+--- nmap, and a wrapper for `core.msleep` in HAProxy (examples/hosts).
 ---
---- Raises what `fn` raises, with its traceback. What `sleep` raises is raised at once, and the task
---- is cancelled. It is also cancelled when the host drops the coroutine that called this: in the
---- next step after the collector has noticed.
----@param sleep fun(seconds: number) the host's; called with 0.001 to 0.01
----@param fn fun(...): ...any what to do
+--- Raises an error of `fn` with its traceback. An error of `sleep` is raised at once, and the task
+--- is cancelled. The task is also cancelled when the host discards the coroutine that made this
+--- call: in the first step after the coroutine was collected.
+---@param sleep fun(seconds: number) the host's function; called with 0.001 to 0.01
+---@param fn fun(...): ...any the function to run
 ---@param ... any its arguments
 ---@return any ... its results
 function host.drive(sleep, fn, ...)
@@ -132,13 +133,13 @@ function host.drive(sleep, fn, ...)
   end, function(...)
     results = { n = select("#", ...), ... }
   end)
-  local frame = finalizer.new(function() -- may be called in the middle of anything
+  local frame = finalizer.new(function() -- may run in the middle of anything
     dropped[#dropped + 1] = task
   end)
   local late = 0
   while not results do
     local start = now()
-    repeat -- where sleeps are coarse (nmap's last 25 ms for 1), steps go on for as long
+    repeat -- where sleeps are coarse (nmap's takes at least 25 ms), step for as long as it slept
       host.step()
     until results or loop:timeout() ~= 0 or now() - start >= late
     if not results then
@@ -148,7 +149,7 @@ function host.drive(sleep, fn, ...)
       late = math.min(now() - due, MAX_STEPS)
     end
   end
-  assert(frame) -- it lives until here
+  assert(frame) -- keeps it alive until here
   if not results[1] then
     error(results[2], 0)
   end

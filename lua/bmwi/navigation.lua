@@ -1,19 +1,19 @@
 --- The battery and navigation data of car:navigation() ("misc SoC data").
--- Owns making one shape out of the four that the server has sent over the years: long and short,
--- `socMax` and `socmax`, `kAccReg` and `kaccReg`, numbers as text, and a state of charge that was
--- kWh and later became per cent.
+-- Normalises the four variants that the server has sent over the years: long and short, `socMax`
+-- and `socmax`, `kAccReg` and `kaccReg`, numbers as text, and a state of charge first in kWh and
+-- later in per cent.
 
 local check = require "bmwi._check"
 local units = require "bmwi.units"
 
 local navigation = {}
 
--- Our name, and the server's in lower case: the spellings differ in case only.
+-- Our name, and the server's in lower case: the variants differ only in case.
 local NUMBERS = { soc_max_kwh = "socmax", mass_kg = "vehiclemass" }
 local TEXTS = { country = "isocountrycode", drive_train = "drivetrain" }
 local FLAGS = { pending_update = "pendingupdate", vehicle_tracking = "vehicletracking" }
 local CURVES = { eco = "eco", norm = "norm", ecoEv = "ecoev", normEv = "normev" }
--- Figures of the route planner. The server tells no units.
+-- Figures for the route planner. The server does not give units.
 local AUX_POWER = {
   regular = "auxpowerregular",
   eco_pro = "auxpowerecopro",
@@ -30,10 +30,10 @@ local COEFFICIENTS = {
 
 local BOOLEANS = { ["true"] = true, ["false"] = false }
 
--- A battery just charged may show a little more than its maximum.
+-- A freshly charged battery may report slightly more than its maximum.
 local OVERFULL = 1.05
 
--- One sister answer was seen with a blank after a name, so blanks go as well.
+-- A related response was seen with a blank after a name, so blanks are removed too.
 local function lower_names(answer)
   local lower = {}
   for key, value in pairs(answer) do
@@ -42,7 +42,7 @@ local function lower_names(answer)
   return lower
 end
 
--- Puts the members that `names` lists into `target`, each through `read`.
+-- Sets the members listed in `names` in `target`, each read by `read`.
 local function fill(target, lower, names, read)
   for ours, theirs in pairs(names) do target[ours] = read(lower[theirs]) end
   return target
@@ -74,8 +74,8 @@ local function soc_unit(answer, lower, soc, max, level)
   return shape_of_2021 and "percent" or "kWh", true
 end
 
---- Reads one curve: a comma list of hexadecimal numbers without 0x ("1c94,1206,d9d").
--- What they mean is not known; they look like consumption over classes of speed.
+--- Reads one curve: a comma-separated list of hexadecimal numbers without 0x ("1c94,1206,d9d").
+-- Their meaning is unknown; they look like consumption by speed range.
 ---@param text string
 ---@return integer[]|nil numbers
 ---@return string|nil message
@@ -85,7 +85,7 @@ function navigation.curve(text)
   local numbers = {}
   for item in (text .. ","):gmatch("([^,]*),") do
     local digits = item:match("^%s*(%x+)%s*$")
-    -- Eight digits are 32 bits: more would be rounded or wrap around, depending on the Lua.
+    -- Eight digits are 32 bits: more would be rounded or overflow, depending on the Lua version.
     if not digits or #digits > 8 then
       return nil, ("number %d of the curve is not hexadecimal"):format(#numbers + 1), "navigation"
     end
@@ -94,19 +94,18 @@ function navigation.curve(text)
   return numbers
 end
 
---- Decodes an answer of car:navigation(), whichever variant it is. Every field may be absent,
--- except that the tables `curves`, `coefficients` and `aux_power` are always there.
+--- Decodes any variant of the result of car:navigation(). Every member may be absent, except that
+-- the tables `curves`, `coefficients` and `aux_power` are always there.
 --
--- `soc_kwh`, `soc_percent`: the state of charge; one is measured, the other worked out from
--- `soc_max_kwh`. `soc_unit`: "kWh" or "percent", the unit that the server's `soc` is in.
--- `soc_guessed`: true when the answer does not settle the unit; give the charging level, then it
--- does. `soc`: the bare number when not even a guess is possible.
--- `curves`: {eco, norm, ecoEv, normEv}, arrays of integers; `unreadable`: member -> message, for
--- curves that are no hexadecimal lists. `coefficients`, `aux_power`: the planner's figures,
--- without a known unit. `mass_kg`, `position` {lat, lon}, `country`, `drive_train`,
--- `pending_update`, `vehicle_tracking`.
----@param answer table what car:navigation() returned
----@param charging_level? number per cent, `chargingLevelHv` of a status of about the same time
+-- `soc_kwh`, `soc_percent`: the state of charge; one is measured, the other calculated from
+-- `soc_max_kwh`. `soc_unit`: "kWh" or "percent", the unit of the server's `soc`. `soc_guessed`:
+-- true if the response does not determine the unit; pass the charging level to determine it. `soc`:
+-- the plain number if not even a guess is possible. `curves`: {eco, norm, ecoEv, normEv}, arrays of
+-- integers; `unreadable`: member -> message, for curves that are not lists of hexadecimal numbers.
+-- `coefficients`, `aux_power`: the planner's figures, with unknown units. `mass_kg`, `position`
+-- {lat, lon}, `country`, `drive_train`, `pending_update`, `vehicle_tracking`.
+---@param answer table the result of car:navigation()
+---@param charging_level? number per cent, `chargingLevelHv` of a status from about the same time
 ---@return table decoded
 function navigation.decode(answer, charging_level)
   check.argument(answer, "table", 1, "decode")
@@ -154,9 +153,9 @@ function navigation.decode(answer, charging_level)
   return decoded
 end
 
---- The battery's state of health: what it can hold today against what it could hold when new.
--- `socMax` moves with temperature and age by itself, so look at it over weeks.
----@param answer table what car:navigation() returned
+--- The battery's state of health: its capacity today compared with its capacity when new. `socMax`
+-- varies with temperature, so watch it over weeks.
+---@param answer table the result of car:navigation()
 ---@param new_kwh number usable capacity of the battery when new, kWh
 ---@return number|nil percent may be above 100
 ---@return string|nil message

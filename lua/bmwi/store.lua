@@ -1,7 +1,7 @@
 --- Keeps one account in a private file between runs: its log-in (a token table), and what CarData
---- must not forget (docs/account-file.md). The file is 0600 from its first byte and replaced in one
---- step, so that a reader or a second writer never sees half of it. No message of this module holds
---- a token.
+--- must remember (docs/account-file.md). The file has mode 0600 from the start and is replaced
+--- atomically, so that readers and other writers never see an incomplete file. Messages of this
+--- module never contain a token.
 
 local bmwi = require "bmwi"
 local change = require "bmwi.store.change"
@@ -14,33 +14,34 @@ local store = {}
 local Store = {}
 Store.__index = Store
 Store.__name = "bmwi.store"
--- What only CarData needs is loaded when it is asked for.
+-- What only CarData needs is loaded on demand.
 setmetatable(Store, { __index = function(_, name) return require("bmwi.store.account")[name] end })
 
 function Store:__tostring()
   return "bmwi.store: " .. self.place.name
 end
 
--- What is kept of a token; all else is dropped, so that nothing unknown lands on the disk.
+-- The members of a token that are saved; all others are dropped, so that nothing unknown is written
+-- to disk.
 local MEMBERS = {
   access_token = "string", refresh_token = "string", token_type = "string", scope = "string",
   expires_at = "number", gcid = "string", id_token = "string", refresh_expires_at = "number",
-  refused_by = "table", -- marks of what refuses tokens, be they new
+  refused_by = "table", -- resources that refuse even new tokens
 }
--- Who a token belongs to: a token of another server or user is never handed out.
+-- Whose token it is: a token for another server or user is never returned.
 local OWNER = { server = "string", username = "string" }
 
--- What belongs to the account (`gcid`) that is logged in, and to no other.
+-- What belongs to the account (`gcid`) that is logged in, and must not be used for another.
 local PERSONAL = { "quota", "container", "refused_descriptors", "vehicles", "basic", "values",
   "fetched" }
 
-local REFRESH_LIFE = 14 * 24 * 60 * 60 -- seconds that BMW's refresh token lives
+local REFRESH_LIFE = 14 * 24 * 60 * 60 -- lifetime of BMW's refresh token in seconds
 
-local MOST_AUTH_ERRORS = 8 -- kept at a time: one for each server and user
+local MOST_AUTH_ERRORS = 8 -- maximum kept: one for each server and user
 
--- Held by whoever renews the log-in, as long as that takes. (To change the file there is another.)
+-- Held during a renewal of the log-in. (Changing the file uses another lock.)
 local RENEWAL = "lock"
-local LOCK_STEP = 0.05 -- seconds between two tries for it
+local LOCK_STEP = 0.05 -- seconds between two attempts to get it
 
 local function only(members, from, where)
   local copy = {}
@@ -57,8 +58,9 @@ local function only(members, from, where)
   return copy
 end
 
---- The command line's file unless `token_file` is set, by the XDG Base Directory Specification 0.8.
----@return string|nil path nil when neither XDG_STATE_HOME nor HOME is set
+--- The command line's file unless `token_file` is set, according to the XDG Base Directory
+--- Specification 0.8.
+---@return string|nil path nil if neither XDG_STATE_HOME nor HOME is set
 ---@return string|nil message
 function store.default_path()
   local state, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
@@ -67,18 +69,18 @@ function store.default_path()
   return nil, "neither XDG_STATE_HOME nor HOME is set, so the token file has no default path"
 end
 
--- Whom a token is for: as the store was told by its maker, else by the client that uses it.
+-- Whose token it is: as given to store.new, else as given by the client that uses the store.
 local function owner_of(self, owner)
   local both = {}
   for name in pairs(OWNER) do both[name] = self.owner[name] or owner and owner[name] end
   return both
 end
 
---- A store on a file. Nothing is read or written yet.
----@param path string the file; missing folders are made (0700) when the token is saved
----@param owner? {server:string,username:string} saved beside the token; a token that was saved for
+--- A store for a file. Nothing is read or written yet.
+---@param path string the file; missing folders are created (0700) when the token is saved
+---@param owner? {server:string,username:string} saved with the token; a token that was saved for
 --- another server or user is reported as missing. A client (option `store`) fills in its own server
---- and username where this leaves them out
+--- and username if they are omitted
 ---@return bmwi.store store
 function store.new(path, owner)
   if type(path) ~= "string" or path == "" then
@@ -94,20 +96,20 @@ function store.new(path, owner)
     owner = only(OWNER, owner or {}, "store.new") }, Store)
 end
 
---- A store without a file, which ends with the program.
+--- A store in memory, which is lost when the program ends.
 ---@return bmwi.store store
 function store.memory()
   return setmetatable({ place = place.memory(), held = false, owner = {} }, Store)
 end
 
--- What a change returned, or its failure.
+-- The result of a change, or its failure.
 local function outcome(done, ...)
   if done then return ... end
   return nil, (...), "store"
 end
 
---- The whole account, as a copy.
----@return table|nil account empty where nothing is kept yet
+--- A copy of the whole account.
+---@return table|nil account empty if nothing has been saved yet
 ---@return string|nil message
 ---@return "store"|nil code
 function Store:_read()
@@ -121,18 +123,18 @@ function Store:_read()
   return nil, message, "store"
 end
 
---- Changes the account while no other process does. Other tasks run until the lock is there.
----@param fn fun(account:table):any changes the account in place; does not wait. Nothing is written
---- when it returns nil or raises
+--- Changes the account while no other process does. Other tasks run while it waits for the lock.
+---@param fn fun(account:table):any changes the account in place; must not wait. Nothing is written
+--- if it returns nil or raises
 ---@param timeout? number seconds to wait for the lock; default 10
----@return any what fn returned
----@return string|nil message where the first is nil by a failure
+---@return any the result of fn
+---@return string|nil message if the first result is nil because of a failure
 ---@return "store"|nil code
 function Store:_change(fn, timeout)
   return outcome(change.later(self.place, fn, timeout or 10))
 end
 
--- The auth_errors of this owner or of all others, newest first.
+-- The auth_errors for this owner, or for all others, newest first.
 local function auth_errors(kept, owner, own)
   local list = {}
   for _, auth_error in ipairs(kept and kept.auth_errors or {}) do
@@ -144,7 +146,7 @@ local function auth_errors(kept, owner, own)
   return list
 end
 
--- When a refresh token ends that BMW has given: it does not say so itself.
+-- When a refresh token from BMW expires, which BMW does not report.
 local function refresh_ends(token, kept)
   if token.refresh_expires_at or not token.gcid or not token.refresh_token then
     return token.refresh_expires_at
@@ -155,10 +157,10 @@ local function refresh_ends(token, kept)
   return os.time() + REFRESH_LIFE
 end
 
---- Saves a token, replacing the previous one. Everything else that is kept of the account stays,
---- unless the token is another account's. Clears the record of a refused log-in of the same owner.
+--- Saves a token, replacing the previous one. The account's other data is kept, unless the token
+--- belongs to another account. Clears the record of a refused log-in of the same owner.
 ---@param token bmwi.token
----@param owner? table as of store.new; fills in what that left out
+---@param owner? table as in store.new; fills in what was omitted there
 ---@return true|nil saved
 ---@return string|nil message
 ---@return "file"|nil code
@@ -184,7 +186,7 @@ function Store:save(token, owner)
 end
 
 --- Reads the token.
----@param owner? table as of store.new; fills in what that left out
+---@param owner? table as in store.new; fills in what was omitted there
 ---@return bmwi.token|nil token as it was saved
 ---@return string|nil message
 ---@return "missing"|"insecure"|"json"|"file"|nil code "missing": no file, no token in it, or the
@@ -201,7 +203,7 @@ function Store:load(owner)
   end
   local of = type(kept.owner) == "table" and kept.owner or {}
   for member, mine in pairs(owner_of(self, owner)) do
-    -- Saved by hand, of nobody in particular: for any client whose store names no owner.
+    -- Saved by hand without an owner: valid for any client whose store names no owner.
     local anyone = of[member] == nil and not self.owner[member]
     if of[member] ~= mine and not anyone then
       return nil, ("%s holds a token of another %s"):format(name, member), "missing"
@@ -226,13 +228,14 @@ function Store:lock(seconds)
   return change.take(self.place, RENEWAL, seconds or 10, LOCK_STEP, bmwi.sleep)
 end
 
---- Called by a client before it requests a token: takes the lock, so that of several processes only
---- one renews, and returns the token that another may have saved meanwhile.
----@param owner? table as of store.new; fills in what that left out
----@return bmwi.token|number|nil token or the seconds after which to ask again, while another renews
----@return table|nil auth_error what finish was told last of a log-in of this owner
+--- Called by a client before it requests a token: takes the lock, so that only one process renews,
+--- and returns the token that another process may have saved meanwhile.
+---@param owner? table as in store.new; fills in what was omitted there
+---@return bmwi.token|number|nil token or, while another process renews, the number of seconds after
+--- which to ask again
+---@return table|nil auth_error what finish was last told about a log-in of this owner
 function Store:begin(owner)
-  -- Held already means: by another client of this process that has the same store.
+  -- already held: by another client of this process with the same store
   if self.held then return LOCK_STEP end
   local lock, _, code = self.place.try_lock(RENEWAL)
   if code == "locked" then return LOCK_STEP end
@@ -240,7 +243,7 @@ function Store:begin(owner)
   return (self:load(owner)), auth_errors(change.read(self.place), owner_of(self, owner), true)[1]
 end
 
--- Keeps that a log-in was refused. A file that is no store's is left alone.
+-- Records that a log-in was refused. A file that is not a store's is left alone.
 local function keep_auth_error(self, auth_error, owner)
   owner = owner_of(self, owner)
   change.now(self.place, function(kept)
@@ -253,10 +256,10 @@ local function keep_auth_error(self, auth_error, owner)
   end)
 end
 
---- Called by a client when the renewal has ended, successfully or not.
----@param auth_error? table how the log-in was refused: kept for the next begin, in other processes
---- too, until one logs in. It holds no secret
----@param owner? table as of store.new; fills in what that left out
+--- Called by a client after the renewal, whether or not it succeeded.
+---@param auth_error? table how the log-in was refused: returned by the next begin, in other
+--- processes too, until a log-in succeeds. It contains no secret
+---@param owner? table as in store.new; fills in what was omitted there
 function Store:finish(auth_error, owner)
   local ok, message = true, nil
   if auth_error then ok, message = pcall(keep_auth_error, self, auth_error, owner) end
@@ -265,7 +268,7 @@ function Store:finish(auth_error, owner)
   if not ok then error(message, 0) end
 end
 
---- Removes the account. A missing file is no error.
+--- Removes the account. A missing file is not an error.
 ---@return true|nil cleared
 ---@return string|nil message
 ---@return "file"|nil code

@@ -1,10 +1,9 @@
 --- The server's dates.
 ---
---- Two warnings from recorded answers. The offset of `updateTime` is the zone of the server, not
---- of the car. And `date` of the last trip is the clock in the car with the server's zone attached:
---- for that member use time.local_clock, never time.parse.
--- Owns reading all their forms into epoch seconds. Nothing here uses os.time{} or os.date: their
--- results depend on the zone of the machine.
+--- Two warnings from recorded responses. The offset of `updateTime` is the server's zone, not the
+--- car's. And `date` of the last trip is the car's clock labelled with the server's zone: read it
+--- with time.local_clock, never with time.parse.
+-- Nothing here uses os.time{} or os.date: their results depend on the machine's zone.
 
 local check = require "bmwi._check"
 
@@ -14,9 +13,9 @@ local DAY = 86400
 local DAYS_BEFORE = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 }
 local DAYS_IN = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
-local LONGEST = 64 -- bytes of a text that can be a date
+local LONGEST = 64 -- maximum length of a date in bytes
 
--- The forms of a date, and where its captures go; the last capture is the time of day.
+-- The formats of a date, and what its captures are; the last capture is the time of day.
 local FORMS = {
   { "^(%d%d%d%d)%-(%d%d)%-(%d%d) ?[Tt ](.*)$", "year", "month", "day" },
   { "^(%d%d)%.(%d%d)%.(%d%d%d%d) (.*)$", "day", "month", "year" },
@@ -26,7 +25,7 @@ local function is_leap(year)
   return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
 end
 
--- Days from 1970-01-01 to the first of January, Gregorian calendar throughout.
+-- Days from 1970-01-01 to January 1 of a year, in the Gregorian calendar.
 local function days_before_year(year)
   local y = year - 1
   return 365 * (year - 1970) + math.floor(y / 4) - math.floor(y / 100) + math.floor(y / 400) - 477
@@ -36,7 +35,7 @@ local function days_in_month(year, month)
   return DAYS_IN[month] + ((month == 2 and is_leap(year)) and 1 or 0)
 end
 
--- nil: not a zone. false: no zone given.
+-- nil: not a zone; false: no zone given.
 local function zone_offset(zone)
   if zone == "" then return false end
   zone = zone:gsub("^ ", "")
@@ -52,13 +51,13 @@ local function zone_offset(zone)
 end
 
 local function problem(text)
-  -- The text comes from the network: keep the message short and printable.
+  -- The text comes from the network, so the message is short and printable.
   local shown = text:sub(1, 40):gsub("[^\32-\126]", "?")
   return nil, ("not a date and time: '%s'"):format(shown), "time"
 end
 
--- Reads "HH:MM[:SS[.fraction]][zone]" -> seconds since midnight, offset (false: none given); nil
--- for what is no time of day. The fraction is cut off.
+-- Reads "HH:MM[:SS[.fraction]][zone]" -> seconds since midnight, offset (false: none given); nil if
+-- it is not a time of day. The fraction is truncated.
 local function time_of_day(text)
   local hour, min, rest = text:match("^(%d%d):(%d%d)(.*)$")
   if not hour then return nil end
@@ -72,16 +71,15 @@ local function time_of_day(text)
   hour, min, sec = tonumber(hour), tonumber(min), tonumber(sec or 0)
   if offset == nil or min > 59 or sec > 60 then return nil end
   local seconds = hour * 3600 + min * 60 + sec
-  -- ISO 8601 writes the end of a day as 24:00.
+  -- ISO 8601 allows 24:00 for the end of a day.
   local ends_day = seconds == DAY and hour == 24 and not (digits or ""):find("[^0]")
   if hour > 23 and not ends_day then return nil end
-  -- A leap second comes at the end of a day of UTC.
+  -- A leap second is at the end of a UTC day.
   if sec == 60 and (seconds - (offset or 0)) % DAY ~= 0 then return nil end
   return seconds, offset
 end
 
--- Returns the seconds from 1970 to what the clock showed, and its offset in seconds (false: none
--- given).
+-- Returns the seconds from 1970 to the time shown, and its offset in seconds (false: none given).
 local function read(text)
   if text == nil then return nil, "no date and time given", "time" end
   if #text > LONGEST then return problem(text) end
@@ -103,7 +101,7 @@ local function read(text)
   return problem(text)
 end
 
--- The other way round, for whole seconds.
+-- The reverse, for whole seconds.
 local function fields_of(epoch)
   local days = math.floor(epoch / DAY)
   local rest = epoch - days * DAY
@@ -119,17 +117,16 @@ local function fields_of(epoch)
     min = math.floor(rest / 60) % 60, sec = rest % 60 }
 end
 
---- Reads a date and time in any form that BMW's servers have been seen to send:
+--- Reads a date and time in any format that BMW's servers have been seen to send:
 -- `2015-10-30T18:45:04+0100`, the same with `+01:00`, `+01` or `Z`, with a fraction of a second,
--- without a zone (then it is UTC: `internalDataTimeUTC`), and `26.02.2018 07:19:59 UTC`; and the
+-- without a zone (then it is UTC: `internalDataTimeUTC`), and `26.02.2018 07:19:59 UTC`; and in
 -- other spellings of ISO 8601 and RFC 3339: without seconds, with a decimal comma, in lower case,
--- 24:00 for the end of a day, a leap second (it is the second after it). Blanks around it, or two
--- between date and time, do not matter.
--- Checked strictly: there is no 31 February and no 25 o'clock.
----@param text string|nil nil (an absent member) is answered like an unreadable text
----@return integer|nil epoch seconds since 1970-01-01T00:00:00Z; a fraction is cut off
----@return integer|string|nil offset the zone given, in seconds east of UTC; nil when none was
---- given. After a failure: the message
+-- 24:00 for the end of a day, a leap second (read as the following second). Blanks around it, or
+-- two between date and time, are accepted. The check is strict: February 31 and 25:00 are rejected.
+---@param text string|nil nil (an absent member) fails like an unreadable text
+---@return integer|nil epoch seconds since 1970-01-01T00:00:00Z; a fraction is truncated
+---@return integer|string|nil offset the zone given, in seconds east of UTC; nil if none was given;
+--- after a failure the message
 ---@return "time"|nil code
 function time.parse(text)
   check.optional(text, "string", 1, "parse")
@@ -139,8 +136,8 @@ function time.parse(text)
 end
 
 --- Writes epoch seconds as UTC: "2015-10-30T17:45:04Z".
----@param epoch number seconds since 1970-01-01T00:00:00Z; a fraction is cut off
----@return string|nil text nil outside of the years 0 to 9999
+---@param epoch number seconds since 1970-01-01T00:00:00Z; a fraction is truncated
+---@return string|nil text nil outside the years 0 to 9999
 ---@return string|nil message
 ---@return "time"|nil code
 function time.format(epoch)
@@ -156,8 +153,8 @@ end
 -- Not for `lastTrip.date`, whose zone is wrong.
 ---@param text string|nil as for time.parse
 ---@param now? number epoch seconds; default: the machine's clock
----@return number|nil seconds negative when the date lies in the future (clocks differ: a car's
---- data has been seen an hour ahead)
+---@return number|nil seconds negative if the date is in the future (clocks differ: a car's data has
+--- been seen an hour ahead)
 ---@return string|nil message
 ---@return "time"|nil code
 function time.age(text, now)
@@ -168,9 +165,9 @@ function time.age(text, now)
   return (now or os.time()) - epoch
 end
 
---- What the clock showed, whatever zone the text claims. For `date` of the last trip, which is the
--- car's own clock at the end of the trip with a wrong zone label (in five of five recorded pairs).
--- Which zone that clock is in, the server does not tell.
+--- The time on the clock, ignoring the zone in the text. For `date` of the last trip, which is the
+-- car's own clock at the end of the trip with a wrong zone (in five of five recorded pairs). The
+-- server does not report the zone of that clock.
 ---@param text string|nil as for time.parse
 ---@return {year:integer,month:integer,day:integer,hour:integer,min:integer,sec:integer}|nil clock
 ---@return string|nil message
@@ -182,8 +179,8 @@ function time.local_clock(text)
   return fields_of(clock)
 end
 
---- Does this date mean "never"? The server writes 1970-01-01T01:00:00+0100 as `resetDate` when
--- the trip statistics were never reset.
+--- Whether a date means "never". The server sends 1970-01-01T01:00:00+0100 as `resetDate` if the
+-- trip statistics were never reset.
 ---@param text string|nil as for time.parse
 ---@return boolean|nil never true for every date before 1971
 ---@return string|nil message

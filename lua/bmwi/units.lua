@@ -1,20 +1,19 @@
---- Metric and imperial units. The server is metric for every country (a US car's `mileage` is in
---- km); only members whose name ends in `Mls` are miles already.
--- Owns every conversion constant, and the one list of server members that carry a unit.
+--- Metric and imperial units. The server uses metric units in every country (a US car's `mileage`
+--- is in km); only members whose name ends in `Mls` are in miles.
 
 local check = require "bmwi._check"
 
 local units = {}
 
--- As the description of the API gives them; 0.01609344 is a hundredth of the exact mile in km.
+-- From the API's description; 0.01609344 is a hundredth of the exact mile in km.
 local MILES_PER_KM = 0.621371
 local HUNDREDTH_OF_MILE_IN_KM = 0.01609344
 -- Exact by definition (UK: Weights and Measures Act 1985, US: 231 cubic inches).
 local LITRES_PER_GALLON_UK = 4.54609
 local LITRES_PER_GALLON_US = 3.785411784
 
--- Distance per consumption is one over consumption per distance. Nothing used means that the
--- figure has no value; infinity would look like one, so there is none.
+-- Distance per consumption is the reciprocal of consumption per distance. A consumption of 0 has no
+-- such value; infinity would look like one, so none is returned.
 local function reciprocal(constant, value)
   local result = constant / value
   if result == math.huge or result == -math.huge then
@@ -40,9 +39,9 @@ function units.miles_to_km(miles)
 end
 
 --- Electric consumption to miles per kWh: 1 / (0.01609344 x kWh/100 km).
--- A negative consumption (more recuperated than used; the server has sent one) stays negative.
+-- A negative consumption (more was recuperated than used; the server has sent one) stays negative.
 ---@param kwh number kWh per 100 km
----@return number|nil miles_per_kwh nil for 0: no energy used, so no such figure
+---@return number|nil miles_per_kwh nil for 0: without consumption there is no such figure
 ---@return string|nil message
 ---@return "units"|nil code
 function units.kwh_per_100km_to_miles_per_kwh(kwh)
@@ -149,7 +148,7 @@ function units.fahrenheit_to_celsius(fahrenheit)
 end
 
 --- A number as BMW's servers write it: a JSON number, or decimal text ("1560", "100.0").
--- Hexadecimal, "inf" and "nan" are not numbers here, though some tonumber() take them.
+-- Hexadecimal, "inf" and "nan" are not accepted, although some versions of tonumber() do.
 ---@param value any
 ---@return number|nil number nil for everything else ("--", nil, true, ...)
 function units.number(value)
@@ -159,15 +158,15 @@ function units.number(value)
   if not (text:find("^[+-]?%d+%.?%d*$") or text:find("^[+-]?%d+%.?%d*[eE][+-]?%d+$")) then
     return nil
   end
-  -- Lua 5.1 and 5.2 read numbers with the process's locale, which may want a decimal comma.
+  -- Lua 5.1 and 5.2 parse numbers in the process's locale, which may need a decimal comma.
   local point = ("%.1f"):format(0.5):sub(2, -2)
   local number = tonumber(text) or tonumber((text:gsub("%.", point)))
   if number == math.huge or number == -math.huge then return nil end
   return number
 end
 
--- What the server's members measure. A member that is a table of numbers (allTrips) gives its
--- measure to everything inside.
+-- The measures of the server's members. If a member is a table of numbers (allTrips), its measure
+-- applies to everything inside.
 local MEMBERS = {
   -- status
   mileage = "distance",
@@ -208,7 +207,7 @@ local IMPERIAL = {
   },
 }
 
--- Copies `source`; `owner` is the measured member that `source` is the value of, if any.
+-- Copies `source`; `owner` is the measured member whose value is `source`, if any.
 local function convert(source, owner, system, found)
   local copy = {}
   for key, value in pairs(source) do
@@ -230,19 +229,19 @@ local function convert(source, owner, system, found)
   return copy
 end
 
---- A converted deep copy of a whole answer (status, last trip, all trips, a list of them, ...).
--- The members keep the server's names; the original is left as it is. What has no imperial
--- unit here (kg, kWh, %, minutes, coordinates) is copied. Three things to know:
+--- A converted deep copy of a whole response (status, last trip, all trips, a list of them, ...).
+-- The members keep the server's names; the original is not changed. Values without an imperial unit
+-- here (kg, kWh, %, minutes, coordinates) are copied. Please note:
 --
--- * A consumption of 0 has no miles per kWh or gallon, so that member is absent in the copy.
+-- * A consumption of 0 has no miles per kWh or gallon, so the copy lacks that member.
 -- * A low consumption is a high mileage: in `avgElectricConsumption`, `communityLow` is the
 --   best value and so the largest number of mi/kWh. The same holds for `avgRecuperation`.
--- * Members ending in `Mls` are miles from the server (cut to whole miles) and stay untouched.
----@param answer table as a vehicle's method returned it
+-- * Members ending in `Mls` are in miles already (truncated to whole miles) and stay unchanged.
+---@param answer table the result of a car's method
 ---@param gallon? "uk"|"us" which gallon; the default is "uk"
 ---@return table copy
----@return table<string,string> unit_of of each measured member present: its unit in the copy,
---- "mi", "mi/kWh", "mpg (UK)", "gal (UK)", "mpg (US)" or "gal (US)"
+---@return table<string,string> unit_of the unit in the copy of each measured member that is
+--- present: "mi", "mi/kWh", "mpg (UK)", "gal (UK)", "mpg (US)" or "gal (US)"
 function units.imperial(answer, gallon)
   check.argument(answer, "table", 1, "imperial")
   local system = IMPERIAL[gallon == nil and "uk" or gallon]

@@ -1,21 +1,22 @@
 --- Waiting until the car has carried out a command, or until something is true.
--- Owns the polling of a command's outcome and what its answers mean. A command takes 10 to 60 s,
--- because the server wakes the car with a text message; indefinitely where there is no coverage.
+-- A command takes 10 to 60 s, because the server wakes the car with a text message; without mobile
+-- coverage it can take indefinitely.
 --
--- The server keeps one status for each service: that of the last event. So the first answers can
--- be about the command before; only the eventId tells. It is compared and handed on, and never
--- put into a message, because it holds digits of the VIN.
+-- The server keeps one status for each service: that of the last event. So the first responses may
+-- be about an earlier command; only the eventId tells. It is compared and passed on, but never put
+-- into a message, because it contains digits of the VIN.
 
 local check = require "bmwi._check"
 
 local wait = {}
 
 local DEFAULT_TIMEOUT = 240
--- Seconds before each poll; the last one is repeated. Faster than 3 s annoys the server.
+-- Seconds before each poll; the last one is repeated. Polling faster than every 3 s overloads the
+-- server.
 local COMMAND_DELAYS = { 2, 3, 5, 10 }
 local CONDITION_DELAYS = { 10 }
 
--- What each status word means; `ends`: nothing more will come; `code`: as which failure.
+-- The meaning of each status word. `ends`: it is final; `code`: the failure code.
 local STATUS = {
   INITIATED = { text = "the server has accepted the command" },
   PENDING = { text = "the server is trying to reach the car" },
@@ -30,8 +31,9 @@ local STATUS = {
 }
 local NO_STATUS = { text = "the server reports an unknown status" }
 
--- A poll does no harm, so more is worth another one than a call that may be retried: what the
--- server says of itself, and "(SmartPhoneUtil-A-2012) Ressource not found", which is no status yet.
+-- A poll is harmless, so more errors are worth another poll than allow a retry of a call: the
+-- server's own failures, and "(SmartPhoneUtil-A-2012) Ressource not found", which means that there
+-- is no status yet.
 local function is_passing(code, info)
   if code == "server" or code == "json" then return true end
   if type(info) ~= "table" then return false end
@@ -47,7 +49,7 @@ local OPTIONS = {
 
 local function check_options(options, position, name)
   options = check.options(options, OPTIONS, position, name, 3)
-  -- Neither comparison holds for NaN.
+  -- Both comparisons are false for NaN.
   check.option((options.timeout or 0) >= 0, "timeout", "not be below 0", name, 3)
   check.option((options.interval or 1) > 0, "interval", "be above 0", name, 3)
   return options
@@ -68,8 +70,8 @@ end
 
 -- Polling -----------------------------------------------------------------------------------------
 
--- The clock, the sleep and the times of the polls. Required here and not above, so that a host
--- with its own clock and sleep needs no C module.
+-- The clock, the sleep function and the polling times. Required here and not at the top, so that a
+-- host with its own clock and sleep does not need the C module.
 local function new_timer(options, delays)
   local clock, sleep = options.clock, options.sleep
   if not (clock and sleep) then
@@ -88,9 +90,9 @@ local function new_timer(options, delays)
   }
 end
 
--- Sleeps until the next poll, which is at the deadline at the latest. `at_least`: seconds that
--- the server wants to be left alone. Returns true when it is time to poll; false when there is
--- no time left and there has been a poll; nil, message, code when the sleep was interrupted.
+-- Sleeps until the next poll, at the latest until the deadline. `at_least`: seconds that the server
+-- asks us to wait. Returns true when it is time to poll; false when there is no time left after at
+-- least one poll; nil, message, code if the sleep was interrupted.
 local function next_poll(timer, at_least)
   local remaining = math.max(0, timer.deadline - timer.clock())
   if timer.last or (remaining == 0 and timer.asked) then return false end
@@ -98,7 +100,7 @@ local function next_poll(timer, at_least)
   timer.polls = timer.polls + 1
   local delay = timer.delays[timer.polls] or timer.delays[#timer.delays]
   if at_least and at_least > delay then
-    -- The server would not be asked again in time, so there is nothing to wait for.
+    -- The server does not want to be asked again before the deadline.
     if at_least > remaining then return false end
     delay = at_least
   end
@@ -113,7 +115,7 @@ local function next_poll(timer, at_least)
   return true
 end
 
--- Calls on_update(value, message) when `what` has changed since the last call.
+-- Calls on_update(value, message) if `what` has changed since the last call.
 local function new_reporter(on_update, what)
   return function(now, value, message)
     if now == what then return end
@@ -136,20 +138,20 @@ end
 local HINT = "the car may still do it, so do not send the command again before you know: "
   .. "call for_execution again with info.execution to go on waiting"
 
--- What an answer is about, by what is known of our event: "ours", "other", or
--- "newer" (than ours, whose outcome is lost then).
+-- Which event a response is about, given what is known of ours: "ours", "other", or "newer" (ours
+-- is superseded, and its outcome lost).
 local ABOUT = {
   -- Only the service is known: the first event reported is ours.
   any = function() return "ours" end,
-  -- The answer to the command was lost: ours is the first that is still under way.
+  -- The response to the command was lost: ours is the first event still in progress.
   lost = function(_, answer, status)
     return answer.eventId and status and not status.ends and "ours" or "other"
   end,
-  -- Its eventId is known, but the server has not reported it yet: all others are earlier ones.
+  -- The eventId is known, but the server has not reported it yet: all others are earlier events.
   expected = function(watch, answer)
     return answer.eventId == watch.event and "ours" or "other"
   end,
-  -- The server has reported it: an event not seen before is a newer one.
+  -- The server has reported it: an event not seen before is newer.
   reported = function(watch, answer)
     if answer.eventId == watch.event then return "ours" end
     return answer.eventId and not watch.earlier[answer.eventId] and "newer" or "other"
@@ -161,15 +163,15 @@ local function new_watch(execution, options)
     execution = execution, -- the last one reported for our command
     event = execution.eventId,
     state = execution.eventId and "expected" or execution.lost and "lost" or "any",
-    earlier = {}, -- eventIds that are not ours
+    earlier = {}, -- eventIds of other events
     report = new_reporter(options.on_update, execution.status),
     timer = new_timer(options, COMMAND_DELAYS),
-    -- Of the last poll: last_error, pause (seconds the server wants), under_way (it reported a
-    -- known status of ours), over (the status word of an event that is over and may be ours).
+    -- From the last poll: last_error, pause (seconds requested by the server), under_way (it
+    -- reported a known status of ours), over (the status of a finished event that may be ours).
   }
 end
 
--- The wait ends without an outcome, which may still be learned.
+-- The wait ends without an outcome, which may still become known.
 local function give_up(watch, code, message, ...)
   return nil, message:format(...), code, {
     execution = watch.execution, last_status = watch.execution.status,
@@ -177,14 +179,14 @@ local function give_up(watch, code, message, ...)
   }
 end
 
--- The end of the wait that a status brings.
+-- Ends the wait because of a final status.
 local function finish(execution)
   local status = STATUS[execution.status]
   if not status.code then return execution end
   return nil, status.text, status.code, { execution = execution, last_status = execution.status }
 end
 
--- Notes a failed poll. Returns true, and the results of the wait, where this ends it.
+-- Handles a failed poll. Returns true and the results of the wait if that ends it.
 local function take_failure(watch, message, code, info)
   watch.last_error = { message = message, code = code, info = info }
   if not is_passing(code, info) then
@@ -196,7 +198,7 @@ local function take_failure(watch, message, code, info)
   return false
 end
 
--- Notes an answer about our event, in the same way.
+-- Handles a response about our event, likewise.
 local function take_ours(watch, answer, status)
   watch.event = watch.event or answer.eventId
   watch.state = watch.event and "reported" or watch.state
@@ -208,7 +210,7 @@ local function take_ours(watch, answer, status)
   return false
 end
 
--- Notes an answer, in the same way.
+-- Handles a response, likewise.
 local function take_answer(watch, answer)
   local status = STATUS[answer.status]
   local about = ABOUT[watch.state](watch, answer, status)
@@ -246,36 +248,35 @@ local function out_of_time(watch)
     "no outcome within %g s (%s): the outcome of the command is unknown", timeout, why)
 end
 
---- Waits until the car has carried out a command, or has not.
+--- Waits for the outcome of a command.
 --
--- Polls car:execution(service). INITIATED, PENDING, DELIVERED, a word not known here and a missing
--- status are not the end; errors of the server, of the network and "too many requests" count as "no
--- update". Nothing is ever sent to the car from here.
+-- Polls car:execution(service). INITIATED, PENDING, DELIVERED, an unknown status and a missing
+-- status are not final; errors of the server and the network and "too many requests" count as "no
+-- update". Never sends anything to the car.
 --
--- Give the execution that the command returned: it is matched by its eventId, so that the outcome
--- of an earlier command is not taken for this one. With a service name alone the first event that
--- the server tells of is taken, which may be an earlier one that is already done. Where the answer
--- to the command was lost, info.execution has `lost` and no eventId: the first event is taken that
--- is still under way, since one that is over may be an earlier one.
+-- Pass the execution that the command returned: it is matched by its eventId, so that the outcome
+-- of an earlier command is not mistaken for this one. With only a service name, the first event
+-- that the server reports is used, which may be an earlier one that has already finished. If the
+-- response to the command was lost, info.execution has `lost` and no eventId: then the first event
+-- that is still in progress is used, since a finished one may be an earlier command.
 --
--- EXECUTED does not mean that the status has changed: the car was perhaps locked already, and
+-- EXECUTED does not mean that the status has changed: the car may have been locked already, and
 -- car:status() shows a change 20 to 40 s later, sometimes 10 minutes.
 --
--- Failure codes: "not_executed": the car says no. "timed_out": the server gave up, the car did not
--- answer it. "timeout": our own time is over while the command was under way. "unknown": our time
--- is over and the server has not told (errors, an unknown word, another event), or a newer event
--- has taken the place of this one. Any other code ("auth", "forbidden", "gone", "closed",
--- "cancelled", ...): the polling broke off, the outcome is unknown.
--- `info`: `execution` (give it to this function, later or in another process, to go on),
--- `last_status` (the last status word for this command), `last_error` {message, code, info} of
--- the last poll if it failed, `hint` (what to do).
----@param car table|userdata a vehicle: anything with a method execution(service)
----@param execution table|string what the command returned, or a service name ("DOOR_LOCK")
----@param options? table `timeout`: seconds, default 240; the last poll is made when they are over.
---- `interval`: seconds between polls, instead of 2, 3, 5 and then every 10.
---- `on_update(execution, message)`: called on each change of the status, and with nil for
---- execution when a poll failed. `clock()` (seconds, never going back) and `sleep(seconds)` are
---- for hosts with their own clock
+-- Failure codes: "not_executed": the car has not carried it out. "timed_out": the server gave up
+-- because the car did not answer. "timeout": the timeout expired while the command was in progress.
+-- "unknown": the timeout expired without a conclusive report (errors, an unknown status, another
+-- event), or a newer event has superseded this one. Any other code ("auth", "forbidden", "gone",
+-- "closed", "cancelled", ...): polling was aborted, the outcome is unknown.
+-- `info`: `execution` (pass it to this function, later or in another process, to continue),
+-- `last_status` (the last status of this command), `last_error` {message, code, info} of the last
+-- poll if it failed, `hint` (what to do).
+---@param car table|userdata a vehicle: any object with a method execution(service)
+---@param execution table|string the command's result, or a service name ("DOOR_LOCK")
+---@param options? table `timeout`: seconds, default 240; the last poll is at its end. `interval`:
+--- seconds between polls, instead of 2, 3, 5 and then every 10. `on_update(execution, message)`:
+--- called at each change of the status, and with nil as the execution if a poll failed. `clock()`
+--- (seconds, never going backwards) and `sleep(seconds)` are for hosts with their own clock
 ---@return table|nil execution the one with status EXECUTED
 ---@return string|nil message
 ---@return string|nil code
@@ -305,14 +306,14 @@ end
 
 --- Waits until a function returns something true: "wait until charged" (docs/waiting.md).
 --
--- The function is called at once, then every 10 s, and for the last time when the time is over.
--- It may return nil (or false), message: a word about how far it is. With a code it is a failure:
--- one that can pass (see for_execution) is waited out, any other ends the wait.
----@param fn fun(): any, any, string?, table? what to ask
+-- The function is called at once, then every 10 s, and a last time when the timeout expires. It may
+-- return nil (or false) and a message about its progress. With a code it is a failure: a transient
+-- one (see for_execution) is ignored, any other ends the wait.
+---@param fn fun(): any, any, string?, table? the condition
 ---@param options? table `timeout`: seconds, default 240. `interval`: seconds, default 10 (clients
---- that asked the server every 5 minutes had no complaints). `on_update(value, message)`: called
---- on each change of the message, and at the end. `clock` and `sleep` as for for_execution
----@return any value what the function returned
+--- that asked the server every 5 minutes had no problems). `on_update(value, message)`: called at
+--- each change of the message, and at the end. `clock` and `sleep` as in for_execution
+---@return any value the function's result
 ---@return string|nil message
 ---@return string|nil code "timeout", or the function's own
 ---@return table|nil info `last_error` {message, code, info} if the last call failed
@@ -322,7 +323,7 @@ function wait.until_true(fn, options)
   local timer = new_timer(options, CONDITION_DELAYS)
   local report = new_reporter(options.on_update, nil)
   local last_error, pause
-  timer.asked = true -- right below
+  timer.asked = true -- set just below
 
   while true do
     local value, message, code, info = fn()
