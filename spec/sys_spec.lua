@@ -572,36 +572,45 @@ describe("bmwi._sys.publish_file", function()
   end)
 end)
 
-describe("SIGTERM, where it was asked for,", function()
+describe("a signal, where it was asked for,", function()
   local SCRIPT = [[
     local bmwi, async = require "bmwi", require "bmwi.async"
-    bmwi._sys.catch_terminate()
+    bmwi._sys.catch_signals(true)
     %s
     local began = bmwi._sys.monotonic()
     local ok, reason = pcall(%s)
-    print(ok, (tostring(reason):match("terminated!")), bmwi._sys.monotonic() - began < 10)
+    print(ok, (tostring(reason):match("%%a+!")), bmwi._sys.monotonic() - began < 10)
     print(pcall(bmwi.sleep, 0.01)) -- once is enough
   ]]
   local SLEEP = "bmwi.sleep, 30"
   local TASKS = "async.run, function() bmwi.sleep(30) end, function() bmwi.sleep(30) end"
-  local EXPECTED = "false\tterminated!\ttrue\ntrue\n"
+  local EXPECTED = "false\t%s!\ttrue\ntrue\n"
 
-  for name, wait in pairs { ["a call that waits"] = SLEEP, ["tasks that wait"] = TASKS } do
-    it("ends " .. name, function()
-      local ready = os.tmpname()
-      os.remove(ready)
-      local said = helper.program(SCRIPT:format(("io.open(%q, 'w'):close()"):format(ready), wait),
-        nil, ("COMMAND 2>&1 & p=$!; for i in $(seq 500); do test -e %s && break; sleep 0.02; done; "
-          .. "sleep 0.2; kill -TERM $p; wait $p"):format(ready))
-      os.remove(ready)
-      assert.equal(EXPECTED, said)
-    end)
+  for signal, word in pairs { TERM = "terminated", INT = "interrupted" } do
+    for name, wait in pairs { ["a call that waits"] = SLEEP, ["tasks that wait"] = TASKS } do
+      it(("ends %s: SIG%s"):format(name, signal), function()
+        local ready = os.tmpname()
+        os.remove(ready)
+        local said = helper.program(SCRIPT:format(("io.open(%q, 'w'):close()"):format(ready), wait),
+          nil, ("COMMAND 2>&1 & p=$!; for i in $(seq 500); do test -e %s && break; sleep 0.02; "
+            .. "done; sleep 0.2; kill -%s $p; wait $p"):format(ready, signal))
+        os.remove(ready)
+        assert.equal(EXPECTED:format(word), said)
+      end)
 
-    it("ends " .. name .. " also if it came just before", function()
-      assert.equal(EXPECTED,
-        helper.program(SCRIPT:format("os.execute('kill -TERM $PPID')", wait)))
-    end)
+      it(("ends %s also if it came just before: SIG%s"):format(name, signal), function()
+        assert.equal(EXPECTED:format(word),
+          helper.program(SCRIPT:format(
+            ("io.popen('kill -%s $PPID'):close()"):format(signal), wait)))
+      end)
+    end
   end
+
+  it("breaks off no line of Lua, but the wait that follows", function()
+    assert.equal("true\n" .. EXPECTED:format("interrupted"), helper.program(SCRIPT:format(
+      "print(pcall(function() io.popen('kill -INT $PPID'):close() for _ = 1, 1e5 do end end))",
+      SLEEP)))
+  end)
 
   it("ends the program as ever elsewhere", function()
     local said = helper.program("os.execute('kill -TERM $PPID') print('alive')",

@@ -171,7 +171,7 @@ int bmwi_car_new(lua_State *L); /* client:vehicle(vin) */
 
 /* From sys.c: POSIX functions that Lua lacks. */
 void bmwi_sys_open(lua_State *L); /* pushes bmwi._sys */
-/* Raises "terminated!" after SIGTERM, if sys.catch_terminate() was called. */
+/* Raises "interrupted!" or "terminated!" after such a signal, if sys.catch_signals() was called. */
 void bmwi_sys_check(lua_State *L);
 
 #pragma GCC visibility pop

@@ -338,34 +338,35 @@ static int sys_pause(lua_State *L) {
 
 /* ---- termination by a signal ------------------------------------------------------ */
 
-/* Set by SIGTERM, cleared when raised. */
-static volatile sig_atomic_t terminated;
+/* The signal received, until it is raised. */
+static volatile sig_atomic_t caught;
 
 /* A signal between two waits interrupts nothing, so it is repeated after a second. */
-static void on_terminate(int signal_number) {
-  (void)signal_number;
-  terminated = 1;
+static void on_signal(int number) {
+  if (number != SIGALRM) caught = number;
   alarm(1);
 }
 
 void bmwi_sys_check(lua_State *L) {
-  if (!terminated) return;
-  terminated = 0;
+  int number = caught;
+  if (number == 0) return;
+  caught = 0;
   alarm(0);
-  luaL_error(L, "terminated!");
+  luaL_error(L, number == SIGINT ? "interrupted!" : "terminated!");
 }
 
-/* sys.catch_terminate(): from now on SIGTERM makes waiting calls raise "terminated!", as Ctrl-C
-** makes them raise "interrupted!". Affects the whole process, so it is for the command line
-** only. */
-static int sys_catch_terminate(lua_State *L) {
+/* sys.catch_signals(terminate): from now on Ctrl-C makes waiting calls raise "interrupted!". The
+** interpreter raises it from any line of Lua, where it may be taken for another failure. With
+** `terminate`, SIGTERM makes them raise "terminated!". Affects the whole process, so it is for the
+** command line only. */
+static int sys_catch_signals(lua_State *L) {
   struct sigaction action;
-  (void)L;
   memset(&action, 0, sizeof action);
-  action.sa_handler = on_terminate;
+  action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGINT, &action, NULL);
   sigaction(SIGALRM, &action, NULL);
+  if (lua_toboolean(L, 1)) sigaction(SIGTERM, &action, NULL);
   return 0;
 }
 
@@ -449,7 +450,7 @@ static const luaL_Reg functions[] = {
   {"json", bmwi_json_print},
   {"pause", sys_pause},
   {"options", sys_options},
-  {"catch_terminate", sys_catch_terminate},
+  {"catch_signals", sys_catch_signals},
   {"publish_file", sys_publish_file},
   {NULL, NULL},
 };

@@ -3,7 +3,6 @@
 -- `details` are as far as the service tells them.
 
 local bmwi = require "bmwi"
-local async = require "bmwi.async"
 local time = require "bmwi.time"
 
 local source = {}
@@ -72,7 +71,7 @@ local function note(o, vin, message, code, info)
 end
 
 --- Reads a car of the classic service, and tells what has changed.
----@param options table those of source.run()
+---@param options table those of source.tasks()
 ---@return true|nil done
 ---@return string|nil message
 ---@return string|nil code
@@ -90,22 +89,16 @@ function source.read(options, vin)
   return true
 end
 
+-- Reads a car again and again, until that is of no more use.
 local function poll(o, vin)
   while true do
     local _, message, code, info = source.read(o, vin)
-    if LASTING[code] or WRONG[code] and not o.last[vin] then return nil, message, code, info end
+    if LASTING[code] then return o.fail(message, code, info) end
+    if WRONG[code] and not o.last[vin] then break end
     bmwi.sleep(math.max(o.every, info and info.retry_after or 0))
   end
-end
-
-local function poll_all(o)
-  local first
-  async.map(o.vins, function(vin)
-    local _, message, code, info = poll(o, vin)
-    first = first or { nil, message, code, info }
-    return nil, message, code, info
-  end, { concurrency = #o.vins })
-  return nil, first[2], first[3], first[4]
+  o.wrong = (o.wrong or 0) + 1
+  if o.wrong == #o.vins then o.fail(o.failed[vin], "not_found") end
 end
 
 -- What is known of the cars at the start.
@@ -150,22 +143,25 @@ local function follow(o)
     update, message, code, info = stream:next()
     if update then take(update) else done = nil end
   end
-  return nil, message, code, info
+  o.fail(message, code, info)
 end
 
---- Tells of the cars' news until that is of no more use. In a task.
+--- Functions, each to be run as a task, that tell of the cars' news. Where that is of no more use,
+--- one of them calls fail().
 ---@param options table client; service; vins: the cars; all: more cars may come (CarData); every:
 --- seconds between two readings, last, failed: empty tables (all classic); on_update(update);
 --- on_state(state, reason): "connected" or "waiting" (classic; that of the stream is told by the
---- client's log); on_problem(vin, message, code, info): a reading failed, and it goes on. It gets
---- close(), which saves what the stream brought, for the end
----@return nil
----@return string message
----@return string code
----@return table|nil info
-function source.run(options)
-  if options.service == "cardata" then return follow(options) end
-  return poll_all(options)
+--- client's log); on_problem(vin, message, code, info): a reading failed, and it goes on;
+--- fail(message, code, info), which raises. It gets close(), for the end, which saves what the
+--- stream brought
+---@return function[] tasks
+function source.tasks(options)
+  if options.service == "cardata" then return { function() follow(options) end } end
+  local tasks = {}
+  for i, vin in ipairs(options.vins) do
+    tasks[i] = function() poll(options, vin) end
+  end
+  return tasks
 end
 
 return source

@@ -82,9 +82,9 @@ local function receive_commands(ctx, handlers, target, options)
   handlers.receive = function(topic, payload) carrying:receive(topic, payload) end
 end
 
--- The tasks of the bridge, each of which ends by a failure only.
-local function tasks_of(ctx, target, options)
-  local tasks = { function() live.follow(options) end }
+-- What the bridge does beside following the cars. Each task ends by a failure only.
+local function tasks_of(ctx, target)
+  local tasks = {}
   local to = target.options.publisher
   if to then
     tasks[#tasks + 1] = function()
@@ -133,10 +133,10 @@ function bridge.run(ctx)
     on_problem = function(text) out:remark("Cars: " .. text) end,
   })
   if options["allow-commands"] then receive_commands(ctx, handlers, target, from) end
-  bmwi._sys.catch_terminate()
+  bmwi._sys.catch_signals(true)
   out:progress_end()
-  local tasks = tasks_of(ctx, target, from)
-  local _, reason = pcall(live.run, tasks, from)
+  local tasks = tasks_of(ctx, target)
+  local _, reason = pcall(live.run, from, tasks)
   if to then to:close() end
   if not is_end(reason) then error(reason, 0) end
 end

@@ -9,6 +9,7 @@ local source = require "bmwi.bridge.source"
 
 local live = {}
 
+local STEP = 60 -- seconds that a step waits where nothing happens
 local EVERY = 300 -- seconds between two readings of the classic service
 
 -- Raises for what a command that never ends cannot do.
@@ -34,7 +35,7 @@ function live.cars(ctx)
   return list
 end
 
---- The options of source.run() for these cars.
+--- The options of source.tasks() for these cars.
 ---@param handlers table on_update(update), on_state(state, reason), on_problem(text)
 ---@return table options
 function live.options(ctx, cars, handlers)
@@ -48,7 +49,8 @@ function live.options(ctx, cars, handlers)
   return {
     client = session.open(ctx), service = ctx.settings.service, vins = vins,
     all = not ctx.settings.vin, every = ctx.options.every or EVERY,
-    last = {}, failed = {}, on_update = handlers.on_update, on_state = handlers.on_state,
+    last = {}, failed = {}, fail = fail.raise,
+    on_update = handlers.on_update, on_state = handlers.on_state,
     on_problem = function(vin, message, code, info)
       local failure = session.explain(ctx, fail.new(message, code, info))
       handlers.on_problem(("%s: %s"):format(vin, failure.message))
@@ -56,24 +58,21 @@ function live.options(ctx, cars, handlers)
   }
 end
 
---- Follows the cars until that is of no more use, and raises why. In a task.
-function live.follow(options)
-  local _, message, code, info = source.run(options)
-  fail.raise(message, code, info)
-end
-
---- Runs tasks, each of which ends by a failure only, until the first of them does; raises that.
+--- Follows the cars, and runs other tasks beside that, until the first of them fails; raises why.
 ---@param options table those of live.options(): what the stream brought last is saved
-function live.run(tasks, options)
-  local gate, list, failure = bmwi.loop:gate(), {}, nil
-  for i, task in ipairs(tasks) do
-    list[i] = async.spawn(task, function(_, reason)
-      failure = failure or reason
-      bmwi.loop:open(gate)
-    end)
+---@param others function[]
+function live.run(options, others)
+  local list, failure = {}, nil
+  for _, tasks in ipairs { source.tasks(options), others } do
+    for _, task in ipairs(tasks) do
+      list[#list + 1] = async.spawn(task, function(ok, reason)
+        if not ok then failure = failure or reason end
+      end)
+    end
   end
+  -- A step also raises what came while a task was being woken, be it Ctrl-C.
   local waited, broken = pcall(function()
-    if not failure then bmwi.loop:pass(gate) end
+    while not failure do bmwi.loop:step(STEP) end
   end)
   for _, task in ipairs(list) do task:cancel() end
   if options.close then options.close() end

@@ -172,12 +172,13 @@ function watch.run(ctx)
     draw(state, ctx)
   end
   ctx.out:progress_end()
-  live.run({ function() live.follow(options) end, handlers.picture and function()
+  bmwi._sys.catch_signals(false)
+  live.run(options, { handlers.picture and function()
     while true do
       bmwi.sleep(TICK)
       draw(state, ctx)
     end
-  end or nil }, options)
+  end or nil })
 end
 
 return watch
