@@ -1,6 +1,6 @@
--- bmwi.cli.act: the commands that make the car do something, and the waiting for it.
--- A command is sent once. What became of it is said as far as it is known, and the event id of the
--- last one is kept beside the token (0600), so that `bmwi wait` can go on where a run stopped.
+-- bmwi.cli.act: the commands that make the car do something, and waiting for their outcome. A
+-- command is sent once. The last event id is saved beside the token (0600), so that `bmwi wait` can
+-- continue where a run stopped.
 
 local bmwi = require "bmwi"
 local names = require "bmwi._names"
@@ -13,9 +13,9 @@ local units = require "bmwi.units"
 
 local act = {}
 
-local WAIT_SECONDS = 240 -- cars were seen to need more than a minute, and never with no coverage
+local WAIT_SECONDS = 240 -- cars may need more than a minute; without coverage they never answer
 
--- By command: the service, the method, and what is said about it.
+-- For each command: the service, the method, and the texts about it.
 local ACTIONS = {
   lock = { service = "DOOR_LOCK", method = "lock_doors", doing = "Lock the doors" },
   unlock = { service = "DOOR_UNLOCK", method = "unlock_doors", doing = "Unlock the doors",
@@ -51,7 +51,7 @@ local function recall(ctx, service)
   end
 end
 
--- The result for scripts: without the event id, which gives away a part of the VIN.
+-- The result for scripts, without the event id, which reveals a part of the VIN.
 local function report(ctx, name, execution, text)
   if ctx.out.json then
     ctx.out:document({ command = name, serviceType = execution.serviceType,
@@ -61,8 +61,8 @@ local function report(ctx, name, execution, text)
   end
 end
 
--- How a wait ended without an execution: by the wait's code, the failure's code, what is said, and
--- whether the event is over. Every other code means that the looking itself failed.
+-- How a wait ended without an execution. By its code: the failure's code, the text, and whether the
+-- event has ended. Any other code means that polling itself failed.
 local ENDS = {
   not_executed = { "not_executed", "the car has not carried it out", over = true },
   timed_out = { "timed_out", "the car did not answer the server in time", over = true },
@@ -85,8 +85,8 @@ local function unended(name, doing, message, code, info)
   fail.raise(("%s: %s (%s)"):format(doing, ending[2], reason), ending[1], info)
 end
 
---- Whether the car says for certain that a command has changed nothing. Old and new states that it
--- does not know (INVALID), or that differ, say something else than the result beside them.
+--- Whether the car reports explicitly that a command has changed nothing. If its old and new states
+-- are unknown (INVALID) or differ, they contradict that.
 function act.is_unchanged(ended)
   local extended = type(ended.extendedStatus) == "table" and ended.extendedStatus or {}
   if extended.result ~= "STATUS_NOT_CHANGED" then return false end
@@ -97,7 +97,7 @@ function act.is_unchanged(ended)
   return true
 end
 
--- Waits for an execution and says how it ended.
+-- Waits for an execution and reports how it ended.
 local function follow(ctx, name, execution, doing, service)
   local out = ctx.out
   local started = bmwi._sys.monotonic()
@@ -122,14 +122,14 @@ end
 
 local function send(ctx, action, ...)
   local car = ctx.car
-  -- From here on nobody can promise that nothing was sent.
+  -- From here on, the command may have been sent.
   ctx.sending = action.doing
   local execution, message, code, info = fail.input(car[action.method], car, ...)
   if not execution and code ~= "unknown" and code ~= "cancelled" then ctx.sending = nil end
   return execution, message, code, info
 end
 
--- The server wants the answer to the account's security question (SmartPhoneUtil-A-2013).
+-- The server requires the answer to the account's security question (SmartPhoneUtil-A-2013).
 local function wants_secret(code, info)
   return code == "forbidden" and info ~= nil
     and tostring(info.description):find("secretKnowledge", 1, true) ~= nil
@@ -144,14 +144,15 @@ local function unlock(ctx, action)
     or "This account requires the answer to its security question: set security_answer "
     .. "in the configuration file or BMWI_SECURITY_ANSWER.")
   if answer or not ctx.out.can_ask then return nil, message, code, info end
-  -- The server refused the first one, so it was not carried out: this is no repetition.
+  -- The server refused the first request, so it was not carried out: this does not repeat a
+  -- command.
   ctx.out:progress_end()
   local typed, problem, cancelled = bmwi._sys.read_secret("Answer to your security question: ")
   if not typed then fail.raise(problem, cancelled) end
   return send(ctx, action, { secret = typed })
 end
 
--- Whether the command has to be confirmed. Where nobody can be asked it is refused at once.
+-- Whether the command must be confirmed. It is refused at once if nobody can be asked.
 local function is_asked(ctx, action)
   if not action.danger or ctx.options.yes then return false end
   if not ctx.out.can_ask then
@@ -172,7 +173,7 @@ local function perform(ctx, name, call)
   out:progress(action.doing .. ": sending")
   local execution, message, code, info = call(action)
   if not execution then
-    -- A server that broke down over it, or a gateway before it, may have passed it on.
+    -- A server that failed while handling it, or a gateway, may have forwarded it.
     if code == "server" then code = "unknown" end
     if code == "unknown" then forget(ctx, action.service) end
     if code == "forbidden" then code = "refused" end
@@ -218,7 +219,7 @@ local function read_file(path)
   return text or ""
 end
 
---- bmwi charging-profile set FILE: shows what changes, sends the whole schedule, waits.
+--- bmwi charging-profile set FILE: shows the changes, sends the whole schedule, and waits.
 function act.set_profile(ctx, path)
   local profile = bmwi.json.decode(read_file(path))
   if type(profile) ~= "table" then
@@ -262,7 +263,7 @@ function act.wait(ctx)
       :format(name))
     execution = fail.check(ctx.car:execution(action.service))
     execution.serviceType = action.service
-    if type(execution.eventId) ~= "string" then execution.eventId = nil end -- none to follow
+    if type(execution.eventId) ~= "string" then execution.eventId = nil end -- nothing to follow
   end
   follow(ctx, name, execution, action.doing, action.service)
 end

@@ -1,7 +1,6 @@
--- bmwi.cli.anonymous: takes out of a recording what tells whose car it is. VINs, positions, names,
--- addresses and ids become substitutes, the same one each time, so that what belongs together
--- still does. All else of a response stays byte for byte: spellings and nulls are what reports
--- are about.
+-- bmwi.cli.anonymous: removes personal data from a recording. VINs, positions, names, addresses and
+-- ids are replaced, always by the same substitute, so that related values stay related. The rest of
+-- a response stays byte for byte: spellings and nulls are what bug reports are about.
 
 local bmwi = require "bmwi"
 local number_of = require("bmwi.units").number
@@ -9,7 +8,7 @@ local number_of = require("bmwi.units").number
 local anonymous = {}
 
 local MAX_DEPTH = 100
-local MAX_TEXT = 2000 -- of a response that is no JSON
+local MAX_TEXT = 2000 -- for a response that is not JSON
 
 local function set_of(words)
   local set = {}
@@ -24,18 +23,18 @@ local PERSONAL = set_of([[ name firstname lastname surname username nickname ali
   postalcode zip zipcode city town municipality district phone phonenumber phonenumbers telephone
   website additionalinfo additionalinformation comment note subject ]])
 
--- By the end of the name: where numbers are of a place.
+-- By the end of the name: numbers that are a position.
 local PLACE = { latitude = "lat", longitude = "lon", altitude = "alt" }
 local PLACES = { lat = "lat", lon = "lon", lng = "lon", long = "lon", gpslat = "lat",
   gpslng = "lon", gpslon = "lon" }
--- The k-th place of a kind; none of them says where the others are.
+-- The k-th substitute of each kind; they do not reveal how far apart positions are.
 local SUBSTITUTE = {
   lat = function(k) return ("48.%03d"):format(k % 1000) end,
   lon = function(k) return ("11.%03d"):format(k % 1000) end,
   alt = function() return "500" end,
 }
 
--- Names that end in "id", but whose values are words of BMW's.
+-- Names that end in "id", but whose values are BMW's constants.
 local NO_ID = { exveerrorid = true }
 
 local VIN = "%f[%w]" .. ("[A-HJ-NPR-Z0-9]"):rep(17) .. "%f[%W]"
@@ -45,12 +44,12 @@ local EMAIL = "[%w._%%+-]+@[%w-]+%.[%w.-]*%w"
 local Anonymous = {}
 Anonymous.__index = Anonymous
 
---- What replaces, and remembers by what.
+--- Replaces personal data, and remembers each substitute.
 function anonymous.new()
   return setmetatable({ known = {}, made = {}, counts = {} }, Anonymous)
 end
 
--- The substitute of a text, of its kind. A substitute stays what it is.
+-- The substitute for a text of this kind. A substitute itself is not replaced again.
 function Anonymous:stable(kind, text, make)
   local key = kind .. "\0" .. text
   if self.made[key] then return text end
@@ -67,7 +66,7 @@ local function id_like(k, text)
   return ("%0" .. math.min(math.max(#text, 4), 40) .. "d"):format(k)
 end
 
--- VINs, ids and addresses of mail in any text.
+-- Replaces VINs, ids and e-mail addresses in any text.
 function Anonymous:plain(text)
   text = text:gsub(VIN, function(vin)
     return vin:find("%a") and self:stable("vin", vin, function(k)
@@ -85,7 +84,7 @@ local function place_kind(name)
     or PLACE[name:match("latitude$") or name:match("longitude$") or ""]
 end
 
--- A text or number (as its text) of the member `name`.
+-- Replaces a text or number (as text) of the member `name`.
 function Anonymous:scalar(name, text)
   local place, last = place_kind(name), name:match("%w*$")
   if place and number_of(text) then return self:stable(place, text, SUBSTITUTE[place]) end
@@ -99,7 +98,7 @@ function Anonymous:scalar(name, text)
   return self:plain(text)
 end
 
--- The end of the JSON text that begins with the quote at `at`.
+-- The end of the JSON string that starts with the quote at `at`.
 local function end_of_text(json, at)
   local stop = at
   repeat
@@ -115,8 +114,8 @@ local function decoded(literal)
   return list and list[1]
 end
 
--- One value at `at`: its new text goes to `out`. Returns the place behind it, or nil where this is
--- no JSON. `name` is the member that it belongs to; in {"value": x} the one above.
+-- Appends the replaced value at `at` to `out`. Returns the position after it, or nil if this is not
+-- JSON. `name` is the member that it belongs to; in {"value": x} the member above.
 local value
 
 function Anonymous:text_at(json, at, name, out)
@@ -136,7 +135,7 @@ end
 
 local WORDS = { ["true"] = true, ["false"] = true, null = true }
 
--- The members of an object or the items of an array.
+-- The members of an object or the elements of an array.
 local function container(self, json, at, name, depth, out)
   local close = json:sub(at, at) == "{" and "}" or "]"
   out[#out + 1] = json:sub(at, at)
@@ -177,14 +176,14 @@ function value(self, json, at, name, depth, out)
   if WORDS[literal] then
     out[#out + 1] = literal
   elseif literal and number_of(literal) then
-    out[#out + 1] = self:scalar(name, literal):gsub("^0+(%d)", "%1") -- an id may begin with 0
+    out[#out + 1] = self:scalar(name, literal):gsub("^0+(%d)", "%1") -- an id may start with 0
   else
     return nil
   end
   return at + #literal
 end
 
---- A response of JSON with substitutes, else unchanged. Nil where it is no JSON.
+--- A JSON response with substitutes but otherwise unchanged. nil if it is not JSON.
 function Anonymous:json(json)
   local out = {}
   local at = copy_blanks(json, 1, out)
@@ -193,19 +192,19 @@ function Anonymous:json(json)
   return table.concat(out)
 end
 
---- A text that is no JSON, cut to size.
+--- A text that is not JSON, truncated.
 function Anonymous:text(text)
   return self:plain(text:sub(1, MAX_TEXT))
 end
 
---- The path of a request with its query.
+--- A request's path with its query.
 function Anonymous:path(path)
   path = self:plain(path)
   path = path:gsub("(/containers/)([^/?]+)", function(before, id)
     return before .. self:stable("id", id, id_like)
   end)
   return (path:gsub("([?&])([^=&]+)=([^&]*)", function(mark, name, text)
-    local key = name:lower():gsub("^d(l[ao][tn])$", "%1") -- dlat, dlon: where the user is
+    local key = name:lower():gsub("^d(l[ao][tn])$", "%1") -- dlat, dlon: the user's position
     return ("%s%s=%s"):format(mark, name, self:scalar(key, text))
   end))
 end

@@ -1,12 +1,12 @@
--- bmwi.cli.args: the options, and the reading of the command's arguments.
--- Secrets have no options on purpose: every user of a machine can read a process's arguments.
+-- bmwi.cli.args: the options, and parsing the command's arguments. There are deliberately no
+-- options for secrets: every user of a machine can read a process's arguments.
 
 local names = require "bmwi._names"
 
 local args = {}
 
--- `value` names the option's value in the help; `kind` says how it is checked; `only` is the one
--- service that it is for.
+-- `value` names the option's value in the help; `kind` is how it is checked; `only` is the service
+-- that it is limited to.
 args.OPTIONS = {
   json = { short = "j", text = "print one JSON document, the service's own answer" },
   vin = { value = "VIN", text = "which car (default: the account's only car)" },
@@ -69,13 +69,13 @@ args.OPTIONS = {
   height = { only = "classic", value = "PIXELS", kind = "count", text = "height of the picture" },
 }
 
--- Options that every command takes, in the order of the help.
+-- Options of every command, in the order of the help.
 args.COMMON = {
   "json", "units", "vin", "output", "quiet", "verbose", "no-color", "config", "region", "base-url",
   "ca-file", "request-timeout", "help", "version",
 }
 
--- Names that say two things, and what to say in their place.
+-- Ambiguous names, and what to use instead.
 args.RENAMED = {
   timeout = "request_timeout limits one request, wait_timeout says how long to wait for the car; "
     .. "as options: --request-timeout, --wait-timeout.",
@@ -86,14 +86,14 @@ for name, option in pairs(args.OPTIONS) do
   if option.short then SHORT[option.short] = name end
 end
 
--- Words people try as options for secrets.
+-- Words that people try as options for secrets.
 local SECRET = { "password", "secret", "token", "api%-key", "^key$", "answer", "basic", "^pass" }
 local SECRET_HINT = "Secrets cannot be given as arguments, where other users could read them. "
   .. "Use the configuration file, the environment (BMWI_PASSWORD, ...) "
   .. "or the prompt: bmwi help login"
 
--- Number of single-letter edits between two words, two letters swapped being one of them
--- (the restricted Damerau-Levenshtein distance).
+-- The number of single-letter edits between two words, counting a swap of two letters as one
+-- (restricted Damerau-Levenshtein distance).
 local function distance(a, b)
   local rows = { [0] = {} }
   for j = 0, #b do rows[0][j] = j end
@@ -111,7 +111,7 @@ local function distance(a, b)
   return rows[#a][#b]
 end
 
---- The word of a list that was probably meant.
+--- The word in a list that was probably meant.
 ---@param word string
 ---@param known string[]
 ---@return string|nil word
@@ -142,15 +142,15 @@ local CHECKS = {
   end,
 }
 
---- A number of this kind ("number", "positive", "count").
----@return number|false|nil value none if the text is no such number
+--- Reads a number of this kind ("number", "positive", "count").
+---@return number|false|nil value nil or false if the text is not such a number
 ---@return string wanted what it must be
 function args.number(kind, text)
-  -- tonumber also takes "nan", "inf" and hexadecimal on some Luas.
+  -- On some Lua versions tonumber also accepts "nan", "inf" and hexadecimal.
   return CHECKS[kind](text:find("^[-+]?[%d.]+$") and tonumber(text) or nil)
 end
 
---- The text, if it is one of the words.
+--- The text, if it is one of these words.
 function args.among(choice, text)
   for _, word in ipairs(choice) do
     if text == word then return text end
@@ -171,18 +171,18 @@ local function convert(name, option, text)
   return text
 end
 
--- Splits one argument: option name and value text | nil for a positional argument.
+-- Splits one argument into option name and value; nil for a positional argument.
 local function option_of(argument)
   local long, equals, value = argument:match("^%-%-([%w][%w-_]*)(=?)(.*)$")
   if long then return (long:gsub("_", "-")), equals == "=" and value or nil end
-  -- A southern latitude or western longitude begins with a minus sign but is no option.
+  -- A southern latitude or western longitude starts with a minus sign but is not an option.
   if argument:find("^%-[%a]") then
     local letter, rest = argument:match("^%-(%a)(.*)$")
     return SHORT[letter] or letter, rest ~= "" and rest or nil, not SHORT[letter]
   end
 end
 
---- Reads the arguments.
+--- Parses the arguments.
 ---@param argv string[]
 ---@param commands table<string,table> each with `options`, an array of option names
 ---@return table|nil result {command = name or nil, positional = array, options = by long name}

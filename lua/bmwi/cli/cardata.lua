@@ -14,7 +14,7 @@ local cardata = {}
 
 local system = session.system
 
--- What the account file knows of the cars, so that no call is spent on it.
+-- The cars known from the account file, so that no call is used.
 local function known_cars(ctx)
   local store, list = session.store(ctx.settings), {}
   for i, mapping in ipairs(store:_vehicles() or {}) do
@@ -26,7 +26,7 @@ local function known_cars(ctx)
   return list
 end
 
--- The cars that BMW gives data of.
+-- The cars that BMW provides data for.
 local function own(list)
   local cars = {}
   for _, car in ipairs(render.tables(list)) do
@@ -35,7 +35,7 @@ local function own(list)
   return cars
 end
 
---- The cars of this run: that of `vin`, else all that BMW gives data of.
+--- The cars of this run: the one set by `vin`, else all that BMW provides data for.
 ---@return table[] list each {vin, model}
 function cardata.cars(ctx)
   local client, vin = session.open(ctx), ctx.settings.vin
@@ -52,7 +52,7 @@ function cardata.cars(ctx)
   return list
 end
 
---- The car of this run: that of `vin`, else the account's only one.
+--- The car of this run: the one set by `vin`, else the account's only one.
 ---@return userdata car
 function cardata.car(ctx)
   if ctx.car then return ctx.car end
@@ -66,7 +66,7 @@ function cardata.car(ctx)
   return session.car(ctx)
 end
 
--- The model is known once a status was read.
+-- The model is known after a status has been read.
 local function title(ctx, words)
   local vin = ctx.car:vin()
   local basic = session.store(ctx.settings):_basic(vin) or {}
@@ -83,7 +83,7 @@ function cardata.vehicles(ctx)
   ctx.out:columns(views.VEHICLE_HEADS, views.vehicles(list))
 end
 
--- car:status() or car:telematics(), for the commands of these names: they can show what is kept.
+-- car:status() or car:telematics(), for the commands with these names; both can show saved values.
 local function read_values(ctx, name)
   local car = cardata.car(ctx)
   local values, details, code, info = car[name](car, { max_age = ctx.options["max-age"] })
@@ -127,7 +127,7 @@ function cardata.image(ctx)
   ctx.out:write(bytes)
 end
 
--- Midnight of a day on this machine's clock, some days later.
+-- Midnight of a day on this machine's clock, `later` days later.
 local function midnight(name, text, later)
   local year, month, day = text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)$")
   local date = year and { year = tonumber(year), month = tonumber(month), day = tonumber(day) }
@@ -137,7 +137,7 @@ local function midnight(name, text, later)
   return os.time(date)
 end
 
--- The time that --from and --to name: whole days, both of them included.
+-- The period from --from to --to: whole days, both included.
 local function span(options)
   local chosen = { from = options.from and midnight("from", options.from, 0),
     to = options.to and midnight("to", options.to, 1) }
@@ -174,7 +174,7 @@ function cardata.charging_history(ctx)
   local sessions, message, code, info = cardata.car(ctx):charging_history(chosen)
   if sessions then return show_history(ctx, sessions) end
   local partial = type(info) == "table" and info.partial
-  if partial and #partial > 0 then -- a part of it is more than nothing
+  if partial and #partial > 0 then -- a part is better than nothing
     show_history(ctx, partial)
     ctx.out:finish()
   end
@@ -219,7 +219,7 @@ local function one_container(ctx, id)
   end
 end
 
--- `bmwi containers`: what each word does with the arguments behind it, and how many it needs.
+-- `bmwi containers`: the function of each word, and the number of arguments after it.
 local CONTAINERS = {
   list = { least = 0, most = 0, run = function(ctx)
     local list = fail.check(ctx.client:containers())

@@ -1,5 +1,5 @@
--- bmwi.cli.cardata_doctor: the doctor's steps for BMW CarData, in the order in which people fail.
--- Most of what can be wrong is set at BMW's portal, so each step says which part of it.
+-- bmwi.cli.cardata_doctor: the doctor's steps for BMW CarData, in the order in which set-ups fail.
+-- Most problems are settings at BMW's portal, so each step names the one to check.
 
 local checks = require "bmwi.cli.checks"
 local config = require "bmwi.cli.config"
@@ -15,7 +15,7 @@ local SUBSCRIBE = PORTAL .. "subscribe the client to CarData API and to CarData 
   .. "minute, then: bmwi login"
 local GUIDE = " Step by step: docs/cardata.md"
 
--- What the log-in must cover, and what is missing at the portal where it does not.
+-- The scopes that a log-in must cover, and the portal's name for each.
 local SCOPES = { { "cardata:api:read", "CarData API" },
   { "cardata:streaming:read", "CarData Stream" } }
 
@@ -26,7 +26,7 @@ local function client_id(ctx)
     .. "create a CarData client, and set client_id to what it shows (or BMWI_CLIENT_ID)." .. GUIDE }
 end
 
--- How the kept log-in stands; the account file can be read and written.
+-- The state of the saved log-in, and whether the account file can be read and written.
 local function kept_log_in(ctx)
   local kept = session.store(ctx.settings)
   local token, message, code = kept:load()
@@ -45,13 +45,13 @@ local function kept_log_in(ctx)
     return nil, "the log-in expired on " .. render.clock(ends), "login",
       { hint = "Run: bmwi login. It must be used at least once every 14 days." }
   end
-  -- To the nearest day: one of 14 days is not one of 13 a second later.
+  -- rounded to days: 14 days should not become 13 a second later
   local rounded = left < DAY and left or left + DAY / 2
   return ("good for %s more if it is not used%s"):format(render.span(rounded) or "a minute",
     session.ends_soon(token) and ": it expires soon, run bmwi login" or "")
 end
 
--- BMW takes the log-in for its API.
+-- BMW accepts the log-in for its API.
 local function log_in(ctx)
   local probe = checks.ask(ctx)
   if ctx.unsaved then return nil, "the log-in could not be saved: " .. ctx.unsaved, "file" end
@@ -72,7 +72,7 @@ local function scopes(ctx)
   return token.scope or render.ABSENT
 end
 
--- BMW gives data to the user who is the car's PRIMARY one.
+-- BMW provides a car's data only to its PRIMARY user.
 local function primary(ctx)
   local own, other = {}, {}
   for _, car in ipairs(ctx.cars) do
@@ -91,7 +91,7 @@ local function primary(ctx)
     #other > 0 and "; not of " .. table.concat(other, ", ") or "")
 end
 
--- Which car to ask: the one that is set, else the first that gives data.
+-- The car to ask: the configured one, else the first that provides data.
 local function sample(ctx)
   local vin = ctx.settings.vin
   for _, car in ipairs(ctx.cars) do
@@ -108,7 +108,7 @@ local function container(ctx)
   return ("%s, made for bmwi"):format(kept.id or render.ABSENT)
 end
 
--- Which values there are; what is absent is no failure, since no car has all.
+-- The available values; a missing one is not a failure, since no car has all of them.
 local function values(ctx)
   local there, reasons, words = 0, {}, {}
   for _, detail in pairs(ctx.details) do

@@ -1,5 +1,5 @@
--- bmwi.cli.cardata_views: CarData's answers for people, and as CSV. Pure functions from an answer
--- to rows; what BMW did not send is "not reported" with the reason, never 0.
+-- bmwi.cli.cardata_views: formats CarData's results as tables and CSV. Pure functions from a result
+-- to rows; a value that BMW did not send is "not reported" with the reason, never 0.
 
 local sorted_names = require "bmwi._names"
 local clean = require("bmwi.cli.output").clean
@@ -12,7 +12,7 @@ local views = {}
 local ABSENT, digits, measure, words = render.ABSENT, render.digits, render.measure, render.words
 local amount, text_of = render.amount, render.cell
 local DOORS, WINDOWS = render.DOORS, render.WINDOWS
-local OLD = 24 * 60 * 60 -- seconds; what is older stands out
+local OLD = 24 * 60 * 60 -- seconds; older values are highlighted
 
 local function yes_or_no(value)
   if type(value) ~= "boolean" then return ABSENT end
@@ -23,7 +23,7 @@ local function clock_of(epoch)
   return type(epoch) == "number" and render.clock(epoch) or "-"
 end
 
--- An age in seconds, and whether it stands out.
+-- An age as text, and whether to highlight it.
 local function age_text(age)
   if type(age) ~= "number" then return "at an unknown time", false end
   local old = age > OLD
@@ -48,8 +48,8 @@ end
 
 -- Status -----------------------------------------------------------------------------------------
 
--- The rows of a status: label, the members it is made of, and how it is shown where the classic
--- status (bmwi.cli.render) has no row of this label.
+-- The rows of a status: the label, the members behind it, and how to format it if the classic
+-- status (bmwi.cli.render) has no row with this label.
 local STATUS = {
   { "Locks", { "doorLockState" } },
   { "Doors", DOORS },
@@ -84,7 +84,7 @@ local FLAGS = {
   refused = "a newer one was not plausible",
 }
 
--- How old a row is: as its oldest member. Also what else is to be said of its values.
+-- The age of a row, which is that of its oldest member, and remarks on its values.
 local function measured(members, details)
   local oldest, any, notes, seen = nil, false, {}, {}
   for _, member in ipairs(members) do
@@ -102,7 +102,7 @@ local function measured(members, details)
   return table.concat(notes, ", "), old
 end
 
--- Why a row has no value: what is said of its first member.
+-- Why a row has no value: the reason for its first member.
 local function reason(members, details)
   for _, member in ipairs(members) do
     local detail = details[member]
@@ -112,7 +112,7 @@ local function reason(members, details)
   end
 end
 
--- Values whose unit nobody knows are shown as they came, with no unit and not converted.
+-- Values with an unknown unit are shown unconverted and without a unit.
 local function without_unit(members, status, details)
   for _, member in ipairs(members) do
     local detail = details[member]
@@ -126,7 +126,7 @@ end
 
 views.STATUS_HEADS = { "", "Value", "Measured" }
 
--- The values of a row: most have one.
+-- The values of a row: most rows have one.
 local function values_of(row, status, details, classic, system)
   local unknown = without_unit(row[2], status, details)
   if unknown then return { unknown } end
@@ -134,8 +134,9 @@ local function values_of(row, status, details, classic, system)
   return classic[row[1]] or {}
 end
 
---- Table rows for car:status(): label, value, when it was measured or why it is absent. A row with
--- a value older than a day has `paint`. Rows of what a car of this drive train lacks are left out.
+--- Table rows for car:status(): label, value, and when it was measured or why it is missing. A row
+-- with a value older than a day has `paint`. Rows that do not apply to the car's drive train are
+-- omitted.
 ---@param status table
 ---@param details table
 ---@param system "metric"|"imperial"|"us"
@@ -161,7 +162,7 @@ end
 
 views.TELEMATICS_HEADS = { "Descriptor", "Value", "Unit", "Measured" }
 
---- Table rows for car:telematics(), by descriptor; what is empty has the reason.
+--- Table rows for car:telematics(), by descriptor; an empty value has the reason.
 function views.telematics(values)
   local rows = {}
   for i, descriptor in ipairs(sorted_names(values)) do
@@ -198,7 +199,7 @@ local function place_of(session)
   return at.formattedAddress or at.streetAddress or at.municipality
 end
 
--- The mileage in the system's unit, and that unit; without a unit as it came.
+-- The mileage in the chosen system, and its unit; unconverted if the unit is unknown.
 local function mileage_of(session, system)
   local number = units.number(session.mileage)
   if not number or session.mileageUnits ~= "km" then return number, nil end
@@ -244,7 +245,7 @@ function views.history_totals(sessions)
   }
 end
 
--- RFC 4180; control characters are taken out, since it may be shown on a terminal.
+-- RFC 4180; control characters are removed, since it may be shown on a terminal.
 local function field(value)
   if value == nil then return "" end
   local text = clean(value)
@@ -275,8 +276,8 @@ local CSV = {
   { "lon", function(s) return number_field(location_of(s).mapMatchedLongitude, 6) end },
 }
 
---- A charging history as CSV with a line of names: times in UTC, a decimal point, and an empty
--- field where nothing is known.
+--- A charging history as CSV with a header line: times in UTC, a decimal point, and an empty field
+-- for an unknown value.
 ---@return string text
 function views.history_csv(sessions, system)
   local lines, names = {}, {}
@@ -361,7 +362,7 @@ end
 
 views.TYRE_HEADS = { "Wheel", "Season", "Size", "Tread", "Pressure", "Due in" }
 
---- Table rows for one set of car:tyres(). A tyre whose light is not green has `paint`.
+--- Table rows for one set in car:tyres(). A tyre whose status colour is not green has `paint`.
 ---@param set table mountedTyres or unmountedTyres
 function views.tyres(set, system)
   local rows = {}

@@ -1,5 +1,5 @@
--- bmwi.cli.checks: the steps of the doctor that are the same for both services. A step returns a
--- line about what it found, or nil, message, code, info.
+-- bmwi.cli.checks: the doctor's steps that both services share. A step returns a line with its
+-- result, or nil, message, code, info.
 
 local bmwi = require "bmwi"
 local config = require "bmwi.cli.config"
@@ -9,27 +9,27 @@ local session = require "bmwi.cli.session"
 
 local checks = {}
 
-local CLOCK_TOLERANCE = 300 -- seconds that two clocks may differ by
+local CLOCK_TOLERANCE = 300 -- seconds that two clocks may differ
 
--- The first exchange with the server serves several steps: was it reached, is its certificate good,
--- does it let us in?
+-- The first exchange with the server answers several steps: whether the server was reached, its
+-- certificate is valid, and the log-in is accepted.
 local UNREACHED = { network = true, timeout = true }
 
---- Asks for the list of cars, once.
+--- Requests the list of cars, once.
 ---@return table probe ok, message, code, info, kept
 function checks.ask(ctx)
   if ctx.probe then return ctx.probe end
   local client = session.open(ctx)
   local token = client:token()
   local kept = session.fresh(token)
-  local done, message, code, info = client:vehicles() -- login() would try a refused one again
+  local done, message, code, info = client:vehicles() -- login() would repeat a refused log-in
   if done then ctx.cars = render.tables(done) end
   ctx.probe = { ok = done or code ~= "auth" and session.fresh(client:token()), message = message,
     code = code, info = info, kept = kept }
   return ctx.probe
 end
 
---- Writes what is like the token file, beside it; raises where that fails.
+--- Writes a file like the token file beside it; raises if that fails.
 function checks.try_to_write(kept)
   local trial = kept.path .. ".doctor"
   local written, message = bmwi._sys.write_private(trial, "")
@@ -40,7 +40,7 @@ function checks.try_to_write(kept)
   end
 end
 
---- The clocks of this machine and of the server, whose answers have a date.
+--- Compares this machine's clock with the date in the server's responses.
 function checks.clock(ctx)
   checks.ask(ctx)
   local off = ctx.clock_error
@@ -51,7 +51,7 @@ function checks.clock(ctx)
     { hint = ("Check this machine's clock: it says %s."):format(render.clock(os.time())) }
 end
 
---- What bmwi is made of, and its configuration file.
+--- Versions and the configuration file.
 checks.BASE = {
   { "Lua", function()
     local jit = rawget(_G, "jit")
@@ -70,7 +70,7 @@ checks.BASE = {
   end },
 }
 
---- How the server is reached.
+--- Reaching the server.
 checks.NETWORK = {
   { "server", stop = true, run = function(ctx)
     local probe = checks.ask(ctx)
@@ -85,7 +85,7 @@ checks.NETWORK = {
   end },
 }
 
---- One list of several.
+--- Concatenates lists.
 function checks.joined(...)
   local all = {}
   for _, steps in ipairs { ... } do

@@ -1,9 +1,9 @@
--- bmwi.cli.commands: every command as data: what it takes, what its help says, what runs it.
--- `run` is for the classic service and `cardata` for CarData; without it that service lacks it.
--- `least` and `most` are how many arguments it takes, `words` what the first one can be. `alone`:
--- it needs no settings. `tolerant`: it runs with settings that are wrong, to report them.
+-- bmwi.cli.commands: every command as data. `run` is for the classic service and `cardata` for
+-- CarData; if one is missing, that service lacks the command. `least` and `most` are the numbers of
+-- arguments, `words` the possible first arguments. `alone`: needs no settings. `tolerant`: runs
+-- with invalid settings, in order to report them.
 
--- A part that is loaded when one of its commands runs: to load them all takes longer than a log-in.
+-- A module that is loaded when one of its commands runs: loading all takes longer than a log-in.
 local function part(module)
   return setmetatable({}, { __index = function(_, name)
     return function(...) return require(module)[name](...) end
@@ -171,7 +171,7 @@ local commands = {
     examples = { { "bmwi help lock" }, { "bmwi help --man | man -l -", "the manual page" } } },
 }
 
--- What reads can write down what came.
+-- Commands that read can also record.
 for _, name in ipairs { "vehicles", "status", "trips", "charging-profile", "destinations",
   "range-map", "soc", "telematics", "charging-history", "charging-settings", "tyres", "containers",
   "get" } do

@@ -1,5 +1,5 @@
--- bmwi.cli.config: the settings of a run. Flags go before the environment, and the environment
--- goes before the configuration file. A wrong value is told with its place; a secret is never told.
+-- bmwi.cli.config: the settings of a run. Options override the environment, which overrides the
+-- configuration file. An error names where the value was set; secrets are never shown.
 
 local bmwi = require "bmwi"
 local args = require "bmwi.cli.args"
@@ -8,11 +8,11 @@ local store = require "bmwi.store"
 
 local config = {}
 
--- Every key of the file; the environment has the same in capitals after BMWI_ (BMWI_USERNAME).
--- `text` says what it is for.
--- `new` is the option of bmwi.new that it is; `option` is the flag of the same meaning; `kind` says
--- how it is checked, `choice` lists the words; the value of a `secret` is never shown. What is
--- `only` one service's is checked, but not used while the other one is used.
+-- All settings. Each is also an environment variable: BMWI_ plus the name in upper case
+-- (BMWI_USERNAME). `text` describes it. `new` is the option of bmwi.new; `option` is the
+-- command-line option; `kind` is how it is checked; `choice` lists the possible words; the value of
+-- a `secret` is never shown. A setting `only` for one service is checked, but ignored with the
+-- other one.
 local KEYS = {
   service = { new = "service", choice = bmwi.services,
     text = "which service: classic or cardata (BMW CarData)" },
@@ -83,7 +83,7 @@ local KEYS = {
 
 config.KEYS = KEYS
 
---- The options of bmwi.new that settings stand for.
+--- Converts settings to options of bmwi.new.
 ---@param settings table
 ---@return table options
 function config.options(settings)
@@ -101,20 +101,20 @@ local function trim(text)
   return text:match("^%s*(.-)%s*$")
 end
 
--- "~" of a path is the home folder; the shell has no part in it here.
+-- Expands "~" in a path; the shell does not do this in a file.
 local function expand(path)
   local home = os.getenv("HOME")
   return home and home ~= "" and path:gsub("^~%f[/%z]", function() return home end) or path
 end
 
--- Raises for a setting: `origin` is its place, `problem` what is wrong with the value.
+-- Raises an error for a setting: `origin` is where it was set, `problem` what is wrong with it.
 local function wrong(name, value, origin, problem, hint)
   local shown = KEYS[name].secret and "" or " = " .. value:gsub("//[^/]*@", "//***@")
   fail.raise(("%s%s (%s): %s"):format(name, shown, origin, problem), "config",
     { hint = hint, setting = name })
 end
 
--- What people know from other files: quotes of any kind, and remarks behind a value.
+-- What people know from other file formats: other quotes, and comments after a value.
 local QUOTES = { '"', "'", "`", "\226\128\156", "\226\128\152" }
 
 local function unquoted(name, text, origin)
@@ -133,11 +133,11 @@ local function unquoted(name, text, origin)
   return text
 end
 
---- Reads the text of a configuration file: lines `key = value`, `#` begins a comment line.
--- One pair of double quotes around a value is taken off, so that it can begin with a blank.
+--- Parses a configuration file: lines `key = value`; `#` starts a comment line. A pair of double
+-- quotes around a value is removed, so that it can start with a blank.
 ---@param text string
 ---@param path string for messages
----@return table<string,table> values by name: {value, origin}; raises if there is none
+---@return table<string,table> values by name: {value, origin}; raises an error for an invalid line
 function config.parse(text, path)
   local values, number = {}, 0
   text = text:gsub("^\239\187\191", ""):gsub("\r\n?", "\n")
@@ -169,7 +169,7 @@ local function default_path()
   if home and home ~= "" then return home .. "/.config/bmwi/config" end
 end
 
---- What helps when a private file cannot be read.
+--- A hint for a private file that cannot be read.
 ---@param path string
 ---@param message string of bmwi._sys.read_private
 ---@return string|nil hint
@@ -183,7 +183,7 @@ end
 
 --- The configuration file of this run.
 ---@return string|nil path
----@return boolean named whether somebody asked for this one
+---@return boolean named whether it was named explicitly
 function config.path(options)
   local named = options.config or os.getenv("BMWI_CONFIG")
   if named and named ~= "" then return expand(named), true end
@@ -205,10 +205,10 @@ local function read_file(options)
   return config.parse(text, path), path
 end
 
--- By kind: a text -> its value, or nil and what is wrong with it.
+-- By kind: converts a text to its value, or returns nil and what is wrong with it.
 local KINDS = {
   path = expand,
-  -- BMW compares it in lower case.
+  -- BMW compares it in lower case
   uuid = function(text)
     local hex = text:lower():match("^[%x%-]+$")
     if hex and #hex == 36 and hex:gsub("%x", "") == "----" then return hex end
@@ -237,7 +237,7 @@ local KINDS = {
 
 local function checked(name, value, origin)
   local key, problem = KEYS[name], nil
-  if type(value) ~= "string" then return value end -- a flag that was read as a number already
+  if type(value) ~= "string" then return value end -- an option that was already parsed as a number
   local result = value
   if KINDS[key.kind] then
     result, problem = KINDS[key.kind](value)
@@ -252,7 +252,7 @@ local function checked(name, value, origin)
   return result
 end
 
--- A client that sends nothing: it tells whether the module takes these settings.
+-- Makes a client without sending anything, to check whether the module accepts these settings.
 local function trial(settings)
   local options = config.options(settings)
   if not options.region then options.base_url = options.base_url or "https://localhost" end
@@ -269,7 +269,8 @@ local function trial(settings)
   client:close()
 end
 
--- The module's own rules hold for all of them; which one breaks them is looked for if one does.
+-- The module's own rules apply to all settings; if one is broken, finds out which setting breaks
+-- it.
 local function check_all(settings, texts)
   if pcall(trial, settings) then return end
   for _, name in ipairs(NAMES) do
@@ -284,10 +285,10 @@ local function check_all(settings, texts)
   end
 end
 
--- Two ways to say the same thing: the nearer one counts, the first of the pair on a draw.
+-- Two ways to set the same thing: the one with precedence wins, and the first of the pair if equal.
 local EITHER = { { "base_url", "region" }, { "basic", "api_key" } }
 
---- Puts a run's settings together.
+--- Collects the settings of a run.
 ---@param options table the flags, by long name
 ---@return table settings the keys above, and `path` of the file
 function config.load(options)

@@ -1,5 +1,5 @@
--- bmwi.cli.demo: a tour of everything, against the simulator. It starts the simulator, uses the
--- account of the API's description, touches no file but the picture, and leaves no process.
+-- bmwi.cli.demo: a tour of everything with the simulator. It starts the simulator, uses the account
+-- from the API's description, writes no file but the picture, and leaves no process behind.
 
 local async = require "bmwi.async"
 local bmwi = require "bmwi"
@@ -19,7 +19,7 @@ local ACCOUNT = { username = "whatever@example.com", password = "p4ssw0rd", api_
   api_secret = "secret" }
 local CLIENT_ID = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a" -- the simulator's, for CarData
 local PICTURE = "./range-map.svg"
-local SPEED = 5 -- how much faster than a real car the simulated one is
+local SPEED = 5 -- speed of the simulated car relative to a real one
 
 local exists, in_path = programs.exists, programs.in_path
 
@@ -27,7 +27,7 @@ local function quoted(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
--- What somebody types to run this program again: it need not be installed.
+-- The command to run this program again: it may not be installed.
 local function program(argv)
   if not argv[0] or in_path("bmwi") == argv[0] then return "bmwi" end
   local first = -1
@@ -50,7 +50,7 @@ local function simulator()
     { hint = "In a copy of the source `make demo` builds and finds it; else set BMWI_SIM." })
 end
 
--- Starts the simulator. Closing the pipe ends it: that is what --tied means.
+-- Starts the simulator. With --tied, it exits when the pipe is closed.
 local function start()
   local cert, key, ca = os.getenv("BMWI_SIM_CERT"), os.getenv("BMWI_SIM_KEY"),
     os.getenv("BMWI_CA_FILE")
@@ -75,12 +75,12 @@ local function copy(value)
   return twin
 end
 
--- Sends a command and waits; shows each status as it comes.
+-- Sends a command and waits; shows each change of its status.
 local function command(ctx, doing, execution, ...)
   fail.check(execution, ...)
   local out, began = ctx.out, bmwi._sys.monotonic()
   local words = { tostring(execution.status) }
-  -- Elsewhere than on a terminal the line at the end says it all.
+  -- Without a terminal, only the final line is shown.
   local function show()
     if out.one_line then out:progress(("  %s: %s"):format(doing, table.concat(words, ", "))) end
   end
@@ -111,7 +111,7 @@ local function show_destinations(ctx)
   return list
 end
 
--- The stations of the tour: {heading, function}; each returns what it found, for --json.
+-- The steps of the tour: {heading, function}; each returns its result, for --json.
 local TOUR = {
   { "Log in", function(ctx)
     fail.check(ctx.client:login())
@@ -212,7 +212,7 @@ local TOUR = {
   end },
 }
 
--- The other service: what an owner can use today. It answers on the same port.
+-- The other service: what owners can use today. The simulator serves it at the same port.
 local CARDATA_TOUR = {
   { "BMW CarData, for owners today: log in by a code", function(ctx)
     local out, browser = ctx.out, ctx.client
@@ -248,7 +248,7 @@ local CARDATA_TOUR = {
   end },
 }
 
--- Returns what each station found.
+-- Returns the result of each step.
 local function tour(ctx, url, ca_file)
   local out, steps = ctx.out, bmwi.json.array()
   out:line(("The simulator runs at %s%s."):format(url,
@@ -269,10 +269,10 @@ end
 --- bmwi demo
 function demo.run(ctx)
   local out = ctx.out
-  -- Here --output names the picture; the tour itself goes to the screen.
+  -- Here --output names the picture; the tour itself is shown on the screen.
   ctx.picture, out.file = out.file or PICTURE, nil
   local pipe, url, ca_file = start()
-  if out.json then out.write = function() end end -- only what was found is shown, at the end
+  if out.json then out.write = function() end end -- only the results are shown, at the end
   local done, steps = pcall(tour, ctx, url, ca_file)
   out.write = nil
   session.close(ctx)

@@ -1,5 +1,5 @@
--- bmwi.cli.doctor: checks the set-up step by step and says which step fails and what to do.
--- No line holds a secret, so that a report can be shown to others.
+-- bmwi.cli.doctor: checks the set-up step by step and reports which step fails and what to do. No
+-- line contains a secret, so the output can be posted.
 
 local bmwi = require "bmwi"
 local fail = require "bmwi.cli.fail"
@@ -11,7 +11,7 @@ local session = require "bmwi.cli.session"
 
 local doctor = {}
 
--- How the kept token stands, in words.
+-- The state of the saved token, in words.
 local function kept_log_in(ctx)
   local kept = session.store(ctx.settings)
   local token, message, code = kept:load()
@@ -45,8 +45,8 @@ local function settings_line(ctx)
     or "all settings needed to log in are present")
 end
 
--- Each step returns a line about what it found, or nil, message, code, info. A step marked `stop`
--- makes the ones after it pointless when it fails.
+-- Each step returns a line with its result, or nil, message, code, info. If a step marked `stop`
+-- fails, the following ones are skipped.
 local STEPS = checks.joined(checks.BASE, {
   { "settings", stop = true, run = settings_line },
   { "saved log-in", stop = true, run = kept_log_in },
@@ -104,7 +104,7 @@ local function tell(out, name, line, failure, hint)
   if hint then out:line(("      %-18s %s"):format("", clean(hint))) end
 end
 
--- Runs the steps and tells about each one at once: a slow server should show where it is slow.
+-- Runs the steps and reports each at once, so that one can see where a slow server is slow.
 local function examine(ctx)
   local out, steps, first = ctx.out, bmwi.json.array(), nil
   local all = STEPS
@@ -127,10 +127,10 @@ end
 
 --- bmwi doctor
 ---@param ctx table
----@return integer exit the exit code: that of the first step that fails
+---@return integer exit the exit code for the first step that failed
 function doctor.run(ctx)
   local quiet = ctx.out.quiet
-  -- Off a terminal the steps themselves are the progress.
+  -- Without a terminal, the steps themselves are the progress.
   ctx.out.quiet = quiet or not ctx.out.tty_err
   local steps, first = examine(ctx)
   ctx.out.quiet = quiet

@@ -1,5 +1,5 @@
--- bmwi.cli.fail: how a command fails, and which exit code and advice belong to which failure.
--- Inside the command line a failure is raised as a table and caught once, in bmwi.cli.
+-- bmwi.cli.fail: failures of commands, with an exit code and a hint for each. In the command line a
+-- failure is raised as a table and caught once, in bmwi.cli.
 
 local fail = {}
 
@@ -13,7 +13,7 @@ fail.EXITS = {
   { 6, "time-out while waiting for the car" }, { 7, "the car refused" }, { 130, "interrupted" },
 }
 
--- Exit codes by failure code; what is not named here is 1.
+-- Exit codes by failure code; all others are 1.
 fail.EXIT = {
   usage = 2, config = 2,
   unknown = 3,
@@ -26,7 +26,7 @@ fail.EXIT = {
 
 local DOCTOR = "Step by step: bmwi doctor"
 
--- Which command or option helps, beside what the module itself advises.
+-- The command or option that helps, in addition to the module's own hint.
 local ADVICE = {
   network = DOCTOR,
   timeout = "Raise request_timeout (--request-timeout SECONDS).",
@@ -40,18 +40,18 @@ local ADVICE = {
   not_executed = "Its status: bmwi status",
 }
 
--- What the module says to Lua programs, and what that is here.
+-- The module's hints for Lua programs, and the equivalent here.
 local HERE = {
   { "client:login()", "bmwi login" },
   { "client:delete_container(id)", "bmwi containers delete ID" },
 }
 
--- Fits only where the module gives advice, too: not with words of other servers.
+-- Only added to the module's own hint: they do not suit other servers' messages.
 local GENERAL = { forbidden = true, refused = true, not_found = true }
--- Takes the place of the module's, which names what only a Lua program can do.
+-- Replaces the module's hint, which names what only a Lua program can do.
 local INSTEAD = { timeout = true, unknown = true }
 
--- By a part of the message: what helps more than all other advice.
+-- By a part of the message: hints that are better than any other.
 local KNOWN = {
   { "not yet valid", "Check this machine's clock: it says %s." },
   { "has expired", "The certificate has expired, or this machine's clock is wrong: it says %s." },
@@ -62,20 +62,20 @@ local KNOWN = {
     .. "where the car is." },
 }
 
---- A failure as it is raised.
+--- Makes a failure to be raised.
 ---@param message string
 ---@param code string a code of the module, or usage, config, login, refused
----@param info? table as the module gives it; `hint` replaces the advice
+---@param info? table as returned by the module; `hint` replaces the default hint
 function fail.new(message, code, info)
   return setmetatable({ message = tostring(message), code = code, info = info or {} }, Failure)
 end
 
---- Raises a failure, as of fail.new.
+--- Raises a failure; see fail.new.
 function fail.raise(message, code, info)
   error(fail.new(message, code, info), 0)
 end
 
---- Replaces what the module advises.
+--- Replaces the module's hint.
 ---@param info table
 ---@param hint string
 ---@return table info
@@ -84,7 +84,7 @@ function fail.advise(info, hint)
   return info
 end
 
--- A log-in that was refused before and was not tried now.
+-- A log-in that was refused earlier and has not been tried now.
 local function refused(code, at)
   return ("The server said so on %s. %s. To try now: bmwi login"):format(
     os.date("%Y-%m-%d %H:%M", at), code == "auth"
@@ -92,7 +92,7 @@ local function refused(code, at)
     or "It is retried when that time is over")
 end
 
--- For a failure of the module.
+-- The hint for a failure of the module.
 local function module_hint(failure)
   local info, advice = failure.info, ADVICE[failure.code]
   if info.refused_at then return refused(failure.code, info.refused_at) end
@@ -107,9 +107,9 @@ local function module_hint(failure)
   return info.hint:gsub("^%l", string.upper) .. (advice and ". " .. advice or "")
 end
 
---- What helps, if anything is known.
+--- The hint for a failure, if there is one.
 ---@param failure table
----@param inside? boolean the doctor asks, who need not be recommended
+---@param inside? boolean called by the doctor, which must not recommend itself
 ---@return string|nil hint
 function fail.hint(failure, inside)
   local info = failure.info
@@ -128,26 +128,27 @@ function fail.usage(message, hint)
   fail.raise(message, "usage", { hint = hint })
 end
 
---- Passes a result on, or raises what came instead of it: check(car:status()).
+--- Returns a result, or raises the failure returned instead: check(car:status()).
 function fail.check(value, message, code, info)
   if value == nil or value == false then fail.raise(message or "failed", code or "error", info) end
   return value
 end
 
---- Runs a call in which wrong input raises (a VIN, a profile, a POI): that is a usage error here.
+--- Makes a call that raises for invalid input (a VIN, a profile, a POI), which is a usage error
+--- here.
 ---@param call function
----@return any ... what the call returned
+---@return any ... the results of the call
 function fail.input(call, ...)
   local result = { pcall(call, ...) }
   if result[1] then return result[2], result[3], result[4], result[5] end
   local reason = result[2]
-  -- A Ctrl-C arrives as an error raised anywhere; it is no matter of input.
+  -- Ctrl-C is raised as an error anywhere; it has nothing to do with input.
   if type(reason) ~= "string" or reason:find("interrupted!", 1, true) then error(reason, 0) end
   reason = reason:gsub("^[^\n]-:%d+: ", "")
   fail.usage(reason:match("^bad argument #%d+ to '[^']*' %((.*)%)$") or reason)
 end
 
---- Whether a caught error is a failure raised here.
+--- Whether a caught error is a failure raised by this module.
 function fail.is(reason)
   return getmetatable(reason) == Failure
 end

@@ -1,4 +1,4 @@
--- bmwi.cli.help: the help texts, made from the tables of options and commands.
+-- bmwi.cli.help: the help texts, generated from the tables of options and commands.
 
 local args = require "bmwi.cli.args"
 local config = require "bmwi.cli.config"
@@ -49,7 +49,7 @@ function help.exits()
   return table.concat(list, "; ") .. "."
 end
 
--- The lines of a help text that fit the terminal, and 80 columns.
+-- Collects the lines of a help text for the terminal's width, at most 80 columns.
 local function page(out)
   local columns = math.min(out.screen or layout.WIDTH, layout.WIDTH)
   local parts = {}
@@ -63,7 +63,7 @@ local function page(out)
       end
       for _, row in ipairs(rows) do
         local label, text = "  " .. row[1], row[2] or ""
-        -- Where little is left beside the labels, the text goes below its own.
+        -- If the labels leave little room, the text goes below its label.
         if widest > columns / 2 and text ~= "" then
           parts[#parts + 1] = label .. "\n" .. layout.hang("      ", text, columns) .. "\n"
         elseif text == "" then

@@ -1,24 +1,24 @@
--- bmwi.cli.layout: how text fills lines. Pure functions; a width is counted in columns.
+-- bmwi.cli.layout: fits text into lines. Pure functions; widths are in columns.
 
 local layout = {}
 
-layout.WIDTH = 80 -- of what is not a terminal
+layout.WIDTH = 80 -- without a terminal
 
---- Columns a text takes: its UTF-8 characters (wide ones are counted as one).
+--- The columns of a text: its UTF-8 characters (wide ones count as one).
 ---@param text string
 ---@return integer columns
 function layout.width(text)
   return #text:gsub("[\128-\191]", "")
 end
 
---- The text, with spaces up to so many columns.
+--- The text, padded with spaces to this many columns.
 function layout.pad(text, columns)
   return text .. (" "):rep(columns - layout.width(text))
 end
 
---- Breaks a text at its spaces. A word that is longer than a line stays whole.
+--- Breaks a text at its spaces. A word longer than a line is not split.
 ---@param text string without line breaks
----@param columns number of a line
+---@param columns number length of a line
 ---@return string[] lines at least one
 function layout.fill(text, columns)
   local lines, line = {}, ""
@@ -33,10 +33,10 @@ function layout.fill(text, columns)
   return lines
 end
 
---- A label and a text that goes on below itself.
----@param label string with the spaces between the two
+--- A label with a text beside it; further lines of the text are indented to its column.
+---@param label string including the spaces before the text
 ---@param text string
----@param columns number of the whole line
+---@param columns number length of the whole line
 ---@return string text may hold line breaks
 function layout.hang(label, text, columns)
   local indent = layout.width(label)

@@ -1,5 +1,5 @@
--- bmwi.cli.man: the manual page bmwi(1), for man's macros, from the tables of options, settings and
--- commands.
+-- bmwi.cli.man: the manual page bmwi(1), for the man macros, from the tables of options, settings
+-- and commands.
 
 local bmwi = require "bmwi"
 local args = require "bmwi.cli.args"
@@ -10,7 +10,7 @@ local help = require "bmwi.cli.help"
 
 local man = {}
 
--- A text for roff: no line of it is a request, and a hyphen is one that can be copied.
+-- Escapes text for roff: no line becomes a request, and hyphens can be copied.
 local function escaped(text)
   text = text:gsub("\\", "\\e"):gsub("%-", "\\-")
   text = text:gsub("[\192-\247][\128-\191]+", function(character)

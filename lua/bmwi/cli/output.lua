@@ -1,6 +1,6 @@
--- bmwi.cli.output: all that reaches the screen. Results go to standard output (or --output),
--- progress and errors to standard error. Text from the server is cleaned before it is shown to a
--- person, so that no answer can steer the terminal.
+-- bmwi.cli.output: all output. Results go to standard output (or --output), progress and errors to
+-- standard error. Text from the server is cleaned before it is shown, so that it cannot control the
+-- terminal.
 
 local bmwi = require "bmwi"
 local fail = require "bmwi.cli.fail"
@@ -14,7 +14,7 @@ Output.__index = Output
 local PAINT = { bold = "\27[1m", dim = "\27[2m", red = "\27[31m", green = "\27[32m",
   yellow = "\27[33m" }
 
---- Text that is safe on a terminal: control characters become "?".
+--- Makes text safe for a terminal: control characters become "?".
 ---@param value any
 ---@return string text
 function output.clean(value)
@@ -23,7 +23,7 @@ end
 
 local width, pad = layout.width, layout.pad
 
---- Where this run writes to, and how.
+--- The output of this run.
 ---@param options table the flags
 ---@return table output
 function output.new(options)
@@ -32,11 +32,11 @@ function output.new(options)
   local plain = options["no-color"] or dumb or (no_color ~= nil and no_color ~= "")
   return setmetatable({
     json = options.json or false,
-    -- A program that reads JSON finds nothing else on standard error than the error, as JSON.
+    -- With JSON, standard error contains nothing but the error, as JSON.
     quiet = options.quiet or (options.json and not bmwi._sys.isatty(2)) or false,
     file = options.output,
     tty_out = bmwi._sys.isatty(1), tty_err = bmwi._sys.isatty(2),
-    can_ask = bmwi._sys.isatty(0) and bmwi._sys.isatty(2), -- somebody is there to answer
+    can_ask = bmwi._sys.isatty(0) and bmwi._sys.isatty(2), -- a user is there to answer
     color_out = not plain and not options.output and bmwi._sys.isatty(1),
     color_err = not plain and bmwi._sys.isatty(2),
     one_line = not dumb and bmwi._sys.isatty(2),
@@ -45,7 +45,7 @@ function output.new(options)
   }, Output)
 end
 
---- Colours a text of the result, where colours are wanted.
+--- Colours a text of the result, if colours are enabled.
 function Output:paint(kind, text)
   if not self.color_out then return text end
   return PAINT[kind] .. text .. "\27[0m"
@@ -67,7 +67,7 @@ function Output:line(text)
   self:write((text or "") .. "\n")
 end
 
---- Ends the result: writes the file of --output, or flushes.
+--- Finishes the result: writes the file of --output, or flushes.
 function Output:finish()
   self:progress_end()
   if self.file then
@@ -96,7 +96,8 @@ function Output:heading(text)
   self:line(self:paint("bold", output.clean(text)))
 end
 
---- Lines of label and value, the values aligned. On a terminal a value goes on below itself.
+--- Lines of label and value, with aligned values. On a terminal, long values are wrapped below
+--- themselves.
 ---@param rows table[] each {label, value[, paint]}
 ---@param indent? string
 function Output:pairs(rows, indent)
@@ -109,7 +110,7 @@ function Output:pairs(rows, indent)
   end
 end
 
--- Tables: how wide each column is, and all of them with the two spaces between them.
+-- The width of each column of a table, and the total with two spaces between columns.
 local function measured(heads, rows)
   local widest, total = {}, 2 * (#heads - 1)
   for i, head in ipairs(heads) do
@@ -120,7 +121,7 @@ local function measured(heads, rows)
   return widest, total
 end
 
--- A row as lines of its own, below its first cell: for a terminal that is too narrow.
+-- A row as one line per cell, below its first cell: for a narrow terminal.
 local function record(self, heads, row, indent)
   local pairs_of_row = {}
   for i = 2, #heads do pairs_of_row[#pairs_of_row + 1] = { heads[i], row[i] or "", row.paint } end
@@ -128,7 +129,7 @@ local function record(self, heads, row, indent)
   self:pairs(pairs_of_row, indent .. "  ")
 end
 
---- A table with a heading line.
+--- A table with a header line.
 ---@param heads string[]
 ---@param rows table[] arrays of cells; `paint` colours the whole row
 ---@param indent? string
@@ -153,7 +154,7 @@ function Output:columns(heads, rows, indent)
   end
 end
 
---- A remark for people, on standard error; nothing with --quiet.
+--- A remark for the user, on standard error; nothing with --quiet.
 function Output:remark(text)
   if self.quiet then return end
   self:progress_end()
@@ -161,13 +162,13 @@ function Output:remark(text)
   io.stderr:write(output.clean(text), "\n")
 end
 
---- Shows how far a command is: one line that changes on a terminal, plain lines elsewhere.
+--- Shows a command's progress: one changing line on a terminal, otherwise plain lines.
 ---@param text string
----@param seconds? number since it began; shown on a terminal
+---@param seconds? number since it started; shown on a terminal
 function Output:progress(text, seconds)
   if self.quiet then return end
   text = output.clean(text)
-  io.stdout:flush() -- what was said before comes first
+  io.stdout:flush() -- earlier output comes first
   if self.one_line then
     io.stderr:write("\r\27[K", text, seconds and (" (%.0f s)"):format(seconds) or "")
     self.open_line = true
@@ -178,12 +179,12 @@ function Output:progress(text, seconds)
   io.stderr:flush()
 end
 
---- Shows on a terminal that something is under way; nothing elsewhere.
+--- Shows on a terminal that the program is busy; nothing otherwise.
 function Output:busy(text)
   if self.one_line then self:progress(text) end
 end
 
---- Takes the progress line away, and ends the line of a question that got no answer.
+--- Removes the progress line, and ends the line of an unanswered question.
 function Output:progress_end()
   if self.asking then
     io.stderr:write("\n")
@@ -217,8 +218,8 @@ function Output:failure(failure, exit, hint)
 end
 
 --- Asks for a line on the terminal.
----@param question string with its last blank
----@return string|nil answer without the blanks around it
+---@param question string including its final blank
+---@return string|nil answer without surrounding blanks
 function Output:ask(question)
   self:progress_end()
   io.stdout:flush()

@@ -1,4 +1,4 @@
--- bmwi.cli.programs: finds the programs that the command line can make use of.
+-- bmwi.cli.programs: finds programs that the command line can use.
 
 local programs = {}
 
@@ -9,7 +9,7 @@ function programs.exists(path)
   return handle ~= nil
 end
 
---- The path of a program that PATH leads to, or nil.
+--- The path of a program found in PATH, or nil.
 function programs.in_path(name)
   for folder in (os.getenv("PATH") or ""):gmatch("[^:]+") do
     if programs.exists(folder .. "/" .. name) then return folder .. "/" .. name end

@@ -1,5 +1,5 @@
--- bmwi.cli.prompt: the log-in by a code: shows where to open which page, and counts down until the
--- code ends. All of it goes to standard error; what it says is what somebody must type elsewhere.
+-- bmwi.cli.prompt: the log-in by code: shows which page to open, and counts down until the code
+-- expires. Everything goes to standard error.
 
 local bmwi = require "bmwi"
 local async = require "bmwi.async"
@@ -11,8 +11,8 @@ local prompt = {}
 
 local TICK = 1 -- seconds
 
--- The link as a picture for the phone, if there is a program for it. It gets the link by a pipe, as
--- others can read arguments.
+-- Draws the link as a QR code if there is a program for it. It gets the link through a pipe, since
+-- other users can read arguments.
 local function draw(link)
   if not programs.in_path("qrencode") then return end
   local pipe = io.popen("exec qrencode -t ANSIUTF8 -m 2 >&2", "w")
@@ -21,13 +21,13 @@ local function draw(link)
   pipe:close()
 end
 
--- A code with room between its characters, so that it can be read from afar.
+-- A code with spaces between its characters, which is easier to read.
 local function spaced(code)
   return (code:gsub(".", "%0 "):gsub(" $", ""))
 end
 
 --- Shows what client:login() asks the user to do: the option on_prompt.
----@param ctx table gets ctx.code_ends, by the monotonic clock
+---@param ctx table gets ctx.code_ends, on the monotonic clock
 ---@param asked table verification_uri, verification_uri_complete, user_code, expires_in
 function prompt.show(ctx, asked)
   local out = ctx.out
@@ -56,7 +56,7 @@ The code is in the link. If the page asks for it (mind capitals):
   if out.tty_err then draw(link) end
 end
 
--- Tells how long the code is good for, each second on a terminal.
+-- Shows how long the code remains valid, every second on a terminal.
 local function count_down(ctx)
   if not ctx.out.one_line then return end
   while true do

@@ -5,7 +5,7 @@ local fail = require "bmwi.cli.fail"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
 
--- Loaded when it is needed, which is not so for the commonest command, `bmwi status`.
+-- Loaded on demand; the most common command, `bmwi status`, does not need it.
 local views = setmetatable({}, { __index = function(_, name)
   return require("bmwi.cli.views")[name]
 end })
@@ -56,13 +56,13 @@ local function show_trips(ctx, last, all)
   end
 end
 
--- The answer, or nil and the failure.
+-- The result, or nil and the failure.
 local function part(answer, ...)
   if answer then return answer end
   return nil, fail.new(...)
 end
 
--- The picture, of all trips: the last one has nothing to be compared with.
+-- The chart, for all trips: the last one has nothing to compare with.
 local function draw_trips(ctx, which)
   if ctx.out.json then fail.usage("--json and --format svg do not go together") end
   if which == "last" then fail.usage("--format svg draws all trips, not the last one") end
@@ -93,7 +93,7 @@ function read.trips(ctx)
   else
     show_trips(ctx, last, all)
   end
-  if failure then -- half of it is more than nothing
+  if failure then -- half of it is better than nothing
     out:finish()
     error(failure, 0)
   end
@@ -118,7 +118,7 @@ function read.charging_profile(ctx)
   ctx.out:pairs(views.profile(profile))
 end
 
--- The two commands whose answer can be drawn on a map. True when it was.
+-- For the two commands whose result can be drawn as a map. True if it was drawn.
 local function drawn(ctx, answer, words)
   local format = ctx.options.format
   if not format or format == "text" then return false end
@@ -165,7 +165,7 @@ function read.soc(ctx)
   ctx.out:pairs(render.soc(answer))
 end
 
--- "%41" and "+" of a query back to characters.
+-- Decodes "%41" and "+" in a query.
 local function decode(text)
   return (text:gsub("+", " "):gsub("%%(%x%x)", function(hex)
     return string.char(tonumber(hex, 16))

@@ -1,5 +1,5 @@
--- bmwi.cli.record: writes down what came from the service: each response and each message of the
--- stream, with its time, as lines of JSON. `bmwi-sim --replay FILE` plays it.
+-- bmwi.cli.record: records what the service sends: each response and each message of the stream,
+-- with its time, as lines of JSON. `bmwi-sim --replay FILE` replays it.
 
 local bmwi = require "bmwi"
 local anonymous = require "bmwi.cli.anonymous"
@@ -12,7 +12,7 @@ local record = {}
 local Recorder = {}
 Recorder.__index = Recorder
 
--- Nothing is replaced.
+-- Replaces nothing.
 local AS_IT_IS = {
   json = function(_, json)
     return bmwi.json.decode(json) ~= nil and json or nil
@@ -23,9 +23,9 @@ local AS_IT_IS = {
 
 local function quoted(text) return bmwi._sys.json(text_valid(text)) end
 
---- Begins a recording: a private file, which is replaced if it is there.
+--- Starts a recording in a private file, which is replaced if it exists.
 ---@param path string
----@param options {service:string,personal:boolean|nil} personal: nothing is replaced
+---@param options {service:string,personal:boolean|nil} personal: replace nothing
 ---@return table recorder
 function record.new(path, options)
   local head = bmwi._sys.json({ bmwi_recording = 1, service = options.service,
@@ -38,7 +38,8 @@ function record.new(path, options)
     names = options.personal and AS_IT_IS or anonymous.new() }, Recorder)
 end
 
--- One line. `members` are name and JSON by turns. A full disk ends the recording, not the program.
+-- Writes one line. `members` alternates names and JSON. A full disk ends the recording, not the
+-- program.
 function Recorder:line(...)
   local words, parts = { ... }, {}
   parts[1] = '"at":' .. decimal(bmwi._sys.monotonic() - self.began, 3)
@@ -52,10 +53,10 @@ function Recorder:line(...)
   end
 end
 
--- A body on one line, which JSON can always be.
+-- A body on one line, which is always possible in JSON.
 local function flat(json) return json and (json:gsub("[\r\n]", " ")) end
 
---- A response: {call, method, path, status, body}.
+--- Records a response: {call, method, path, status, body}.
 function Recorder:answer(exchange)
   local words = { "kind", '"answer"', "call", quoted(exchange.call), "method",
     quoted(exchange.method), "path", quoted(self.names:path(exchange.path)), "status",
@@ -64,13 +65,13 @@ function Recorder:answer(exchange)
   local json = flat(self.names:json(text_valid(body)))
   if json then
     words[#words + 1], words[#words + 2] = "body", json
-  elseif body ~= "" and not body:find("%z") then -- a picture is nothing for a report
+  elseif body ~= "" and not body:find("%z") then -- a picture is useless in a report
     words[#words + 1], words[#words + 2] = "text", quoted(self.names:text(body))
   end
   self:line((unpack or table.unpack)(words)) -- luacheck: ignore
 end
 
---- A message of the stream: its topic, and the payload as it came.
+--- Records a message of the stream: its topic, and the payload as received.
 function Recorder:message(topic, payload)
   local vin = self.names:path(topic:match("([^/]*)$"))
   local json = flat(self.names:json(text_valid(payload)))
@@ -78,13 +79,13 @@ function Recorder:message(topic, payload)
     json or quoted(self.names:text(payload)))
 end
 
---- A new state of the connection.
+--- Records a new state of the connection.
 function Recorder:state(state, reason)
   self:line("kind", '"state"', "state", quoted(state), "reason",
     quoted(self.names:text(tostring(reason or ""))))
 end
 
---- Ends it. Returns what went wrong, if anything did.
+--- Finishes the recording. Returns what went wrong, if anything did.
 function Recorder:close()
   if self.file then self.file:close() end
   self.file = nil

@@ -1,5 +1,5 @@
--- bmwi.cli.render: answers as tables for people. Pure functions from an answer to rows of
--- {label, value[, colour]}. Every member may be absent: then it is "not reported", never 0.
+-- bmwi.cli.render: formats results as tables. Pure functions from a result to rows of {label,
+-- value[, colour]}. Every member may be missing: then it is "not reported", never 0.
 
 local digits = require("bmwi._text").decimal
 local units = require "bmwi.units"
@@ -29,7 +29,7 @@ local SYSTEMS = {
   },
 }
 
---- A number with at most so many decimals and no idle zeros.
+--- A number with at most this many decimals and no trailing zeros.
 render.digits = digits
 
 --- A plain number with its unit.
@@ -39,17 +39,17 @@ function render.amount(value, unit, decimals)
 end
 local amount = render.amount
 
---- A cell of a table; "-" where there is nothing.
+--- A cell of a table; "-" if there is no value.
 function render.cell(value)
   if value == nil or value == "" or type(value) == "table" then return "-" end
   if type(value) == "number" then return digits(value, 6) end
   return tostring(value)
 end
 
---- A measured value in the wanted units: measure("imperial", "distance", 73) -> "45 mi".
+--- A measured value in the chosen units: measure("imperial", "distance", 73) -> "45 mi".
 ---@param system "metric"|"imperial"|"us"
 ---@param kind "distance"|"electric"|"fuel"|"volume"
----@param value any as the server sent it: km, kWh/100 km, l/100 km or l
+---@param value any as sent by the server: km, kWh/100 km, l/100 km or l
 ---@param decimals? integer default 1
 ---@return string text
 function render.measure(system, kind, value, decimals)
@@ -58,7 +58,7 @@ function render.measure(system, kind, value, decimals)
   local convert, unit = SYSTEMS[system][kind][1], SYSTEMS[system][kind][2]
   if convert ~= 1 then number = convert(number) end
   if kind == "volume" and system ~= "metric" then decimals = decimals or 2 end
-  -- Nothing used has no miles per kWh.
+  -- No consumption has no miles per kWh.
   if not number then return "none used" end
   return amount(number, unit, decimals)
 end
@@ -69,14 +69,14 @@ local function text_of(value)
   return tostring(value)
 end
 
---- A word of the server for people: "CHARGE_NOW" -> "charge now".
+--- A server's constant as words: "CHARGE_NOW" -> "charge now".
 function render.words(value)
   if type(value) ~= "string" then return ABSENT end
   return (value:lower():gsub("_", " "))
 end
 local words = render.words
 
---- A member that is a list, whatever the server sent: only its tables.
+--- The tables in a member that should be a list, whatever the server sent.
 function render.tables(value)
   local list = {}
   for _, item in ipairs(type(value) == "table" and value or {}) do
@@ -88,7 +88,7 @@ end
 local SPANS = { { 86400 * 365.25, "year" }, { 86400 * 30.44, "month" }, { 86400, "day" },
   { 3600, "hour" }, { 60, "minute" } }
 
---- A time in words: 90000 -> "1 day". nil below a minute.
+--- A duration in words: 90000 -> "1 day". nil below a minute.
 function render.span(seconds)
   for _, span in ipairs(SPANS) do
     local count = math.floor(seconds / span[1])
@@ -103,8 +103,8 @@ function render.ago(seconds)
   return span and span .. " ago" or "just now"
 end
 
---- How old a date is, in words.
----@param text any a date of the server
+--- The age of a date, in words.
+---@param text any a date from the server
 ---@param now? number epoch seconds
 ---@return string text
 function render.age(text, now)
@@ -112,21 +112,21 @@ function render.age(text, now)
   return seconds and render.ago(seconds) or ABSENT
 end
 
---- Epoch seconds on this machine's clock.
+--- Formats epoch seconds in this machine's time zone.
 function render.clock(epoch)
-  -- os.date raises for a year that the C library does not know.
+  -- os.date raises an error for a year that the C library does not support
   local known, text = pcall(os.date, "%Y-%m-%d %H:%M", epoch)
   return known and text or ABSENT
 end
 
---- A date of the server on this machine's clock, with its age.
+--- A server's date in this machine's time zone, with its age.
 function render.moment(text, now)
   local epoch = type(text) == "string" and time.parse(text)
   if not epoch then return text_of(text) end
   return ("%s (%s)"):format(render.clock(epoch), render.age(text, now))
 end
 
--- The car's own clock: its zone is not known, so it gets no age.
+-- The car's own clock has an unknown zone, so it gets no age.
 local function car_clock(text)
   local clock = type(text) == "string" and time.local_clock(text)
   if not clock then return text_of(text) end
@@ -165,7 +165,7 @@ local function part(member)
   return (member:gsub("^door", ""):gsub("^window", ""):gsub("(%l)(%u)", "%1 %2"):lower())
 end
 
--- All closed, or which are not. INVALID means that the car has no such part.
+-- "all closed", or those that are not. INVALID means that the car does not have that part.
 local function closures(answer, members)
   local seen, open = 0, {}
   for _, member in ipairs(members) do
@@ -207,7 +207,7 @@ local function charging(answer)
   local status = answer.chargingStatus
   if status == nil and answer.connectionStatus == nil then return ABSENT end
   local parts = {}
-  -- INVALID is what an unplugged car sends.
+  -- an unplugged car sends INVALID
   if status ~= nil and status ~= "INVALID" then parts[1] = words(status) end
   if status == "CHARGING" and units.number(answer.chargingTimeRemaining) then
     parts[#parts + 1] = minutes(answer.chargingTimeRemaining) .. " to go"
@@ -282,8 +282,8 @@ function render.last_trip(answer, system)
   return rows
 end
 
---- Where a value lies between the lowest and the highest of all cars: `*` the own, `|` the
--- community's average. Nothing when a number is missing.
+--- Shows a value's place between the lowest and the highest of all cars: `*` is the user's, `|` the
+-- community's average. Empty if a number is missing.
 function render.bar(low, average, high, own, cells)
   low, average, high, own = units.number(low), units.number(average), units.number(high),
     units.number(own)
@@ -309,8 +309,8 @@ local COMPARED = {
 }
 render.COMPARED_HEADS = { "", "You", "Average", "Most", "* you, | average of all cars" }
 
---- Table rows for the comparison in car:all_trips(): label, own, average, most, bar. The bar runs
--- from the community's lowest number to its highest, in the server's units.
+--- Table rows for the comparison in car:all_trips(): label, own value, average, most, bar. The bar
+-- spans the community's lowest to its highest value, in the server's units.
 function render.compared(answer, system)
   local rows = {}
   for _, line in ipairs(COMPARED) do
@@ -342,7 +342,7 @@ end
 
 --- Rows for car:navigation().
 ---@param answer table
----@param level? any chargingLevelHv of the status, which settles the unit of `soc`
+---@param level? any chargingLevelHv of the status, which determines the unit of `soc`
 function render.soc(answer, level)
   local data = require("bmwi.navigation").decode(answer, units.number(level))
   local charge = text_of(data.soc)

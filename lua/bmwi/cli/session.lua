@@ -1,4 +1,4 @@
--- bmwi.cli.session: from settings to a client and a car: the saved log-in, the prompts, the VIN.
+-- bmwi.cli.session: makes the client and the car from the settings: saved log-in, prompts, VIN.
 
 local bmwi = require "bmwi"
 local sorted_names = require "bmwi._names"
@@ -10,7 +10,7 @@ local render = require "bmwi.cli.render"
 
 local session = {}
 
--- What a log-in needs; `secret` is asked for without echo.
+-- What a log-in needs; a `secret` is prompted for without echo.
 local NEEDED = {
   { name = "username", prompt = "User name (e-mail)" },
   { name = "password", prompt = "Password", secret = true },
@@ -18,7 +18,7 @@ local NEEDED = {
   { name = "api_secret", prompt = "API secret", secret = true, unless = "basic" },
 }
 
---- The settings that a log-in lacks and that can be asked for.
+--- The missing settings of a log-in that can be prompted for.
 ---@return table[] rows {name, prompt, secret}
 function session.lacking(settings)
   local rows = {}
@@ -31,7 +31,7 @@ function session.lacking(settings)
   return rows
 end
 
-local WARN_BEFORE = 3 * 24 * 60 * 60 -- seconds before CarData's log-in ends for good
+local WARN_BEFORE = 3 * 24 * 60 * 60 -- warn this many seconds before CarData's log-in expires
 local CARDATA = "https://api-cardata.bmwgroup.com"
 
 --- Whether the settings are for CarData.
@@ -39,14 +39,14 @@ function session.is_cardata(settings)
   return settings.service == "cardata"
 end
 
---- The server, for people and for telling saved log-ins apart.
+--- The server, for messages and to distinguish saved log-ins.
 function session.server(settings)
   if settings.base_url then return settings.base_url end
   if session.is_cardata(settings) then return CARDATA end
   return bmwi.regions[settings.region]
 end
 
---- Raises if the settings name no server.
+--- Raises an error if the settings name no server.
 function session.need_server(settings)
   if not session.server(settings) then
     fail.raise("no server is set", "config", { hint = "Give --base-url URL or --region "
@@ -55,7 +55,7 @@ function session.need_server(settings)
   end
 end
 
---- Raises if a log-in lacks what nobody can be asked for.
+--- Raises an error if a log-in lacks a setting that cannot be prompted for.
 function session.check_account(ctx)
   local names = {}
   for i, row in ipairs(session.lacking(ctx.settings)) do names[i] = row.name end
@@ -66,7 +66,7 @@ function session.check_account(ctx)
       names[1]:upper()) })
 end
 
--- Asks for what a log-in lacks, or says how to give it.
+-- Prompts for missing settings of a log-in, or explains how to set them.
 local function complete(ctx)
   local settings = ctx.settings
   session.check_account(ctx)
@@ -85,14 +85,14 @@ local function complete(ctx)
   end
 end
 
--- The client's log hook: one line for each event of --verbose; the module has taken the secrets out
--- already. A token that cannot be saved is worth a remark to everybody.
+-- The client's log hook: one line for each event with --verbose; the module has already removed the
+-- secrets. A token that could not be saved is always reported.
 local function log_hook(ctx)
   local out = ctx.out
   return function(event, fields)
     if event == "stream_message" then
       if ctx.recorder then ctx.recorder:message(fields.topic, fields.payload) end
-      -- What is pasted into reports need not say where the car is.
+      -- reports need not reveal where the car is
       fields = { bytes = #fields.payload }
     end
     if event == "stream" and ctx.on_stream then ctx.on_stream(fields) end
@@ -114,7 +114,7 @@ local function log_hook(ctx)
   end
 end
 
---- Whether a token has not ended. One that does not tell its end will do until it is refused.
+--- Whether a token has not expired. Without an expiry it is valid until it is refused.
 function session.fresh(token)
   return token ~= nil and (token.expires_at == nil or token.expires_at > os.time())
 end
@@ -124,17 +124,17 @@ function session.usable(token)
   return token ~= nil and (token.refresh_token ~= nil or session.fresh(token))
 end
 
---- The units that people get.
+--- The units for the user.
 function session.system(ctx) return ctx.settings.units or "metric" end
 
---- The store of the log-in that belongs to the settings.
+--- The store for these settings' log-in.
 function session.store(settings)
   if session.is_cardata(settings) then return store.new(settings.token_file) end
   return store.new(settings.token_file,
     { server = session.server(settings), username = settings.username })
 end
 
--- The kept token; a file that others can reach is an error, any other absence is none.
+-- The saved token. A file that others can access is an error; a missing token is not.
 local function kept_token(kept)
   local token, message, code = kept:load()
   if token then return token end
@@ -144,7 +144,7 @@ local function kept_token(kept)
   end
 end
 
--- --record: what the service sends is written down as well.
+-- --record: the service's responses are recorded.
 local function begin_recording(ctx)
   local path = ctx.options.record
   if not path then return end
@@ -164,7 +164,7 @@ local function end_recording(ctx)
   ctx.out:remark("Recorded to " .. recorder.path)
 end
 
--- A client whose log-in the store keeps; `again`: without the one it has.
+-- A client whose log-in is in the store; `again`: ignores the saved one.
 local function make(ctx, options, kept, again)
   if again then kept.load = function() return nil end end
   options.store, options.log = kept, log_hook(ctx)
@@ -173,7 +173,7 @@ local function make(ctx, options, kept, again)
   return ctx.client
 end
 
--- CarData's client: its store holds the quota, too, and nothing but `bmwi login` logs in.
+-- CarData's client: its store also holds the quota, and only `bmwi login` logs in.
 local function open_cardata(ctx, again)
   local settings = ctx.settings
   if not settings.client_id then
@@ -185,8 +185,8 @@ local function open_cardata(ctx, again)
   return make(ctx, options, kept, again)
 end
 
---- The options of bmwi.new that the settings stand for. Half of a pair is of no use; with a kept
---- log-in it is also no fault.
+--- The options of bmwi.new for the settings. Half of a pair is useless, but with a saved log-in it
+--- is not an error.
 ---@return table options
 function session.options(settings)
   local options = config.options(settings)
@@ -198,7 +198,7 @@ function session.options(settings)
   return options
 end
 
---- Makes the client. The token is kept by its store: of several runs at once one renews it.
+--- Makes the client. Its store keeps the token, so that only one of several processes renews it.
 ---@param ctx table settings, options, out; gets ctx.client
 ---@param again? boolean do not use the saved log-in
 ---@return userdata client
@@ -217,15 +217,15 @@ function session.open(ctx, again)
   return make(ctx, session.options(settings), kept, again)
 end
 
---- When CarData's kept log-in ends unless it is renewed, if that is soon.
----@param token table|nil of the store
+--- When CarData's saved log-in expires unless it is renewed, if that is soon.
+---@param token table|nil from the store
 ---@return number|nil epoch seconds
 function session.ends_soon(token)
   local at = token and token.refresh_expires_at
   return at and at - os.time() < WARN_BEFORE and at or nil
 end
 
---- Warns of the end of CarData's log-in, if that is soon.
+--- Warns if CarData's log-in expires soon.
 function session.foretell(ctx)
   local ends = session.ends_soon((session.store(ctx.settings):load()))
   if not ends then return end
@@ -233,14 +233,14 @@ function session.foretell(ctx)
     :format(render.clock(ends)))
 end
 
---- Ends the client.
+--- Closes the client.
 function session.close(ctx)
   if ctx.client then ctx.client:close() end
   ctx.client = nil
   end_recording(ctx)
 end
 
---- The name of a car for people: model and number plate, or the VIN.
+--- The displayed name of a car: model and number plate, or the VIN.
 function session.name(vehicle)
   if not vehicle then return nil end
   local words = {}
@@ -250,13 +250,13 @@ function session.name(vehicle)
   return #words > 0 and table.concat(words, ", ") or tostring(vehicle.vin)
 end
 
---- A car of several: the VIN, and what else people know it by.
+--- A car among several: the VIN and its displayed name.
 function session.full_name(vehicle)
   local vin, name = tostring(vehicle.vin), session.name(vehicle)
   return name == vin and vin or ("%s (%s)"):format(vin, name)
 end
 
---- The account's cars, asked for once a run.
+--- The account's cars, requested once for each run.
 ---@return table[] list
 function session.cars(ctx)
   ctx.cars = ctx.cars or render.tables(fail.check(session.open(ctx):vehicles()))
@@ -269,7 +269,7 @@ local function names(list)
   return #words > 0 and table.concat(words, ", ") or "none"
 end
 
--- Looks the car up in the account's list; without a VIN it is the only one.
+-- Finds the car in the account's list; without a VIN it must be the only one.
 local function choose(ctx)
   local list, vin = session.cars(ctx), ctx.settings.vin
   if not vin and #list == 1 then return list[1] end
@@ -286,12 +286,12 @@ local function choose(ctx)
 end
 
 --- The car of this run: --vin, BMWI_VIN, the configuration, or the account's only car.
----@param ctx table gets ctx.car, and ctx.vehicle, its entry in the list, where that was read
+---@param ctx table gets ctx.car, and ctx.vehicle, its entry in the list, if that was read
 ---@return userdata car
 function session.car(ctx)
   if ctx.car then return ctx.car end
   local client, vin = session.open(ctx), ctx.settings.vin
-  -- The list also tells the client which region's server a car belongs to.
+  -- The list also tells the client which region serves a car.
   if ctx.cars or not vin or not ctx.settings.base_url then
     ctx.vehicle = choose(ctx)
     vin = ctx.vehicle.vin
@@ -300,16 +300,16 @@ function session.car(ctx)
   return ctx.car
 end
 
--- What a server answers that knows no log-in at this path.
+-- Statuses of a server that has no log-in at this path.
 local NO_SERVICE = { [404] = true, [405] = true, [501] = true }
 
---- A failure in terms of the settings, where these are to blame.
+--- Describes a failure in terms of the settings, if they are the cause.
 ---@param failure table
 ---@return table failure
 function session.explain(ctx, failure)
   local status, vin = failure.info.status, ctx.settings.vin
   if session.is_cardata(ctx.settings) then
-    -- What else is advised (hubs, what a car offers) is of the classic service.
+    -- Other hints (hub, what a car offers) apply to the classic service.
     local hint = failure.info.refused_at and "log in again: bmwi login" or failure.info.hint
     if hint then fail.advise(failure.info, (hint:gsub("^%l", string.upper))) end
     return failure

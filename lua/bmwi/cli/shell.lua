@@ -1,5 +1,5 @@
--- bmwi.cli.shell: what makes bash, zsh and fish complete bmwi's commands, from the tables of
--- options and commands.
+-- bmwi.cli.shell: completion scripts for bash, zsh and fish, generated from the tables of options
+-- and commands.
 
 local args = require "bmwi.cli.args"
 local commands = require "bmwi.cli.commands"
@@ -13,7 +13,7 @@ local OPTIONS = sorted_names(args.OPTIONS)
 
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
--- What can stand behind an option: an array of words, "FILE", or nothing that is known here.
+-- The possible values of an option: an array of words, "FILE", or nil if unknown.
 local function values(name, command)
   local option = args.OPTIONS[name]
   if name == "format" and command then return commands[command].formats end
@@ -27,7 +27,7 @@ local function spellings(name, separator)
   return "--" .. name .. (short and separator .. "-" .. short or "")
 end
 
--- The options of a command and those of every command.
+-- The options of a command and of every command.
 local function options_of(name)
   local list = {}
   for _, option in ipairs(commands[name].options or {}) do list[#list + 1] = option end
@@ -109,7 +109,7 @@ _bmwi() {
 if [ "$funcstack[1]" = _bmwi ]; then _bmwi "$@"; else compdef _bmwi bmwi; fi
 ]==]
 
--- A text inside of '...[text]...' of zsh's _arguments.
+-- Escapes a text inside '...[text]...' for zsh's _arguments.
 local function bracketed(text) return (text:gsub("[%[%]:\\]", "\\%0")) end
 
 local function zsh_option(name, command)

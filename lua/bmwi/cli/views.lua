@@ -1,4 +1,4 @@
--- bmwi.cli.views: the lists for people: cars, charging schedule, destinations, range map.
+-- bmwi.cli.views: formats cars, charging schedule, destinations and range map as tables.
 
 local sorted_names = require "bmwi._names"
 local distance_km = require("bmwi.geo.sphere").distance_km
@@ -22,8 +22,8 @@ function views.vehicles(list)
   return rows
 end
 
--- What a car lets one do, by its entry in the list. `chargeNow` does not tell: it is NOT_SUPPORTED
--- on every car seen, those that charge on command included. (It may be the charging card.)
+-- What a car supports, by its entry in the list. `chargeNow` is not reliable: it is NOT_SUPPORTED
+-- on every car seen, including those that charge on command. (It may refer to the charging card.)
 local ABILITIES = {
   { "doorLock", "lock" }, { "doorUnlock", "unlock" }, { "lightFlash", "flash" },
   { "hornBlow", "horn" }, { "climateNow", "climate" }, { "vehicleFinder", "find" },
@@ -31,7 +31,7 @@ local ABILITIES = {
   { "lastDestinations", "destinations" },
 }
 
---- Rows with what the car offers and what not.
+--- Rows with what the car offers and what it does not.
 function views.abilities(car)
   local can, cannot = {}, {}
   for _, ability in ipairs(ABILITIES) do
@@ -119,7 +119,7 @@ local function flatten(value, path, flat)
   return flat
 end
 
---- What differs between two charging profiles.
+--- The differences between two charging profiles.
 ---@return table[] changes each {name, before, after}, sorted by name
 function views.changes(before, after)
   local old, new, rows = flatten(before, "", {}), flatten(after, "", {}), {}
@@ -157,7 +157,7 @@ end
 
 views.RANGE_HEADS = { "Mode", "Shortest", "Mean", "Longest", "Corners" }
 
---- Table rows for car:range_map(): how far the car comes in each mode, as the crow flies.
+--- Table rows for car:range_map(): the straight-line range in each mode.
 function views.range_map(map, system)
   local rows, center = {}, point(map.center)
   for _, ring in ipairs(render.tables(map.rangemaps)) do

@@ -30,7 +30,7 @@ local function write(list, options)
   for i, shape in ipairs(list) do
     features[i] = { type = "Feature", geometry = geometry(shape), properties = shape.properties }
   end
-  -- RFC 7946 section 6.1 allows further members; a title is what viewers look for.
+  -- RFC 7946 section 6.1 allows additional members; viewers look for a title.
   return bmwi._sys.json({ type = "FeatureCollection", title = options.title, features = features })
     .. "\n"
 end

@@ -1,19 +1,19 @@
---- Reads the positions out of the service's answers, checks them, and makes shapes of them.
+--- Reads the positions from the service's responses, checks them, and makes shapes.
 
 local sphere = require "bmwi.geo.sphere"
 local units = require "bmwi.units"
 
 local reading = {}
 
--- A bad coordinate is raised as this table and caught where the reading starts, so that what is
--- in between stays plain.
+-- An invalid coordinate is raised as this table and caught at the start of the reading, so that the
+-- code in between stays simple.
 local BadPosition = {}
 
 local function bad(what)
   error(setmetatable({ what = what }, BadPosition), 0)
 end
 
--- Rounded here, so that what is compared is what is written.
+-- Rounded here, so that comparisons use the values that are written.
 local function coordinate(value, limit, what)
   local number = units.number(value)
   -- The comparison is false for NaN.
@@ -21,7 +21,7 @@ local function coordinate(value, limit, what)
   return sphere.rounded(number)
 end
 
--- {lat=, lon=} checked, or nil when the table has neither.
+-- The checked {lat=, lon=}, or nil if the table has neither.
 local function position_of(source, what)
   if type(source) ~= "table" then bad(what .. " is not a table with lat and lon") end
   if source.lat == nil and source.lon == nil then return nil end
@@ -35,8 +35,8 @@ local function same_place(a, b)
   return a.lat == b.lat and a.lon == b.lon
 end
 
--- A polyline as a ring: checked, each point once (not closed yet), counter-clockwise. nil when it
--- encloses nothing.
+-- Converts a polyline to a ring: checked, each point once (not yet closed), counter-clockwise. nil
+-- if it encloses no area.
 local function ring_of(polyline, what)
   if type(polyline) ~= "table" or next(polyline) ~= nil and polyline[1] == nil then
     bad(what .. ": the polyline is not an array")
@@ -62,14 +62,14 @@ local function ring_of(polyline, what)
   return ring
 end
 
--- Text and finite numbers go on as properties; "1e999" in an answer is no number to write.
+-- Texts and finite numbers are copied as properties; "1e999" in a response cannot be written.
 local function scalar(value)
   if type(value) == "string" then return value end
   if type(value) == "number" and value > -math.huge and value < math.huge then return value end
   return nil
 end
 
---- The members of an answer that go on as properties, in this order.
+--- The members of a response that become properties, in this order.
 reading.PROPERTIES = {
   "type", "quality", "name", "street", "streetNumber", "postalCode", "city", "country",
   "createdAt", "status", "heading", "updateTime",
@@ -159,7 +159,7 @@ local function collect(answer)
   return shapes
 end
 
--- What fn returns, or nil, message, code for a bad position.
+-- The results of fn, or nil, message, code for an invalid position.
 local function guarded(fn, ...)
   local ok, result = pcall(fn, ...)
   if ok then return result end
@@ -167,10 +167,10 @@ local function guarded(fn, ...)
   return nil, result.what, "geo"
 end
 
---- Everything to draw, as an array of shapes: {ring=, area=, properties=} or
--- {point=, mark=, properties=}. With a range map its `center` is that position; `empty` is what
--- to say when there are no shapes.
----@param answer table of car:range_map(), :destinations(), :status(), or several by name
+--- Everything to draw, as an array of shapes: {ring=, area=, properties=} or {point=, mark=,
+-- properties=}. With a range map, `center` is its position; `empty` is the text to show if there
+-- are no shapes.
+---@param answer table the result of car:range_map(), :destinations(), :status(), or several by name
 ---@return table|nil shapes
 ---@return string|nil message
 ---@return "geo"|nil code
@@ -178,7 +178,7 @@ function reading.shapes(answer)
   return guarded(collect, answer)
 end
 
---- The area that a polyline encloses.
+--- The area enclosed by a polyline.
 ---@param polyline table
 ---@return number|nil km2
 ---@return string|nil message

@@ -4,7 +4,7 @@ local sphere = require "bmwi.geo.sphere"
 
 local shapes = {}
 
---- Rings larger first, so that a smaller one is drawn on top of it.
+--- Larger rings first, so that smaller ones are drawn on top.
 function shapes.rings_by_area(list)
   local rings = {}
   for _, shape in ipairs(list) do
@@ -14,7 +14,7 @@ function shapes.rings_by_area(list)
   return rings
 end
 
---- The ring cut at the antimeridian, as RFC 7946 section 3.1.9 wants it: one ring, mostly.
+--- The ring cut at the antimeridian, as RFC 7946 section 3.1.9 requires; usually one ring.
 -- Each part is the ring clipped to one turn of 360 degrees (Sutherland and Hodgman).
 function shapes.cut(ring)
   local parts = {}
@@ -52,7 +52,7 @@ function shapes.closed(ring)
   return list
 end
 
--- Colours by drive mode; the first free one for a mode not known here.
+-- Colours by drive mode; an unknown mode gets the first free one.
 local COLOURS = { ECO_PRO_PLUS = "#1a9850", ECO_PRO = "#66a61e", COMFORT = "#1c69d4" }
 local MORE_COLOURS = { "#d95f02", "#7570b3", "#e7298a", "#a6761d" }
 local NAMES = { ECO_PRO_PLUS = "ECO PRO+", ECO_PRO = "ECO PRO", COMFORT = "COMFORT" }
@@ -87,7 +87,7 @@ function shapes.point_name(shape)
   return #list > 0 and table.concat(list, ", ") or "Destination"
 end
 
---- What the picture or document is called when nobody says.
+--- The default title of a picture or document.
 function shapes.default_title(list)
   local first = list[1]
   if first and first.mark == "destination" then return "Destinations" end

@@ -1,22 +1,22 @@
---- Distances and areas on the globe, a sphere here: near enough for a range that is a forecast.
+--- Distances and areas on a sphere: accurate enough for a range, which is only a forecast.
 
 local sphere = {}
 
 local EARTH_RADIUS_KM = 6371.0088
 sphere.KM_PER_DEGREE = EARTH_RADIUS_KM * math.pi / 180
 
---- Degrees as they are written: seven decimals are a centimetre.
+--- Degrees rounded for output: seven decimals are one centimetre.
 function sphere.rounded(degrees)
   return math.floor(degrees * 1e7 + 0.5) / 1e7
 end
 
---- A longitude that goes on past 180 instead of jumping to -180, so that a ring stays in one
+--- A longitude that continues past 180 instead of jumping to -180, so that a ring stays in one
 -- piece.
 function sphere.unwrap(lon, reference)
   return lon + 360 * math.floor((reference - lon) / 360 + 0.5)
 end
 
---- Twice the area in square degrees; above 0 when the ring runs counter-clockwise.
+--- Twice the area in square degrees; positive if the ring is counter-clockwise.
 function sphere.signed_area(ring)
   local sum = 0
   for i, a in ipairs(ring) do
@@ -26,7 +26,7 @@ function sphere.signed_area(ring)
   return sum
 end
 
---- Area on the sphere (Chamberlain and Duquette, "Some algorithms for polygons on a sphere").
+--- The area on a sphere (Chamberlain and Duquette, "Some algorithms for polygons on a sphere").
 function sphere.area_km2(ring)
   local sum = 0
   for i, a in ipairs(ring) do
@@ -37,7 +37,7 @@ function sphere.area_km2(ring)
   return math.abs(sum) * EARTH_RADIUS_KM * EARTH_RADIUS_KM / 2
 end
 
---- Along the great circle.
+--- The great-circle distance.
 function sphere.distance_km(a, b)
   local x = math.sin(math.rad(b.lat - a.lat) / 2)
   local y = math.sin(math.rad(b.lon - a.lon) / 2)

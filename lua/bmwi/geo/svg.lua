@@ -1,4 +1,4 @@
---- An SVG picture, which refers to nothing outside of itself.
+--- A map as an SVG picture without external resources.
 
 local shapes = require "bmwi.geo.shapes"
 local sphere = require "bmwi.geo.sphere"
@@ -24,8 +24,8 @@ local function km_and_miles(km)
   return ("%s km (%s mi)"):format(decimal(km, 0), decimal(units.km_to_miles(km), 0))
 end
 
--- Local equirectangular projection around the middle of everything: right to a fraction of a per
--- cent over the range of a car.
+-- A local equirectangular projection around the middle of the shapes: accurate to a fraction of a
+-- per cent over a car's range.
 local function projection(list)
   local south, north, west, east, reference = 90, -90, math.huge, -math.huge, nil
   local function include(point)
@@ -39,7 +39,7 @@ local function projection(list)
   end
   local lat0, lon0 = (south + north) / 2, (west + east) / 2
   local km_per_lon = sphere.KM_PER_DEGREE * math.cos(math.rad(lat0))
-  -- At least 2 km, for a single point; 10 % of air around.
+  -- at least 2 km, for a single point; with a margin of 10 %
   local extent = math.max(2, (north - south) * sphere.KM_PER_DEGREE, (east - west) * km_per_lon)
   local pixels_per_km = MAP_SIZE / (extent * 1.1)
   return function(point)
@@ -58,7 +58,7 @@ local function svg_path(ring, project, attributes)
   return ('<path d="%sZ" %s/>'):format(table.concat(list), attributes)
 end
 
--- Circles of distance around the centre, with their length written at the top.
+-- Circles around the centre, with their radius written at the top.
 local function svg_distance_rings(add, center, rings, project, pixels_per_km)
   local farthest = 0
   for _, shape in ipairs(rings) do
@@ -89,7 +89,7 @@ local MARKS = {
       decimal(x - 10, 2), decimal(y, 2), decimal(x, 2), decimal(y - 10, 2),
       decimal(x, 2), decimal(y, 2)))
   end,
-  -- An arrow where the heading is known, else a dot.
+  -- An arrow if the heading is known, else a dot.
   car = function(add, x, y, shape)
     local heading = units.number(shape.properties.heading)
     local form = '<circle r="9"/>'
@@ -131,7 +131,7 @@ local function svg_north_arrow(add)
     .. ' text-anchor="middle">N</text></g>'):format(WIDTH - MARGIN - 28, MAP_TOP + 38))
 end
 
--- The legend's lines: what to draw in front, and the text.
+-- The rows of the legend: the symbol and the text.
 local function legend_of(list, rings, colours)
   local lines = {}
   for i, shape in ipairs(rings) do
@@ -169,7 +169,7 @@ local function svg_map(add, list, rings, colours)
   local project, pixels_per_km = projection(list)
   add(('<rect x="%d" y="%d" width="%d" height="%d" rx="8" fill="#f3f5f7" stroke="#c9d0d6"/>')
     :format(MARGIN, MAP_TOP, MAP_SIZE, MAP_SIZE))
-  -- A picture in the picture clips at its edge without an id, which could clash in a web page.
+  -- A nested picture clips at its edge without an id, which could clash in a web page.
   add(('<svg x="%d" y="%d" width="%d" height="%d" viewBox="%d %d %d %d">'):format(
     MARGIN, MAP_TOP, MAP_SIZE, MAP_SIZE, MARGIN, MAP_TOP, MAP_SIZE, MAP_SIZE))
   for i, shape in ipairs(rings) do

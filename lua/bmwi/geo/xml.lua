@@ -8,8 +8,8 @@ local ESCAPES = {
   ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&apos;",
 }
 
---- Text as the content of an element or attribute. XML 1.0 has no control characters and no
--- U+FFFE and U+FFFF, not even escaped.
+--- Escapes text as the content of an element or attribute. XML 1.0 allows no control characters,
+-- U+FFFE or U+FFFF, not even escaped.
 ---@param bytes string
 ---@return string
 function xml.escape(bytes)

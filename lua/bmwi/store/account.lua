@@ -1,6 +1,6 @@
---- What a store keeps beside the log-in: the calls of the day, the container, cars and their last
---- values. Each method but _spend answers with nil, message, "store" where the file cannot be read
---- or written; the names with `_` are for bmwi's own modules.
+--- What a store keeps besides the log-in: the calls of the day, the container, and the cars with
+--- their last values. Each method but _spend fails with nil, message, "store" if the file cannot be
+--- read or written; names with `_` are for bmwi's own modules.
 
 local bmwi = require "bmwi"
 local check = require "bmwi._check"
@@ -24,14 +24,14 @@ local function limit_of(limit, position, name)
   return math.floor(limit or DAILY_LIMIT)
 end
 
--- What get(account) returns.
+-- Returns the result of get(account).
 local function look(store, get)
   local kept, message, code = store:_read()
   if not kept then return nil, message, code end
   return get(kept)
 end
 
--- A container as it is kept: what it is called, and nothing else.
+-- A container as it is stored: only its id and names.
 local function described(container)
   local copy = {}
   for _, name in ipairs { "id", "name", "version" } do
@@ -43,8 +43,8 @@ end
 --- Counts one call before it is sent.
 ---@param options? {limit:integer,now:number} default: 50 a day, the machine's clock
 ---@return true|nil allowed
----@return integer|string|nil left; for what is not allowed, in how many seconds to ask again; the
---- message where the file fails
+---@return integer|string|nil left or, if the call is not allowed, in how many seconds to ask again,
+--- or the message if the file fails
 ---@return "limit"|"closed"|"store"|nil reason
 function account_methods:_spend(options)
   options = check.options(options, { { "limit", "number" }, { "now", "number" } }, 1, "_spend")
@@ -56,8 +56,8 @@ function account_methods:_spend(options)
   return allowed or nil, left, reason
 end
 
---- BMW says that the calls of the day are used up (CU-429): none is allowed until they are given
---- back for certain.
+--- BMW reports that the day's calls are used up (CU-429): none is allowed until calls are certainly
+--- available again.
 function account_methods:_close_day(now)
   now = time_of(now, 1, "_close_day")
   return self:_change(function(kept)
@@ -67,15 +67,15 @@ function account_methods:_close_day(now)
   end)
 end
 
---- What is left of the day's calls.
+--- The calls left today.
 ---@return {limit:integer,used:integer,left:integer,resets_at:integer}|nil state
 function account_methods:_quota(limit, now)
   limit, now = limit_of(limit, 1, "_quota"), time_of(now, 2, "_quota")
   return look(self, function(kept) return limits.state(kept.quota or {}, limit, now) end)
 end
 
---- Counts an attempt to connect to the stream, if it is allowed now.
----@param window? number seconds that count; default 60
+--- Counts an attempt to connect to the stream if it is allowed now.
+---@param window? number length of the counted period in seconds; default 60
 ---@return boolean|nil allowed
 ---@return number|string wait seconds
 function account_methods:_stream_attempt(now, window)
@@ -87,21 +87,21 @@ function account_methods:_stream_attempt(now, window)
   end)
 end
 
---- Takes the lock that goes with the account's stream: BMW has one connection for each account.
----@return table|userdata|nil lock let go by lock:unlock()
+--- Takes the lock of the account's stream: BMW allows one connection for each account.
+---@return table|userdata|nil lock released by lock:unlock()
 ---@return string|nil message
 ---@return "locked"|"file"|nil code
 function account_methods:_stream_lock()
   return self.place.try_lock("stream.lock")
 end
 
---- The container that was made last.
+--- The container that was created last.
 ---@return {id:string,name:string,version:string}|nil container
 function account_methods:_container()
   return look(self, function(kept) return described(kept.container or {}) end)
 end
 
---- Keeps the container, or forgets it where none is given.
+--- Saves the container, or removes it if none is given.
 function account_methods:_set_container(container)
   check.optional(container, "table", 1, "_set_container")
   return self:_change(function(kept)
@@ -122,7 +122,7 @@ function account_methods:_refused_descriptors()
   end)
 end
 
---- Remembers that BMW refused a descriptor (CU-402).
+--- Records that BMW refused a descriptor (CU-402).
 function account_methods:_refuse_descriptor(key)
   check.argument(key, "string", 1, "_refuse_descriptor")
   return self:_change(function(kept)
@@ -136,7 +136,7 @@ function account_methods:_refuse_descriptor(key)
   end)
 end
 
---- The last list of the account's cars.
+--- The last known list of the account's cars.
 ---@return table[]|nil list
 function account_methods:_vehicles()
   return look(self, function(kept)
@@ -148,7 +148,7 @@ function account_methods:_vehicles()
   end)
 end
 
---- Keeps the list of the account's cars.
+--- Saves the list of the account's cars.
 function account_methods:_set_vehicles(list)
   check.argument(list, "table", 1, "_set_vehicles")
   return self:_change(function(kept)
@@ -157,7 +157,7 @@ function account_methods:_set_vehicles(list)
   end)
 end
 
--- A car's part of a member.
+-- A car's entry in a member.
 local function of_car(store, member, vin)
   return look(store, function(kept)
     local data = kept[member] and kept[member][vin]
@@ -165,7 +165,7 @@ local function of_car(store, member, vin)
   end)
 end
 
--- Sets a car's part of a member to what make(part before, account) returns.
+-- Sets a car's entry in a member to the result of make(previous entry, account).
 local function set_of_car(store, member, vin, make)
   return store:_change(function(kept)
     local cars, count = kept[member] or {}, 0
@@ -184,14 +184,14 @@ function account_methods:_basic(vin)
   return of_car(self, "basic", vin)
 end
 
---- Keeps a car's basic data.
+--- Saves a car's basic data.
 function account_methods:_set_basic(vin, data)
   check.argument(vin, "string", 1, "_set_basic")
   check.argument(data, "table", 2, "_set_basic")
   return set_of_car(self, "basic", vin, function() return (form.plain(data)) end)
 end
 
---- A car's last values, whose source is "cache".
+--- A car's last values, with the source "cache".
 ---@return table|nil state of bmwi._values
 function account_methods:_values(vin)
   check.argument(vin, "string", 1, "_values")
@@ -200,14 +200,15 @@ function account_methods:_values(vin)
   return bmwi._values.restore(state)
 end
 
--- Whether what is kept of a descriptor is newer than what is to be kept.
+-- Whether the saved value of a descriptor is newer than the one to be saved.
 local function is_newer(old, new)
   local before = type(old) == "table" and tonumber(old.time)
   local after = new and tonumber(new.time)
   return not new or before and (not after or before > after)
 end
 
---- When a car's values were last read from BMW. They do not tell: the car may have slept for days.
+--- When a car's values were last read from BMW. The values do not show this: the car may have been
+--- asleep for days.
 ---@return number|nil fetched epoch seconds
 function account_methods:_fetched(vin)
   check.argument(vin, "string", 1, "_fetched")
@@ -217,16 +218,16 @@ function account_methods:_fetched(vin)
   end)
 end
 
---- Keeps a car's values. What another process has kept meanwhile stays where it is newer.
+--- Saves a car's values. Newer values that another process has saved meanwhile are kept.
 ---@param state table of bmwi._values
----@param fetched? number when they were read from BMW; none for those of the stream
+---@param fetched? number when they were read from BMW; nil for values from the stream
 function account_methods:_set_values(vin, state, fetched)
   check.argument(vin, "string", 1, "_set_values")
   check.argument(state, "table", 2, "_set_values")
   check.optional(fetched, "number", 3, "_set_values")
   local fresh = {}
   for descriptor, entry in pairs(state) do
-    -- Without a part of it, an entry would stand in the way of the whole one.
+    -- An incomplete entry would block the complete one.
     local copy, whole = form.plain(entry)
     if whole then fresh[descriptor] = copy end
   end

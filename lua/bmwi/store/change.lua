@@ -1,6 +1,6 @@
---- Changes what lies at a place (bmwi.store.place) so that of several processes none undoes what
---- another did: whoever changes it holds a lock, which takes milliseconds, from before it is read
---- until after it is written. Without flock there is no lock, and each does its best.
+--- Changes the data at a place (bmwi.store.place) so that processes do not undo each other's
+--- changes: a lock is held from before the read until after the write, which takes milliseconds.
+--- Without flock there is no lock.
 
 local bmwi = require "bmwi"
 local form = require "bmwi.store.form"
@@ -8,10 +8,10 @@ local form = require "bmwi.store.form"
 local change = {}
 
 local LOCK = "write.lock"
-local STEP = 0.01 -- seconds between two tries
-local MOST = 5    -- seconds in which nothing else runs in this process
+local STEP = 0.01 -- seconds between two attempts
+local MOST = 5    -- maximum seconds for which nothing else runs in this process
 
---- The account, or nil, message, code and what was found instead.
+--- Returns the account, or nil, message, code and the bytes found instead.
 ---@return table|nil account
 ---@return string|nil message
 ---@return "missing"|"insecure"|"json"|"file"|nil code
@@ -24,8 +24,8 @@ function change.read(place)
   return nil, place.name .. " contains no saved token", "json", bytes
 end
 
--- The account to be changed. With `mend` it begins anew where there is none that can be trusted;
--- what was there is set aside.
+-- Reads the account to be changed. With `mend` it starts empty if there is none that can be
+-- trusted, and what was there is set aside.
 local function begin(place, mend)
   local account, message, code, bytes = change.read(place)
   if account then return account end
@@ -38,7 +38,7 @@ local function begin(place, mend)
   return nil, message, code
 end
 
--- Writes the account if the function that changed it returned something.
+-- Writes the account if the function that changed it has returned something.
 local function write(place, account, ...)
   if (...) ~= nil then
     local bytes, message = form.encode(account)
@@ -61,12 +61,12 @@ local function release(lock, ok, ...)
   return ...
 end
 
--- Places whose lock this process had to wait for the last time. Before it takes it again, others
--- get their turn, or one that is always at work would leave them none.
+-- Places whose lock this process had to wait for the last time. It gives others a turn before
+-- taking the lock again; otherwise a busy process would starve them.
 local crowded = setmetatable({}, { __mode = "k" })
 
---- Tries for a lock until it is free or the time is over.
----@param kind string the ending of its name
+--- Tries to take a lock until it is free or the timeout expires.
+---@param kind string the suffix of its name
 ---@param sleep fun(seconds:number)
 ---@return table|userdata|nil lock
 ---@return string|nil message
@@ -83,25 +83,25 @@ function change.take(place, kind, seconds, step, sleep)
   end
 end
 
---- Changes the account. Other tasks run until the lock is free.
----@param fn fun(account:table):any does not wait; nothing is written when it returns nil or raises
+--- Changes the account. Other tasks run while it waits for the lock.
+---@param fn fun(account:table):any must not wait; nothing is written if it returns nil or raises
 ---@return boolean done
----@return any ... what fn returned; after a failure a message and a code
+---@return any ... the results of fn; after a failure a message and a code
 function change.later(place, fn, timeout)
   local lock, message, code = change.take(place, LOCK, timeout, STEP, bmwi.sleep)
   if code == "locked" then return false, message, code end
   return release(lock, pcall(run, place, fn))
 end
 
---- The same for calls that must not yield. The lock is given up for lost after a while: that a
---- log-in is not saved is worse than what another process may be about to write.
----@param mend? boolean begin anew where the file cannot be trusted
+--- The same for calls that must not yield. If the lock does not become free, the change is made
+--- without it: losing a log-in is worse than overwriting another process's change.
+---@param mend? boolean start empty if the file cannot be trusted
 function change.now(place, fn, mend)
   local lock = change.take(place, LOCK, MOST, STEP, bmwi._sys.pause)
   return release(lock, pcall(run, place, fn, mend))
 end
 
---- Removes all of it.
+--- Removes the account.
 ---@return true|nil removed
 ---@return string|nil message
 ---@return "file"|nil code

@@ -1,24 +1,24 @@
---- The form of an account as text: JSON, one object. docs/account-file.md describes its members.
+--- The text format of an account: one JSON object. docs/account-file.md describes its members.
 
 local bmwi = require "bmwi"
 
 local form = {}
 
-local MAX_FILE = 1024 * 1024 -- bytes; more is not read either
-local MAX_TEXT = 16 * 1024   -- of one value that a server sent
+local MAX_FILE = 1024 * 1024 -- bytes; larger files are not read either
+local MAX_TEXT = 16 * 1024   -- maximum length of one value from a server
 local MAX_NAME = 256
 local MAX_DEPTH = 8
 
--- What a server gives again when it is asked: the wrong kind is taken for an absence. A damaged
--- quota makes the whole file a damaged one.
+-- What can be requested from a server again: a value of the wrong type counts as missing. A damaged
+-- quota makes the whole file invalid.
 local CACHES = { "auth_errors", "container", "refused_descriptors", "vehicles", "basic", "values",
   "fetched", "attempts" }
--- What a file that has become too large goes without, car by car.
+-- What is removed from a file that has become too large, car by car.
 local LET_GO = { "values", "basic" }
 
 --- Reads an account.
 ---@param bytes string
----@return table|nil account nil for what is damaged, or is no account
+---@return table|nil account nil if it is damaged or not an account
 function form.decode(bytes)
   local account = bmwi.json.decode(bytes)
   if type(account) ~= "table" or #account > 0 then return nil end
@@ -31,7 +31,7 @@ function form.decode(bytes)
   return account
 end
 
---- Whether there is more of an account than a log-in.
+--- Whether an account contains more than a log-in.
 function form.has_more(account)
   if account.quota ~= nil then return true end
   for _, name in ipairs(CACHES) do
@@ -40,7 +40,7 @@ function form.has_more(account)
   return false
 end
 
--- Removes the largest entry of the first member that has any. False where there is none.
+-- Removes the largest entry of the first member that has any. False if there is none.
 local function shrink(account)
   for _, name in ipairs(LET_GO) do
     local largest, size = nil, -1
@@ -56,7 +56,7 @@ local function shrink(account)
   return false
 end
 
---- Writes an account. One that has become too large loses cached data of cars.
+--- Encodes an account. One that has become too large loses cached data of cars.
 ---@param account table
 ---@return string|nil bytes
 ---@return string|nil message
@@ -79,12 +79,12 @@ local function is_plain(value)
   return kind == "boolean"
 end
 
---- Copies data of a server without what does not belong into the file: texts that are too long,
---- tables nested too deeply, and what is no data.
+--- Copies a server's data without what must not be in the file: texts that are too long, tables
+--- nested too deeply, and values that are not data.
 ---@param value any
----@param depth? integer of tables, at most
+---@param depth? integer maximum nesting of tables
 ---@return any copy
----@return boolean whole whether all of it was copied
+---@return boolean whole whether everything was copied
 function form.plain(value, depth)
   depth = depth or MAX_DEPTH
   if is_plain(value) then return value, true end

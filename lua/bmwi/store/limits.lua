@@ -1,20 +1,21 @@
---- How often BMW may be asked: 50 REST calls a day, and few connections to the stream. Works on
---- tables of times (seconds since 1970) alone; the store keeps them.
+--- BMW's limits: 50 REST calls a day, and few connections to the stream. Works only on tables of
+--- times (seconds since 1970); the store saves them.
 ---
---- When calls are given back is told in two ways: all at midnight UTC, or each after 24 hours. The
---- calls of the last 24 hours hold those since midnight, so whoever counts them keeps to both.
+--- Sources differ on when calls become available again: all at midnight UTC, or each after 24
+--- hours. The calls of the last 24 hours include those since midnight, so counting these satisfies
+--- both.
 
 local limits = {}
 
 local DAY = 24 * 60 * 60
-local MOST_OLD = 200 -- calls kept beyond 24 hours: they count again if the clock is set back
-local ATTEMPTS, WINDOW = 4, 60 -- connections to the stream in so many seconds
+local MOST_OLD = 200 -- older calls kept: they count again if the clock is set back
+local ATTEMPTS, WINDOW = 4, 60 -- connections to the stream in this many seconds
 
 local function is_time(value)
   return type(value) == "number" and value == value and math.abs(value) ~= math.huge
 end
 
---- Whether a table from a file can be used.
+--- Whether a table from a file is valid.
 function limits.valid(quota)
   if type(quota) ~= "table" then return false end
   for _, name in ipairs { "closed_at", "closed_until", "set_back_at" } do
@@ -35,9 +36,9 @@ local function keep(quota, wanted)
   quota.calls = calls
 end
 
--- What lies in the future shows that the clock was wrong then, or is wrong now. It counts, but only
--- for 24 hours from when this was noticed: a clock that was ahead by a year must not lock for one.
--- True where the table was changed.
+-- A time in the future shows that the clock was wrong then, or is wrong now. It counts, but only
+-- for 24 hours after this was noticed: a clock that was a year ahead must not block calls for a
+-- year. True if the table was changed.
 local function heed_clock(quota, now)
   local ahead = (quota.closed_at or now) > now
   for _, at in ipairs(quota.calls or {}) do ahead = ahead or at > now end
@@ -57,13 +58,13 @@ local function heed_clock(quota, now)
   return true
 end
 
--- When something that began at `at` is over: at the latest a day after it was noticed to be ahead.
+-- When the period that began at `at` ends: at most a day after `at` was found to be in the future.
 local function ends(quota, now, at)
   local noticed = quota.set_back_at or now
   return (at < noticed + DAY and at or noticed) + DAY
 end
 
--- When the calls that count are over, in order.
+-- When each counted call stops counting, in order.
 local function counted(quota, now)
   local list = {}
   for _, at in ipairs(quota.calls or {}) do
@@ -81,7 +82,7 @@ local function closed(quota, now)
   return now < last and last or nil
 end
 
--- When a call is possible, if not now; and why not.
+-- When the next call is possible, if not now; and the reason.
 local function opens(quota, limit, now)
   local till = closed(quota, now)
   if till then return till, "closed" end
@@ -91,8 +92,8 @@ end
 
 --- Counts a call that is about to be sent.
 ---@param quota table changed in place
----@return boolean|nil allowed nil where the table was not changed
----@return integer left or, for what is not allowed, in how many seconds to ask again
+---@return boolean|nil allowed nil if the table was not changed
+---@return integer left or, if the call is not allowed, in how many seconds to ask again
 ---@return "limit"|"closed"|nil reason
 function limits.spend(quota, limit, now)
   local changed = heed_clock(quota, now)
@@ -111,8 +112,8 @@ function limits.spend(quota, limit, now)
   return true, limit - #counted(quota, now)
 end
 
---- BMW has said that the day's calls are used up. Others have made calls that are not known here,
---- so the next is possible when both rules give one back for certain: after midnight UTC, and when
+--- BMW has reported that the day's calls are used up. Other programs have made calls that are not
+--- known here, so the next call is possible once both rules allow one: after midnight UTC, and when
 --- the first of our own calls is 24 hours old.
 ---@param quota table changed in place
 function limits.close(quota, now)
@@ -123,10 +124,10 @@ function limits.close(quota, now)
   quota.closed_at, quota.closed_until = now, till
 end
 
---- What is left.
----@param quota table changed in place, which need not be kept
----@return table state {limit, used, left, resets_at}: resets_at is when the next call is given
---- back, or now where none is used
+--- The remaining calls.
+---@param quota table changed in place; the change need not be saved
+---@return table state {limit, used, left, resets_at}: resets_at is when the next call becomes
+--- available again, or now if none is used
 function limits.state(quota, limit, now)
   heed_clock(quota, now)
   local list, till = counted(quota, now), closed(quota, now)
@@ -135,7 +136,7 @@ function limits.state(quota, limit, now)
 end
 
 --- Counts an attempt to connect to the stream, if it is allowed.
----@param attempts number[] the times of the last ones
+---@param attempts number[] the times of the last attempts
 ---@param window? number seconds; default 60
 ---@return boolean allowed
 ---@return integer seconds to wait
@@ -144,7 +145,7 @@ function limits.attempt(attempts, now, window)
   local list = {}
   window = window or WINDOW
   for _, at in ipairs(attempts) do
-    -- One from the future was made at an unknown time, which is over now.
+    -- An attempt in the future was made at an unknown time, so it is moved to now.
     if is_time(at) and at > now - window then list[#list + 1] = math.min(at, now) end
   end
   local allowed = #list < ATTEMPTS

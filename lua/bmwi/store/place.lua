@@ -1,5 +1,5 @@
---- Where an account is kept: a private file, or the memory of this process. A place has a `name`
---- for messages, and functions that answer as those of bmwi._sys do.
+--- Where an account is kept: a private file, or this process's memory. A place has a `name` for
+--- messages, and functions with the results of those in bmwi._sys.
 
 local bmwi = require "bmwi"
 
@@ -13,7 +13,7 @@ function place.file(path)
     name = path,
     read = function() return bmwi._sys.read_private(path) end,
     write = function(bytes) return bmwi._sys.write_private(path, bytes) end,
-    -- What could not be read is kept for its owner to look at, or to mend.
+    -- Unreadable content is kept, so that the user can inspect or repair it.
     set_aside = function(bytes) return bmwi._sys.write_private(path .. ".damaged", bytes) end,
     remove = function()
       local removed, message, code = bmwi._sys.remove_private(path .. ".damaged")
@@ -24,7 +24,7 @@ function place.file(path)
   }
 end
 
---- The memory of this process. It holds text as a file does, so what is read is a copy.
+--- The memory of this process. It holds text like a file, so that each read is a copy.
 ---@return table place
 function place.memory()
   local kept
