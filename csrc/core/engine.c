@@ -66,15 +66,15 @@ static void act(bmwi_engine *engine, curl_socket_t s, int what) {
 
 /* Reports to libcurl what has happened to its sockets, for some 5 ms. */
 static void serve_sockets(bmwi_engine *engine, const bmwi_event *events, int count) {
-  double until = bmwi_now() + BMWI_TIME_SLICE;
+  double until = count > 1 ? bmwi_now() + BMWI_TIME_SLICE : 0;
   for (int i = 0; i < count; i++) {
     int what = (events[i].readable ? CURL_CSELECT_IN : 0) |
                (events[i].writable ? CURL_CSELECT_OUT : 0) |
                (events[i].failed ? CURL_CSELECT_ERR : 0);
     if (events[i].tag != 0) bmwi_streams_event(&engine->streams, &events[i]);
     else act(engine, events[i].fd, what);
-    if (bmwi_now() < until) continue;
-    engine->rushed = engine->rushed || i + 1 < count; /* the others are reported again */
+    if (i + 1 == count || bmwi_now() < until) continue;
+    engine->rushed = true; /* the others are reported again */
     break;
   }
 }
@@ -390,8 +390,9 @@ static bool can_start(const bmwi_engine *engine) {
 ** connections at once are 50 ms in which the host would not come to its own work.
 ** What has waited for that, or for its host, until its time was over is not sent. */
 static void start(bmwi_engine *engine) {
-  double until = bmwi_now() + BMWI_TIME_SLICE;
   if (engine->stale && engine->exchanges == 0) renew(engine);
+  if (engine->starting.first == NULL) return;
+  double until = bmwi_now() + BMWI_TIME_SLICE;
   while (can_start(engine) && !engine->broken) {
     bmwi_transfer *t = (bmwi_transfer *)bmwi_queue_take(&engine->starting);
     double left = t->timer.wake - WATCHDOG - bmwi_now();
@@ -403,11 +404,11 @@ static void start(bmwi_engine *engine) {
     } else if (curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, bmwi_milliseconds(left)) == CURLE_OK &&
                curl_multi_add_handle(engine->multi, easy) == CURLM_OK) {
       act(engine, CURL_SOCKET_TIMEOUT, 0);
-      bmwi_handle_prepare(t->handle);
+      if (engine->exchanges == 1) bmwi_handle_prepare(t->handle); /* of many, each would hold two */
     } else {
       collect(engine, t, CURLE_OUT_OF_MEMORY);
     }
-    if (bmwi_now() >= until) break;
+    if (engine->starting.first != NULL && bmwi_now() >= until) break;
   }
 }
 

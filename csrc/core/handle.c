@@ -332,6 +332,7 @@ void bmwi_handle_end(bmwi_handle *handle, bool good) {
   bmwi_buffer_clear(&handle->authorization);
   handle->transfer = NULL;
   handle->url = NULL;
+  if (good) bmwi_handle_prepare(handle);
   if (!good || handle->owner == 0 || (single_use && handle->next == NULL)) {
     reset(handle);
   } else if (single_use) {
