@@ -5,6 +5,7 @@
 
 #include <curl/curl.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,14 +53,12 @@ void bmwi_handle_setup(void) {
     {CURL_VERSION_ZSTD, "zstd"},
 #endif
   };
-  strcpy(encodings, "Accept-Encoding: ");
-  size_t bare = strlen(encodings);
-  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-    if ((info->features & known[i].feature) == 0) continue;
-    if (encodings[bare] != '\0') strcat(encodings, ", ");
-    strcat(encodings, known[i].names);
-  }
-  if (encodings[bare] == '\0') strcat(encodings, "identity");
+  size_t len = (size_t)snprintf(encodings, sizeof encodings, "Accept-Encoding:"), bare = len;
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+    if ((info->features & known[i].feature) != 0)
+      len += (size_t)snprintf(encodings + len, sizeof encodings - len, "%s %s",
+                              len > bare ? "," : "", known[i].names);
+  if (len == bare) snprintf(encodings + len, sizeof encodings - len, " identity");
 }
 
 /* ---- libcurl's callbacks: they touch the transfer's own memory only ------ */
