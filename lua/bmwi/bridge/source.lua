@@ -129,7 +129,7 @@ local function news(before, update)
 end
 
 local function follow(o)
-  local stream = o.client:stream { vins = o.all and nil or o.vins }
+  local stream = o.client:stream { vins = not o.all and o.vins or nil }
   local told = {}
   o.close = function() stream:close() end
   local function take(update)
