@@ -272,7 +272,7 @@ local function common(new)
       { "_spend", 5 }, { "_spend", { now = "noon" } }, { "_close_day", "now" }, { "_quota", "all" },
       { "_set_container", 5 }, { "_refuse_descriptor" }, { "_set_vehicles" }, { "_basic" },
       { "_set_basic", VIN }, { "_values" }, { "_set_values", VIN }, { "_fetched" },
-      { "_stream_attempt", {} } }) do
+      { "_set_all_values" }, { "_stream_attempt", {} } }) do
       local ok, message = pcall(kept[bad[1]], kept, bad[2])
       assert(not ok, bad[1])
       helper.has(message, bad[1])

@@ -100,15 +100,38 @@ describe("the live values of an account", function()
     assert.equal(43, live.state(store, VIN)[LEVEL].value)
   end)
 
-  it("are of 64 cars at most", function()
+  it("are of 256 cars at most", function()
     local taken = 0
-    for i = 1, 100 do
+    for i = 1, 300 do
       local vin = ("WBY%014d"):format(i)
       if live.take(store, vin, { a = { value = 1, timestamp = NOW } }, NOW) then
         taken = taken + 1
       end
     end
-    assert.equal(64, taken)
+    assert.equal(256, taken)
+  end)
+
+  it("are saved in one go, of as many cars as there are", function()
+    local changes, change = 0, store._change
+    store._change = function(...)
+      changes = changes + 1
+      return change(...)
+    end
+    for i = 1, 100 do
+      live.take(store, ("WBY%014d"):format(i), { a = { value = i, timestamp = NOW } }, NOW)
+    end
+    local reads, read = 0, store._read
+    store._read = function(...)
+      reads = reads + 1
+      return read(...)
+    end
+    live.save(store)
+    assert.equal(1, changes)
+    assert.equal(1, reads) -- which engines they have
+    assert.is_false(live.dirty(store))
+    assert.equal(100, store:_values(("WBY%014d"):format(100)).a.value)
+    live.save(store)
+    assert.equal(1, changes)
   end)
 
   it("are those of the account file alone where no stream is open", function()

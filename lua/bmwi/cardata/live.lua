@@ -5,14 +5,13 @@ local bmwi = require "bmwi"
 
 local live = {}
 
-local MOST_CARS = 64
+local MOST_CARS = 256
 
 -- store -> {users =, cars = VIN -> car}. A car is {state =, at =, dirty =}: its values
 -- (bmwi._values, never changed in place), and when news of it came last.
 local open = setmetatable({}, { __mode = "k" })
 
-local function drive_train_of(store, vin)
-  local data = store:_basic(vin)
+local function drive_train_of(data)
   local word = type(data) == "table" and data.driveTrain
   return type(word) == "string" and word or nil
 end
@@ -62,7 +61,7 @@ function live.take(store, vin, values, now)
     if account.count >= MOST_CARS then return nil end
     account.count = account.count + 1
     car = { state = store:_values(vin) or {}, at = store:_fetched(vin) }
-    car.drive_train = drive_train_of(store, vin)
+    car.drive_train = drive_train_of(store:_basic(vin))
     account.cars[vin] = car
   end
   local before = car.state
@@ -88,15 +87,20 @@ end
 
 --- Writes what is new to the account file. What cannot be written is tried again the next time.
 function live.save(store)
-  local dirty = {} -- others may come, and it may be closed, while it is being written
+  local dirty, list = {}, {} -- others may come, and it may be closed, while it is being written
   for vin, car in pairs(open[store].cars) do
-    if car.dirty then dirty[#dirty + 1] = { vin, car } end
+    if car.dirty then
+      car.dirty = false
+      dirty[vin] = car
+      list[#list + 1] = { vin = vin, state = car.state, fetched = car.at }
+    end
   end
-  for _, pair in ipairs(dirty) do
-    local vin, car = pair[1], pair[2]
-    car.dirty = false
-    if not store:_set_values(vin, car.state, car.at) then car.dirty = true end
-    car.drive_train = car.drive_train or drive_train_of(store, vin)
+  if #list == 0 then return end
+  local saved = store:_set_all_values(list)
+  local basic = store:_all_basic() or {}
+  for vin, car in pairs(dirty) do
+    car.dirty = car.dirty or not saved
+    car.drive_train = car.drive_train or drive_train_of(basic[vin])
   end
 end
 

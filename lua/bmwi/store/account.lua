@@ -8,7 +8,7 @@ local form = require "bmwi.store.form"
 local limits = require "bmwi.store.limits"
 
 local DAILY_LIMIT = 50
-local MOST_CARS = 64
+local MOST_CARS = 256
 local MOST_REFUSED = 1000 -- descriptors; BMW has about 300
 
 local account_methods = {}
@@ -165,16 +165,14 @@ local function of_car(store, member, vin)
   end)
 end
 
--- Sets a car's entry in a member to the result of make(previous entry, account).
-local function set_of_car(store, member, vin, make)
-  return store:_change(function(kept)
-    local cars, count = kept[member] or {}, 0
-    for _ in pairs(cars) do count = count + 1 end
-    if not cars[vin] and count >= MOST_CARS then return nil, "too many cars", "store" end
-    cars[vin] = make(type(cars[vin]) == "table" and cars[vin] or {}, kept)
-    kept[member] = cars
-    return true
-  end)
+-- Sets a car's entry in a member to the result of make(previous entry).
+local function put_of_car(kept, member, vin, make)
+  local cars, count = kept[member] or {}, 0
+  for _ in pairs(cars) do count = count + 1 end
+  if not cars[vin] and count >= MOST_CARS then return nil, "too many cars", "store" end
+  cars[vin] = make(type(cars[vin]) == "table" and cars[vin] or {})
+  kept[member] = cars
+  return true
 end
 
 --- A car's basic data.
@@ -184,11 +182,19 @@ function account_methods:_basic(vin)
   return of_car(self, "basic", vin)
 end
 
+--- The basic data of all cars, by VIN.
+---@return table|nil data
+function account_methods:_all_basic()
+  return look(self, function(kept) return type(kept.basic) == "table" and kept.basic or {} end)
+end
+
 --- Saves a car's basic data.
 function account_methods:_set_basic(vin, data)
   check.argument(vin, "string", 1, "_set_basic")
   check.argument(data, "table", 2, "_set_basic")
-  return set_of_car(self, "basic", vin, function() return (form.plain(data)) end)
+  return self:_change(function(kept)
+    return put_of_car(kept, "basic", vin, function() return (form.plain(data)) end)
+  end)
 end
 
 --- A car's last values, with the source "cache".
@@ -218,6 +224,32 @@ function account_methods:_fetched(vin)
   end)
 end
 
+-- What can be kept of a state.
+local function plain_state(state)
+  local fresh = {}
+  for descriptor, entry in pairs(state) do
+    -- Without a part of it, an entry would stand in the way of the whole one.
+    local copy, whole = form.plain(entry)
+    if whole then fresh[descriptor] = copy end
+  end
+  return fresh
+end
+
+local function put_values(kept, vin, fresh, fetched)
+  local done, message, code = put_of_car(kept, "values", vin, function(before)
+    for descriptor, entry in pairs(before) do
+      if not is_newer(entry, fresh[descriptor]) then before[descriptor] = fresh[descriptor] end
+    end
+    for descriptor, entry in pairs(fresh) do before[descriptor] = before[descriptor] or entry end
+    return before
+  end)
+  if done and fetched then
+    kept.fetched = kept.fetched or {}
+    kept.fetched[vin] = fetched
+  end
+  return done, message, code
+end
+
 --- Saves a car's values. Newer values that another process has saved meanwhile are kept.
 ---@param state table of bmwi._values
 ---@param fetched? number when they were read from BMW; nil for values from the stream
@@ -225,20 +257,19 @@ function account_methods:_set_values(vin, state, fetched)
   check.argument(vin, "string", 1, "_set_values")
   check.argument(state, "table", 2, "_set_values")
   check.optional(fetched, "number", 3, "_set_values")
+  local fresh = plain_state(state)
+  return self:_change(function(kept) return put_values(kept, vin, fresh, fetched) end)
+end
+
+--- The same for several cars in one change; of too many cars, the last ones are left out.
+---@param cars {vin:string,state:table,fetched:number|nil}[]
+function account_methods:_set_all_values(cars)
+  check.argument(cars, "table", 1, "_set_all_values")
   local fresh = {}
-  for descriptor, entry in pairs(state) do
-    -- An incomplete entry would block the complete one.
-    local copy, whole = form.plain(entry)
-    if whole then fresh[descriptor] = copy end
-  end
-  return set_of_car(self, "values", vin, function(kept, account)
-    account.fetched = account.fetched or fetched and {}
-    if fetched then account.fetched[vin] = fetched end
-    for descriptor, entry in pairs(kept) do
-      if not is_newer(entry, fresh[descriptor]) then kept[descriptor] = fresh[descriptor] end
-    end
-    for descriptor, entry in pairs(fresh) do kept[descriptor] = kept[descriptor] or entry end
-    return kept
+  for i, car in ipairs(cars) do fresh[i] = plain_state(car.state) end
+  return self:_change(function(kept)
+    for i, car in ipairs(cars) do put_values(kept, car.vin, fresh[i], car.fetched) end
+    return true
   end)
 end
 
