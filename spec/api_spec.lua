@@ -11,7 +11,7 @@ local PRIVATE = { "_hash", "_mqtt", "_sys", "_values" } -- for the specs and our
 local BASE64 = { "decode", "encode" }
 local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }
-local SYS = { "catch_terminate", "columns", "isatty", "json", "monotonic", "no_core", "options",
+local SYS = { "catch_signals", "columns", "isatty", "json", "monotonic", "no_core", "options",
   "pause", "publish_file", "read_private", "read_secret", "remove_private", "try_lock",
   "write_private" }
 local LOOP = { "events", "pollfd", "step", "timeout" }
