@@ -109,7 +109,7 @@ describe("a client of CarData", function()
       for _, row in ipairs({
         { { "expired_token" }, "expired before", "log in again" },
         { { "invalid_grant" }, "the code was refused", "Authenticate device" },
-        { { "gateway_fault", "access_denied" }, "used the code up", "BMW's fault" },
+        { { "gateway_fault", "access_denied" }, "used up the code", "BMW's fault" },
       }) do
         login({ answers = row[1] })
         local done, message, code, info = new():login()

@@ -69,14 +69,14 @@ describe("the view of a CarData status", function()
   end)
 
   for flag, words in pairs({ predicted = "predicted", unit_inferred = "unit inferred",
-    refused = "a newer one was not plausible" }) do
+    refused = "a newer value was not plausible" }) do
     it("says of a value that is " .. flag, function()
       assert.equal("1 minute ago, " .. words, shown("mileage", 5, { flag = flag })[1][3])
     end)
   end
 
   it("says of a value that was kept, and of one without a time", function()
-    assert.equal("1 minute ago, kept from before", shown("mileage", 5, { source = "cache" })[1][3])
+    assert.equal("1 minute ago, saved earlier", shown("mileage", 5, { source = "cache" })[1][3])
     local row = views.status({ mileage = 5 }, { mileage = { value = 5 } }, "metric")[1]
     assert.equal("at an unknown time", row[3])
     row = shown("mileage", 5, { age = -61 })[1]

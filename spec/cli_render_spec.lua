@@ -231,7 +231,7 @@ describe("views.vehicles and views.abilities", function()
     local rows = views.abilities({ doorLock = "SUPPORTED", climateNow = "ACTIVATED",
       hornBlow = "NOT_SUPPORTED", chargeNow = "NOT_SUPPORTED" })
     assert.equal("lock, climate", value_of(rows, "Offers"))
-    assert.equal("horn", value_of(rows, "Does not offer"))
+    assert.equal("horn", value_of(rows, "Not supported"))
     assert.equal(ABSENT, value_of(views.abilities({}), "Offers"))
   end)
 end)

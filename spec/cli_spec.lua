@@ -137,8 +137,8 @@ describe("bmwi", function()
     it("shows the cars", function()
       local out = ok("vehicles").out
       assert.is_truthy(out:find("WAB1C23456V123456  I3 +REX  AB64 1BC  2014", 1, true))
-      assert.is_truthy(out:find("Does not offer  horn", 1, true))
-      assert.is_truthy(out:find("Not reported    charge", 1, true)) -- chargeNow says nothing of it
+      assert.is_truthy(out:find("Not supported  horn", 1, true))
+      assert.is_truthy(out:find("Not reported   charge", 1, true)) -- chargeNow says nothing of it
       local list = json.decode(ok("vehicles --json").out)
       assert.equal(helper.vin, list[1].vin)
       assert.is_truthy(ok("vehicles --json").out:find('"yearOfConstruction":2014}', 1, true))

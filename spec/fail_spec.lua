@@ -113,7 +113,7 @@ local answers = {
     .. "</title></head></html>" }, "server", 503, true, nil, "Service Maintenance 22:00-23:00",
     "try again later" },
   { "status", { status = 403, body = "<html><title>403 Forbidden</title></html>" }, "forbidden",
-    403, false, nil, nil, "not permitted for this" },
+    403, false, nil, nil, "may use this service" },
   { "status", { status = 400, body = '"too fast"' }, "http", 400, false, nil, "too fast" },
 }
 
@@ -129,7 +129,7 @@ local refusals = {
   { { recorded = "client_disabled" }, "auth", 401, false, "provided clients are disabled",
     "has been disabled" },
   { { recorded = "invalid_request" }, "auth", 400, false, "missing a required parameter" },
-  { { status = 403 }, "forbidden", 403, false, nil, "not permitted for this" },
+  { { status = 403 }, "forbidden", 403, false, nil, "may use this service" },
   { { status = 403, body = '{"error":"invalid_grant"}' }, "auth", 403, false, "invalid_grant",
     "check username" },
   { { status = 403, body = '{"error":"Forbidden","message":"Out of quota."}' }, "forbidden", 403,

@@ -90,7 +90,7 @@ describe("bmwi watch", function()
   it("writes no result to a file that would only be there at the end", function()
     local result = cli.run { "watch", "--output", home .. "/x" }
     assert.equal(2, result.code)
-    helper.has(result.err, "redirect")
+    helper.has(result.err, "Redirect")
   end)
 
   it("is one picture on a terminal, with what has changed marked", function()

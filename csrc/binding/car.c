@@ -54,7 +54,7 @@ static void add_pairs(lua_State *L, bmwi_op *op, const bmwi_method *method, int 
   while (lua_next(L, argument)) {
     const char *name = bmwi_field_name(L, argument);
     if (method->typed && strcmp(name, op->account->service->type_field) == 0)
-      luaL_argerror(L, argument, lua_pushfstring(L, "%s is an argument of its own", name));
+      luaL_argerror(L, argument, lua_pushfstring(L, "%s must be a separate argument", name));
     add_member(L, op, bmwi_schema_member(method->schema, name), name, argument);
     lua_pop(L, 1);
   }
@@ -90,7 +90,7 @@ static int call_method(lua_State *L) {
   if (method->typed && type == NULL) {
     type = luaL_checklstring(L, argument, &len);
     luaL_argcheck(L, bmwi_is_word(type, len), argument,
-                  "a service type expected: a word of capitals, digits and '_'");
+                  "a service type expected: capital letters, digits and '_'");
     argument++;
   }
   if (method->kept_secret) secret = luaL_optstring(L, argument++, NULL);

@@ -45,8 +45,7 @@ static int free_call(lua_State *L, const bmwi_endpoint *endpoint, bmwi_add_field
   bmwi_client *client = bmwi_client_check(L, 1);
   const char *path = luaL_checklstring(L, 2, &len);
   luaL_argcheck(L, bmwi_path(path, len), 2,
-                "a path such as /webapi/v1/user/vehicles expected; a query is an argument of its "
-                "own");
+                "a path such as /webapi/v1/user/vehicles expected, without a query");
   lua_settop(L, 3);
   bmwi_op *op = bmwi_client_op(L, client, endpoint, NULL);
   bmwi_client_path(L, op, path);

@@ -306,7 +306,7 @@ void bmwi_options_keep(lua_State *L, const bmwi_service *service) {
 
 int bmwi_options_get(lua_State *L, const bmwi_account *account, int kept) {
   const bmwi_option *row = find_row(account->service, luaL_checkstring(L, 2));
-  if (row == NULL || row->secret > 0) return luaL_error(L, "there is no such option to be read");
+  if (row == NULL || row->secret > 0) return luaL_error(L, "this option cannot be read");
   if (row->type >= BMWI_OPTION_TABLE) lua_getfield(L, kept, row->name);
   else if (is_text(row)) lua_pushstring(L, *(char **)place(account, row));
   else if (row->type == BMWI_OPTION_NUMBER) lua_pushnumber(L, *(double *)place(account, row));

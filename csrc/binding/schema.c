@@ -33,8 +33,7 @@ static void check_word(lua_State *L, const bmwi_member *m, const char *path) {
   size_t len = 0;
   const char *text = text_on_top(L, &len);
   (void)m;
-  if (text == NULL || !bmwi_is_word(text, len))
-    wrong(L, path, "a word of capitals, digits and '_'");
+  if (text == NULL || !bmwi_is_word(text, len)) wrong(L, path, "capital letters, digits and '_'");
 }
 
 static void check_clock(lua_State *L, const bmwi_member *m, const char *path) {

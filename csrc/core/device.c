@@ -74,7 +74,7 @@ bool bmwi_device_login_again(bmwi_device_login *device, bmwi_failure *failure, d
   bool expired = now >= device->ends || strcmp(error, "expired_token") == 0;
   bool answered = failure->status != 0;
   if (!answered && failure->code != BMWI_NETWORK && failure->code != BMWI_TIMEOUT) return false;
-  if (expired) return give_up(failure, "the code has expired before it was confirmed");
+  if (expired) return give_up(failure, "the code expired before it was confirmed");
   if (strcmp(error, "authorization_pending") == 0) return true;
   if (strcmp(error, "slow_down") == 0) {
     device->interval += SLOW_DOWN;
@@ -82,8 +82,7 @@ bool bmwi_device_login_again(bmwi_device_login *device, bmwi_failure *failure, d
   }
   if (strcmp(error, "access_denied") == 0) {
     if (device->gateway_failed)
-      return give_up(failure,
-                     "the service broke down over the confirmation, which used the code up");
+      return give_up(failure, "the service failed during the confirmation, which used up the code");
     if (device->denied_until <= 0) device->denied_until = now + DENIALS * device->interval;
     return now < device->denied_until || give_up(failure, "the log-in was denied");
   }

@@ -253,7 +253,7 @@ local function find_or_make(work, list, bad)
   end
   if not id then
     if not work.asked[1] then
-      return nil, "BMW has refused each descriptor of the container", "forbidden"
+      return nil, "BMW refused every descriptor of the container", "forbidden"
     end
     id, message, code, info = make(work, list, bad)
     if not id then return nil, message, code, info end

@@ -200,7 +200,7 @@ function history.charging_settings(car)
   if read or info.api_code == "CU-127" and info.status == 404 then return list end
   if info.api_code == "CU-127" then
     -- It speaks of an invalid token, but the same token is good for all else.
-    info.hint = "no new log-in helps while other calls succeed"
+    info.hint = "a new log-in does not help while other calls succeed"
     return nil, "BMW has no location based charging settings for this car or account",
       "unsupported", info
   end

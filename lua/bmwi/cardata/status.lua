@@ -48,7 +48,7 @@ local function fetch(client, store, vin)
   if answer == nil then
     if PASSING[code] and store:_values(vin) then
       info = info or {}
-      info.hint = info.hint or "the option max_age shows the saved values"
+      info.hint = info.hint or "use the option max_age to read the saved values"
     end
     return nil, message, code, info
   end

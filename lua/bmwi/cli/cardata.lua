@@ -48,7 +48,9 @@ function cardata.cars(ctx)
     return { { vin = vin } }
   end
   local list = known[1] and known or own(fail.check(client:vehicles()))
-  if #list == 0 then fail.raise("this account has no car that BMW gives data of", "not_found") end
+  if #list == 0 then
+    fail.raise("this account has no car that BMW provides data for", "not_found")
+  end
   return list
 end
 
@@ -89,7 +91,7 @@ local function read_values(ctx, name)
   local values, details, code, info = car[name](car, { max_age = ctx.options["max-age"] })
   if values then return values, details end
   if code ~= "auth" and session.store(ctx.settings):_values(car:vin()) then
-    info = fail.advise(info or {}, ("What is kept from before: bmwi %s --max-age SECONDS")
+    info = fail.advise(info or {}, ("To show the saved values: bmwi %s --max-age SECONDS")
       :format(name))
   end
   fail.raise(details, code, info)
@@ -238,7 +240,7 @@ local CONTAINERS = {
   delete = { least = 1, most = 1, usage = "delete ID", run = function(ctx, id)
     if not ctx.options.yes then
       if not ctx.out.can_ask then
-        fail.usage("deleting a container needs --yes where nobody can be asked")
+        fail.usage("refusing to delete without confirmation: not a terminal; pass --yes")
       elseif not ctx.out:confirm(("Delete the container %s? A program may use it."):format(id)) then
         fail.raise("not deleted", "declined")
       end

@@ -81,7 +81,7 @@ local STATUS = {
 
 local FLAGS = {
   predicted = "predicted", unit_inferred = "unit inferred",
-  refused = "a newer one was not plausible",
+  refused = "a newer value was not plausible",
 }
 
 -- The age of a row, which is that of its oldest member, and remarks on its values.
@@ -92,7 +92,7 @@ local function measured(members, details)
     if detail and detail.value ~= nil then
       any = true
       if type(detail.age) == "number" then oldest = math.max(oldest or detail.age, detail.age) end
-      local note = FLAGS[detail.flag] or detail.source == "cache" and "kept from before" or nil
+      local note = FLAGS[detail.flag] or detail.source == "cache" and "saved earlier" or nil
       if note and not seen[note] then notes[#notes + 1], seen[note] = note, true end
     end
   end

@@ -110,7 +110,7 @@ local commands = {
     summary = "start charging now, when plugged in",
     examples = { { "bmwi charge" } } },
   find = { run = act.find, most = 0, options = with_car(),
-    summary = "have the car report its position",
+    summary = "make the car report its position",
     examples = { { "bmwi find && bmwi status" } } },
   poi = { run = act.poi, most = 1, usage = "poi LAT,LON [--name TEXT] ...",
     options = { "lat", "lon", "name", "street", "city", "country", "postal-code", "phone",
@@ -135,7 +135,7 @@ local commands = {
   bridge = { run = bridge.run, cardata = bridge.run, most = 0,
     options = { "mqtt", "discovery", "prometheus", "allow-commands", "every", "record",
       "record-personal" },
-    summary = "hand the cars on to MQTT, Home Assistant or Prometheus",
+    summary = "publish the cars to MQTT, Home Assistant or Prometheus",
     note = "Topics, all retained: bmwi/VIN/status (JSON), bmwi/VIN/MEMBER, bmwi/VIN/times, "
       .. "bmwi/availability (online or offline), bmwi/connection. mqtt_username and mqtt_password "
       .. "come from the configuration. It runs until SIGTERM or Ctrl-C.",
@@ -164,7 +164,7 @@ local commands = {
     examples = { { "bmwi get /webapi/v1/user/vehicles/{vin}/status" } } },
   completion = { run = shell.completion, cardata = shell.completion, most = 1, least = 1,
     usage = "completion bash|zsh|fish", words = { "bash", "zsh", "fish" }, alone = true,
-    summary = "what makes a shell complete these commands",
+    summary = "a shell completion script",
     examples = { { "bmwi completion bash > ~/.local/share/bash-completion/completions/bmwi" },
       { "bmwi completion fish > ~/.config/fish/completions/bmwi.fish" } } },
   help = { most = 1, usage = "help [COMMAND]", options = { "man" }, summary = "show help",

@@ -9,13 +9,14 @@ local source = require "bmwi.bridge.source"
 
 local live = {}
 
-local STEP = 60 -- seconds that a step waits where nothing happens
-local EVERY = 300 -- seconds between two readings of the classic service
+local STEP = 60 -- seconds that a step waits for events
+local EVERY = 300 -- seconds between two polls of the classic service
 
 -- Raises for what a command that never ends cannot do.
 local function check(ctx)
   if ctx.out.file then
-    fail.usage("--output cannot be used with a command that goes on; redirect its output instead")
+    fail.usage("--output cannot be used with a command that keeps running",
+      "Redirect its output instead.")
   end
 end
 

@@ -153,7 +153,7 @@ function read.range_map(ctx)
   if #rows == 0 then return ctx.out:line("The car reports no range map.") end
   ctx.out:columns(views.RANGE_HEADS, rows)
   if ctx.out.tty_out then
-    ctx.out:remark("A picture: bmwi range-map --format svg --output range.svg")
+    ctx.out:remark("As a picture: bmwi range-map --format svg --output range.svg")
   end
 end
 
@@ -233,7 +233,7 @@ end
 function read.logout(ctx)
   fail.check(session.store(ctx.settings):clear())
   if ctx.out.json then return ctx.out:document({ token_file = ctx.settings.token_file }) end
-  ctx.out:line("The saved log-in is gone: " .. ctx.settings.token_file)
+  ctx.out:line("Deleted the saved log-in: " .. ctx.settings.token_file)
 end
 
 return read

@@ -42,7 +42,7 @@ function views.abilities(car)
   end
   return {
     { "Offers", #can > 0 and table.concat(can, ", ") or render.ABSENT },
-    { "Does not offer", #cannot > 0 and table.concat(cannot, ", ") or "-" },
+    { "Not supported", #cannot > 0 and table.concat(cannot, ", ") or "-" },
     { "Not reported", "charge (chargeNow is NOT_SUPPORTED on some cars that can do it): try it" },
   }
 end

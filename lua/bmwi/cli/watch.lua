@@ -108,7 +108,7 @@ local function draw(state, ctx)
       row[1] = (car.changed[row[1]] and "* " or "  ") .. row[1]
       if row[1]:find("^%*") then row.paint = row.paint or "bold" end
     end
-    if #rows == 0 then out:line("  Nothing is known yet.")
+    if #rows == 0 then out:line("  No data yet.")
     else out:columns({ "  ", "Value", car.details and "Measured" or "" }, rows) end
   end
   out:line()
