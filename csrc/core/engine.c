@@ -30,7 +30,7 @@ struct bmwi_engine {
   CURLM *multi;
   CURLSH *share; /* TLS sessions; libcurl keeps them per easy handle otherwise */
   bmwi_poll poll;
-  const volatile char *mark; /* not wiped: this is the process that made it; or NULL */
+  char *mark; /* not wiped: this is the process that made it; or NULL */
   pid_t pid;
   double curl_wake;     /* when libcurl wants to be called; negative: not */
   bmwi_timers timers;   /* of all that is under way: when it must be complete */
@@ -192,7 +192,7 @@ void bmwi_engine_free(bmwi_engine *engine) {
 const char *bmwi_engine_version(void) { return version; }
 
 bool bmwi_engine_mine(const bmwi_engine *engine) {
-  return engine->mark != NULL ? *engine->mark != 0 : engine->pid == getpid();
+  return engine->mark != NULL ? *(const volatile char *)engine->mark != 0 : engine->pid == getpid();
 }
 
 long bmwi_engine_limit(bmwi_engine *engine, long connections) {

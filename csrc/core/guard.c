@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -90,7 +89,7 @@ void bmwi_pair_guard(const bmwi_pair *pair) {
 }
 
 #if defined(MADV_WIPEONFORK)
-const volatile char *bmwi_guard_mark(void) {
+char *bmwi_guard_mark(void) {
   size_t size = (size_t)sysconf(_SC_PAGESIZE);
   char *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return NULL;
@@ -100,10 +99,10 @@ const volatile char *bmwi_guard_mark(void) {
   return NULL;
 }
 
-void bmwi_guard_unmark(const volatile char *mark) {
-  if (mark != NULL) munmap((void *)(uintptr_t)mark, (size_t)sysconf(_SC_PAGESIZE));
+void bmwi_guard_unmark(char *mark) {
+  if (mark != NULL) munmap(mark, (size_t)sysconf(_SC_PAGESIZE));
 }
 #else
-const volatile char *bmwi_guard_mark(void) { return NULL; }
-void bmwi_guard_unmark(const volatile char *mark) { (void)mark; }
+char *bmwi_guard_mark(void) { return NULL; }
+void bmwi_guard_unmark(char *mark) { (void)mark; }
 #endif

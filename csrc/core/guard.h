@@ -36,8 +36,8 @@ void bmwi_pair_guard(const bmwi_pair *pair);
 
 /* A byte that is 1 in this process and 0 in forked children, which saves a call of getpid; NULL
 ** where that is not supported. */
-const volatile char *bmwi_guard_mark(void);
-void bmwi_guard_unmark(const volatile char *mark);
+char *bmwi_guard_mark(void);
+void bmwi_guard_unmark(char *mark);
 
 #pragma GCC visibility pop
 
