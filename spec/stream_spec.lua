@@ -61,6 +61,29 @@ describe("a stream", function()
       streams.fails_as("timeout", stream:next(0.5))
     end)
 
+    it("what has come together, put into what is known once for all of it", function()
+      local stream, data, merges = connected(), {}, 0
+      local merge = bmwi._values.merge
+      finally(function() bmwi._values.merge = merge end)
+      bmwi._values.merge = function(...)
+        merges = merges + 1
+        return merge(...)
+      end
+      for i = 1, 60 do data["vehicle.key" .. i] = i end
+      publish(data, { each = true })
+      local update = streams.update(stream)
+      assert.equal(60, #helper.names(update.values))
+      assert(merges < 30, merges)
+    end)
+
+    it("each of two values of the same, one after the other", function()
+      local stream = connected()
+      streams.set(sim, { publish = { { data = { [MILEAGE] = { value = 2, unit = "km", age = 5 } } },
+        { data = { [MILEAGE] = { value = 1, unit = "km", age = 9 } } } } })
+      local update = streams.update(stream)
+      assert.equal(2, update.status.mileage)
+    end)
+
     it("with the first update of a car all that is known of it", function()
       local car = client:vehicle(VIN)
       local status = assert(car:status())

@@ -13,6 +13,7 @@ local hub = {}
 
 local loop, monotonic = bmwi.loop, bmwi._sys.monotonic
 local STREAMING = "cardata:streaming:read" -- of the scope
+local MOST_TOGETHER = 64 -- messages that are merged at once
 local CLOSED = { code = "closed", message = "the stream was closed" }
 
 local hubs = setmetatable({}, { __mode = "k" }) -- client -> its hub
@@ -43,8 +44,42 @@ function Hub:message(topic, payload)
     self:log("stream_dropped", { reason = values, bytes = #payload })
     return
   end
-  local before, state = live.take(self.store, vin, values, os.time())
-  if not before then return end
+  self:collect(vin, values)
+end
+
+local function overlap(one, other)
+  for name in pairs(other) do
+    if one[name] then return true end
+  end
+end
+
+-- Keeps what came of a car until merge(): a merge copies all that is known of the car, so that
+-- messages that came together are merged at once. Two values of the same descriptor are not.
+function Hub:collect(vin, values)
+  local waiting = self.waiting
+  if waiting[vin] and overlap(waiting[vin], values) or waiting.count >= MOST_TOGETHER then
+    self:merge()
+    waiting = self.waiting
+  end
+  waiting.count = waiting.count + 1
+  if not waiting[vin] then
+    waiting[#waiting + 1], waiting[vin] = vin, values
+    return
+  end
+  for name, value in pairs(values) do waiting[vin][name] = value end
+end
+
+-- Merges what came, and tells the listeners.
+function Hub:merge()
+  local waiting = self.waiting
+  self.waiting = { count = 0 }
+  for _, vin in ipairs(waiting) do
+    local before, state = live.take(self.store, vin, waiting[vin], os.time())
+    if before then self:news(vin, before, state, waiting[vin]) end
+  end
+end
+
+function Hub:news(vin, before, state, values)
   local now = monotonic()
   self.save_at = self.save_at or now + times.save
   for listener in pairs(self.listeners) do
@@ -54,6 +89,7 @@ end
 
 function Hub:save()
   if self.ended then return end
+  self:merge()
   self.save_at = nil
   live.save(self.store)
   local again = not self.ended and live.dirty(self.store)
@@ -143,6 +179,7 @@ function Hub:drain()
     local kind, topic, payload = self.connection:receive(0)
     if kind == "publish" then self:message(topic, payload) end
   until not kind or self.stopping or monotonic() > until_
+  self:merge()
 end
 
 function Hub:connect(protocol, token)
@@ -195,8 +232,10 @@ end
 function COMES.puback() end
 
 function Hub:serve(session)
-  local kind, a, b, c = self.connection:receive(self:idle(session))
+  local more = self.waiting.count > 0
+  local kind, a, b, c = self.connection:receive(more and 0 or self:idle(session))
   if self.stopping then return CLOSED end
+  if more and not kind then self:merge() end
   if kind then return COMES[kind](self, session, a, b) or self:due(session) end
   if b == "timeout" and c and c.waiting then return self:due(session) end
   if b == "closed" then return CLOSED end
@@ -286,7 +325,7 @@ function hub.join(client, store, listener, options)
   end
   self = setmetatable({ client = client, store = store, listeners = { [listener] = true },
     url = client:_option("stream_url"), log_hook = client:_option("log"),
-    keepalive = options.keepalive, state = "connecting",
+    keepalive = options.keepalive, state = "connecting", waiting = { count = 0 },
     plan = schedule.new { protocol = options.protocol, times = times, random = math.random } }, Hub)
   live.open(store)
   hubs[client] = self
