@@ -47,11 +47,12 @@ local function start(command)
   return worker
 end
 
--- Wall and processor time of n things, done `repeats` times.
-local function ask(worker, n, repeats)
+-- Wall and processor time of n things, done `repeats` times; `meanwhile` is called in between.
+local function ask(worker, n, repeats, meanwhile)
   local before = bmwi._sys.monotonic()
   worker.to:write(("%d %d\n"):format(n, repeats or 1))
   worker.to:flush()
+  if meanwhile then meanwhile() end
   local answer = worker.from:read("l")
   local wall = bmwi._sys.monotonic() - before
   if not answer then error("a program of the benchmark failed: " .. worker.command, 0) end
@@ -376,6 +377,11 @@ function groups.cold()
   end
 end
 
+function groups.stream()
+  require "spec.bench.stream" { start = start, stop = stop, ask = ask, median = median,
+    scaled = scaled, row = row, lua = LUA, out = OUT, python = PYTHON, apart = APART }
+end
+
 function groups.base64()
   for _, name in ipairs { "encode", "decode" } do
     local times = race({ "openssl", "bmwi" }, {
@@ -447,8 +453,9 @@ function LIMITS.cold()
     millions("precompiled", "lua"))
 end
 
--- Nothing to say where nothing was counted.
+-- Nothing to say where nothing was counted. A group of its own file brings a function.
 local function why(key)
+  if type(key) == "function" then return key() end
   local needs = key == "cold" and started_with.status or key ~= "cold" and counted.bmwi
   return LIMITS[key] and (needs or key == "flat" or key == "range") and LIMITS[key]() or ""
 end
@@ -484,7 +491,7 @@ local function load_average()
   return tonumber(assert(io.open("/proc/loadavg")):read("n"))
 end
 
-local GROUPS = { "one", "many", "flat", "range", "soak", "cold", "base64" }
+local GROUPS = { "one", "many", "flat", "range", "soak", "cold", "base64", "stream" }
 local before = load_average()
 local begun = bmwi._sys.monotonic()
 for _, name in ipairs(QUICK and { "one" } or #arg > 0 and arg or GROUPS) do groups[name]() end
