@@ -77,8 +77,8 @@ valgrind: ## the specs under Valgrind
 	  --errors-for-leak-kinds=definite --show-leak-kinds=definite --error-exitcode=9'
 
 # Variables: SOAK_SECONDS, SOAK_CARS, SOAK_SEED; SOAKS=cardata for that one alone.
-SOAKS ?= soak cardata
-soak: ## ten minutes for each service, with every fault at random
+SOAKS ?= soak cardata stream
+soak: ## ten minutes for each service and the stream, with every fault at random
 	@$(CHECK_DEPS) build test $(LUA_TAG)
 	$(AGAIN) run-soak
 
