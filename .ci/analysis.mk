@@ -73,6 +73,7 @@ LIBCURL = $(call once,LIBCURL,$(CC) -print-file-name=libcurl.so)
 valgrind: ## the specs under Valgrind
 	@$(CHECK_DEPS) build test memcheck $(LUA_TAG)
 	$(AGAIN) run-test SPEC_ARGS='$(SPEC_ARGS) --exclude-tags=slow' \
+	  WITHOUT='$(ANY_LUA) $(PROCESSES)' \
 	  WRAP='env -u LOCPATH LD_PRELOAD=$(LIBCURL) valgrind -q --trace-children=no --leak-check=full \
 	  --errors-for-leak-kinds=definite --show-leak-kinds=definite --error-exitcode=9'
 
