@@ -104,6 +104,25 @@ describe("bin/bmwi", function()
     end
   end)
 
+  it("ends with 130 where Ctrl-C comes while it loads, and does nothing more", function()
+    need()
+    cli.write(folder .. "/slow.lua", [[
+      local ready, done = os.getenv("READY"), false
+      package.preload["bmwi.cli.fail"] = function()
+        if not done then
+          done = true
+          assert(io.open(ready, "w")):close()
+          local stop = os.time() + 20
+          while os.time() < stop do end
+        end
+        return dofile("lua/bmwi/cli/fail.lua")
+      end]])
+    local said = run(([[LUA_INIT=@%s/slow.lua READY=%s/ready %s bin/bmwi --version & pid=$!
+      for i in $(seq 500); do test -e %s/ready && break; sleep 0.02; done
+      kill -INT $pid; wait $pid; echo $?]]):format(folder, folder, lua, folder))
+    assert.equal("bmwi: interrupted\n130", said)
+  end)
+
   it("says what to do in a clone in which nothing is built", function()
     cli.shell(("cp -r bin lua Makefile %s"):format(folder))
     local said = run("cd " .. folder .. "; " .. lua .. " bin/bmwi --version; echo $?")
