@@ -273,6 +273,7 @@ end
 --- bmwi login
 function cardata.login(ctx)
   prompt.log_in(ctx, session.open(ctx, true))
+  session.need_saved(ctx)
   local token = session.store(ctx.settings):load() or {}
   local file = ctx.settings.token_file
   if ctx.out.json then

@@ -54,7 +54,7 @@ end
 -- BMW accepts the log-in for its API.
 local function log_in(ctx)
   local probe = checks.ask(ctx)
-  if ctx.unsaved then return nil, "the log-in could not be saved: " .. ctx.unsaved, "file" end
+  session.need_saved(ctx)
   if ctx.cars then return "BMW takes it" end
   return nil, probe.message, probe.code, probe.info
 end

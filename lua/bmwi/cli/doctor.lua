@@ -55,7 +55,7 @@ local STEPS = checks.joined(checks.BASE, {
   { "log-in", stop = true, run = function(ctx)
     local probe = checks.ask(ctx)
     if not probe.ok then return nil, probe.message, probe.code, probe.info end
-    if ctx.unsaved then return nil, "the log-in could not be saved: " .. ctx.unsaved, "file" end
+    session.need_saved(ctx)
     return probe.kept and "saved log-in accepted" or "logged in"
   end },
   { "scope", function(ctx)

@@ -216,6 +216,7 @@ function read.login(ctx)
     fail.advise(info, (info.hint and info.hint .. ". " or "") .. "Step by step: bmwi doctor")
   end
   fail.check(done, message, code, info)
+  session.need_saved(ctx)
   local token = client:token() or {}
   if ctx.out.json then
     return ctx.out:document({ server = session.server(ctx.settings), scope = token.scope,

@@ -86,7 +86,7 @@ local function complete(ctx)
 end
 
 -- The client's log hook: one line for each event with --verbose; the module has already removed the
--- secrets. A token that could not be saved is always reported.
+-- secrets. A token that could not be saved is always reported: by `bmwi login` as its failure.
 local function log_hook(ctx)
   local out = ctx.out
   return function(event, fields)
@@ -100,7 +100,7 @@ local function log_hook(ctx)
     if fields.date then ctx.clock_error = os.time() - fields.date end
     if event == "store_error" then
       ctx.unsaved = tostring(fields.error)
-      return out:remark("The log-in could not be saved: " .. tostring(fields.error))
+      return not ctx.again and out:remark("The log-in could not be saved: " .. ctx.unsaved)
     end
     if not ctx.options.verbose then return end
     local words = {}
@@ -167,6 +167,7 @@ end
 -- A client whose log-in is in the store; `again`: ignores the saved one.
 local function make(ctx, options, kept, again)
   if again then kept.load = function() return nil end end
+  ctx.again = again
   options.store, options.log = kept, log_hook(ctx)
   ctx.client = fail.input(bmwi.new, options)
   begin_recording(ctx)
@@ -215,6 +216,13 @@ function session.open(ctx, again)
   end
   ctx.out:busy("Asking " .. session.server(settings))
   return make(ctx, session.options(settings), kept, again)
+end
+
+--- Raises an error if the log-in just made could not be saved.
+function session.need_saved(ctx)
+  if not ctx.unsaved then return end
+  fail.raise("the log-in could not be saved: " .. ctx.unsaved, "file",
+    { hint = "Choose another file: token_file, or BMWI_TOKEN_FILE." })
 end
 
 --- When CarData's saved log-in expires unless it is renewed, if that is soon.

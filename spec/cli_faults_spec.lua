@@ -1,0 +1,54 @@
+-- The command line where something fails on the way: a log-in that cannot be saved, Ctrl-C at an
+-- awkward moment, a log-in that fails during a command. What it says then must be true.
+local helper = require "spec.helper"
+local cli = require "spec.cli_helper"
+local json = helper.json
+
+local CLIENT = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a"
+
+describe("bmwi where something fails:", function()
+  local sim, home
+
+  setup(function() sim = helper.start({ args = { "--speed", "100" } }) end)
+  teardown(function() sim:stop() end)
+  before_each(function()
+    home = cli.begin(sim)
+    sim:control("POST", "/cardata/login", { interval = 1, allow_after = 0 })
+    sim:clear()
+  end)
+  after_each(cli.finish)
+
+  local SERVICES = {
+    classic = function() return {} end,
+    cardata = function()
+      return { BMWI_SERVICE = "cardata", BMWI_CLIENT_ID = CLIENT, BMWI_VIN = "WBYCARDATA0000001",
+        BMWI_LOGIN_URL = sim.url .. "/gcdm/oauth" }
+    end,
+  }
+  local function settings(service, more)
+    local all = SERVICES[service]()
+    for name, value in pairs(more or {}) do all[name] = value end
+    return all
+  end
+
+  for service in pairs(SERVICES) do
+    it("a log-in that cannot be saved has failed: " .. service, function()
+      cli.write(home .. "/occupied", "a file, so no folder")
+      local lost = settings(service, { BMWI_TOKEN_FILE = home .. "/occupied/token.json" })
+      local result = cli.run("login", lost)
+      assert.equal(1, result.code, result.out .. result.err)
+      helper.has(result.err, "the log-in could not be saved: ")
+      helper.has(result.err, home .. "/occupied")
+      assert.is_nil((result.out .. result.err):find("Kept in", 1, true))
+      assert.equal("", result.out)
+      local _, times = result.err:lower():gsub("could not be saved", "")
+      assert.equal(1, times, result.err)
+      result = cli.run("login --json", lost)
+      assert.equal(1, result.code)
+      assert.equal("", result.out)
+      local told = json.decode(result.err:match("[^\n]*\n$")).error
+      assert.equal("file", told.code)
+      helper.has(told.message, "the log-in could not be saved: ")
+    end)
+  end
+end)
