@@ -306,6 +306,21 @@ static unsigned read_connack(reader *r, bmwi_mqtt_packet *packet, bool v5) {
   return v5 ? get_properties(r, packet) : 0;
 }
 
+/* Section 4.7, of what is known to be text. A filter's wildcard stands for a whole level, '#' for
+** all that are left. */
+static const char *levels_fault(bmwi_bytes topic, bool filter) {
+  if (topic.len == 0) return "it is empty";
+  for (size_t i = 0; i < topic.len; i++) {
+    char c = topic.data[i];
+    if (c != '+' && c != '#') continue;
+    if (!filter) return "it has a wildcard";
+    bool starts = i == 0 || topic.data[i - 1] == '/';
+    bool ends = i + 1 == topic.len || (c == '+' && topic.data[i + 1] == '/');
+    if (!starts || !ends) return "a wildcard must be a whole level, '#' the last one";
+  }
+  return NULL;
+}
+
 static unsigned read_publish(reader *r, bmwi_mqtt_packet *packet, bool v5, unsigned flags) {
   bmwi_mqtt_message *message = &packet->message;
   message->qos = (int)(flags >> 1 & 3);
@@ -318,7 +333,7 @@ static unsigned read_publish(reader *r, bmwi_mqtt_packet *packet, bool v5, unsig
     if (packet->id == 0) return BMWI_MQTT_PROTOCOL_ERROR;
   }
   unsigned fault = v5 ? get_properties(r, packet) : 0;
-  if (fault == 0 && !r->wrong && bmwi_mqtt_topic_fault(message->topic, false) != NULL)
+  if (fault == 0 && !r->wrong && levels_fault(message->topic, false) != NULL)
     return BMWI_MQTT_PROTOCOL_ERROR;
   message->payload = get_bytes(r, left(r));
   return fault;
@@ -452,18 +467,9 @@ const char *bmwi_mqtt_reason(int protocol, unsigned reason) {
   return "unknown reason";
 }
 
-/* Section 4.7. A wildcard of a filter stands for a whole level, '#' for all that are left. */
+/* Section 4.7. */
 const char *bmwi_mqtt_topic_fault(bmwi_bytes topic, bool filter) {
-  if (topic.len == 0) return "it is empty";
   if (topic.len > BMWI_MQTT_MAX_TEXT) return "it is longer than 65535 bytes";
   if (!bmwi_mqtt_is_text(topic)) return "it is not UTF-8 without NUL";
-  for (size_t i = 0; i < topic.len; i++) {
-    char c = topic.data[i];
-    if (c != '+' && c != '#') continue;
-    if (!filter) return "it has a wildcard";
-    bool starts = i == 0 || topic.data[i - 1] == '/';
-    bool ends = i + 1 == topic.len || (c == '+' && topic.data[i + 1] == '/');
-    if (!starts || !ends) return "a wildcard must be a whole level, '#' the last one";
-  }
-  return NULL;
+  return levels_fault(topic, filter);
 }
