@@ -255,7 +255,7 @@ describe("bmwi bridge", function()
       { "bridge --mqtt mqtt://u:p4ssw0rd@localhost", "mqtt_username" },
       { "bridge --json --discovery homeassistant", "needs --mqtt" },
       { "bridge --prometheus x.prom --allow-commands", "needs --mqtt" },
-      { "bridge --json --output x", "redirect" },
+      { "bridge --json --output x", "Redirect" },
       { "bridge --mqtt mqtt://localhost --discovery domoticz", "homeassistant" },
     } do
       it("are refused with a hint: " .. case[1], function()

@@ -8,6 +8,7 @@ local topics = require "bmwi.bridge.topics"
 local publisher = {}
 
 local DELAYS = { 1, 2, 5, 10, 30, 60 } -- seconds before the next attempt; the last one is repeated
+local LASTED = 60 -- seconds of a connection after which the pauses are short again
 local WINDOW = 16 -- messages that wait for their PUBACK at a time
 local MOST_TOPICS, MOST_NOTES = 20000, 100
 local REFUSED = 0x80 -- reasons from here on are failures
@@ -15,6 +16,8 @@ local REFUSED = 0x80 -- reasons from here on are failures
 local OLD_BROKER = { [1] = true, [132] = true }
 local GOODBYE = 0.5 -- seconds for the last message
 
+-- Failures of a message that the broker does not take at any time.
+local LEFT_OUT = { too_large = true, unsupported = true }
 -- What no later attempt cures: the first connection must work, or the settings are wrong.
 local LASTING = { auth = true, forbidden = true, tls = true }
 
@@ -33,8 +36,8 @@ end
 ---@return table publisher
 function publisher.new(options)
   return setmetatable({ options = options, wanted = {}, count = 0, dirty = {}, first = 1, last = 0,
-    is_dirty = {}, notes = {}, sent = {}, in_flight = 0, online = false, ever = false, tries = 0,
-    protocol = 5, client_id = new_id() }, Publisher)
+    is_dirty = {}, notes = {}, sent = {}, left_out = {}, in_flight = 0, online = false,
+    ever = false, tries = 0, protocol = 5, client_id = new_id() }, Publisher)
 end
 
 function Publisher:mark(topic)
@@ -66,10 +69,21 @@ function Publisher:say(topic, payload)
   self:pump()
 end
 
+-- Sends a message, or leaves it out where the broker would never take it. False: not now. An end
+-- is told by receive().
 function Publisher:send(topic, payload, retain)
-  local id = self.connection:publish(topic, payload, { qos = 1, retain = retain })
-  if not id then return false end -- the buffer is full; an end is told by receive()
-  self.sent[id], self.in_flight = topic, self.in_flight + 1
+  local id, message, code = self.connection:publish(topic, payload, { qos = 1, retain = retain })
+  if id then
+    self.sent[id], self.in_flight = topic, self.in_flight + 1
+    return true
+  elseif not LEFT_OUT[code] then
+    return false
+  end
+  local about = code == "too_large" and topic or message -- the other is the same for all topics
+  if not self.left_out[about] then
+    self.left_out[about] = true
+    self:tell(("the broker does not take %s: %s"):format(topic, message))
+  end
   return true
 end
 
@@ -120,7 +134,8 @@ local EVENTS = {
 -- The connection is there: everything anew, that we are here last.
 function Publisher:begin()
   self.dirty, self.is_dirty, self.first, self.last = {}, {}, 1, 0
-  self.sent, self.in_flight, self.online, self.tries, self.ever = {}, 0, true, 0, true
+  self.sent, self.in_flight, self.online, self.ever = {}, 0, true, true
+  self.since = bmwi._sys.monotonic()
   self:tell("connected to the broker")
   if self.options.commands then self.connection:subscribe(topics.COMMANDS, 0) end
   for topic in pairs(self.wanted) do self:mark(topic) end
@@ -144,6 +159,7 @@ function Publisher:serve()
       EVENTS[event](self, a, b, c, d)
       self:pump()
     elseif not (c and c.waiting) then -- else it only looked after the connection
+      if self.online and bmwi._sys.monotonic() - self.since >= LASTED then self.tries = 0 end
       self.online = false
       if c and c.phase == "connack" and (c.eof or OLD_BROKER[c.reason]) then
         self.protocol = self.protocol == 4 and 5 or 4

@@ -1,0 +1,113 @@
+--- bmwi.bridge.publisher with brokers that follow a script.
+local bmwi = require "bmwi"
+local async = require "bmwi.async"
+local mqtt = require "spec.mqtt_helper"
+local publisher = require "bmwi.bridge.publisher"
+
+local LIMIT = 20 -- seconds for what takes none
+
+describe("the bridge's publisher", function()
+  local broker, said, pauses, sleep, monotonic
+
+  before_each(function()
+    said, pauses = {}, {}
+    sleep, monotonic = bmwi.sleep, bmwi._sys.monotonic
+    bmwi.sleep = function(seconds) pauses[#pauses + 1] = seconds end
+  end)
+  after_each(function()
+    bmwi.sleep, bmwi._sys.monotonic = sleep, monotonic
+    broker:stop()
+  end)
+
+  -- A publisher to a broker that follows these steps.
+  local function publish_to(...)
+    broker = mqtt.broker(...)
+    return publisher.new { url = broker.url, on_state = function(text) said[#said + 1] = text end }
+  end
+
+  -- Has it work until that comes about; returns what was received.
+  local function work(made, done)
+    local start = monotonic()
+    local task = async.spawn(function() made:run() end, function() end)
+    repeat bmwi.loop:step(0.02) until task:done() or done() or monotonic() - start > LIMIT
+    local came = done()
+    task:cancel()
+    made:close()
+    assert(came, "it did not come to that: " .. table.concat(said, "\n") .. "\n"
+      .. table.concat(broker:got(), "\n"))
+    return broker:got()
+  end
+
+  -- Whether the broker has received a message of this topic.
+  local function has(topic)
+    for _, packet in ipairs(broker:got()) do
+      if packet:find("^3") and packet:find(mqtt.text(topic), 1, true) then return true end
+    end
+    return false
+  end
+
+  describe("leaves out what the broker does not take, says so once, and goes on", function()
+    local function count(part)
+      local n = 0
+      for _, text in ipairs(said) do
+        if text:find(part, 1, true) then n = n + 1 end
+      end
+      return n
+    end
+
+    it("where it is too large", function()
+      local made = publish_to("read:1", "send:20080000052700000100", "stay") -- 256 bytes at most
+      made:set("homeassistant/large", ("x"):rep(300))
+      made:say("large/note", ("x"):rep(300))
+      work(made, function() return has("bmwi/availability") end)
+      assert.is_false(has("homeassistant/large"))
+      assert.is_false(has("large/note"))
+      assert.equal(1, count("homeassistant/large: the message is larger than 256 bytes"))
+      assert.equal(1, count("large/note: the message is larger than 256 bytes"))
+    end)
+
+    it("when it has grown too large", function()
+      local made = publish_to("read:1", "send:20080000052700000100", "read:2",
+        "send:4002000140020002", "stay")
+      work(made, function()
+        if made.in_flight == 0 and made.online and not has("later") then
+          for _, letter in ipairs { "x", "y" } do made:set("large", letter:rep(300)) end
+          made:set("later", "1")
+        end
+        return has("later")
+      end)
+      assert.is_false(has("large"))
+      assert.equal(1, count("large: the message"))
+    end)
+
+    it("where it retains nothing", function()
+      local made = publish_to("read:1", "send:20050000022500", "stay")
+      made:set("a", "1")
+      made:say("note", "2")
+      work(made, function() return has("note") and #said > 1 end)
+      assert.is_false(has("bmwi/availability"))
+      assert.equal(1, count("the server retains no messages"))
+    end)
+  end)
+
+  it("makes longer pauses until a connection has lasted a minute", function()
+    local made = publish_to("read:1", "send:" .. mqtt.CONNACK[5], "close")
+    work(made, function() return #pauses >= 4 end)
+    assert.equal("1 2 5 10", table.concat(pauses, " ", 1, 4))
+    local later = 0
+    bmwi._sys.monotonic = function() -- a minute passes between the beginning and the end
+      later = later + 60
+      return monotonic() + later
+    end
+    pauses = {}
+    work(made, function() return #pauses >= 2 end)
+    assert.equal("1 1", table.concat(pauses, " ", 1, 2))
+  end)
+
+  it("does not mind acknowledgements of what it never sent", function()
+    local made = publish_to("read:1", "send:" .. mqtt.CONNACK[5], "flood:3000:4002fff0",
+      "sleep:0.2", "send:4002fff1", "flood:3000:4002fff2", "stay")
+    work(made, function() return has("bmwi/availability") end)
+    assert.same({ "connected to the broker" }, said)
+  end)
+end)
