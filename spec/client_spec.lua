@@ -236,6 +236,7 @@ describe("bmwi.new", function()
       raises("option 'token_url'", { token_url = url })
     end
     raises("option 'base_url'", { base_url = "https://example.com/api" })
+    raises("https:// (http:// for a loopback address)", { base_url = "127.0.0.1:8080" })
   end)
 
   it("has the three regions", function()

@@ -97,7 +97,7 @@ describe("the settings", function()
     { "position", "here", "LAT,LON" },
     { "position", "91,0", "-90 to 90" },
     { "vin", "WBA", "17 characters" },
-    { "base_url", "127.0.0.1:8080", "https://" },
+    { "base_url", "127.0.0.1:8080", "(http:// for a loopback address)" },
     { "base_url", "http://example.com", "loopback" },
     { "base_url", "https://example.com/?a", "query" },
     { "navigation_url", "example.com", "https://" },

@@ -86,7 +86,8 @@ static const char *rest_fault(const char *host, bool path) {
 
 const char *bmwi_url_fault(const char *url, bool path) {
   bool plain = strncasecmp(url, "http://", 7) == 0;
-  if (!plain && strncasecmp(url, "https://", 8) != 0) return "it must start with https://";
+  if (!plain && strncasecmp(url, "https://", 8) != 0)
+    return "it must start with https:// (http:// for a loopback address)";
   const char *host = url + (plain ? 7 : 8), *fault = rest_fault(host, path);
   if (fault == NULL && plain && !loopback(host, host_length(host)))
     fault = "plain http:// is accepted for a loopback address only; use https://";
@@ -97,7 +98,9 @@ const char *bmwi_url_fault(const char *url, bool path) {
 
 const char *bmwi_mqtt_url_fault(const char *url, bool anywhere) {
   bool plain = strncasecmp(url, "mqtt://", 7) == 0;
-  if (!plain && strncasecmp(url, "mqtts://", 8) != 0) return "it must start with mqtts://";
+  if (!plain && strncasecmp(url, "mqtts://", 8) != 0)
+    return anywhere ? "it must start with mqtts:// or mqtt://"
+                    : "it must start with mqtts:// (mqtt:// for a loopback address)";
   const char *host = url + (plain ? 7 : 8), *fault = rest_fault(host, false);
   if (fault == NULL && plain && !anywhere && !loopback(host, host_length(host)))
     fault = "plain mqtt:// is accepted for a loopback address only; use mqtts://";
