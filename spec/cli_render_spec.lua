@@ -195,6 +195,18 @@ describe("render.compared and render.all_trips", function()
     assert.same({}, render.compared({ avgRecuperation = 5 }, "metric"))
   end)
 
+  it("shows more recuperation as more, in every unit", function()
+    local set = { avgRecuperation = { userAverage = 2, communityAverage = 3, communityHigh = 10 } }
+    for system, expected in pairs({ metric = { "2 kWh/100 km", "3 kWh/100 km", "10 kWh/100 km" },
+      imperial = { "3.2 kWh/100 mi", "4.8 kWh/100 mi", "16.1 kWh/100 mi" },
+      us = { "3.2 kWh/100 mi", "4.8 kWh/100 mi", "16.1 kWh/100 mi" } }) do
+      local row = render.compared(set, system)[1]
+      assert.same(expected, { row[2], row[3], row[4] })
+      assert.equal(expected[1],
+        value_of(render.last_trip({ avgRecuperation = 2 }, system), "Recuperation"))
+    end
+  end)
+
   it("shows the totals", function()
     local rows = render.all_trips(answer, "metric")
     assert.equal("120 km", value_of(rows, "Longest charge"))

@@ -34,12 +34,13 @@ end
 local KINDS = {
   electric = { metric = { nil, "kWh/100 km" },
     imperial = { units.kwh_per_100km_to_miles_per_kwh, "mi/kWh" } },
+  regained = { metric = { nil, "kWh/100 km" }, imperial = { units.miles_to_km, "kWh/100 mi" } },
   distance = { metric = { nil, "km" }, imperial = { units.km_to_miles, "mi" } },
 }
 
 local MEASURES = {
   { "avgElectricConsumption", "Consumption", "electric" },
-  { "avgRecuperation", "Recuperation", "electric" },
+  { "avgRecuperation", "Recuperation", "regained" },
   { "chargecycleRange", "Range per charge", "distance" },
 }
 

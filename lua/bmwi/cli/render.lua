@@ -10,20 +10,26 @@ local render = {}
 local ABSENT = "not reported"
 render.ABSENT = ABSENT
 
+-- In mi/kWh a car that regains more would have the smaller number. A distance 1.6 times as long
+-- regains 1.6 times as much.
+local REGAINED_IMPERIAL = { units.miles_to_km, "kWh/100 mi" }
+
 local SYSTEMS = {
   metric = {
-    distance = { 1, "km" }, electric = { 1, "kWh/100 km" }, fuel = { 1, "l/100 km" },
-    volume = { 1, "l" },
+    distance = { 1, "km" }, electric = { 1, "kWh/100 km" }, regained = { 1, "kWh/100 km" },
+    fuel = { 1, "l/100 km" }, volume = { 1, "l" },
   },
   imperial = {
     distance = { units.km_to_miles, "mi" },
     electric = { units.kwh_per_100km_to_miles_per_kwh, "mi/kWh" },
+    regained = REGAINED_IMPERIAL,
     fuel = { units.l_per_100km_to_mpg_uk, "mpg (UK)" },
     volume = { units.litres_to_gallons_uk, "gal (UK)" },
   },
   us = {
     distance = { units.km_to_miles, "mi" },
     electric = { units.kwh_per_100km_to_miles_per_kwh, "mi/kWh" },
+    regained = REGAINED_IMPERIAL,
     fuel = { units.l_per_100km_to_mpg_us, "mpg (US)" },
     volume = { units.litres_to_gallons_us, "gal (US)" },
   },
@@ -48,7 +54,7 @@ end
 
 --- A measured value in the chosen units: measure("imperial", "distance", 73) -> "45 mi".
 ---@param system "metric"|"imperial"|"us"
----@param kind "distance"|"electric"|"fuel"|"volume"
+---@param kind "distance"|"electric"|"regained"|"fuel"|"volume"
 ---@param value any as sent by the server: km, kWh/100 km, l/100 km or l
 ---@param decimals? integer default 1
 ---@return string text
@@ -269,7 +275,7 @@ function render.last_trip(answer, system)
     { "Electric part", measure(system, "distance", answer.electricDistance)
       .. (share and (" (%s %%)"):format(digits(share, 0)) or "") },
     { "Electric use", measure(system, "electric", answer.avgElectricConsumption) },
-    { "Recuperation", measure(system, "electric", answer.avgRecuperation) },
+    { "Recuperation", measure(system, "regained", answer.avgRecuperation) },
     { "Fuel use", measure(system, "fuel", answer.avgCombinedConsumption) },
     { "Fuel saved", measure(system, "volume", answer.savedFuel) },
   }
@@ -302,7 +308,7 @@ end
 
 local COMPARED = {
   { "avgElectricConsumption", "Electric use", "electric", "userAverage" },
-  { "avgRecuperation", "Recuperation", "electric", "userAverage" },
+  { "avgRecuperation", "Recuperation", "regained", "userAverage" },
   { "avgCombinedConsumption", "Fuel use", "fuel", "userAverage" },
   { "chargecycleRange", "Range per charge", "distance", "userAverage" },
   { "totalElectricDistance", "Electric total", "distance", "userTotal" },
