@@ -134,7 +134,7 @@ describe("the engine", function()
           local _, info = fails_as("tls", client:vehicles())
           assert.is_false(info.retryable)
           assert.is_nil(info.status)
-          local advice = name == "expired" and "this machine's clock" or "verification failed"
+          local advice = name == "expired" and "this machine's clock" or "certificate"
           assert(info.hint:find(advice, 1, true), info.hint)
           fails_as("tls", client:vehicle(helper.vin):lock_doors())
         end

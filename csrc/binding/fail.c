@@ -20,7 +20,7 @@ static const struct {
   [BMWI_OK] = {"ok", NULL},
   [BMWI_NETWORK] = {"network", "check the connection and the server's address"},
   [BMWI_TIMEOUT] = {"timeout", "try again later, or raise the option `timeout`"},
-  [BMWI_TLS] = {"tls", "check the address; for a private CA set `ca_file`"},
+  [BMWI_TLS] = {"tls", "check the address and its certificate; for a private CA set `ca_file`"},
   [BMWI_TOO_LARGE] = {"too_large", "raise `max_response_bytes` if that size is expected"},
   [BMWI_JSON] = {"json", "check that `base_url` is the right server"},
   [BMWI_AUTH] = {"auth", NULL},

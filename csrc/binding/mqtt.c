@@ -1,5 +1,5 @@
 /*
-** MQTT: a connection to a broker as an object, for the modules in lua/bmwi. Not public.
+** MQTT: a connection to a broker as an object, for the modules in lua/bmwi. Private.
 */
 #include "binding/await.h"
 #include "binding/options.h"
@@ -10,7 +10,8 @@
 #define CONNECTION "bmwi.mqtt"
 #define MAX_URL 600
 
-/* ---- the options of connect ----------------------------------------------------------------- */
+/* ---- options of connect
+** ----------------------------------------------------------------------- */
 
 static const struct {
   const char *name;
@@ -37,7 +38,7 @@ static void check_names(lua_State *L) {
   }
 }
 
-/* The bytes stay on the stack; none where it is absent. */
+/* The bytes stay on the stack; empty if the option is absent. */
 static bmwi_bytes bytes_option(lua_State *L, int table, const char *name) {
   bmwi_bytes text = {NULL, 0};
   lua_getfield(L, table, name);
@@ -50,7 +51,7 @@ static bmwi_bytes bytes_option(lua_State *L, int table, const char *name) {
 
 static bmwi_bytes text_option(lua_State *L, int table, const char *name) {
   bmwi_bytes text = bytes_option(L, table, name);
-  if (!bmwi_mqtt_is_text(text)) luaL_error(L, "option '%s': not UTF-8 without NUL", name);
+  if (!bmwi_mqtt_is_text(text)) luaL_error(L, "option '%s': UTF-8 without NUL expected", name);
   return text;
 }
 
@@ -103,11 +104,12 @@ static void read_login(lua_State *L, bmwi_mqtt_login *login) {
   login->username = text_option(L, 1, "username");
   login->password = bytes_option(L, 1, "password");
   if (login->protocol == 4 && login->password.data != NULL && login->username.data == NULL)
-    luaL_error(L, "option 'password': MQTT 3.1.1 has none without a username");
+    luaL_error(L, "option 'password': MQTT 3.1.1 does not allow it without a username");
   read_will(L, &login->will);
 }
 
-/* Pushes the client whose transport is used, or nil after reading one of its own. */
+/* Pushes the client whose transport is used; otherwise nil, after reading the connection's own
+** transport. */
 static void read_transport(lua_State *L, bmwi_connection *c) {
   static const char *const own_only[] = {"ca_file", "proxy", "connect_timeout"};
   bmwi_transport *own = &c->own;
@@ -133,7 +135,8 @@ static void read_transport(lua_State *L, bmwi_connection *c) {
   lua_pop(L, 2);
 }
 
-/* ---- what comes ----------------------------------------------------------------------------- */
+/* ---- receiving
+** -------------------------------------------------------------------------------- */
 
 typedef struct packet_pushing {
   const char *name;
@@ -184,7 +187,8 @@ static const packet_pushing pushings[] = {
   [BMWI_MQTT_SUBACK] = {"suback", push_suback},
 };
 
-/* (connection, packet) -> its results; protected: it was not handed out if this fails. */
+/* (connection, packet) -> its results; protected: if this fails, the packet has not been
+** delivered. */
 static int push_packet(lua_State *L) {
   const bmwi_connection *c = lua_touserdata(L, 1);
   const bmwi_mqtt_packet *packet = lua_touserdata(L, 2);
@@ -224,13 +228,13 @@ static bmwi_connection *connection_of(bmwi_feed *feed) {
   return (bmwi_connection *)((char *)feed - offsetof(bmwi_connection, feed));
 }
 
-/* A finalizer that runs meanwhile may close the connection or move the engine: what is pushed stays
-** where it is. */
+/* A finalizer that runs meanwhile may close the connection or step the engine: what has been pushed
+** stays in place. */
 static int hand_out(lua_State *L, bmwi_feed *feed) {
   bmwi_connection *c = connection_of(feed);
   bmwi_mqtt_packet packet;
   luaL_checkstack(L, 8, NULL);
-  if (c->pins > 0) return luaL_error(L, "attempt to receive in a finalizer, inside of receive");
+  if (c->pins > 0) return luaL_error(L, "attempt to receive in a finalizer during receive");
   if (!bmwi_connection_peek(c, &packet)) {
     if (c->phase == BMWI_ENDED) return push_end(L, c);
     return bmwi_connection_ready(c) ? luaL_error(L, "not enough memory") : push_nothing(L);
@@ -250,7 +254,8 @@ static int hand_out(lua_State *L, bmwi_feed *feed) {
 
 static const bmwi_feed_face face = {hand_out};
 
-/* ---- methods -------------------------------------------------------------------------------- */
+/* ---- methods
+** ---------------------------------------------------------------------------------- */
 
 static bmwi_connection *check(lua_State *L) {
   bmwi_connection *c = luaL_checkudata(L, 1, CONNECTION);
@@ -258,8 +263,8 @@ static bmwi_connection *check(lua_State *L) {
   return c;
 }
 
-/* Whether the operation will still come for what there is: not that of a call that could not yield,
-** nor one that was given up. */
+/* Whether the operation is still waiting: not after a yield that failed, nor once it was
+** cancelled. */
 static bool waits(const bmwi_op *op) {
   return op != NULL && op->state != BMWI_NEW && op->failure.code == BMWI_OK;
 }
@@ -276,7 +281,7 @@ static int receive(lua_State *L) {
   bmwi_connection_tend(c);
   if (bmwi_connection_ready(c)) return hand_out(L, &c->feed);
   bmwi_op *op = bmwi_loop_op(L, BMWI_RECEIVE);
-  if (bmwi_connection_ready(c)) return hand_out(L, &c->feed); /* closed by a finalizer, just now */
+  if (bmwi_connection_ready(c)) return hand_out(L, &c->feed); /* a finalizer has just closed it */
   if (waits(c->feed.waiter)) return luaL_error(L, "another call waits for this connection already");
   bmwi_feed_leave(&c->feed);
   op->deadline = seconds < 0 ? -1 : bmwi_now() + seconds;
@@ -284,7 +289,7 @@ static int receive(lua_State *L) {
   return bmwi_loop_await(L, 1);
 }
 
-/* Whether something can be sent; else pushes why not. */
+/* Whether something can be sent; otherwise pushes the failure. */
 static bool can_send(lua_State *L, const bmwi_connection *c, int *results) {
   if (c->phase == BMWI_CONNECTED) return true;
   *results = c->phase == BMWI_ENDED
@@ -294,7 +299,7 @@ static bool can_send(lua_State *L, const bmwi_connection *c, int *results) {
 }
 
 static int busy(lua_State *L) {
-  return bmwi_fail_plain(L, "busy", "too much waits to be sent or to be acknowledged");
+  return bmwi_fail_plain(L, "busy", "too many messages are waiting to be sent or acknowledged");
 }
 
 static bmwi_bytes check_bytes(lua_State *L, int argument) {
@@ -319,13 +324,13 @@ static int subscribe(lua_State *L) {
   return 1;
 }
 
-/* Whether the server takes it; else pushes why not. */
+/* Whether the server accepts it; otherwise pushes the failure. */
 static bool is_taken(lua_State *L, const bmwi_connection *c, const bmwi_mqtt_message *message,
                      int *results) {
   if (message->qos > c->max_qos)
-    *results = bmwi_fail_plain(L, "unsupported", "the server takes messages of QoS 0 only");
+    *results = bmwi_fail_plain(L, "unsupported", "the server accepts QoS 0 only");
   else if (message->retain && c->no_retain)
-    *results = bmwi_fail_plain(L, "unsupported", "the server retains no messages");
+    *results = bmwi_fail_plain(L, "unsupported", "the server does not retain messages");
   else if (bmwi_mqtt_publish_size(c->protocol, message) > c->max_packet)
     *results =
       bmwi_fail_plain(L, "too_large", "the message is larger than %d bytes", (int)c->max_packet);
@@ -353,8 +358,8 @@ static int publish(lua_State *L) {
   return 1;
 }
 
-/* connection:close([reason]): sends DISCONNECT, with that reason (4: with the will), if it can be
-** sent at once */
+/* connection:close([reason]): sends DISCONNECT with this reason (4: publish the will) if that is
+** possible at once */
 static int close_connection(lua_State *L) {
   bmwi_connection *c = luaL_checkudata(L, 1, CONNECTION);
   bool given = lua_type(L, 2) == LUA_TNUMBER; /* __close is called with an error or nil */
@@ -397,9 +402,10 @@ static const luaL_Reg meta[] = {
   {NULL, NULL},
 };
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- lifetime
+** --------------------------------------------------------------------------------- */
 
-/* connect{...} -> connection. Raises for a wrong option; does not wait. */
+/* connect{...} -> connection. Raises for an invalid option; does not wait. */
 static int connect(lua_State *L) {
   char url[MAX_URL];
   bmwi_mqtt_login login = {0};
@@ -414,7 +420,7 @@ static int connect(lua_State *L) {
   bmwi_connection *c = lua_newuserdata(L, sizeof *c);
   memset(c, 0, sizeof *c);
   c->feed.face = &face;
-  c->phase = BMWI_ENDED; /* until it begins */
+  c->phase = BMWI_ENDED; /* until it starts connecting */
   luaL_setmetatable(L, CONNECTION);
   int at = lua_gettop(L);
   read_login(L, &login);

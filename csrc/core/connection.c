@@ -1,5 +1,6 @@
 /*
-** Connections: see connection.h. Owns the rules of keepalive, back-pressure and acknowledgement.
+** Connections: see connection.h. Contains the rules for keepalive, back-pressure and
+** acknowledgement.
 */
 #include "core/connection.h"
 
@@ -9,18 +10,18 @@
 #include "core/clock.h"
 #include "core/redact.h"
 
-#define CHUNK ((size_t)16 * 1024) /* a TLS record holds no more */
-#define TURN (4 * CHUNK)          /* read before others have theirs */
-#define PLENTY (4 * CHUNK)        /* waits to be handed out: no more is read */
-#define PONG 15.0                 /* seconds until PINGRESP */
-#define SLACK ((size_t)64 * 1024) /* of what is sent: for all but PUBLISH */
-#define ACK 8                     /* bytes of a PUBACK, at most */
+#define CHUNK ((size_t)16 * 1024) /* maximum size of a TLS record */
+#define TURN (4 * CHUNK)          /* read before others get their turn */
+#define PLENTY (4 * CHUNK)        /* unread packets: beyond this, reading stops */
+#define PONG 15.0                 /* seconds to wait for PINGRESP */
+#define SLACK ((size_t)64 * 1024) /* room in the send buffer for everything but PUBLISH */
+#define ACK 8                     /* maximum size of a PUBACK in bytes */
 
 static bmwi_connection *connection_of(bmwi_stream *stream) {
   return (bmwi_connection *)((char *)stream - offsetof(bmwi_connection, stream));
 }
 
-/* ---- the end -------------------------------------------------------------------------------- */
+/* ---- closing --------------------------------------------------------------------------------- */
 
 static void drop_stream(bmwi_connection *c) {
   if (c->engine != NULL && bmwi_engine_mine(c->engine)) bmwi_stream_close(&c->stream);
@@ -28,7 +29,7 @@ static void drop_stream(bmwi_connection *c) {
   bmwi_drop(&c->secret);
 }
 
-/* What was received until then is still handed out. */
+/* What was received before is still delivered. */
 static void end(bmwi_connection *c, const bmwi_failure *failure) {
   static const char *const names[] = {"connect", "connack", "session"};
   if (c->phase == BMWI_ENDED) return;
@@ -49,7 +50,7 @@ static void end_with(bmwi_connection *c, bmwi_code code, const char *text) {
   end(c, &failure);
 }
 
-/* What libcurl says has failed. */
+/* Ends it with libcurl's error. */
 static void end_by_curl(bmwi_connection *c) {
   const bmwi_stream *stream = &c->stream;
   bmwi_transfer t = {.result = stream->result, .reset = stream->reset, .error = stream->error};
@@ -61,7 +62,7 @@ static void end_by_curl(bmwi_connection *c) {
   end(c, &failure);
 }
 
-/* The codes of reasons that are not "server": of CONNACK and DISCONNECT. */
+/* The failure codes for reasons of CONNACK and DISCONNECT, if not "server". */
 static const struct {
   int protocol;
   unsigned reason;
@@ -71,7 +72,7 @@ static const struct {
   {5, 0x87, BMWI_AUTH}, {5, 0x8C, BMWI_AUTH}, {5, 0x8A, BMWI_FORBIDDEN},
 };
 
-/* Redacted before they are cut to size. Without memory they are not told, no more. */
+/* Redacted before it is truncated. Omitted if there is no memory. */
 static void note_words(const bmwi_connection *c, bmwi_failure *failure, bmwi_bytes said) {
   bmwi_buffer words;
   bmwi_buffer_init(&words, BMWI_MQTT_MAX_TEXT, true);
@@ -83,7 +84,7 @@ static void note_words(const bmwi_connection *c, bmwi_failure *failure, bmwi_byt
   bmwi_buffer_free(&words);
 }
 
-/* The server refuses to go on. */
+/* The server refused or disconnected. */
 static void end_by_server(bmwi_connection *c, const bmwi_mqtt_packet *packet) {
   bmwi_failure failure;
   char text[96];
@@ -100,7 +101,7 @@ static void end_by_server(bmwi_connection *c, const bmwi_mqtt_packet *packet) {
   end(c, &failure);
 }
 
-/* Nobody knows where the next packet would begin. */
+/* After this, the start of the next packet is unknown. */
 static void end_by_fault(bmwi_connection *c, unsigned reason) {
   bmwi_failure failure;
   char text[96];
@@ -108,7 +109,7 @@ static void end_by_fault(bmwi_connection *c, unsigned reason) {
            reason == BMWI_MQTT_TOO_LARGE ? "a packet of more than 1 MiB"
                                          : bmwi_mqtt_reason(5, reason));
   bmwi_failure_set(&failure, BMWI_SERVER, text);
-  if (c->phase == BMWI_ENDED) { /* it has ended before this was handed out */
+  if (c->phase == BMWI_ENDED) { /* it ended before this was delivered */
     c->failure = failure;
     c->reason = -1;
     c->eof = false;
@@ -123,7 +124,7 @@ static void end_by_fault(bmwi_connection *c, unsigned reason) {
   end(c, &failure);
 }
 
-/* ---- what is sent --------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* False: the connection is broken. */
 static bool write_out(bmwi_connection *c) {
@@ -140,12 +141,12 @@ static bool write_out(bmwi_connection *c) {
   c->written = 0;
   bmwi_buffer_clear(&c->out);
   if (!c->out.secret) return true;
-  bmwi_buffer_free(&c->out); /* CONNECT has left, with the password */
+  bmwi_buffer_free(&c->out); /* CONNECT, with the password, has been sent */
   bmwi_buffer_init(&c->out, BMWI_MQTT_MAX_PACKET + SLACK, false);
   return true;
 }
 
-/* Makes room at the end of what has been sent in part. */
+/* Frees the part of the buffer that has been sent. */
 static void compact_out(bmwi_connection *c) {
   if (c->written == 0 || c->written < c->out.len / 2) return;
   memmove(c->out.data, c->out.data + c->written, c->out.len - c->written);
@@ -155,7 +156,7 @@ static void compact_out(bmwi_connection *c) {
 
 static void serve_soon(bmwi_connection *c) { bmwi_stream_wake(&c->stream, bmwi_now()); }
 
-/* ---- what comes ----------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static void greeted(bmwi_connection *c, const bmwi_mqtt_packet *packet) {
   if (packet->reason != BMWI_MQTT_SUCCESS) {
@@ -173,7 +174,7 @@ static void greeted(bmwi_connection *c, const bmwi_mqtt_packet *packet) {
   c->no_retain = packet->no_retain;
 }
 
-/* Looks at a packet as soon as it has come. PUBLISH and what is for the caller stays as it is. */
+/* Inspects a packet on arrival. PUBLISH and everything for the caller is left in the buffer. */
 static void look(bmwi_connection *c, const char *data, size_t size) {
   bmwi_mqtt_packet packet;
   int type = bmwi_mqtt_type(data);
@@ -203,7 +204,7 @@ static void look_at_all(bmwi_connection *c) {
   }
 }
 
-/* Room for one chunk more. */
+/* Room for another chunk. */
 static bool make_room(bmwi_connection *c) {
   bool roomy = c->in.cap > c->in.len + CHUNK;
   if (c->taken > 0 && (c->taken == c->in.len || !roomy)) {
@@ -215,12 +216,12 @@ static bool make_room(bmwi_connection *c) {
   return bmwi_buffer_reserve(&c->in, CHUNK);
 }
 
-/* Whether enough waits to be handed out. One packet is read in whole in any case. */
+/* Whether enough data waits for the caller. A single packet is always read completely. */
 static bool has_plenty(const bmwi_connection *c) {
   return c->pins > 0 || (c->looked > c->taken && c->in.len - c->taken >= PLENTY);
 }
 
-/* Returns whether there may be more to be read. */
+/* Returns whether there may be more to read. */
 static bool read_in(bmwi_connection *c) {
   size_t total = 0, done;
   while (c->phase != BMWI_ENDED && !has_plenty(c)) {
@@ -249,7 +250,7 @@ static bool read_in(bmwi_connection *c) {
   return false;
 }
 
-/* ---- the clock ------------------------------------------------------------------------------ */
+/* ---- timing ---------------------------------------------------------------------------------- */
 
 static void keep_alive(bmwi_connection *c, bool more) {
   double now = bmwi_now();
@@ -260,24 +261,24 @@ static void keep_alive(bmwi_connection *c, bool more) {
                                        : "no connection within connect_timeout");
     return;
   }
-  /* Behind what has not been read there may be a PINGRESP. */
+  /* A PINGRESP may be behind the unread data. */
   if (c->pong > 0 && (more || c->held)) c->pong = now + PONG;
   if (c->pong > 0 && now >= c->pong) {
     end_with(c, BMWI_TIMEOUT, "the server did not answer PINGREQ");
     return;
   }
-  if (c->written < c->out.len) { /* nothing can be written for long */
+  if (c->written < c->out.len) { /* nothing could be written for a long time */
     if (now >= c->wrote + c->keepalive + PONG)
       end_with(c, BMWI_TIMEOUT, "the server has stopped reading");
     return;
   }
   if (now < c->wrote + c->keepalive) return;
-  if (!bmwi_mqtt_pingreq(&c->out)) return; /* the next time */
+  if (!bmwi_mqtt_pingreq(&c->out)) return; /* tried again next time */
   c->wrote = now;
   if (c->pong == 0) c->pong = now + PONG;
 }
 
-/* When it is to be served next, and for what. */
+/* Schedules when it must be served next, and for which events. */
 static void plan(bmwi_connection *c, bool more) {
   double wake = c->deadline;
   if (c->phase == BMWI_CONNECTED) {
@@ -288,14 +289,15 @@ static void plan(bmwi_connection *c, bool more) {
   if (c->stream.open) bmwi_stream_watch(&c->stream, !c->held, c->written < c->out.len);
 }
 
-/* Whether one can be handed out: an acknowledgement that it asks for must find room. */
+/* Whether a packet can be delivered: there must be room for the acknowledgement that it
+** requires. */
 bool bmwi_connection_ready(const bmwi_connection *c) {
   if (c->phase == BMWI_ENDED) return true;
   return c->taken < c->looked && c->out.max - c->out.len >= ACK;
 }
 
 static void exchange(bmwi_connection *c) {
-  bool works = write_out(c), more = read_in(c); /* what came before it broke */
+  bool works = write_out(c), more = read_in(c); /* read what arrived before it broke */
   if (c->phase != BMWI_ENDED && !works && !more) end_by_curl(c);
   if (c->phase != BMWI_ENDED) keep_alive(c, more);
   if (c->phase != BMWI_ENDED) works = write_out(c) && works;
@@ -335,7 +337,7 @@ static bool id_in_use(const bmwi_connection *c, unsigned id) {
   return (c->in_use[id / 8] >> id % 8 & 1) != 0;
 }
 
-/* An identifier that is not in use; 0: all are. */
+/* An unused identifier; 0 if all are in use. */
 static unsigned next_id(bmwi_connection *c) {
   for (unsigned i = 1; i < BMWI_PACKET_IDS; i++) {
     unsigned id = (c->last_id + i) % BMWI_PACKET_IDS;
@@ -349,7 +351,7 @@ static void use_id(bmwi_connection *c, unsigned id) {
   c->in_use[id / 8] |= (unsigned char)(1U << id % 8);
 }
 
-/* Whether it is for the caller. */
+/* Whether a packet is for the caller. */
 static bool matters(const bmwi_connection *c, const bmwi_mqtt_packet *packet) {
   bool answer = packet->type == BMWI_MQTT_PUBACK || packet->type == BMWI_MQTT_SUBACK;
   return packet->type != BMWI_MQTT_PINGRESP && (!answer || id_in_use(c, packet->id));
@@ -357,11 +359,11 @@ static bool matters(const bmwi_connection *c, const bmwi_mqtt_packet *packet) {
 
 static void step_over(bmwi_connection *c, size_t size) {
   c->taken += size;
-  if (c->held && c->phase != BMWI_ENDED && !has_plenty(c)) serve_soon(c); /* reads on */
+  if (c->held && c->phase != BMWI_ENDED && !has_plenty(c)) serve_soon(c); /* continue reading */
 }
 
 bool bmwi_connection_peek(bmwi_connection *c, bmwi_mqtt_packet *packet) {
-  /* Room for an acknowledgement, so that nothing is handed out for which there is none. */
+  /* Reserves room for an acknowledgement, so that no packet is delivered without it. */
   if (c->phase != BMWI_ENDED && !bmwi_buffer_reserve(&c->out, ACK)) return false;
   while (c->taken < c->looked) {
     size_t size;
@@ -417,7 +419,7 @@ bool bmwi_connection_publish(bmwi_connection *c, const bmwi_mqtt_message *messag
   return true;
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- lifetime -------------------------------------------------------------------------------- */
 
 bool bmwi_connection_open(bmwi_connection *c, bmwi_engine *engine, const char *url,
                           const bmwi_mqtt_login *login) {
@@ -438,7 +440,7 @@ bool bmwi_connection_open(bmwi_connection *c, bmwi_engine *engine, const char *u
   return ok;
 }
 
-/* Sends good-bye, if that can be done at once. */
+/* Sends DISCONNECT if that is possible at once. */
 static void part(bmwi_connection *c, unsigned reason) {
   bool mine = c->engine != NULL && bmwi_engine_mine(c->engine);
   bool silent = c->protocol == 4 && reason == BMWI_MQTT_WITH_WILL;
@@ -472,7 +474,7 @@ void bmwi_connection_lose_client(bmwi_connection *c) {
 
 void bmwi_connection_free(bmwi_connection *c) {
   bmwi_connection_close(c, BMWI_MQTT_SUCCESS);
-  if (c->feed.waiter != NULL) { /* which may be finished, but not delivered yet */
+  if (c->feed.waiter != NULL) { /* it may be finished but not delivered yet */
     bmwi_op_cancel(c->feed.waiter, BMWI_CLOSED, "");
     bmwi_failure_set(&c->feed.waiter->failure, BMWI_CLOSED, "the connection was closed");
   }

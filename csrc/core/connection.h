@@ -1,7 +1,7 @@
 /*
-** Connections: one to an MQTT broker, from CONNECT to its end, as a state machine over a stream. No
-** lua.h. What comes is kept as it came, and decoded when it is handed out; while too much of it is
-** there, nothing more is read.
+** Connections: a connection to an MQTT broker, from CONNECT to its end, as a state machine over a
+** stream. No lua.h. Received data is kept unparsed until it is delivered; while too much of it is
+** waiting, nothing more is read.
 */
 #ifndef BMWI_CONNECTION_H
 #define BMWI_CONNECTION_H
@@ -17,63 +17,63 @@
 #define BMWI_PACKET_IDS 65536
 
 typedef struct bmwi_connection {
-  bmwi_link link; /* first; in the client's account, if there is a client */
+  bmwi_link link; /* must be first; in the client's account, if there is a client */
   bmwi_feed feed;
   bmwi_stream stream;
-  bmwi_engine *engine;             /* NULL: it was given up */
-  bmwi_transport own;              /* where there is no client */
+  bmwi_engine *engine;             /* NULL: abandoned */
+  bmwi_transport own;              /* used if there is no client */
   const bmwi_transport *transport; /* its own or the client's; NULL once the client is closed */
-  char *secret;                    /* the password, to know it when it is said back */
+  char *secret;                    /* the password, so that it can be redacted */
   int protocol;
   enum { BMWI_CONNECTS, BMWI_GREETS, BMWI_CONNECTED, BMWI_ENDED } phase;
   bmwi_buffer in, out;
-  size_t taken, looked; /* of `in`: what was handed out, and what was looked at when it came */
-  size_t written;       /* of `out` */
-  size_t peeked;        /* the size of the packet that is being handed out; 0: none */
-  int pins;             /* of those that read `in` across calls of Lua: it is left where it is */
-  bool held;            /* reading has stopped until some of it was handed out */
-  double deadline;      /* to be connected, on the monotonic clock */
+  size_t taken, looked; /* in `in`: what was delivered, and what was inspected on arrival */
+  size_t written;       /* in `out` */
+  size_t peeked;        /* the size of the packet being delivered; 0: none */
+  int pins;             /* readers of `in` across Lua calls: it must not be moved */
+  bool held;            /* reading is paused until some of it is delivered */
+  double deadline;      /* for connecting, on the monotonic clock */
   double keepalive;     /* seconds */
-  double wrote, pong;   /* when something was last written; when PINGRESP must be there, or 0 */
-  /* What the server allows. */
+  double wrote, pong;   /* when something was last written; when PINGRESP is due, or 0 */
+  /* The server's limits. */
   size_t max_packet;
-  unsigned receive_maximum, unacknowledged; /* of PUBLISH with QoS 1 */
+  unsigned receive_maximum, unacknowledged; /* number of PUBLISH packets with QoS 1 */
   int max_qos;
   bool no_retain;
   unsigned last_id;
-  unsigned char in_use[BMWI_PACKET_IDS / 8]; /* packet identifiers, a bit each */
-  /* The end. */
+  unsigned char in_use[BMWI_PACKET_IDS / 8]; /* packet identifiers, one bit each */
+  /* How it ended. */
   bmwi_failure failure;
   const char *failed_in; /* "connect", "connack" or "session" */
-  int reason;            /* of CONNACK or DISCONNECT; negative: the server has not said */
+  int reason;            /* from CONNACK or DISCONNECT; negative: none */
   bool eof;
 } bmwi_connection;
 
-/* Begins to connect; `c` is zeroed but for its transport and `feed`. The login's texts are copied.
-** False, and nothing is under way, without memory. */
+/* Starts connecting; `c` is zeroed except for its transport and `feed`. The login's texts are
+** copied. False without memory; then nothing has been started. */
 bool bmwi_connection_open(bmwi_connection *c, bmwi_engine *engine, const char *url,
                           const bmwi_mqtt_login *login);
-/* Looks at the next packet for the caller: CONNACK (with a success), PUBLISH, PUBACK or SUBACK. Its
-** texts stay for as long as the connection is pinned. False: there is none, or no memory. */
+/* Reads the next packet for the caller: CONNACK (successful), PUBLISH, PUBACK or SUBACK. Its texts
+** stay valid while the connection is pinned. False: there is none, or no memory. */
 bool bmwi_connection_peek(bmwi_connection *c, bmwi_mqtt_packet *packet);
-/* It has been handed out. */
+/* Marks it as delivered. */
 void bmwi_connection_took(bmwi_connection *c, const bmwi_mqtt_packet *packet);
 /* Whether there is one, or the connection has ended. */
 bool bmwi_connection_ready(const bmwi_connection *c);
-/* Sees to what is due, where nobody has moved the engine for some time. */
+/* Does what is due if the engine has not been stepped for a while. */
 void bmwi_connection_tend(bmwi_connection *c);
 
-/* The packet's identifier, above 0; 0 where it is not taken: the buffer is full, or too many are
-** unacknowledged. */
+/* Returns the packet identifier, above 0; 0 if it is not accepted because the buffer is full or too
+** many are unacknowledged. */
 unsigned bmwi_connection_subscribe(bmwi_connection *c, bmwi_bytes filter, int qos);
-/* The same; of QoS 0 `*id` is 0. False as above. */
+/* The same; for QoS 0 `*id` is 0. False if not accepted. */
 bool bmwi_connection_publish(bmwi_connection *c, const bmwi_mqtt_message *message, unsigned *id);
 
-/* Sends DISCONNECT if that can be done at once, then ends. What has not been handed out is lost. */
+/* Sends DISCONNECT if that is possible at once, then ends. Undelivered packets are lost. */
 void bmwi_connection_close(bmwi_connection *c, unsigned reason);
-/* Its client is closed. */
+/* Its client was closed. */
 void bmwi_connection_lose_client(bmwi_connection *c);
-/* Gives all back. */
+/* Frees everything. */
 void bmwi_connection_free(bmwi_connection *c);
 
 #pragma GCC visibility pop

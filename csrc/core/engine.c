@@ -1,6 +1,6 @@
 /*
-** The engine: see engine.h. Owns the curl_multi and a few idle easy handles for the next
-** use; what waits behind one descriptor and when is poll.h's and timers.h's.
+** The engine: see engine.h. Owns the curl_multi and a few idle easy handles for reuse; poll.h and
+** timers.h implement the descriptor and the timers.
 */
 #define _GNU_SOURCE /* dladdr */
 #include "core/engine.h"
@@ -21,32 +21,32 @@
 #include "core/poll.h"
 #include "core/transfer.h"
 
-#define WATCHDOG 1.0    /* seconds after libcurl's own time-out */
-#define IDLE_HANDLES 64 /* kept for the next use */
-#define CONNECTIONS 64  /* to one server, unless set otherwise */
-#define SERVERS 4       /* kept connections are counted for all servers together */
+#define WATCHDOG 1.0    /* seconds after libcurl's own timeout */
+#define IDLE_HANDLES 64 /* kept for reuse */
+#define CONNECTIONS 64  /* to one server, by default */
+#define SERVERS 4       /* libcurl limits kept connections for all servers together */
 
 struct bmwi_engine {
   CURLM *multi;
-  CURLSH *share; /* TLS sessions; libcurl keeps them per easy handle otherwise */
+  CURLSH *share; /* TLS sessions; without it libcurl keeps them per easy handle */
   bmwi_poll poll;
-  char *mark; /* not wiped: this is the process that made it; or NULL */
+  char *mark; /* zeroed in forked children, which must not use it; or NULL */
   pid_t pid;
-  double curl_wake;     /* when libcurl wants to be called; negative: not */
-  bmwi_timers timers;   /* of all that is under way: when it must be complete */
-  long limit;           /* connections to one server; 0: any number */
-  bool broken;          /* libcurl ran out of memory in the middle */
-  bool stale;           /* too many connections may be open: start anew when there is a gap */
+  double curl_wake;     /* when libcurl wants to be called; negative: never */
+  bmwi_timers timers;   /* of everything pending: when it must complete */
+  long limit;           /* connections to one server; 0: unlimited */
+  bool broken;          /* libcurl ran out of memory during an operation */
+  bool stale;           /* too many connections may be open: make a new multi when idle */
   bool rushed;          /* the last step left work for the next one */
-  bool asked;           /* its owner wants a step */
-  bmwi_queue starting;  /* exchanges that libcurl has not got yet */
-  size_t exchanges;     /* those that it has got */
-  bmwi_queue completed; /* not yet handed back */
-  bmwi_queue deferred;  /* handed back, but to come once more */
+  bool asked;           /* the owner requested a step */
+  bmwi_queue starting;  /* exchanges not yet passed to libcurl */
+  size_t exchanges;     /* number of exchanges passed to libcurl */
+  bmwi_queue completed; /* not yet returned */
+  bmwi_queue deferred;  /* returned, but to be returned again */
   bmwi_handle *idle[IDLE_HANDLES];
   int idle_count;
   bmwi_streams streams;
-  unsigned long transports; /* that have been used */
+  unsigned long transports; /* the number used so far */
   uint64_t random;
 };
 
@@ -60,11 +60,11 @@ double bmwi_engine_random(bmwi_engine *engine) {
 
 static void act(bmwi_engine *engine, curl_socket_t s, int what) {
   int running;
-  if (engine->broken) return; /* serve_due puts an end to it */
+  if (engine->broken) return; /* serve_due handles that */
   if (curl_multi_socket_action(engine->multi, s, what, &running) != CURLM_OK) engine->broken = true;
 }
 
-/* Reports to libcurl what has happened to its sockets, for some 5 ms. */
+/* Reports socket events to libcurl for about 5 ms. */
 static void serve_sockets(bmwi_engine *engine, const bmwi_event *events, int count) {
   double until = count > 1 ? bmwi_now() + BMWI_TIME_SLICE : 0;
   for (int i = 0; i < count; i++) {
@@ -79,9 +79,9 @@ static void serve_sockets(bmwi_engine *engine, const bmwi_event *events, int cou
   }
 }
 
-/* ---- libcurl's callbacks: they touch the engine's own memory only -------- */
+/* ---- libcurl's callbacks: they only touch the engine's own memory --------- */
 
-/* `known` is NULL for a socket that is not being watched yet. */
+/* `known` is NULL for a socket that is not yet watched. */
 static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *known) {
   bmwi_engine *engine = user;
   (void)easy;
@@ -99,7 +99,7 @@ static int on_timer(CURLM *multi, long ms, void *user) {
   return 0;
 }
 
-/* ---- life ---------------------------------------------------------------- */
+/* ---- lifetime ------------------------------------------------------------ */
 
 static pthread_once_t global_once = PTHREAD_ONCE_INIT;
 static CURLcode global_result;
@@ -107,15 +107,15 @@ static char version[256];
 
 static void global_init(void) {
   global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
-  /* This writes to memory that all threads share: once is enough. Not curl_version:
-  ** it starts the LDAP library, which looks up the name of this machine. */
+  /* This writes to memory shared by all threads, so it is done once. curl_version is not used: it
+  ** initialises the LDAP library, which looks up this machine's name. */
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
   snprintf(version, sizeof version, "libcurl/%s %s", info->version,
            info->ssl_version != NULL ? info->ssl_version : "");
   bmwi_transport_setup();
   bmwi_handle_setup();
-  /* Keeps this library, and libcurl with it, in memory for good: Lua unloads C
-  ** modules when a state is closed, while libcurl's resolver thread may run. */
+  /* Keeps this library, and thereby libcurl, in memory permanently: Lua unloads C modules when a
+  ** state is closed, while libcurl's resolver thread may still be running. */
   Dl_info self;
   if (dladdr((void *)&global_once, &self) != 0 && self.dli_fname != NULL)
     dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE);
@@ -123,7 +123,7 @@ static void global_init(void) {
 
 static void set_limit(const bmwi_engine *engine, CURLM *multi) {
   curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, engine->limit);
-  /* Otherwise libcurl closes kept connections beyond 4 per running handle. */
+  /* Otherwise libcurl closes kept connections above 4 per running handle. */
   curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, engine->limit * SERVERS);
 }
 
@@ -138,7 +138,7 @@ static CURLM *new_multi(bmwi_engine *engine) {
   return multi;
 }
 
-/* A new multi without any connections, once no exchange is under way. */
+/* Makes a new multi without connections, once no exchange is running. */
 static void renew(bmwi_engine *engine) {
   bmwi_guard guard;
   CURLM *multi = new_multi(engine);
@@ -175,7 +175,7 @@ bmwi_engine *bmwi_engine_new(void) {
 }
 
 void bmwi_engine_free(bmwi_engine *engine) {
-  if (!bmwi_engine_mine(engine)) return; /* the sockets are the parent's: left alone */
+  if (!bmwi_engine_mine(engine)) return; /* the sockets belong to the parent process */
   bmwi_guard guard;
   bmwi_guard_enter(&guard);
   bmwi_streams_end(&engine->streams);
@@ -200,7 +200,7 @@ long bmwi_engine_limit(bmwi_engine *engine, long connections) {
   bool lower = connections > 0 && (before == 0 || connections < before);
   engine->limit = connections;
   set_limit(engine, engine->multi);
-  /* libcurl goes on to use what is open, however much: it is let go. */
+  /* libcurl would continue to use all open connections, so the multi is replaced. */
   engine->stale = engine->stale || lower;
   if (engine->stale && engine->exchanges == 0) renew(engine);
   return before;
@@ -231,7 +231,7 @@ void bmwi_engine_release(bmwi_engine *engine) {
 
 /* ---- transfers ------------------------------------------------------------ */
 
-/* Whose timer it is. */
+/* The transfer that owns a timer. */
 static bmwi_transfer *transfer_of(bmwi_timer *timer) {
   return (bmwi_transfer *)((char *)timer - offsetof(bmwi_transfer, timer));
 }
@@ -249,8 +249,8 @@ void bmwi_transfer_init(bmwi_transfer *t, size_t max_body, bool secret) {
   bmwi_buffer_init(&t->body, max_body, secret);
 }
 
-/* Keeps the handle for the next one. `good`: with its options. It may close the connection: in a
-** guard only. */
+/* Keeps the handle for reuse; `good`: with its options. It may close the connection, so call it
+** only inside a guard. */
 static void give_back(bmwi_engine *engine, bmwi_transfer *t, bool good) {
   bmwi_queue_leave(&t->link);
   if (t->handle == NULL) return;
@@ -264,7 +264,7 @@ static void give_back(bmwi_engine *engine, bmwi_transfer *t, bool good) {
   t->handle = NULL;
 }
 
-/* An idle handle that has the options already, or else any, or a new one. */
+/* An idle handle that already has these options, or any idle one, or a new one. */
 static bmwi_handle *find_handle(bmwi_engine *engine, const bmwi_transport *transport,
                                 const bmwi_request *request) {
   int last = engine->idle_count - 1, i = last;
@@ -329,8 +329,8 @@ bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, bmwi_transport *tra
   return true;
 }
 
-/* libcurl has a limit to one line of the headers, and calls a longer one "out of memory"
-** up to 8.5, CURLE_TOO_LARGE (100) since: then it knows of no first byte before a whole line. */
+/* libcurl limits the length of a header line, and reports a longer one as "out of memory" up to 8.5
+** and as CURLE_TOO_LARGE (100) since; it also reports no first byte before a complete line. */
 static bool line_too_long(const bmwi_engine *engine, const bmwi_transfer *t, CURLcode result) {
   CURL *easy = bmwi_handle_easy(t->handle);
   curl_off_t first_byte = 0;
@@ -342,7 +342,7 @@ static bool line_too_long(const bmwi_engine *engine, const bmwi_transfer *t, CUR
          (t->in_headers || t->status < 200);
 }
 
-/* What became of an exchange that failed. */
+/* Records the outcome of a failed exchange. */
 static void note_failure(const bmwi_engine *engine, bmwi_transfer *t, CURLcode result) {
   CURL *easy = bmwi_handle_easy(t->handle);
   long request_size = 0, os_errno = 0, connect_code = 0;
@@ -355,14 +355,14 @@ static void note_failure(const bmwi_engine *engine, bmwi_transfer *t, CURLcode r
     t->too_large = true;
     result = CURLE_WRITE_ERROR;
   }
-  if (result == CURLE_ABORTED_BY_CALLBACK) { /* on_request: the first one got no answer */
+  if (result == CURLE_ABORTED_BY_CALLBACK) { /* by on_request: the first attempt got no response */
     result = CURLE_GOT_NOTHING;
     bmwi_drop(&t->error);
   }
   t->result = t->no_memory ? CURLE_OUT_OF_MEMORY : result;
   bool refused_by_proxy = connect_code != 0 && connect_code / 100 != 2;
   t->sent = (t->sent || request_size > 0 || pretransfer > 0) && !refused_by_proxy;
-  t->reset = os_errno == ECONNRESET || os_errno == EPIPE || /* libcurl 7.74: in words only */
+  t->reset = os_errno == ECONNRESET || os_errno == EPIPE || /* libcurl 7.74: message only */
              (t->error != NULL && strstr(t->error, "reset by peer") != NULL);
 }
 
@@ -386,9 +386,9 @@ static bool can_start(const bmwi_engine *engine) {
   return engine->starting.first != NULL && !(engine->stale && engine->exchanges > 0);
 }
 
-/* Hands exchanges to libcurl one by one: each may open a connection, and fifty TLS
-** connections at once are 50 ms in which the host would not come to its own work.
-** What has waited for that, or for its host, until its time was over is not sent. */
+/* Passes exchanges to libcurl one by one: each may open a connection, and fifty TLS connections at
+** once would block the host for 50 ms. An exchange that has waited for this, or for its host, until
+** its deadline is not sent. */
 static void start(bmwi_engine *engine) {
   if (engine->stale && engine->exchanges == 0) renew(engine);
   if (engine->starting.first == NULL) return;
@@ -412,10 +412,10 @@ static void start(bmwi_engine *engine) {
   }
 }
 
-/* libcurl ran out of memory in the middle: whatever it has got is over, and pauses are not.
-** libcurl 7.88 divides by zero when its connection cache is used after that. */
+/* libcurl ran out of memory during an operation: fails all exchanges passed to it, but not the
+** pauses. libcurl 7.88 would divide by zero if its connection cache were used after that. */
 static void break_off(bmwi_engine *engine) {
-  for (size_t i = 0; engine->exchanges > 0; i++) { /* those that stand behind move up meanwhile */
+  for (size_t i = 0; engine->exchanges > 0; i++) { /* those behind it move up meanwhile */
     bmwi_transfer *t = transfer_of(engine->timers.heap[i % engine->timers.count]);
     if (t->phase == BMWI_SENDING) collect(engine, t, CURLE_OUT_OF_MEMORY);
   }
@@ -433,15 +433,15 @@ static void serve_due(bmwi_engine *engine) {
   }
 }
 
-/* The earlier of two moments; a negative one is none. */
+/* The earlier of two times; negative means none. */
 static double earlier(double a, double b) { return a >= 0 && a < b ? a : b; }
 
-/* When step must run at the latest; negative: never by itself. */
+/* When step must run at the latest; negative: not needed. */
 static double due(const bmwi_engine *engine) {
   if (engine->completed.first != NULL || engine->rushed || engine->broken) return 0;
   if (can_start(engine)) return 0;
   double stream = bmwi_streams_due(&engine->streams);
-  if (engine->timers.count == 0) return stream; /* libcurl may look after kept connections later */
+  if (engine->timers.count == 0) return stream; /* libcurl may tend to kept connections later */
   return earlier(stream, earlier(engine->curl_wake, engine->timers.heap[0]->wake));
 }
 
@@ -462,7 +462,7 @@ void bmwi_engine_ask(bmwi_engine *engine, bool step) {
 
 bool bmwi_engine_busy(const bmwi_engine *engine) { return due(engine) >= 0; }
 
-/* Seconds until then, negative: never. */
+/* Seconds until then; negative: never. */
 static double left_until(double wake) {
   double left = wake < 0 ? -1 : wake - bmwi_now();
   return wake >= 0 && left < 0 ? 0 : left;
@@ -472,7 +472,7 @@ double bmwi_engine_timeout(const bmwi_engine *engine) {
   return engine->asked ? 0 : left_until(due(engine));
 }
 
-/* What libcurl does by the clock, and what has completed. */
+/* Runs libcurl's timers and collects completed exchanges. */
 static void serve_libcurl(bmwi_engine *engine) {
   CURLMsg *message;
   int messages;
@@ -491,7 +491,7 @@ void bmwi_engine_step(bmwi_engine *engine, double seconds) {
   /* Changing the signal mask takes longer than a step in which libcurl has nothing to do. */
   bool idle = engine->exchanges == 0 && engine->starting.first == NULL && engine->curl_wake < 0;
   if (!idle) bmwi_guard_enter(&guard);
-  start(engine); /* before the wait for answers */
+  start(engine); /* before waiting for responses */
   serve_libcurl(engine);
   double left = left_until(due(engine));
   if (seconds < 0 || (left >= 0 && left < seconds)) seconds = left;

@@ -1,5 +1,5 @@
 /*
-** Handles: see handle.h. Owns libcurl's callbacks of one exchange and its options.
+** Handles: see handle.h. Contains libcurl's callbacks for an exchange and its options.
 */
 #include "core/handle.h"
 
@@ -12,35 +12,35 @@
 
 #include "core/url.h"
 
-#define LINES 7                /* headers that are sent beside Host: */
-#define MAX_HEADER (64 * 1024) /* of one that is sent */
+#define LINES 7                /* headers sent besides Host */
+#define MAX_HEADER (64 * 1024) /* maximum size of a sent header */
 
 struct bmwi_handle {
-  CURL *easy; /* NULL: to be made */
-  CURL *next; /* takes its place where none is used twice; or NULL */
-  CURL *used; /* to be freed there */
+  CURL *easy; /* NULL: not yet made */
+  CURL *next; /* replaces it if handles must not be reused; or NULL */
+  CURL *used; /* to be freed in that case */
   CURLSH *share;
   bmwi_poll *poll;
   bmwi_transfer *transfer;
-  const char *url;     /* of the exchange */
+  const char *url;     /* URL of the exchange */
   bool set;            /* it has options */
-  unsigned long owner; /* whose options these are, if they may stay; else 0 */
-  char *origin;        /* the server that they name */
+  unsigned long owner; /* the transport that these options belong to, if they may stay; else 0 */
+  char *origin;        /* the server's origin in these options */
   CURLU *server;       /* the same, parsed */
   bmwi_buffer agent, authorization;
   struct curl_slist lines[LINES];
   char error[CURL_ERROR_SIZE];
 };
 
-/* From 7.84.0 to 8.0.1 (curl issue 11101) libcurl touches freed memory when a used CURL handle gets
-** an answer whose first header begins with a blank: each is used once there. */
+/* From 7.84.0 to 8.0.1 (curl issue 11101) libcurl uses freed memory if a reused handle gets a
+** response whose first header starts with a blank, so each handle is used only once there. */
 static bool single_use;
-static char encodings[64]; /* a header line: what libcurl can unpack */
+static char encodings[64]; /* a header line: the encodings that libcurl can decompress */
 
 void bmwi_handle_setup(void) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
   single_use = info->version_num >= 0x075400 && info->version_num < 0x080100;
-  /* As libcurl itself would say it, but for each request anew. */
+  /* Like libcurl's own message, but for each request. */
   static const struct {
     int feature;
     const char *names;
@@ -61,7 +61,7 @@ void bmwi_handle_setup(void) {
   if (len == bare) snprintf(encodings + len, sizeof encodings - len, " identity");
 }
 
-/* ---- libcurl's callbacks: they touch the transfer's own memory only ------ */
+/* ---- libcurl's callbacks: they only touch the transfer's own memory -------- */
 
 static size_t on_body(char *data, size_t size, size_t count, void *user) {
   bmwi_handle *handle = user;
@@ -85,8 +85,8 @@ static int on_close(void *user, curl_socket_t s) {
   return close(s);
 }
 
-/* Called before each time the request is sent. libcurl repeats one by itself when a
-** connection that others use, too, breaks before the answer: not what may do things twice. */
+/* Called before each time the request is sent. libcurl repeats a request by itself if a shared
+** connection breaks before the response; this prevents that for requests with side effects. */
 #if LIBCURL_VERSION_NUM >= 0x075000
 static int on_request(void *user, char *to, char *from, int port, int local_port) {
   bmwi_transfer *t = ((bmwi_handle *)user)->transfer;
@@ -97,7 +97,7 @@ static int on_request(void *user, char *to, char *from, int port, int local_port
 }
 #endif
 
-/* ---- life ------------------------------------------------------------------ */
+/* ---- lifetime -------------------------------------------------------------- */
 
 bmwi_handle *bmwi_handle_new(void *share, bmwi_poll *poll) {
   bmwi_handle *handle = calloc(1, sizeof *handle);
@@ -143,9 +143,9 @@ bmwi_transfer *bmwi_handle_transfer(void *easy) {
   return handle->transfer;
 }
 
-/* ---- what is asked of libcurl --------------------------------------------- */
+/* ---- libcurl's options ------------------------------------------------------- */
 
-/* libcurl reads the list where it is; the first line is always there. */
+/* libcurl reads the list in place; the first line is always there. */
 static bool set_lines(bmwi_handle *handle, const bmwi_request *request) {
   bmwi_buffer *line = &handle->authorization;
   bool post = strcmp(request->method, "POST") == 0;
@@ -175,13 +175,13 @@ static bool set_lines(bmwi_handle *handle, const bmwi_request *request) {
     if (failed == CURLE_OK) failed = curl_easy_setopt(handle->easy, option, value); \
   } while (0)
 
-/* What all exchanges of this transport have in common. */
+/* Options that all exchanges of this transport share. */
 static CURLcode set_common(bmwi_handle *handle, const bmwi_transport *transport, bool plain) {
   CURLcode failed = CURLE_OK;
   if (!bmwi_transport_set(transport, handle->easy, plain)) return CURLE_OUT_OF_MEMORY;
   if (!bmwi_transport_proxied(transport, plain)) {
-    SET(CURLOPT_USERAGENT, NULL); /* a line of ours says it to the server */
-    SET(CURLOPT_NOPROXY, "*");    /* or libcurl looks for no_proxy in the environment each time */
+    SET(CURLOPT_USERAGENT, NULL); /* the server gets it in our own header line */
+    SET(CURLOPT_NOPROXY, "*");    /* or libcurl looks up no_proxy in the environment each time */
   }
   SET(CURLOPT_PATH_AS_IS, 1L);
   SET(CURLOPT_PRIVATE, handle);
@@ -197,11 +197,11 @@ static CURLcode set_common(bmwi_handle *handle, const bmwi_transport *transport,
   SET(CURLOPT_SOCKOPTDATA, handle->poll);
   SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
   SET(CURLOPT_CLOSESOCKETDATA, handle->poll);
-  if (!plain) SET(CURLOPT_PIPEWAIT, 1L); /* rather share a coming HTTP/2 connection */
+  if (!plain) SET(CURLOPT_PIPEWAIT, 1L); /* prefer sharing an HTTP/2 connection */
   return failed;
 }
 
-/* What is only this request's; the handle is reset after it. */
+/* Options for this request only; the handle is reset after it. */
 static CURLcode set_once(bmwi_handle *handle, const bmwi_request *request) {
   CURLcode failed = CURLE_OK;
   SET(CURLOPT_URL, request->url);
@@ -212,8 +212,8 @@ static CURLcode set_once(bmwi_handle *handle, const bmwi_request *request) {
     SET(CURLOPT_CUSTOMREQUEST, request->method);
   }
   if (request->once) {
-    /* libcurl repeats a request by itself when a kept connection turns out to
-    ** be dead, even if the server had taken it. Not with a command, nor where each counts. */
+    /* libcurl repeats a request by itself if a kept connection turns out to be dead, even if the
+    ** server had received it. Not for a command, nor if each request counts. */
     SET(CURLOPT_PIPEWAIT, 0L);
     SET(CURLOPT_FRESH_CONNECT, 1L);
     SET(CURLOPT_FORBID_REUSE, request->alone ? 1L : 0L);
@@ -221,13 +221,13 @@ static CURLcode set_once(bmwi_handle *handle, const bmwi_request *request) {
     SET(CURLOPT_PREREQDATA, handle);
     SET(CURLOPT_PREREQFUNCTION, on_request);
 #else
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* no other call joins it there */
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* no other call can join it there */
 #endif
   }
   return failed;
 }
 
-/* The server, parsed once; what is asked of it comes with each request. */
+/* Sets the server, parsed once; the path is set for each request. */
 static CURLcode set_server(bmwi_handle *handle, const bmwi_request *request, unsigned long owner) {
   CURLcode failed = CURLE_OK;
   size_t length = bmwi_url_origin(request->url);
@@ -236,15 +236,15 @@ static CURLcode set_server(bmwi_handle *handle, const bmwi_request *request, uns
   if (handle->origin == NULL || handle->server == NULL) return CURLE_OUT_OF_MEMORY;
   memcpy(handle->origin, request->url, length);
   if (curl_url_set(handle->server, CURLUPART_URL, handle->origin, 0) != CURLUE_OK)
-    return set_once(handle, request); /* libcurl says what is wrong with it */
-  SET(CURLOPT_URL, handle->origin);   /* 7.88 writes it anew for each request otherwise */
+    return set_once(handle, request); /* libcurl reports what is wrong with it */
+  SET(CURLOPT_URL, handle->origin);   /* otherwise 7.88 rewrites it for each request */
   SET(CURLOPT_CURLU, handle->server);
   if (failed == CURLE_OK) handle->owner = owner;
   return failed;
 }
 
-/* Whether the options may stay: not of what is only done once, nor where a proxy wants all of the
-** URL in the request's first line. */
+/* Whether the options may stay: not after a request that must be sent only once, nor if a proxy
+** needs the full URL in the request line. */
 static bool may_stay(const bmwi_transport *transport, const bmwi_request *request, bool plain) {
   return strcmp(request->method, "GET") == 0 && !request->once &&
          !(plain && bmwi_transport_proxied(transport, plain));
@@ -295,7 +295,7 @@ bool bmwi_handle_ask(bmwi_handle *handle, bmwi_transfer *t, const bmwi_transport
   return failed == CURLE_OK && set_lines(handle, request);
 }
 
-/* ---- afterwards ---------------------------------------------------------------- */
+/* ---- after the exchange ------------------------------------------------------------ */
 
 void bmwi_handle_prepare(bmwi_handle *handle) {
   if (!single_use || handle->owner == 0 || handle->next != NULL) return;
@@ -307,7 +307,7 @@ void bmwi_handle_prepare(bmwi_handle *handle) {
     cleanup(&handle->next);
 }
 
-/* Where a redirect leads, from the URL that it answers. */
+/* Resolves a redirect's target against the request's URL. */
 static void resolve(char **location, const char *url) {
   char *whole = NULL;
   CURLU *parsed = curl_url();

@@ -1,7 +1,7 @@
 /*
-** Handles: an easy handle of libcurl with all that it reads and writes during an exchange. Owns its
-** options. Those of a GET stay for the next GET of the same client to the same server, if all went
-** well; anything else resets the handle.
+** Handles: a libcurl easy handle with everything that it reads and writes during an exchange, and
+** its options. After a successful GET the options stay for the client's next GET to the same
+** server; anything else resets the handle.
 */
 #ifndef BMWI_HANDLE_H
 #define BMWI_HANDLE_H
@@ -16,47 +16,48 @@
 
 #pragma GCC visibility push(hidden)
 
-/* What to send. All texts must stay until the transfer is complete. */
+/* What to send. All texts must stay valid until the transfer is complete. */
 typedef struct bmwi_request {
   const char *method; /* "GET", "POST", "DELETE" */
   const char *url;
   const char *accept;       /* the whole header line */
-  const char *header;       /* one line more; NULL: none */
+  const char *header;       /* an additional line; NULL: none */
   const char *scheme;       /* "Basic" or "Bearer" */
   const char *credentials;  /* after the scheme; NULL: no such line */
   const char *content_type; /* the whole header line; NULL: a form */
-  const bmwi_buffer *body;  /* of a POST */
+  const bmwi_buffer *body;  /* for a POST */
   bool once;                /* libcurl must not send it again by itself */
-  bool alone;               /* nor is its connection of use to the next one */
+  bool alone;               /* its connection must not be reused */
 } bmwi_request;
 
 typedef struct bmwi_handle bmwi_handle;
 
-/* Once, before any other: looks at what this libcurl is. */
+/* Call once before anything else: checks this libcurl's version. */
 void bmwi_handle_setup(void);
 
-/* NULL without memory. `share`: the CURLSH that all handles use; `poll` watches connections. */
+/* NULL without memory. `share`: the CURLSH used by all handles; `poll` watches connections. */
 bmwi_handle *bmwi_handle_new(void *share, bmwi_poll *poll);
 void bmwi_handle_free(bmwi_handle *handle);
 
-/* Readies it and the place for the answer. False without memory: then it is to be ended. */
+/* Prepares the request and the space for the response. False without memory; call end then. */
 bool bmwi_handle_ask(bmwi_handle *handle, bmwi_transfer *t, const bmwi_transport *transport,
                      const bmwi_request *request);
-/* The CURL handle that carries the exchange. */
+/* The CURL handle of the exchange. */
 void *bmwi_handle_easy(const bmwi_handle *handle);
-/* Whose exchange this CURL handle carries. */
+/* The exchange of this CURL handle. */
 bmwi_transfer *bmwi_handle_transfer(void *easy);
-/* While the server works: makes the next CURL handle, where none is used twice. */
+/* While the server works: makes the next CURL handle, if handles must not be reused. */
 void bmwi_handle_prepare(bmwi_handle *handle);
-/* Copies libcurl's words about a failure, and where a redirect points to, into the transfer. */
+/* Copies libcurl's error message and a redirect's target to the transfer. */
 void bmwi_handle_note(const bmwi_handle *handle);
-/* The exchange is over, the CURL handle no longer in the multi. `good`: its options may stay. */
+/* The exchange is complete, and the CURL handle removed from the multi. `good`: its options may
+** stay. */
 void bmwi_handle_end(bmwi_handle *handle, bool good);
 
-/* Whether it has the options of such a request. */
+/* Whether it already has the options for this request. */
 bool bmwi_handle_fits(const bmwi_handle *handle, const bmwi_transport *transport,
                       const bmwi_request *request);
-/* Resets it if the options are those of this transport. */
+/* Resets it if its options belong to this transport. */
 void bmwi_handle_forget(bmwi_handle *handle, const bmwi_transport *transport);
 
 #pragma GCC visibility pop

@@ -5,9 +5,10 @@
 
 #include <string.h>
 
-#define HEADER 5 /* bytes of a packet's fixed header, at most */
+#define HEADER 5 /* maximum size of a fixed header in bytes */
 
-/* ---- to bytes ------------------------------------------------------------------------------- */
+/* ---- encoding
+** ---------------------------------------------------------------------------------- */
 
 static void put_byte(bmwi_buffer *b, unsigned value) {
   char byte = (char)value;
@@ -24,7 +25,8 @@ static void put_text(bmwi_buffer *b, bmwi_bytes text) {
   bmwi_buffer_add(b, text.data, text.len);
 }
 
-/* Makes room for the whole packet, so that nothing behind this fails; then the fixed header. */
+/* Reserves room for the whole packet, so that nothing after this fails; then writes the fixed
+** header. */
 static bool begin(bmwi_buffer *b, unsigned first, size_t remaining) {
   if (!bmwi_buffer_reserve(b, HEADER + remaining)) return false;
   put_byte(b, first);
@@ -39,7 +41,7 @@ bool bmwi_mqtt_connect(bmwi_buffer *b, const bmwi_mqtt_login *login) {
   static const bmwi_bytes name = {"MQTT", 4};
   const bmwi_mqtt_message *will = &login->will;
   bool v5 = login->protocol == 5, wills = will->topic.data != NULL;
-  size_t properties = v5 ? 5 : 0; /* the largest packet that is taken */
+  size_t properties = v5 ? 5 : 0; /* maximum packet size */
   unsigned flags = 2;             /* clean start */
   if (wills) flags |= 4U | (unsigned)will->qos << 3 | (will->retain ? 32U : 0);
   if (login->password.data != NULL) flags |= 64;
@@ -117,9 +119,10 @@ bool bmwi_mqtt_disconnect(bmwi_buffer *b, int protocol, unsigned reason) {
   return true;
 }
 
-/* ---- from bytes ----------------------------------------------------------------------------- */
+/* ---- decoding
+** ---------------------------------------------------------------------------------- */
 
-/* What is left of a packet to be read. What is missing reads as zero, and makes it wrong. */
+/* The unread rest of a packet. Missing bytes read as zero and mark it as malformed. */
 typedef struct reader {
   const unsigned char *at, *end;
   bool wrong;
@@ -137,7 +140,7 @@ static bmwi_bytes get_bytes(reader *r, size_t len) {
   return bytes;
 }
 
-/* A number of so many bytes, the highest first. */
+/* A big-endian number of this many bytes. */
 static uint32_t get_number(reader *r, size_t len) {
   bmwi_bytes bytes = get_bytes(r, len);
   uint32_t value = 0;
@@ -145,7 +148,7 @@ static uint32_t get_number(reader *r, size_t len) {
   return value;
 }
 
-/* Section 1.5.5, of four bytes at most. */
+/* Section 1.5.5: at most four bytes. */
 static uint32_t get_variable(reader *r) {
   uint32_t value = 0;
   for (unsigned shift = 0; shift < 28; shift += 7) {
@@ -157,7 +160,7 @@ static uint32_t get_variable(reader *r) {
   return 0;
 }
 
-/* The length of the UTF-8 sequence at `p`, which is not of ASCII; 0 for what is none. */
+/* The length of the non-ASCII UTF-8 sequence at `p`; 0 if it is invalid. */
 static size_t sequence(const unsigned char *p, size_t len) {
   static const struct {
     unsigned char least, most, second_least, second_most;
@@ -198,7 +201,7 @@ typedef enum value_type { BYTE, WORD, LONG, VARIABLE, TEXT, BINARY, PAIR } value
 
 #define IN(type) (1U << BMWI_MQTT_##type)
 
-/* Of what a server sends: each with its type, and the packets it may stand in. */
+/* Properties that a server sends: the type of each, and the packets that may contain it. */
 static const struct {
   unsigned char id;
   value_type type;
@@ -237,7 +240,7 @@ static size_t find_property(unsigned id) {
   return i;
 }
 
-/* Reads a property's value: a number, or the text or binary data. */
+/* Reads a property's value: a number, text or binary data. */
 static uint32_t get_value(reader *r, value_type type, bmwi_bytes *text) {
   switch (type) {
     case BYTE: return get_number(r, 1);
@@ -252,7 +255,7 @@ static uint32_t get_value(reader *r, value_type type, bmwi_bytes *text) {
   return 0;
 }
 
-/* Keeps what is of use here. Returns what is wrong with the value, or 0. */
+/* Stores a property that is used here. Returns the reason code if the value is invalid, or 0. */
 static unsigned keep_property(bmwi_mqtt_packet *packet, unsigned id, uint32_t number,
                               bmwi_bytes text) {
   switch (id) {
@@ -260,7 +263,7 @@ static unsigned keep_property(bmwi_mqtt_packet *packet, unsigned id, uint32_t nu
     case 0x13: packet->keepalive = (long)number; return 0;
     case 0x1F: packet->reason_string = text; return 0;
     case 0x21: packet->receive_maximum = number; return number == 0 ? BMWI_MQTT_PROTOCOL_ERROR : 0;
-    case 0x23: return BMWI_MQTT_NO_ALIAS; /* CONNECT has allowed none */
+    case 0x23: return BMWI_MQTT_NO_ALIAS; /* CONNECT has not allowed any */
     case 0x24: packet->max_qos = (int)number; return number > 1 ? BMWI_MQTT_PROTOCOL_ERROR : 0;
     case 0x25: packet->no_retain = number == 0; return number > 1 ? BMWI_MQTT_PROTOCOL_ERROR : 0;
     case 0x27: packet->max_packet = number; return number == 0 ? BMWI_MQTT_PROTOCOL_ERROR : 0;
@@ -268,7 +271,7 @@ static unsigned keep_property(bmwi_mqtt_packet *packet, unsigned id, uint32_t nu
   }
 }
 
-/* Section 2.2.2. Those that are of no use are read over. */
+/* Section 2.2.2. Unused properties are skipped. */
 static unsigned get_properties(reader *r, bmwi_mqtt_packet *packet) {
   uint32_t seen = 0, size = get_variable(r);
   bmwi_bytes all = get_bytes(r, size);
@@ -298,10 +301,10 @@ static unsigned read_connack(reader *r, bmwi_mqtt_packet *packet, bool v5) {
   packet->reason = get_number(r, 1);
   packet->session_present = flags == 1;
   if (flags > 1) return BMWI_MQTT_MALFORMED;
-  /* A server that knows nothing but 3.1.1 refuses a level that it does not know in its own way. */
+  /* A server that only supports 3.1.1 refuses an unknown level in its own format. */
   packet->older = v5 && left(r) == 0 && packet->reason >= 1 && packet->reason <= 5;
   if (packet->older) return 0;
-  /* Section 3.2.2.1.1: nobody asked for a session. */
+  /* Section 3.2.2.1.1: no session was requested. */
   if (flags == 1 && v5) return BMWI_MQTT_PROTOCOL_ERROR;
   return v5 ? get_properties(r, packet) : 0;
 }
@@ -327,7 +330,7 @@ static unsigned read_publish(reader *r, bmwi_mqtt_packet *packet, bool v5, unsig
   message->retain = (flags & 1) != 0;
   message->topic = get_text(r);
   if (message->qos == 3 || (message->qos == 0 && flags >= 8)) return BMWI_MQTT_MALFORMED;
-  if (message->qos == 2) return BMWI_MQTT_NO_SUCH_QOS; /* nobody subscribes with that */
+  if (message->qos == 2) return BMWI_MQTT_NO_SUCH_QOS; /* never subscribed to */
   if (message->qos == 1) {
     packet->id = get_number(r, 2);
     if (packet->id == 0) return BMWI_MQTT_PROTOCOL_ERROR;
@@ -339,7 +342,7 @@ static unsigned read_publish(reader *r, bmwi_mqtt_packet *packet, bool v5, unsig
   return fault;
 }
 
-/* PUBACK and DISCONNECT: what they say comes with level 5 only, and may be left out. */
+/* PUBACK and DISCONNECT: the reason exists at level 5 only, and is optional. */
 static unsigned read_reason(reader *r, bmwi_mqtt_packet *packet, bool v5) {
   if (v5 && left(r) > 0) packet->reason = get_number(r, 1);
   return v5 && left(r) > 0 ? get_properties(r, packet) : 0;
@@ -363,7 +366,7 @@ static unsigned read_body(reader *r, bmwi_mqtt_packet *packet, bool v5, unsigned
       break;
     case BMWI_MQTT_PINGRESP: break;
     case BMWI_MQTT_DISCONNECT: return v5 ? read_reason(r, packet, v5) : BMWI_MQTT_PROTOCOL_ERROR;
-    default: return BMWI_MQTT_PROTOCOL_ERROR; /* no server sends it */
+    default: return BMWI_MQTT_PROTOCOL_ERROR; /* never sent by a server */
   }
   return fault;
 }
@@ -400,7 +403,8 @@ unsigned bmwi_mqtt_read(bmwi_mqtt_packet *packet, int protocol, const char *data
   return fault;
 }
 
-/* ---- words ---------------------------------------------------------------------------------- */
+/* ---- names of the reasons
+** ------------------------------------------------------------------------ */
 
 typedef struct word {
   unsigned reason;
@@ -470,6 +474,6 @@ const char *bmwi_mqtt_reason(int protocol, unsigned reason) {
 /* Section 4.7. */
 const char *bmwi_mqtt_topic_fault(bmwi_bytes topic, bool filter) {
   if (topic.len > BMWI_MQTT_MAX_TEXT) return "it is longer than 65535 bytes";
-  if (!bmwi_mqtt_is_text(topic)) return "it is not UTF-8 without NUL";
+  if (!bmwi_mqtt_is_text(topic)) return "it must be UTF-8 without NUL";
   return levels_fault(topic, filter);
 }

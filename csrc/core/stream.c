@@ -1,6 +1,6 @@
 /*
-** Streams: see stream.h. Owns the multi and the easy handle of each: by libcurl's contract the one
-** stays in the other for as long as it is used.
+** Streams: see stream.h. Each has its own multi and easy handle: by libcurl's contract, the easy
+** handle must stay in the multi while it is used.
 */
 #include "core/stream.h"
 
@@ -12,13 +12,13 @@
 #include "core/clock.h"
 #include "core/guard.h"
 
-#define FAR 60.0 /* seconds; while the owner has not said when */
+#define FAR 60.0 /* seconds, until the owner has set a time */
 
 static bmwi_stream *stream_of(bmwi_timer *timer) {
   return (bmwi_stream *)((char *)timer - offsetof(bmwi_stream, timer));
 }
 
-/* Puts the timer where it belongs. */
+/* Schedules the timer. */
 static void set_timer(bmwi_stream *stream) {
   bmwi_timers *timers = &stream->streams->timers;
   bool curl = !stream->open && stream->curl_wake >= 0 && stream->curl_wake < stream->wake;
@@ -41,12 +41,13 @@ void bmwi_stream_watch(bmwi_stream *stream, bool in, bool out) {
   stream->watched = in || out;
 }
 
-/* ---- libcurl's callbacks, while it connects ------------------------------------------------- */
+/* ---- libcurl's callbacks while connecting
+** --------------------------------------------------------- */
 
 static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *known) {
   bmwi_stream *stream = user;
   (void)easy;
-  if (stream->streams == NULL || stream->open) return 0; /* its sockets are ours by now */
+  if (stream->streams == NULL || stream->open) return 0; /* its socket is managed by us */
   if (known == NULL) bmwi_guard_socket(s);
   bool in = what == CURL_POLL_IN || what == CURL_POLL_INOUT;
   bool out = what == CURL_POLL_OUT || what == CURL_POLL_INOUT;
@@ -61,7 +62,8 @@ static int on_timer(CURLM *multi, long ms, void *user) {
   return 0;
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- lifetime
+** ------------------------------------------------------------------------------------ */
 
 static bool set_options(bmwi_stream *stream, const char *url, const bmwi_transport *transport) {
   CURL *easy = stream->easy;
@@ -75,14 +77,14 @@ static bool set_options(bmwi_stream *stream, const char *url, const bmwi_transpo
   SET(CURLOPT_ERRORBUFFER, stream->error);
   SET(CURLOPT_CONNECT_ONLY, 1L);
   SET(CURLOPT_HTTPPROXYTUNNEL, 1L);
-  SET(CURLOPT_SSL_ENABLE_ALPN, 0L); /* it is no HTTP */
+  SET(CURLOPT_SSL_ENABLE_ALPN, 0L); /* not HTTP */
   SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
 #undef SET
   return failed == CURLE_OK && bmwi_transport_set(transport, easy, plain);
 }
 
-/* Calls libcurl, which connects. Then sees what has become of it. */
+/* Calls libcurl, which connects, and handles the result. */
 static void act(bmwi_stream *stream, curl_socket_t s, int what) {
   int running, messages;
   curl_socket_t fd = CURL_SOCKET_BAD;
@@ -101,7 +103,7 @@ static void act(bmwi_stream *stream, curl_socket_t s, int what) {
   stream->fd = (int)fd;
   stream->in = stream->out = stream->watched = false;
   bmwi_poll_watch(stream->streams->poll, stream->fd, false, false, true, stream->tag);
-  bmwi_stream_watch(stream, true, false); /* whatever libcurl had it watched for */
+  bmwi_stream_watch(stream, true, false); /* whatever libcurl watched it for */
 }
 
 bool bmwi_stream_open(bmwi_stream *stream, bmwi_streams *streams, const char *url,
@@ -138,13 +140,13 @@ bool bmwi_stream_open(bmwi_stream *stream, bmwi_streams *streams, const char *ur
 void bmwi_stream_close(bmwi_stream *stream) {
   if (stream->streams == NULL) return;
   bmwi_guard guard;
-  bmwi_guard_enter(&guard); /* TLS says good-bye */
+  bmwi_guard_enter(&guard); /* TLS sends close_notify */
   if (stream->open) bmwi_stream_watch(stream, false, false);
   bmwi_timers_remove(&stream->streams->timers, &stream->timer);
   bmwi_queue_leave(&stream->link);
   if (stream->multi != NULL && stream->easy != NULL)
     curl_multi_remove_handle(stream->multi, stream->easy);
-  stream->streams = NULL; /* what it watches beside is closed, too */
+  stream->streams = NULL; /* its other sockets are closed too */
   curl_easy_cleanup(stream->easy);
   if (stream->multi != NULL) curl_multi_cleanup(stream->multi);
   bmwi_guard_leave(&guard);
@@ -153,10 +155,11 @@ void bmwi_stream_close(bmwi_stream *stream) {
   stream->open = false;
 }
 
-/* ---- bytes ---------------------------------------------------------------------------------- */
+/* ---- reading and writing
+** ------------------------------------------------------------------------- */
 
-/* A peer that goes without TLS's own good-bye is at its end as well: what some TLS libraries, or
-** libcurl before 7.77, call an error. */
+/* A peer that closes without TLS's close_notify is at its end too, although some TLS libraries, and
+** libcurl before 7.77, report an error. */
 static bool is_end(const char *error) {
   static const char *const words[] = {"unexpected eof", "errno 0", "non-properly terminated"};
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
@@ -221,7 +224,7 @@ void bmwi_streams_event(bmwi_streams *streams, const bmwi_event *event) {
   bmwi_stream_serve(stream);
 }
 
-/* Each once at most: one that has more to do is due again, after the others. */
+/* Each at most once: one that has more to do is due again, after the others. */
 void bmwi_streams_serve(bmwi_streams *streams) {
   double now = bmwi_now();
   for (size_t n = streams->timers.count; n > 0 && streams->timers.count > 0; n--) {

@@ -11,8 +11,8 @@
 #include <strings.h>
 #include <time.h>
 
-#define MAX_HEADER_BYTES (256 * 1024) /* of all headers of one answer */
-#define MAX_LOCATION 2048             /* of a redirect; only its beginning is shown */
+#define MAX_HEADER_BYTES (256 * 1024) /* for all headers of one response */
+#define MAX_LOCATION 2048             /* for a redirect; only its beginning is shown */
 
 bool bmwi_transfer_body(bmwi_transfer *t, const char *data, size_t len) {
   if (bmwi_buffer_add(&t->body, data, len)) return true;
@@ -21,7 +21,7 @@ bool bmwi_transfer_body(bmwi_transfer *t, const char *data, size_t len) {
   return false;
 }
 
-/* The value of a header of this name ("date:"), as a text in `out`; NULL for another line. */
+/* The value of this header ("date:") as a text in `out`; NULL if the line is another one. */
 static const char *header(const char *line, size_t len, const char *name, char *out, size_t size) {
   size_t start = strlen(name);
   if (len < start || len >= size || strncasecmp(line, name, start) != 0) return NULL;
@@ -30,7 +30,8 @@ static const char *header(const char *line, size_t len, const char *name, char *
   return out + start + strspn(out + start, " \t");
 }
 
-/* Seconds, or a date. Newer libcurls (8.14, say) never report more than six hours. */
+/* Seconds or a date. Newer versions of libcurl (8.14, for example) never report more than six
+** hours. */
 static double retry_after(const char *text) {
   if (!isdigit((unsigned char)*text)) return difftime(curl_getdate(text, NULL), time(NULL));
   errno = 0;
@@ -48,7 +49,7 @@ static void read_retry_after(bmwi_transfer *t, const char *line, size_t len) {
 static void read_date(bmwi_transfer *t, const char *line, size_t len) {
   char text[64];
   const char *value = header(line, len, "date:", text, sizeof text);
-  if (value != NULL) bmwi_cut(t->date, sizeof t->date, value); /* read where it is asked for */
+  if (value != NULL) bmwi_cut(t->date, sizeof t->date, value); /* parsed on demand */
 }
 
 static void read_location(bmwi_transfer *t, const char *line, size_t len) {
@@ -58,10 +59,10 @@ static void read_location(bmwi_transfer *t, const char *line, size_t len) {
   if (value == NULL) return;
   text[strcspn(text, "\r\n")] = '\0';
   bmwi_drop(&t->location);
-  t->location = bmwi_copy(value); /* without memory it is not reported */
+  t->location = bmwi_copy(value); /* omitted if there is no memory */
 }
 
-/* Headers are not kept, only counted: libcurl 7.88 sets no limit to their sum. */
+/* Headers are only counted, not kept: libcurl 7.88 does not limit their total size. */
 bool bmwi_transfer_header(bmwi_transfer *t, const char *line, size_t len) {
   t->in_headers = line[0] != '\r' && line[0] != '\n';
   t->header_bytes += len;
