@@ -126,8 +126,6 @@ build = {
     -- For editors; nothing requires them.
     ["bmwi.types.answers"] = "types/answers.lua",
     ["bmwi.types.bmwi"] = "types/bmwi.lua",
-    ["bmwi.units"] = "lua/bmwi/units.lua",
-    ["bmwi.wait"] = "lua/bmwi/wait.lua",
   },
   install = { bin = { bmwi = "bin/bmwi" } },
 }

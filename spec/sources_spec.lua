@@ -74,6 +74,15 @@ describe("the lists of source files", function()
     assert.same(expected, modules)
   end)
 
+  it("name each Lua file once in the rockspec", function()
+    local seen = {}
+    for path in read("bmwi-scm-0.rockspec"):gmatch('= "([%w_/]+%.lua)"') do
+      assert.is_nil(seen[path], path)
+      seen[path] = true
+    end
+    assert.is_truthy(seen["lua/bmwi/cli.lua"])
+  end)
+
   it("give the compiler the same definitions in the Makefile and in the rockspec", function()
     local defines = rockspec().build.modules.bmwi.defines
     for i, define in ipairs(defines) do defines[i] = "-D" .. define end
