@@ -1,5 +1,5 @@
--- bmwi.bridge.commands: a message on a car's topic of commands is carried out once, and what became
--- of it is told on the topic beside it. One at a time for each car.
+-- bmwi.bridge.commands: carries out a message on a car's command topic once, and publishes the
+-- result on the topic beside it. One command at a time for each car.
 
 local bmwi = require "bmwi"
 local async = require "bmwi.async"
@@ -11,9 +11,9 @@ local commands = {}
 
 local MAX_PAYLOAD = 1024
 
--- By command: the method of a car, what it takes from the message and the settings, and the member
--- of the car's entry in client:vehicles() that may say NOT_SUPPORTED. (To charge has one, too, but
--- that says so of cars that can.)
+-- For each command: the car's method, how to get its arguments from the message and the settings,
+-- and the member of the car's entry in client:vehicles() that may be NOT_SUPPORTED. (Charging has
+-- one too, but it is wrong for some cars.)
 local METHODS = {
   lock = { method = "lock_doors", ability = "doorLock" },
   unlock = { method = "unlock_doors", ability = "doorUnlock",
@@ -26,14 +26,14 @@ local METHODS = {
   find = { method = "find", ability = "vehicleFinder" },
 }
 
---- Whether a car takes a command, as far as its entry in the account's list tells.
+--- Whether a car supports a command, according to its entry in the account's list.
 ---@param vehicle table
 function commands.takes(vehicle, command)
   local ability = METHODS[command].ability
   return not ability or vehicle[ability] ~= "NOT_SUPPORTED"
 end
 
--- What a failure means: whether the car may have done it.
+-- What a failure means: whether the car may have carried it out.
 local RESULTS = { unknown = "unknown", timeout = "unknown", server = "unknown" }
 
 local Commands = {}
@@ -60,7 +60,7 @@ local function parse(payload)
   return message
 end
 
--- A command from its sending to its end, in a task.
+-- Carries out a command, from sending it to its outcome, in a task.
 local function carry_out(self, vin, message)
   local o, known = self.options, METHODS[message.command]
   local car = o.client:vehicle(vin)
@@ -75,7 +75,7 @@ local function carry_out(self, vin, message)
     status = info and info.last_status }
 end
 
---- A message on the topic of commands.
+--- Handles a message on the command topic.
 function Commands:receive(topic, payload)
   local o, vin = self.options, topics.car_of(topic)
   if not vin or not o.cars[vin] then return end

@@ -1,5 +1,5 @@
--- bmwi.bridge.homeassistant: MQTT discovery. One retained message for each car tells Home Assistant
--- (2024.11 or later) of the device and of all its entities.
+-- bmwi.bridge.homeassistant: MQTT discovery. A retained message for each car describes the device
+-- and all its entities to Home Assistant (2024.11 or later).
 
 local bmwi = require "bmwi"
 local commands = require "bmwi.bridge.commands"
@@ -10,7 +10,7 @@ local homeassistant = {}
 
 local PREFIX = "homeassistant"
 
--- The commands that are buttons. To unlock takes more than a touch, so it has none.
+-- The commands that get buttons. Unlocking has none: it must take more than a tap.
 local BUTTONS = {
   { command = "lock", label = "Lock doors", icon = "mdi:lock" },
   { command = "flash", label = "Flash lights", icon = "mdi:car-light-high" },
@@ -31,8 +31,8 @@ local function quoted(words)
   return "[" .. table.concat(list, ", ") .. "]"
 end
 
--- How the entity reads its state out of the JSON of the whole status: Home Assistant takes `none`
--- for an unknown one.
+-- A template that reads an entity's state from the JSON of the whole status; Home Assistant
+-- interprets `none` as unknown.
 local function template(row)
   local value = "value_json." .. row.member
   if row.template then return row.template end
@@ -48,7 +48,7 @@ local function template(row)
     quoted(members.words(members.NO_VALUE)), state)
 end
 
--- Home Assistant takes the state of a tracker from its attributes.
+-- Home Assistant reads a tracker's position from its attributes.
 local TRACKER = "{{ {'latitude': value_json.lat, 'longitude': value_json.lon, "
   .. "'heading': value_json.heading | default(none)} | tojson }}"
 
@@ -72,7 +72,7 @@ local function has_position(value)
   return type(value) == "table" and value.lat ~= nil and value.lon ~= nil
 end
 
--- Whether the car has shown that it has this.
+-- Whether the car is known to have this.
 local function is_known(row, status)
   local value = status[row.member]
   if row.member == "position" then return has_position(value) end
@@ -89,10 +89,10 @@ local function add_buttons(components, vin, vehicle)
   end
 end
 
---- A car's discovery message: an entity for each member that the car has had so far.
+--- A car's discovery message, with an entity for each member that the car has reported so far.
 ---@param vehicle table the car's entry in client:vehicles(), at least its vin
----@param status table every member that was known once; later ones need a new message
----@param options {commands:boolean|nil} whether there are buttons
+---@param status table every member reported so far; new members need a new message
+---@param options {commands:boolean|nil} whether to add buttons
 ---@return string json
 function homeassistant.discovery(vehicle, status, options)
   local vin, components = vehicle.vin, {}

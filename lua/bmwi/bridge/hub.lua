@@ -1,5 +1,5 @@
--- bmwi.bridge.hub: one state for each car, and whom it is handed on to: a broker, a file for
--- Prometheus, JSON lines. Owns neither the source of the news nor the connection.
+-- bmwi.bridge.hub: the state of each car, and its destinations: a broker, a file for Prometheus,
+-- JSON lines. It owns neither the source of the updates nor the connection.
 
 local bmwi = require "bmwi"
 local homeassistant = require "bmwi.bridge.homeassistant"
@@ -10,7 +10,7 @@ local topics = require "bmwi.bridge.topics"
 local hub = {}
 
 local MOST_CARS = 256
-local MOST_MEMBERS = 500 -- of one car; a status has about 50
+local MOST_MEMBERS = 500 -- for one car; a status has about 50
 
 local Hub = {}
 Hub.__index = Hub
@@ -40,7 +40,7 @@ function Hub:car(vin, vehicle)
   return car
 end
 
--- Notes the members that the car has had. Whether there are new ones.
+-- Records the members that the car has reported. Returns whether there are new ones.
 local function note_members(car, status)
   local new = false
   for member, value in pairs(status) do
@@ -62,7 +62,7 @@ local function publish(self, car, before)
   end
 end
 
---- News of a car: {vin, status, times, changed}.
+--- Handles an update of a car: {vin, status, times, changed}.
 function Hub:update(update)
   local car, o = self:car(update.vin), self.options
   if not car then return end
@@ -76,13 +76,13 @@ function Hub:update(update)
   end
 end
 
---- Whether the service is being heard from, and a word about it.
+--- Sets whether the service can be reached, and a description.
 function Hub:state(connected, text)
   self.connected, self.due = connected, true
   if self.options.publisher then self.options.publisher:set(topics.CONNECTION, text) end
 end
 
---- Writes the file for Prometheus, in which values grow older by themselves.
+--- Writes the file for Prometheus; the age of each value grows with time.
 ---@return true|nil written
 ---@return string|nil message
 ---@return "file"|nil code

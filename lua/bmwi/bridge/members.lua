@@ -1,17 +1,17 @@
--- bmwi.bridge.members: what each member of a status is, for those to whom the bridge hands it on.
--- One row for each member: `ha` is its entity in Home Assistant, `metric` its sample for Prometheus
--- in base units. What has no row still gets its own topic.
+-- bmwi.bridge.members: describes each member of a status to the bridge's destinations. A row for
+-- each member: `ha` is its entity in Home Assistant, `metric` its sample for Prometheus in base
+-- units. A member without a row still gets its own topic.
 
 local members = {}
 
--- The words by which a member is on; any other word is off, INVALID and UNKNOWN are no value.
+-- The words that mean "on"; any other word is off, and INVALID and UNKNOWN are no value.
 local PLUG = { CONNECTED = true }
 local UNLOCKED = { UNLOCKED = true, SELECTIVE_LOCKED = true }
 local CHARGING = { CHARGING = true }
 local NO_VALUE = { INVALID = true, UNKNOWN = true }
 members.NO_VALUE = NO_VALUE
 
--- A number: unit is Home Assistant's, `factor` makes the base unit of it.
+-- A number: the unit is Home Assistant's, and `factor` converts it to the base unit.
 local function number(member, label, ha, metric, factor, help)
   ha.platform, ha.state_class = "sensor", ha.state_class or "measurement"
   return { member = member, label = label, ha = ha,
@@ -30,7 +30,7 @@ local function switch(member, label, device_class, on, metric, help)
     metric = metric and { name = metric, help = help } }
 end
 
--- A door or window: on is open.
+-- A door or window: "on" means open.
 local function opening(member, label, device_class)
   return { member = member, label = label, off = { CLOSED = true },
     ha = { platform = "binary_sensor", device_class = device_class },
@@ -113,12 +113,12 @@ members.ROWS = {
       .. "else 'OFF' }}" },
 }
 
---- Whether there is a value: some members have words for having none.
+--- Whether there is a value: some members use a word for "no value".
 function members.has_value(value)
   return value ~= nil and not NO_VALUE[value]
 end
 
---- Whether an on-or-off member is on; nil where it has no value.
+--- Whether an on/off member is on; nil if it has no value.
 ---@param row table with `on` or `off`
 function members.is_on(row, value)
   if not members.has_value(value) then return nil end

@@ -1,5 +1,5 @@
 -- bmwi.bridge.prometheus: the state of the cars in Prometheus' text format, for node_exporter's
--- textfile collector. Base units; nothing of where a car is.
+-- textfile collector. Uses base units; contains no positions.
 
 local decimal = require("bmwi._text").decimal
 local members = require "bmwi.bridge.members"
@@ -8,7 +8,7 @@ local units = require "bmwi.units"
 
 local prometheus = {}
 
--- The value of a label, as the format escapes it.
+-- Escapes the value of a label.
 local function escaped(text)
   return (tostring(text):gsub("\\", "\\\\"):gsub('"', '\\"'):gsub("\n", "\\n"))
 end
@@ -19,7 +19,7 @@ local function labels_of(pairs_)
   return #parts > 0 and "{" .. table.concat(parts, ",") .. "}" or ""
 end
 
--- Families in the order in which they were first met; all samples of one stand together.
+-- Families in the order in which they were added; a family's samples are grouped.
 local Families = {}
 Families.__index = Families
 

@@ -1,6 +1,6 @@
--- bmwi.bridge.publisher: keeps an MQTT broker up to date. What is to be known is a table of topics;
--- after each new connection all of it is published anew, so nothing is lost while the broker is
--- away, and nothing piles up. Retained, QoS 1, each message until its PUBACK.
+-- bmwi.bridge.publisher: keeps an MQTT broker up to date. The content is a table of topics; after
+-- each new connection all of it is published again, so nothing is lost during an outage and no
+-- backlog builds up. Retained, QoS 1, repeated until its PUBACK.
 
 local bmwi = require "bmwi"
 local topics = require "bmwi.bridge.topics"
@@ -9,22 +9,23 @@ local publisher = {}
 
 local DELAYS = { 1, 2, 5, 10, 30, 60 } -- seconds before the next attempt; the last one is repeated
 local LASTED = 60 -- seconds of a connection after which the pauses are short again
-local WINDOW = 16 -- messages that wait for their PUBACK at a time
+local WINDOW = 16 -- maximum number of messages that wait for their PUBACK
 local MOST_TOPICS, MOST_NOTES = 20000, 100
-local REFUSED = 0x80 -- reasons from here on are failures
--- The reasons, of 3.1.1 and 5, of a broker that does not know MQTT 5.
+local REFUSED = 0x80 -- reason codes from here on are failures
+-- Reason codes of 3.1.1 and 5 from a broker that does not support MQTT 5.
 local OLD_BROKER = { [1] = true, [132] = true }
 local GOODBYE = 0.5 -- seconds for the last message
 
 -- Failures of a message that the broker does not take at any time.
 local LEFT_OUT = { too_large = true, unsupported = true }
--- What no later attempt cures: the first connection must work, or the settings are wrong.
+-- Failures that another attempt does not fix: if the first connection fails, the settings are
+-- wrong.
 local LASTING = { auth = true, forbidden = true, tls = true }
 
 local Publisher = {}
 Publisher.__index = Publisher
 
--- Another one for each run: two of the same would throw each other out.
+-- A new one for each run: two clients with the same id would disconnect each other.
 local function new_id()
   return ("bmwi-%x-%s"):format(os.time(), tostring({}):match("%x+$"):sub(-8))
 end
@@ -46,8 +47,8 @@ function Publisher:mark(topic)
   self.dirty[self.last], self.is_dirty[topic] = topic, true
 end
 
---- Says what a topic is to hold from now on.
----@return boolean taken false where there are too many topics
+--- Sets the content of a topic.
+---@return boolean taken false if there are too many topics
 function Publisher:set(topic, payload)
   if self.wanted[topic] == payload then return true end
   if self.wanted[topic] == nil then
@@ -62,7 +63,7 @@ function Publisher:set(topic, payload)
   return true
 end
 
---- Publishes once, not retained; of too many that cannot be sent the oldest are dropped.
+--- Publishes once, not retained; if too many are waiting, the oldest are dropped.
 function Publisher:say(topic, payload)
   if #self.notes >= MOST_NOTES then table.remove(self.notes, 1) end
   table.insert(self.notes, { topic, payload })
@@ -87,7 +88,7 @@ function Publisher:send(topic, payload, retain)
   return true
 end
 
--- Sends as much as may be under way.
+-- Sends as many messages as the window allows.
 function Publisher:pump()
   while self.online and self.in_flight < WINDOW do
     local note, topic = self.notes[1], self.dirty[self.first]
@@ -110,7 +111,7 @@ function Publisher:tell(text)
   self.options.on_state(text)
 end
 
--- What came from the broker.
+-- Handlers for what the broker sends.
 local EVENTS = {
   puback = function(self, id, reason)
     local topic = self.sent[id]
@@ -131,7 +132,7 @@ local EVENTS = {
   end,
 }
 
--- The connection is there: everything anew, that we are here last.
+-- Connected: publishes everything again, and our availability last.
 function Publisher:begin()
   self.dirty, self.is_dirty, self.first, self.last = {}, {}, 1, 0
   self.sent, self.in_flight, self.online, self.ever = {}, 0, true, true
@@ -144,7 +145,7 @@ function Publisher:begin()
   self:pump()
 end
 
--- One connection from its beginning to its end. Returns what ended it.
+-- Serves one connection. Returns why it ended.
 function Publisher:serve()
   local o = self.options
   self.connection = bmwi._mqtt.connect { url = o.url, username = o.username, password = o.password,
@@ -169,7 +170,7 @@ function Publisher:serve()
   end
 end
 
---- Connects, and again for ever. Returns only where the settings must be wrong.
+--- Connects, and reconnects indefinitely. Returns only if the settings must be wrong.
 ---@return nil
 ---@return string message
 ---@return string code
@@ -184,7 +185,7 @@ function Publisher:run()
   end
 end
 
---- Says that nobody is here any more, and ends the connection. Outside of tasks.
+--- Publishes that the bridge is offline, and closes the connection. Call outside tasks.
 function Publisher:close()
   local connection = self.connection
   if not connection then return end

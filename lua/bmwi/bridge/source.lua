@@ -1,20 +1,20 @@
--- bmwi.bridge.source: the cars' news, whatever the service: of BMW CarData by its stream, of the
--- classic service by polling. One update is {vin, status, times, details, changed}; `times` and
--- `details` are as far as the service tells them.
+-- bmwi.bridge.source: the cars' updates from either service: BMW CarData's stream, or polling the
+-- classic service. An update is {vin, status, times, details, changed}; `times` and `details`
+-- contain what the service provides.
 
 local bmwi = require "bmwi"
 local time = require "bmwi.time"
 
 local source = {}
 
-local FRESH = 6 * 60 * 60 -- seconds; kept values of that age cost no call at the start
+local FRESH = 6 * 60 * 60 -- seconds; saved values up to this age cost no call at the start
 
--- What no later reading cures.
+-- Failures that another read does not fix.
 local LASTING = { auth = true, login = true, gone = true, closed = true }
--- The same for a car of which nothing was ever read: it is no car of the account.
+-- The same for a car that was never read: it does not belong to the account.
 local WRONG = { not_found = true, forbidden = true, unsupported = true }
 
--- Whether two answers say the same.
+-- Whether two responses are equal.
 local function same(a, b)
   if type(a) ~= "table" or type(b) ~= "table" then return a == b end
   for name, value in pairs(a) do
@@ -39,7 +39,7 @@ function source.changed(before, after)
   return set
 end
 
--- When each member was measured: by its details, or as the whole status says.
+-- When each member was measured, from the details or else from the whole status.
 local function times_of(status, details)
   local times = {}
   for member, detail in pairs(details or {}) do
@@ -55,7 +55,8 @@ local function tell(o, vin, status, details, changed)
     times = times_of(status, details) })
 end
 
--- How a reading ended. The service is away only where all of its cars cannot be read.
+-- Records the result of a read. The service counts as unreachable only if none of its cars can be
+-- read.
 local function note(o, vin, message, code, info)
   local before = o.failed[vin]
   o.failed[vin] = message
@@ -70,7 +71,7 @@ local function note(o, vin, message, code, info)
   end
 end
 
---- Reads a car of the classic service, and tells what has changed.
+--- Reads a car of the classic service, and reports changes.
 ---@param options table those of source.tasks()
 ---@return true|nil done
 ---@return string|nil message
@@ -101,7 +102,7 @@ local function poll(o, vin)
   if o.wrong == #o.vins then o.fail(o.failed[vin], "not_found") end
 end
 
--- What is known of the cars at the start.
+-- The saved values of the cars at the start.
 local function first_values(o, take)
   for _, vin in ipairs(o.vins) do
     local status, details, code, info = o.client:vehicle(vin):status({ max_age = FRESH })
@@ -118,7 +119,7 @@ local function first_values(o, take)
   return true
 end
 
--- The members whose value or time is another one than was told last.
+-- The members whose value or time differs from what was last reported.
 local function news(before, update)
   local set = source.changed(before.status or {}, update.status)
   local old = before.details or {}

@@ -1,5 +1,5 @@
--- bmwi.bridge.topics: which topic and payload each piece of news becomes. Everything is retained
--- but the results of commands.
+-- bmwi.bridge.topics: the topics and payloads for an update. Everything is retained except the
+-- results of commands.
 
 local bmwi = require "bmwi"
 local decimal = require("bmwi._text").decimal
@@ -21,27 +21,27 @@ function topics.member(vin, member) return ROOT .. vin .. "/" .. member end
 function topics.command(vin) return ROOT .. vin .. "/command" end
 function topics.result(vin) return ROOT .. vin .. "/command/result" end
 
---- The car that a command's topic names.
+--- The car named in a command topic.
 function topics.car_of(topic)
   return topic:match("^bmwi/([^/]+)/command$")
 end
 
--- Topics of the bridge itself, so that no member is taken for one.
+-- The bridge's own topics, which no member may use.
 local OWN = { status = true, times = true, command = true }
 
---- A member's value as the payload of its topic: JSON for tables, else plain text.
+--- A member's value as a payload: JSON for tables, otherwise plain text.
 function topics.payload(value)
   if type(value) == "table" then return bmwi._sys.json(value) end
   if type(value) == "number" then return decimal(value, 6) end
   return tostring(value)
 end
 
---- What a car's state becomes: topic -> payload. A member that is gone has an empty payload, which
---- takes the retained one away.
+--- Converts a car's state to topic -> payload. A removed member gets an empty payload, which
+--- deletes the retained one.
 ---@param vin string
 ---@param status table
 ---@param times table<string,number> when each member was measured, epoch seconds
----@param gone? table<string,any> members of before
+---@param gone? table<string,any> previous members
 ---@return table<string,string> messages
 function topics.messages(vin, status, times, gone)
   local messages = { [topics.status(vin)] = bmwi._sys.json(status),
@@ -57,7 +57,7 @@ function topics.messages(vin, status, times, gone)
   return messages
 end
 
---- An update as a line of JSON: {"vin":...,"status":{...},"changed":[...]}.
+--- An update as one line of JSON: {"vin":...,"status":{...},"changed":[...]}.
 function topics.line(update)
   return bmwi._sys.json({ vin = update.vin, status = update.status,
     changed = bmwi.json.array(sorted_names(update.changed)) })

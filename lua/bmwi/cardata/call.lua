@@ -1,11 +1,11 @@
---- One request to BMW CarData: counted before it is sent, since BMW allows 50 a day for all
+--- One request to BMW CarData. It is counted before it is sent, since BMW allows 50 a day for all
 --- programs of an account together. For the other files of bmwi.cardata.
 
 local store = require "bmwi.store"
 
 local call = {}
 
--- Of clients whose store keeps no more than the log-in, or that have none.
+-- For clients without a store, or whose store only keeps the log-in.
 local memories = setmetatable({}, { __mode = "k" })
 
 --- Where the account's quota, container and values are kept: the option `store`, else memory.
@@ -17,8 +17,8 @@ function call.store(client)
   return memories[client]
 end
 
--- Counts a call. Nil and what a method returns for it where it may not be sent: first of all for
--- want of a log-in, which counts nothing.
+-- Counts a call. If it must not be sent, returns nil and what a method returns for that; a missing
+-- log-in is checked first and counts nothing.
 local function spend(client)
   local ready, message, code, info = client:_renew()
   if not ready then return nil, message, code, info end
@@ -35,7 +35,8 @@ local function spend(client)
     hint = "wait until calls become available again (bmwi quota)" }
 end
 
--- BMW reports the day's calls as used up; `info.retry_after` says when there are some again.
+-- BMW reports that the day's calls are used up; `info.retry_after` says when some are available
+-- again.
 local function close_day(client, info)
   local kept = call.store(client)
   kept:_close_day()
@@ -43,13 +44,13 @@ local function close_day(client, info)
   if type(wait) == "number" then info.retry_after = info.retry_after or wait end
 end
 
--- What is worth another call: the first request got no answer, or not with this token.
+-- Whether another call is worthwhile: the first request got no response, or its token was refused.
 local function once_more(client, code, info)
   return info and info.retryable and client:_option("retries") > 0
     and (code == "auth" or code == "network" or code == "timeout" or code == "server")
 end
 
---- One request; once more where that may help, which costs a second call.
+--- Sends one request, and repeats it once if that may help, which costs a second call.
 ---@param endpoint string
 ---@param request {vin:string|nil,id:string|nil,path:string|nil,query:table|nil,body:table|nil}
 ---@return any answer nil after a failure
@@ -63,12 +64,12 @@ function call.call(client, endpoint, request)
     local answer, message, code, info = client:_exchange(endpoint, request)
     if answer ~= nil then return answer end
     if code == "quota" then close_day(client, info) end
-    if try == 2 and code == "auth" then info.retryable = false end -- a new token was no better
+    if try == 2 and code == "auth" then info.retryable = false end -- a new token did not help
     if try == 2 or not once_more(client, code, info) then return nil, message, code, info end
   end
 end
 
---- The decoded answer of any path, for what has no method. One call of the quota.
+--- The decoded response of any path, for paths without a method. Uses one call of the quota.
 ---@param path string
 ---@param query table|nil
 function call.get(client, path, query)

@@ -1,6 +1,6 @@
---- Containers: BMW's lists of descriptors, without which no value is read. An account has at most
---- ten, and each call counts, so bmwi makes one and uses it for all cars, programs and runs. It is
---- found again by its name and its purpose, which is the version of the list.
+--- Containers: BMW's lists of descriptors, which are required to read values. An account has at
+--- most ten, and each call counts, so bmwi creates one and uses it for all cars, programs and runs.
+--- It is found again by its name and its purpose, which is the version of the list.
 
 local bmwi = require "bmwi"
 local change = require "bmwi.store.change"
@@ -10,22 +10,22 @@ local text = require "bmwi._text"
 local containers = {}
 
 local NAME = "bmwi"
-local PROBE = "probe"  -- the purpose of one that only finds out which descriptor BMW refuses
-local MOST_CALLS = 25  -- to make one container: half of a day's
-local HEAL_PAUSE = 3600 -- seconds before one that this process made is made once more
+local PROBE = "probe"  -- the purpose of one that finds out which descriptor BMW refuses
+local MOST_CALLS = 25  -- maximum to create one container: half of a day's
+local HEAL_PAUSE = 3600 -- seconds before a container that this process created is recreated
 local TURN_STEP, TURN_WAIT = 0.1, 30 -- seconds
 
--- The version of a list of descriptors, which every program computes alike.
+-- The version of a list of descriptors, computed the same way by every program.
 local function version_of(list)
   local sum = 7
   for char in table.concat(list, "\n"):gmatch(".") do
-    sum = (sum * 31 + char:byte()) % 4294967296 -- exact as a double, too
+    sum = (sum * 31 + char:byte()) % 4294967296 -- also exact as a double
   end
   return ("v%.0f"):format(sum)
 end
 
--- What is needed of BMW: the descriptors of a status and those of the option, sorted; and which of
--- them to ask for, since BMW has refused some before.
+-- The list needed from BMW: the descriptors of a status and those of the option, sorted; and the
+-- ones to request, since BMW has refused some before.
 local function plan(client, store)
   local refused, message, code = store:_refused_descriptors()
   if not refused then return nil, message, code end
@@ -43,8 +43,8 @@ local function plan(client, store)
   return { client = client, store = store, version = version_of(wanted), asked = asked, calls = 0 }
 end
 
--- One task and one process at a time looks for the container of an account, or each would make one.
--- Only the function holds its turn: that of a task that was cancelled is collected.
+-- Only one task and process at a time looks for the account's container, or each would create one.
+-- Only the function references its turn, so that a cancelled task's turn is collected.
 local turns = setmetatable({}, { __mode = "kv" })
 
 local function take_turn(store)
@@ -52,7 +52,7 @@ local function take_turn(store)
   while turns[store] and bmwi._sys.monotonic() < deadline do bmwi.sleep(TURN_STEP) end
   local turn = {}
   turns[store] = turn
-  -- A store without a file is of this process alone.
+  -- a store without a file belongs to this process alone
   turn.lock = store.path and change.take(store.place, "container.lock",
     math.max(0, deadline - bmwi._sys.monotonic()), TURN_STEP, bmwi.sleep)
   return turn
@@ -63,7 +63,7 @@ local function give_turn(store, turn)
   if turns[store] == turn then turns[store] = nil end
 end
 
--- The list of all containers as BMW has it.
+-- BMW's list of all containers.
 local function is_container(value)
   return type(value) == "table" and type(value.containerId) == "string"
 end
@@ -98,7 +98,7 @@ local function is_own(container)
   return container.name == NAME and is_active(container)
 end
 
--- A step of making a container. Never more than so many, whatever BMW answers.
+-- A step in creating a container. Limited in number, whatever BMW responds.
 local function step(work, endpoint, request)
   if work.calls >= MOST_CALLS then
     return nil, ("BMW still refuses the container after %d calls"):format(work.calls), "http",
@@ -120,7 +120,7 @@ local function is_refusal(info)
   return type(info) == "table" and info.api_code == "CU-402"
 end
 
--- Removes a descriptor from what is asked for, for good.
+-- Permanently removes a descriptor from the request.
 local function refuse(work, descriptor)
   for i, asked in ipairs(work.asked) do
     if asked == descriptor then table.remove(work.asked, i) end
@@ -128,7 +128,7 @@ local function refuse(work, descriptor)
   return work.store:_refuse_descriptor(descriptor)
 end
 
--- The descriptors of the request that BMW's words name.
+-- The descriptors in the request that BMW's message names.
 local function named_in(work, ...)
   local asked, found = {}, {}
   for _, descriptor in ipairs(work.asked) do asked[descriptor] = true end
@@ -144,7 +144,7 @@ local function named_in(work, ...)
   return found
 end
 
--- Whether BMW takes this list: true or false; nil with the failure where that is not told.
+-- Whether BMW accepts this list: true or false; nil and the failure if that is unclear.
 local function takes(work, descriptors)
   local id, message, code, info = create(work, PROBE, descriptors)
   if not id then
@@ -152,11 +152,11 @@ local function takes(work, descriptors)
     return nil, message, code, info
   end
   work.calls = work.calls + 1
-  work.client:_call("delete_container", { id = id }) -- what stays is deleted when room is needed
+  work.client:_call("delete_container", { id = id }) -- if it fails, it is deleted later
   return true
 end
 
--- Finds one descriptor that BMW refuses, by halves. False where each is taken by itself.
+-- Finds one descriptor that BMW refuses, by bisection. False if each one is accepted alone.
 local function search(work)
   local list, proven = work.asked, false
   while #list > 1 do
@@ -177,7 +177,7 @@ local function search(work)
   return list[1]
 end
 
--- Drops what BMW refused. True where there is something left to ask for.
+-- Removes what BMW refused. True if there is something left to request.
 local function drop(work, message, code, info)
   local named = named_in(work, message or "", info.description or "")
   if not named[1] then
@@ -194,7 +194,7 @@ local function drop(work, message, code, info)
   return true
 end
 
--- Deletes what bmwi made for other lists. True where one was deleted, so there is no endless loop.
+-- Deletes containers that bmwi created for other lists. True if one was deleted, so the loop ends.
 local function make_room(work, list, bad)
   local any = false
   for _, container in ipairs(list) do
@@ -223,7 +223,7 @@ local function no_room(list, code, info)
     .. (ids[1] and table.concat(ids, ", ") or "none"), code, info
 end
 
--- Makes the container that is planned.
+-- Creates the planned container.
 local function make(work, list, bad)
   while true do
     local id, message, code, info = create(work, work.version, work.asked)
@@ -242,9 +242,9 @@ local function make(work, list, bad)
   end
 end
 
-local made_at = setmetatable({}, { __mode = "k" }) -- store -> {id, time} of the one made here
+local made_at = setmetatable({}, { __mode = "k" }) -- store -> {id, time} of the one created here
 
--- The id of the planned container from BMW's list; makes it where it is not there.
+-- The id of the planned container from BMW's list; creates it if it is missing.
 local function find_or_make(work, list, bad)
   local id, message, code, info
   for _, container in ipairs(list) do
@@ -265,7 +265,7 @@ local function find_or_make(work, list, bad)
   return id
 end
 
--- The id that the account knows, if it is that of the planned container.
+-- The id saved in the account, if it is the planned container's.
 local function known(work, bad)
   local kept, message, code = work.store:_container()
   if kept and kept.name == NAME and kept.version == work.version and kept.id ~= bad then
@@ -288,14 +288,14 @@ local function current(work)
   return id, message, code, info
 end
 
--- What a failure says of the container: "gone", "maybe", or nil.
+-- What a failure says about the container: "gone", "maybe", or nil.
 local function verdict(code, info)
   local api_code = type(info) == "table" and info.api_code
   if api_code == "CU-105" or api_code == "CU-121" then return "gone" end
   if code == "not_found" then return "maybe" end
 end
 
--- Another container in place of one that is gone. False where the failure must be something else.
+-- Replaces a container that is gone. False if the failure must have another cause.
 local function replace(work, bad, sure)
   local id, message, code = known(work, bad) -- another task may have replaced it
   if id or code then return id, message, code end
@@ -311,11 +311,11 @@ local function replace(work, bad, sure)
   return find_or_make(work, list, bad)
 end
 
---- Calls ask(id) with the id of bmwi's container, and once more with another where it is gone.
+--- Calls ask(id) with the id of bmwi's container, and again with a new one if it is gone.
 ---@param client table
 ---@param store table the client's account store
 ---@param ask fun(id: string): any|nil, string|nil, string|nil, table|nil
----@return any|nil answer what ask returned
+---@return any|nil answer the result of ask
 ---@return string|nil message
 ---@return string|nil code
 ---@return table|nil info
@@ -339,7 +339,7 @@ end
 
 --- The account's containers, of every program, with BMW's names: containerId, name, purpose, state
 --- ("ACTIVE" or "DELETED"; a deleted one stays in the list for up to 29 days), created. With an id,
---- that one alone, with its technicalDescriptors. One call of the quota.
+--- only that one, with its technicalDescriptors. Uses one call of the quota.
 ---@param id? string
 ---@return table|nil list or the container
 ---@return string|nil message
@@ -356,11 +356,11 @@ function containers.list(client, id)
   return container
 end
 
---- Makes a container of your own; car:status() needs none of these. One call of the quota.
+--- Creates a container of your own; car:status() does not need one. Uses one call of the quota.
 ---@param options {name:string, purpose:string|nil, descriptors:string[]} purpose defaults to name
----@return table|nil container as of client:containers(id)
+---@return table|nil container as from client:containers(id)
 ---@return string|nil message
----@return string|nil code "forbidden" where the account has ten already (info.api_code "CU-124")
+---@return string|nil code "forbidden" if the account already has ten (info.api_code "CU-124")
 ---@return table|nil info
 function containers.create(client, options)
   local method = "create_container"
@@ -384,7 +384,8 @@ function containers.create(client, options)
   return made
 end
 
---- Deletes a container; one that is deleted already is no error. One call of the quota.
+--- Deletes a container; one that has already been deleted is not an error. Uses one call of the
+--- quota.
 ---@param id string
 ---@return true|nil deleted
 ---@return string|nil message

@@ -1,5 +1,5 @@
---- What BMW gives in pages: charging sessions and charging settings. Each page is a call of the
---- quota, and an answer can be wrong in the middle, so what has come is never thrown away.
+--- What BMW returns in pages: charging sessions and charging settings. Each page uses a call of the
+--- quota, and a later page can fail, so the pages already read are never discarded.
 
 local check = require "bmwi._check"
 local time = require "bmwi.time"
@@ -8,10 +8,10 @@ local units = require "bmwi.units"
 local history = {}
 
 local DAY = 86400
-local WINDOW = 45 * DAY -- what BMW takes at once
+local WINDOW = 45 * DAY -- the maximum period of one request
 local USUAL = 30 * DAY
-local MILLISECONDS = 1e11 -- as seconds this is beyond the year 5000
-local MOST_IDLE = 2 -- pages one after the other that hold nothing new
+local MILLISECONDS = 1e11 -- as seconds this is after the year 5000
+local MOST_IDLE = 2 -- pages in a row with nothing new
 
 local MILEAGE_UNITS = {
   ["MileageUnits.KM"] = "km", KM = "km", KILOMETER = "km",
@@ -20,19 +20,19 @@ local MILEAGE_UNITS = {
 
 -- Pages -------------------------------------------------------------------------------------------
 
--- Reads all pages of one request. take(entry) says whether the entry is new. Returns true, or the
--- failure.
+-- Reads all pages of one request. take(entry) returns whether the entry is new. Returns true, or
+-- the failure.
 local function read_pages(client, endpoint, vin, query, token_name, take)
   local token, seen, idle, pages, restarted = nil, {}, 0, 0, false
   repeat
     local page = { from = query.from, to = query.to, nextToken = token }
     local answer, message, code, info = client:_call(endpoint, { vin = vin, query = page })
     if not answer then
-      -- The token was too old: from the first page again, once.
+      -- The page token has expired: starts again from the first page, once.
       if restarted or type(info) ~= "table" or info.api_code ~= "CU-125" then
         return nil, message, code, info
       end
-      token, seen, idle, restarted = nil, {}, -pages, true -- these hold nothing new
+      token, seen, idle, restarted = nil, {}, -pages, true -- the repeated pages hold nothing new
     else
       local data = type(answer) == "table" and answer.data
       if type(data) ~= "table" then return nil, "the response has no list", "json", info end
@@ -53,7 +53,7 @@ end
 
 -- Sessions ----------------------------------------------------------------------------------------
 
--- Epoch seconds of what BMW sends: seconds or milliseconds, as a number or a text.
+-- Converts BMW's times to epoch seconds: seconds or milliseconds, as a number or text.
 local function epoch(value)
   local number = tonumber(value)
   if not number then
@@ -82,7 +82,7 @@ local function normalise(session)
   return session
 end
 
--- A collection of sessions, each once: a car has one that began at that second.
+-- A collection of sessions without duplicates: a car can start only one in the same second.
 local function new_collection()
   local list, by_start = {}, {}
   local collection = {}
@@ -92,7 +92,7 @@ local function new_collection()
     local at = session.startTime
     local index = at and by_start[at]
     if index then
-      -- The one that was read while it went on knows less.
+      -- An entry that was read during the session is less complete.
       if (session.endTime or 0) > (list[index].endTime or 0) then list[index] = session end
       return false
     end
@@ -101,7 +101,7 @@ local function new_collection()
     return true
   end
 
-  -- In order of time; what has none is at the end, as it came.
+  -- Sorted by time; entries without one are at the end, in their original order.
   function collection.sorted()
     local order, place = {}, {}
     for i, session in ipairs(list) do order[i], place[session] = session, i end
@@ -117,7 +117,7 @@ local function new_collection()
   return collection
 end
 
--- Windows of at most 45 days, the newest first: if the quota ends in between, that is what counts.
+-- Windows of at most 45 days, the newest first: if the quota runs out, those matter most.
 local function windows_of(from, to)
   local list = {}
   repeat
@@ -128,7 +128,7 @@ local function windows_of(from, to)
   return list
 end
 
--- As BMW wants it: milliseconds and Z.
+-- BMW's format: milliseconds and Z.
 local function stamp(seconds)
   return (time.format(seconds):gsub("Z$", ".000Z"))
 end
@@ -143,11 +143,11 @@ local function check_quota(client, calls)
     quota.left, quota.limit), "quota", info
 end
 
---- The charging sessions of any span, the oldest first, each once, with BMW's names. Times
---- (startTime, endTime, those of chargingBlocks) are epoch seconds, mileage is in km with
---- mileageUnits "km"; where BMW tells no unit there is none, and mileage is as it came. Any member
---- may be missing: a session that goes on has no end. Takes a call of the quota for each 45 days
---- and each ten sessions; nothing is sent where fewer are left than the span takes at least.
+--- The charging sessions of any period, the oldest first, without duplicates, with BMW's names.
+--- Times (startTime, endTime, those of chargingBlocks) are epoch seconds, mileage is in km with
+--- mileageUnits "km"; if BMW sends no unit, mileageUnits is absent and mileage is unconverted. Any
+--- member may be missing: a session in progress has no end. Uses a call of the quota for each 45
+--- days and each ten sessions; nothing is sent if fewer are left than the period takes at least.
 ---@param options? {from:number, to:number} epoch seconds; default: the last 30 days
 ---@return table[]|nil sessions
 ---@return string|nil message

@@ -1,4 +1,4 @@
---- client:stream(): what BMW sends of the account's cars, as it comes. docs/stream.md tells more.
+--- client:stream(): live data of the account's cars. See docs/stream.md.
 
 local bmwi = require "bmwi"
 local call = require "bmwi.cardata.call"
@@ -12,15 +12,15 @@ local times = require "bmwi.cardata.stream_times"
 local stream = {}
 
 local loop, monotonic = bmwi.loop, bmwi._sys.monotonic
-local MOST_KEEPALIVE = 30 -- seconds; BMW cuts longer ones
-local LONGEST = 1e9 -- seconds to wait; more is for ever
+local MOST_KEEPALIVE = 30 -- seconds; BMW reduces longer ones
+local LONGEST = 1e9 -- maximum seconds to wait; longer means indefinitely
 
--- What the hub knows of a stream. The handle of the user is another table, so that the collector
--- can come for that while the hub goes on.
+-- The hub's side of a stream. The user's handle is another table, so that it can be collected while
+-- the hub is still running.
 local Listener = {}
 Listener.__index = Listener
 
---- Has those who wait look again.
+--- Makes waiting readers check again.
 function Listener:wake()
   for gate in pairs(self.gates) do loop:open(gate) end
 end
@@ -42,9 +42,9 @@ local function ended_with(ended)
   return nil, ended.message, ended.code, { hint = ended.hint, retryable = false }
 end
 
---- The next update; waits for it: other tasks run meanwhile. What came before the end of a stream
---- is returned first.
----@param timeout? number seconds; without it as long as it takes
+--- The next update; waits for it while other tasks run. What came before the end of a stream is
+--- returned first.
+---@param timeout? number seconds; default: no limit
 ---@return {vin:string,status:table,details:table,changed:table<string,true>,values:table}|nil
 --- update status and details as of car:status(); changed: the members that differ from those of
 --- the update before; values: what came, by descriptor. The first one of a car holds all that is
@@ -74,14 +74,14 @@ function Stream:next(timeout)
 end
 
 --- For a loop: `for update in stream:updates() do`. It ends with the stream; stream:state() tells
---- why. On Lua 5.1 an iterator cannot wait inside of a task: call next() there.
+--- why. On Lua 5.1 an iterator cannot wait inside a task: call next() there.
 ---@return fun():table|nil
 function Stream:updates()
   return function() return self:next() end
 end
 
---- How it stands: "connecting"; "connected"; "waiting", the seconds until the next try and the
---- reason; or "ended" and the code.
+--- The stream's state: "connecting"; "connected"; "waiting", the seconds until the next attempt and
+--- the reason; or "ended" and the code.
 ---@return string state
 ---@return number|string|nil
 ---@return string|nil
@@ -91,8 +91,8 @@ function Stream:state()
   return self.hub:condition()
 end
 
---- Ends the stream: whoever waits gets the code "closed". The values are saved. Does nothing to one
---- that has ended.
+--- Closes the stream: waiting calls fail with the code "closed". The values are saved. Does nothing
+--- if it has already ended.
 function Stream:close()
   local listener = self.listener
   if listener.ended then return end
@@ -106,7 +106,7 @@ function Stream:__tostring()
   return "bmwi.stream: " .. (self:state())
 end
 
--- The set of the VINs to be heard of, in capitals; nil for all.
+-- The set of VINs to listen for, in upper case; nil for all.
 local function vins_of(client, list)
   if not list then return nil end
   local set = {}
@@ -120,10 +120,10 @@ local function vins_of(client, list)
   return set
 end
 
---- Begins to listen to the account's stream. Nothing is waited for: it connects, renews the
---- log-in's token in time and connects again after failures by itself, while anything waits for
---- bmwi or its host drives bmwi.loop. All streams of a client share one connection, of which the
---- first one sets keepalive and protocol. It ends when it is closed, collected, or its client is.
+--- Starts listening to the account's stream. Does not wait: the stream connects, renews the token
+--- in time and reconnects after failures by itself, while anything waits for bmwi or a host drives
+--- bmwi.loop. All streams of a client share one connection; the first stream sets keepalive and
+--- protocol. It ends when it is closed or collected, or when its client is closed.
 ---@param options? {vins:string[],keepalive:number,protocol:integer} vins: of which cars (all);
 --- keepalive: seconds, 1 to 30 (30); protocol: 5, or 4 for MQTT 3.1.1 (5, and 4 if the server
 --- knows no other)

@@ -1,5 +1,5 @@
---- The one connection of a client to the stream, for all of its listeners: a task that does what
---- the schedule says, takes the messages in and hands them out. It ends with its last listener.
+--- A client's single connection to the stream, for all of its listeners: a task that follows the
+--- schedule, receives the messages and distributes them. It ends with its last listener.
 
 local async = require "bmwi.async"
 local bmwi = require "bmwi"
@@ -24,7 +24,7 @@ Hub.__index = Hub
 
 -- What happened -----------------------------------------------------------------------------------
 
--- Calls the client's log hook. What it raises comes out of the loop's next step.
+-- Calls the client's log hook. The loop's next step raises its errors.
 function Hub:log(event, about)
   if not self.log_hook then return end
   local ok, why = pcall(self.log_hook, event, about)
@@ -98,12 +98,12 @@ end
 
 -- Before a connection -----------------------------------------------------------------------------
 
--- Whether the client was closed. Its methods would raise.
+-- Whether the client was closed; its methods would raise.
 function Hub:is_closed()
   return self.stopping or not pcall(self.client.token, self.client)
 end
 
--- Waits; returns the end of the stream if that has come.
+-- Waits; returns how the stream ended if it ends meanwhile.
 function Hub:pause(seconds, reason)
   if self:is_closed() then return CLOSED end
   if seconds <= 0 then return nil end
@@ -114,7 +114,7 @@ function Hub:pause(seconds, reason)
   if code == "closed" or self:is_closed() then return CLOSED end
 end
 
--- The newest token; a new one where the last one was refused. Nil and the next step without.
+-- The newest token; a new one if the last one was refused. nil and the next step if there is none.
 function Hub:token(renew)
   local done, why, code, info = self.client:_renew(renew and self.access or nil)
   if self:is_closed() then return nil, CLOSED end
@@ -132,18 +132,19 @@ function Hub:token(renew)
   return token
 end
 
--- Counts a connection, if it is allowed now: by this process and by the account file. Otherwise
--- the seconds to wait.
+-- Counts a connection if this process and the account file allow it now. Otherwise returns the
+-- seconds to wait.
 function Hub:slot()
   local allowed, wait, list = limits.attempt(recent[self.url] or {}, monotonic(), times.window)
   if not allowed then return wait end
   local free, seconds = self.store:_stream_attempt(nil, times.window)
   if free == false then return seconds end
-  recent[self.url] = list -- also where the file cannot be written
+  recent[self.url] = list -- even if the file cannot be written
   return 0
 end
 
--- One step of the schedule: waits, connects and serves the connection to its end. The next step.
+-- One step of the schedule: waits, connects and serves the connection to its end. Returns the next
+-- step.
 function Hub:attempt(step)
   local ended = self:pause(step.wait, step.reason)
   local renew = step.renew
@@ -161,7 +162,7 @@ end
 
 -- A connection ------------------------------------------------------------------------------------
 
--- When to renew, by both clocks: the one stops while the machine sleeps, the other may be set.
+-- When to renew, on both clocks: one stops while the machine is suspended, the other may be set.
 function Hub:plan_renewal(session)
   local ends = session.token.expires_at
   if not ends then return end
@@ -198,7 +199,7 @@ function Hub:connect(protocol, token)
   return self.stopping and CLOSED or step
 end
 
--- Until when nothing is to be done unless something comes.
+-- The time until which there is nothing to do unless something arrives.
 function Hub:idle(session)
   local at = math.huge
   for _, due in pairs { session.renew_at or at, session.suback_at or at, self.save_at or at } do
@@ -207,13 +208,13 @@ function Hub:idle(session)
   return at < math.huge and math.max(0, at - monotonic()) or nil
 end
 
--- What comes from the server, by its kind; each may return the next step.
+-- Handlers for what the server sends; each may return the next step.
 local COMES = {}
 
 function COMES.connected(self, session)
   self.plan:connected(monotonic())
   session.suback_at = monotonic() + times.suback
-  self.connection:subscribe(session.token.gcid .. "/+", 0) -- a failure is the connection's end
+  self.connection:subscribe(session.token.gcid .. "/+", 0) -- if it fails, the connection has ended
 end
 
 function COMES.suback(self, session, _, codes)
@@ -249,7 +250,7 @@ function Hub:lost(session, why, code, info)
     expired = ends and os.time() >= ends - session.margin }, monotonic())
 end
 
--- What is to be done by the clock.
+-- Does what is due.
 function Hub:due(session)
   local now = monotonic()
   if self.save_at and now >= self.save_at then self:save() end
@@ -260,8 +261,9 @@ function Hub:due(session)
   if at and (now >= at or os.time() >= wall) then return self:renew(session) end
 end
 
--- Gets the next token and gives the connection up for it. Without one it goes on: to the next try,
--- or, if BMW gave the same id_token again or its life is over, until the server ends it.
+-- Gets the next token and gives up the connection for it. Without a new token the connection is
+-- kept: until the next attempt or, if BMW returned the same id_token or the token has expired,
+-- until the server ends it.
 function Hub:renew(session)
   local done, why, code, info = self.client:_renew(session.token.access_token)
   if self:is_closed() then return CLOSED end
@@ -279,7 +281,7 @@ end
 
 -- Life --------------------------------------------------------------------------------------------
 
--- The task's function: the end of the stream.
+-- The task's function; returns how the stream ended.
 function Hub:run()
   local lock, _, code = self.store:_stream_lock()
   self.lock = lock
@@ -298,7 +300,7 @@ function Hub:unlock()
   self.lock = nil
 end
 
--- The task has ended, with what run returned, an error, or since it was cancelled.
+-- Called when the task has ended: with the result of run, an error, or cancelled.
 function Hub:over(ok, result)
   if hubs[self.client] == self then hubs[self.client] = nil end
   if self.connection then self.connection:close() end
@@ -313,12 +315,12 @@ end
 --- Adds a listener, and connects for the first one.
 ---@param client userdata
 ---@param listener table with the member queue and the methods wake() and finish(ended)
----@param options {keepalive:number,protocol:integer} count for the first listener of a client
+---@param options {keepalive:number,protocol:integer} those of a client's first listener are used
 ---@return table hub
 function hub.join(client, store, listener, options)
   local self = hubs[client]
   if self and self.stopping then
-    self:stop() -- the collector has come for its last listener
+    self:stop() -- its last listener has been collected
   elseif self then
     self.listeners[listener] = true
     return self
@@ -333,14 +335,14 @@ function hub.join(client, store, listener, options)
   return self
 end
 
--- Nobody listens any more: whatever the task waits for ends. It has the rest of its life itself.
+-- There are no listeners any more: cancels what the task waits for. The task then ends by itself.
 function Hub:abandon()
   self.stopping = true
   if self.connection then self.connection:close() end
   if self.gate then loop:open(self.gate) end
 end
 
---- Takes a listener away that the collector has come for; waits for nothing.
+--- Removes a listener that has been collected; does not wait.
 function Hub:drop(listener)
   self.listeners[listener] = nil
   if next(self.listeners) == nil and not self.ended then self:abandon() end
@@ -348,18 +350,18 @@ end
 
 function Hub:stop()
   if hubs[self.client] == self then hubs[self.client] = nil end
-  self:unlock() -- while it is being saved the next one may begin
+  self:unlock() -- the next one may start while this one is being saved
   self:save()
   self.task:cancel()
 end
 
---- Takes a listener away; with the last one the values are saved and the task is over.
+--- Removes a listener; with the last one the values are saved and the task ends.
 function Hub:leave(listener)
   self:drop(listener)
   if self.stopping then self:stop() end
 end
 
---- As stream:state().
+--- Like stream:state().
 function Hub:condition()
   if self.ended then return "ended", self.ended.code end
   if self.state ~= "waiting" then return self.state end

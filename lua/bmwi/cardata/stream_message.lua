@@ -1,30 +1,30 @@
---- What comes over the stream: a topic, `{gcid}/{VIN}`, and JSON with one value or all of them.
---- Whoever sends it is not trusted: what does not fit is left out.
+--- Messages of the stream: a topic, `{gcid}/{VIN}`, and JSON with one value or all of them. The
+--- sender is not trusted: invalid parts are ignored.
 
 local bmwi = require "bmwi"
 
 local message = {}
 
-local MOST_NAME = 256 -- bytes of a descriptor
+local MOST_NAME = 256 -- maximum length of a descriptor in bytes
 
--- 17 characters, letters and digits; in capitals, or nil.
+-- 17 letters and digits, in upper case; or nil.
 local function vin_of(text)
   if type(text) ~= "string" or #text ~= 17 or not text:find("^%w+$") then return nil end
   return text:upper()
 end
 
--- {timestamp, value, unit} from one of the message's; the whole message's time where it has none.
+-- Converts a sent value to {timestamp, value, unit}; without its own time it gets the message's.
 local function entry_of(sent, timestamp)
   if type(sent) ~= "table" then return nil end
   return { value = sent.value, unit = sent.unit,
     timestamp = sent.timestamp == nil and timestamp or sent.timestamp }
 end
 
---- Reads one.
+--- Parses a message.
 ---@param topic string
 ---@param payload string
----@return string|nil vin nil for what is no message of a car
----@return table<string,table>|string values as bmwi._values.merge takes them; else the reason
+---@return string|nil vin nil if it is not a car's message
+---@return table<string,table>|string values for bmwi._values.merge; else the reason
 function message.read(topic, payload)
   local vin = vin_of(topic:match("/([^/]*)$"))
   if not vin then return nil, "the topic names no car" end

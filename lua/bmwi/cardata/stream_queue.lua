@@ -1,5 +1,5 @@
---- The updates that wait for the reader of one stream. Messages of a car that come close together
---- are one update; a reader that is slow gets fewer of them, each with all that has changed.
+--- The updates that wait for a stream's reader. A car's messages that arrive close together become
+--- one update; a slow reader gets fewer updates, each with all changes.
 
 local bmwi = require "bmwi"
 
@@ -10,18 +10,18 @@ local MOST = 64 -- updates; beyond that each car has the one that it has
 local Queue = {}
 Queue.__index = Queue
 
---- A new one.
+--- Makes a queue.
 ---@param options {vins:table<string,true>|nil,times:table,drive_train:fun(vin:string):string|nil}
 function queue.new(options)
   return setmetatable({ vins = options.vins, times = options.times,
     drive_train = options.drive_train, first = 1, last = 0, newest = {}, given = {} }, Queue)
 end
 
---- Takes in that a car's state has changed.
+--- Adds a change of a car's state.
 ---@param before table
 ---@param state table
----@param values table<string,any> the descriptors that came
----@return boolean news whether a reader that waits must look again
+---@param values table<string,any> the received descriptors
+---@return boolean news whether a waiting reader must check again
 function Queue:push(vin, before, state, values, now)
   if self.vins and not self.vins[vin] then return false end
   local item = self.newest[vin]
@@ -41,7 +41,7 @@ function Queue:push(vin, before, state, values, now)
   return news
 end
 
--- What a reader may do with its own does not change ours.
+-- A copy, so that the reader may modify it.
 local function copy(value)
   if type(value) ~= "table" then return value end
   local new = {}
@@ -49,7 +49,7 @@ local function copy(value)
   return new
 end
 
--- The parts of a state that came; all of it for the first update of a car.
+-- The received parts of a state; all of it for a car's first update.
 local function parts(state, descriptors)
   local part = {}
   for descriptor in pairs(descriptors) do part[descriptor] = state[descriptor] end
@@ -79,9 +79,9 @@ function Queue:update_of(item)
 end
 
 --- The next update.
----@param ended boolean nothing more will come
+---@param ended boolean whether nothing more will come
 ---@return table|nil update
----@return number|nil seconds until there is one; nil where none is on its way
+---@return number|nil seconds until there is one; nil if none is pending
 function Queue:take(now, ended)
   local item = self[self.first]
   if not item then return nil end

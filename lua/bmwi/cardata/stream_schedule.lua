@@ -1,7 +1,7 @@
---- When to connect to the stream, when to renew the token first, and when to give up. Pure: it is
---- told what happened, with the time of a monotonic clock, and says what to do next. BMW limits
---- connections in a window of one minute, drops a session when its token ends, and has one session
---- for each account.
+--- When to connect to the stream, when to renew the token first, and when to give up. A pure state
+--- machine: it is told what happened and when (monotonic clock), and returns what to do next. BMW
+--- limits connections within one minute, ends a session when its token expires, and allows one
+--- session for each account.
 ---
 --- A step is {wait=, renew=, protocol=, reason=}: after that many seconds connect, with a new token
 --- if `renew`; or {code=, message=, hint=}: the stream has ended.
@@ -9,20 +9,20 @@
 local schedule = {}
 
 local MOST_SESSIONS = 3 -- ended by the server within the window
-local MOST_REFUSED = 3  -- CONNACKs in a row of a stream that was never connected
-local MOST_TLS = 3      -- failures in a row, after a first good one
+local MOST_REFUSED = 3  -- refused CONNACKs in a row for a stream that was never connected
+local MOST_TLS = 3      -- failures in a row after a first success
 
--- The reason codes of a CONNACK of MQTT 3.1.1, as those of MQTT 5.
+-- Reason codes in a CONNACK of MQTT 3.1.1, as those of MQTT 5.
 local OLD = { 132, 133, 136, 134, 135 }
 
---- What to do about an end.
+--- Hints for the ways a stream ends.
 schedule.PORTAL = "at BMW's portal (My BMW, your vehicle, CarData) subscribe the client to "
   .. "\"CarData Stream\", choose the stream's data, wait a minute, then log in again"
 schedule.OTHER = "BMW has one stream for each account: end the other program that uses it (another "
   .. "client id does not help), or give its data on with bmwi bridge"
 schedule.LOGIN = "log in again: client:login()"
 
--- What a reason code means that is more than a failure.
+-- Reason codes that need special treatment.
 local KINDS = {
   [132] = "protocol", [133] = "identifier", [134] = "credentials", [135] = "credentials",
   [136] = "busy", [137] = "busy", [138] = "banned", [142] = "taken", [151] = "busy",
@@ -37,14 +37,14 @@ local ENDS = {
 local Schedule = {}
 Schedule.__index = Schedule
 
---- A new one.
+--- Makes a schedule.
 ---@param options {protocol:integer,times:table,random:fun():number}
 function schedule.new(options)
   return setmetatable({ times = options.times, random = options.random, ends = {}, failures = 0,
     protocol = options.protocol, refused = 0, refused_topics = 0, tls = 0 }, Schedule)
 end
 
--- Seconds to wait after one more failure.
+-- The seconds to wait after another failure.
 function Schedule:climb(least)
   self.failures = self.failures + 1
   local times = self.times
@@ -66,7 +66,7 @@ function Schedule:start()
   return self:again("the stream begins", 0)
 end
 
---- CONNACK 0 has come.
+--- CONNACK 0 was received.
 function Schedule:connected(now)
   self.since, self.ever, self.refused, self.tls, self.renewed = now, true, 0, 0, false
 end
@@ -76,20 +76,20 @@ function Schedule:subscribed()
   self.refused_topics = 0
 end
 
---- We have disconnected ourselves, with a new token at hand.
+--- We have disconnected deliberately, with a new token available.
 function Schedule:rotated(now)
   self.own, self.since, self.failures = now, nil, 0
   return self:again("a new token", self.times.rotation)
 end
 
--- CONNACK or DISCONNECT 134 or 135: the token is stale or rights are missing; or it is too soon
--- after our own disconnect, or somebody else is connected.
+-- CONNACK or DISCONNECT 134 or 135: the token is invalid or lacks rights; or we reconnected too
+-- soon, or another program is connected.
 function Schedule:credentials(lost, now)
   local times = self.times
   if self.own and now - self.own < times.transient then
     return self:again(lost.message, times.rotation)
   end
-  if not self.renewed then -- since the last session; a new token is refused as well, then
+  if not self.renewed then -- since the last session; otherwise a new token was refused too
     self.renewed = true
     return self:again(lost.message, self:climb(), true)
   end
@@ -103,7 +103,7 @@ function Schedule:credentials(lost, now)
     schedule.PORTAL .. "; or end the other program that uses the account's stream")
 end
 
--- The server has ended a session. Three within a minute are the work of another program.
+-- The server has ended a session. Three within a minute mean that another program is connected.
 function Schedule:evicted(lost, now)
   local ends = {}
   for _, at in ipairs(self.ends) do
@@ -116,9 +116,9 @@ function Schedule:evicted(lost, now)
     .. "uses the stream of this account", schedule.OTHER)
 end
 
---- A connection could not be made, or is over.
+--- A connection could not be made, or has ended.
 ---@param lost {message:string,code:string,reason:integer|nil,phase:string|nil,eof:boolean|nil,
---- expired:boolean|nil,hint:string|nil} expired: the token's life is over by our clock
+--- expired:boolean|nil,hint:string|nil} expired: the token has expired by our clock
 function Schedule:lost(lost, now)
   local since = self.since
   self.since = nil
@@ -144,8 +144,8 @@ function Schedule:lost(lost, now)
   return self:again(lost.message, self:climb())
 end
 
---- The subscription was refused: the server drops the connection then.
----@param reason integer of the SUBACK
+--- The subscription was refused: the server then closes the connection.
+---@param reason integer from the SUBACK
 function Schedule:refused_topic(reason, now)
   local message = ("the server refused the subscription (reason %d)"):format(reason)
   if KINDS[reason] == "busy" then
@@ -157,7 +157,7 @@ function Schedule:refused_topic(reason, now)
   return over("forbidden", message .. " twice", schedule.PORTAL)
 end
 
--- Failures of a renewal after which there is no use in another.
+-- Failures of a renewal after which another attempt is useless.
 local FINAL = { auth = true, closed = true, forbidden = true }
 
 --- There is no token to connect with.
@@ -166,13 +166,13 @@ function Schedule:no_token(message, code, info)
   return self:again(message, self:climb(info and info.retry_after))
 end
 
---- The renewal failed while the session goes on: nil where it will be of use later.
+--- The renewal failed during a session; returns nil if a later attempt may succeed.
 function Schedule:renewal_failed(message, code, info) -- luacheck: ignore self
   return FINAL[code] and over(code, message, info and info.hint) or nil
 end
 
---- After how many seconds to get the next token, and to try again where that failed.
----@param left number seconds that the token has to live
+--- The seconds until the next renewal, or until another attempt if one failed.
+---@param left number seconds until the token expires
 function Schedule:renew_in(left)
   local from, to = self.times.renew[1], self.times.renew[2]
   return math.max(0, left) * (from + (to - from) * self.random())

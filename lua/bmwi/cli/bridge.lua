@@ -1,4 +1,4 @@
--- bmwi.cli.bridge: `bmwi bridge`: hands the cars on to an MQTT broker, to Prometheus and to
+-- bmwi.cli.bridge: `bmwi bridge`: publishes the cars to an MQTT broker, to Prometheus and to
 -- standard output, until SIGTERM or Ctrl-C.
 
 local bmwi = require "bmwi"
@@ -12,7 +12,7 @@ local source = require "bmwi.bridge.source"
 
 local bridge = {}
 
-local SOON, LATER = 15, 60 -- seconds: how often the file is written with news, and without
+local SOON, LATER = 15, 60 -- seconds between two writes of the file, with and without news
 
 local function check(ctx)
   local options = ctx.options
@@ -34,7 +34,7 @@ local function check(ctx)
   end
 end
 
--- The connection to the broker; it knows its commands once these are there.
+-- The connection to the broker; its command handler is set later.
 local function make_publisher(ctx)
   local settings, options = ctx.settings, ctx.options
   local handlers = {}
@@ -56,10 +56,10 @@ local function quota_left(ctx)
   return quota and quota.left
 end
 
--- Writes the file now and then. One that cannot be written at first is a wrong setting; later on it
--- may be a full disk, which passes.
+-- Writes the file regularly. If the first write fails, the setting is wrong; a later failure may be
+-- a full disk, which can pass.
 local function keep_file(ctx, target)
-  local told, pause = nil, 1 -- at the start there is much news
+  local told, pause = nil, 1 -- updates are frequent at the start
   while true do
     local waited = 0
     repeat
@@ -82,7 +82,7 @@ local function receive_commands(ctx, handlers, target, options)
   handlers.receive = function(topic, payload) carrying:receive(topic, payload) end
 end
 
--- What the bridge does beside following the cars. Each task ends by a failure only.
+-- The bridge's other tasks. Each ends only by a failure.
 local function tasks_of(ctx, target)
   local tasks = {}
   local to = target.options.publisher

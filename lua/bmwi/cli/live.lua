@@ -1,5 +1,5 @@
--- bmwi.cli.live: what `bmwi watch` and `bmwi bridge` have in common: which cars, and their news as
--- they come, for as long as the program runs.
+-- bmwi.cli.live: what `bmwi watch` and `bmwi bridge` have in common: choosing the cars, and
+-- following them while the program runs.
 
 local bmwi = require "bmwi"
 local async = require "bmwi.async"
@@ -12,7 +12,7 @@ local live = {}
 local STEP = 60 -- seconds that a step waits for events
 local EVERY = 300 -- seconds between two polls of the classic service
 
--- Raises for what a command that never ends cannot do.
+-- Raises an error for options that a command that keeps running cannot support.
 local function check(ctx)
   if ctx.out.file then
     fail.usage("--output cannot be used with a command that keeps running",
@@ -20,7 +20,7 @@ local function check(ctx)
   end
 end
 
---- The cars of this run: that of `vin`, else all of the account.
+--- The cars of this run: the one set by `vin`, else all of the account.
 ---@return table[] vehicles each at least {vin}
 function live.cars(ctx)
   check(ctx)
@@ -42,7 +42,7 @@ end
 function live.options(ctx, cars, handlers)
   local vins = {}
   for i, car in ipairs(cars) do vins[i] = car.vin end
-  -- That of the stream is told by the client's log, that of polling by the source.
+  -- The client's log reports the state of the stream, the source that of polling.
   ctx.on_stream = function(fields)
     if ctx.recorder then ctx.recorder:state(fields.state, fields.reason) end
     handlers.on_state(fields.state, fields.reason)
@@ -80,7 +80,7 @@ function live.run(options, others)
   error(waited and failure or broken, 0)
 end
 
---- The state of the connection in words.
+--- Describes the state of the connection.
 function live.words(state, reason)
   return reason and reason ~= "" and ("%s (%s)"):format(state, tostring(reason)) or state
 end

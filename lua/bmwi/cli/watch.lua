@@ -1,5 +1,5 @@
--- bmwi.cli.watch: `bmwi watch`: the cars live. On a terminal one picture of all, drawn anew; else a
--- line for each update, of JSON with --json.
+-- bmwi.cli.watch: `bmwi watch`: follows the cars live. On a terminal, a screen with all cars that
+-- is redrawn; otherwise a line for each update, in JSON with --json.
 
 local bmwi = require "bmwi"
 local live = require "bmwi.cli.live"
@@ -10,8 +10,8 @@ local topics = require "bmwi.bridge.topics"
 
 local watch = {}
 
-local TICK = 1 -- seconds between two drawings, since ages grow
-local QUOTA = 10 -- seconds until it is looked at again
+local TICK = 1 -- seconds between two redraws, since ages grow
+local QUOTA = 10 -- seconds between two reads
 local HOME, TO_END = "\27[H", "\27[J"
 
 -- The rows of a status: {label, value, when}.
@@ -31,7 +31,7 @@ local function rows_of(ctx, car)
   return rows
 end
 
--- The rows whose value is not what it was; values are compared as they are shown.
+-- The rows whose value has changed, comparing the displayed text.
 local function changes(before, rows)
   local list, seen = {}, {}
   for _, row in ipairs(rows) do
@@ -43,7 +43,7 @@ local function changes(before, rows)
   return list, seen
 end
 
--- What is said about a car as an update comes in.
+-- Applies an update to what is shown of a car.
 local function take(state, ctx, update)
   local car = state.cars[update.vin]
   if not car then
@@ -59,7 +59,7 @@ local function take(state, ctx, update)
   return car, list
 end
 
--- The quota is in a file, which need not be read at each drawing.
+-- The quota is in a file, which is not read for each redraw.
 local function quota_line(state, ctx)
   if not session.is_cardata(ctx.settings) then return "" end
   local now = bmwi._sys.monotonic()
@@ -82,7 +82,7 @@ local function since(details, seconds)
   return details and older
 end
 
--- The lines that fit the screen, the last one among them.
+-- The lines that fit on the screen, including the last one.
 local function clipped(text)
   local lines, _, height = {}, bmwi._sys.columns()
   for line in text:gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
@@ -94,7 +94,7 @@ local function clipped(text)
   return table.concat(lines, "\27[K\n") .. "\27[K\n"
 end
 
--- The picture of all cars.
+-- Draws all cars.
 local function draw(state, ctx)
   local out, parts = ctx.out, {}
   out.write = function(_, bytes) parts[#parts + 1] = bytes end
@@ -126,7 +126,7 @@ local function show_line(ctx, car, list)
   io.stdout:flush()
 end
 
--- How updates and states are shown: on a terminal, as lines, as JSON.
+-- How updates and states are shown: on a terminal, as lines, or as JSON.
 local function handlers_of(ctx, state)
   local out = ctx.out
   local picture = out.one_line and out.tty_out and not out.json
