@@ -38,7 +38,7 @@ function Hub:tell(state, reason, seconds)
 end
 
 function Hub:message(topic, payload)
-  self:log("stream_message", { topic = topic, payload = payload })
+  if self.log_hook then self:log("stream_message", { topic = topic, payload = payload }) end
   local vin, values = message.read(topic, payload)
   if not vin then
     self:log("stream_dropped", { reason = values, bytes = #payload })

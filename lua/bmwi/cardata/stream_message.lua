@@ -30,7 +30,9 @@ function message.read(topic, payload)
   if not vin then return nil, "the topic names no car" end
   local sent = bmwi.json.decode(payload)
   if type(sent) ~= "table" then return nil, "the message is not JSON" end
-  if sent.vin ~= nil and vin_of(sent.vin) ~= vin then return nil, "it belongs to another car" end
+  if sent.vin ~= nil and sent.vin ~= vin and vin_of(sent.vin) ~= vin then
+    return nil, "it belongs to another car"
+  end
   if type(sent.data) ~= "table" then return nil, "the message has no data" end
   local values, any = {}, false
   for name, value in pairs(sent.data) do
