@@ -95,7 +95,7 @@ local function common(new)
     assert.equal(100, kept:_values(VIN)[MILEAGE].value)
   end)
 
-  it("forgets the account of somebody else, not how often the stream was called", function()
+  it("discards the data of another account, but not the count of stream connections", function()
     assert(kept:save(TOKEN))
     assert(kept:_spend({ now = NOW }))
     assert(kept:_set_vehicles({ { vin = VIN } }))
@@ -140,7 +140,7 @@ local function common(new)
       assert.same({ mine = { 5 } }, kept:_read())
     end)
 
-    it("writes nothing when the function returns nil or raises, and lets go", function()
+    it("writes nothing when the function returns nil or raises, and releases the lock", function()
       assert(kept:_change(function(account)
         account.mine = 1
         return true
@@ -162,7 +162,7 @@ local function common(new)
       assert.equal(1, (kept:_change(function(account) return account.mine end, 0)))
     end)
 
-    it("fails where what came out cannot be kept, and keeps what was there", function()
+    it("fails if the result cannot be saved, and keeps the previous data", function()
       assert(kept:_set_vehicles({ { vin = VIN } }))
       fails_as("store", kept:_change(function(account)
         account.bad = print
@@ -177,7 +177,7 @@ local function common(new)
     end)
   end)
 
-  it("does without texts that are too long, and with others", function()
+  it("drops texts that are too long and keeps the others", function()
     local long = ("x"):rep(20000)
     assert(kept:_set_basic(VIN, { model = "i3", engine = long, deep = { { { { {} } } } } }))
     assert.equal("i3", kept:_basic(VIN).model)
@@ -192,7 +192,7 @@ local function common(new)
     assert.same({ { vin = VIN }, {} }, kept:_vehicles())
   end)
 
-  it("does without the largest cache when the file becomes too large", function()
+  it("drops the largest cache when the file becomes too large", function()
     assert(kept:save(TOKEN))
     assert(kept:_spend({ now = NOW }))
     local function data(count)
@@ -210,7 +210,7 @@ local function common(new)
     assert.equal(1, kept:_quota(50, NOW).used)
   end)
 
-  it("knows when values were read, which those of the stream do not change", function()
+  it("records when values were read; values from the stream do not change that", function()
     assert.is_nil((kept:_fetched(VIN)))
     assert(kept:_set_values(VIN, state_of(MILEAGE, "100", NOW)))
     assert.is_nil((kept:_fetched(VIN)))
@@ -235,7 +235,7 @@ local function common(new)
     assert.equal(110, kept:_values(VIN)[MILEAGE].value)
   end)
 
-  it("can be what a client keeps its log-in in", function()
+  it("can be the store of a client's log-in", function()
     local sim = helper.start()
     finally(function() sim:stop() end)
     assert(kept:_set_vehicles({ { vin = VIN } }))
@@ -251,7 +251,7 @@ local function common(new)
     assert(kept:lock(0)):unlock()
   end)
 
-  it("has one lock for renewals, which holds up no change", function()
+  it("has a lock for renewals that does not block changes", function()
     local lock = assert(kept:lock(0))
     fails_as("locked", kept:lock(0))
     assert.is_true((kept:_spend({ now = NOW })))
@@ -260,7 +260,7 @@ local function common(new)
     lock:unlock()
   end)
 
-  it("lets go of the renewal when its end fails", function()
+  it("releases the renewal lock when finishing fails", function()
     assert.is_nil((kept:begin()))
     fails_as("locked", kept:lock(0))
     assert.is_false((pcall(kept.finish, kept, "no table")))
@@ -286,7 +286,7 @@ describe("the quota", function()
 
   before_each(function() kept = store.memory() end)
 
-  it("allows so many calls in 24 hours", function()
+  it("allows the given number of calls in 24 hours", function()
     spend_all(kept, 30, NOW)
     assert.same({ true, 19 }, { kept:_spend({ now = NOW + HOUR }) })
     spend_all(kept, 19, NOW + HOUR)
@@ -312,7 +312,7 @@ describe("the quota", function()
     assert.equal("limit", (select(3, kept:_spend({ limit = 600, now = NOW + 2 * DAY }))))
   end)
 
-  it("is closed by BMW until both rules give a call back", function()
+  it("stays closed after CU-429 until both rules allow a call", function()
     -- The first of our own calls is over after midnight: that is waited for.
     assert(kept:_spend({ now = NOW }))
     assert(kept:_close_day(NOW + HOUR))
@@ -331,14 +331,14 @@ describe("the quota", function()
     assert.is_true((kept:_spend({ now = MIDNIGHT + DAY })))
   end)
 
-  it("is closed for 24 hours where nothing else is known", function()
+  it("stays closed for 24 hours if nothing else is known", function()
     assert(kept:_close_day(NOW))
     assert.same({ nil, DAY, "closed" }, { kept:_spend({ now = NOW }) })
     assert(kept:_close_day(NOW)) -- by another process, which was on its way already
     assert.is_true((kept:_spend({ now = NOW + DAY })))
   end)
 
-  it("is not opened by a clock that was set back, nor when it is right again", function()
+  it("is not opened by setting the clock back, nor by correcting it", function()
     spend_all(kept, 50, NOW)
     for _, now in ipairs({ NOW - 1, NOW - HOUR, NOW - 400 * DAY }) do
       assert.equal("limit", (select(3, kept:_spend({ now = now }))))
@@ -357,7 +357,7 @@ describe("the quota", function()
     assert.equal("limit", (select(3, kept:_spend({ now = NOW + 60 }))))
   end)
 
-  it("is not locked for ever by a clock that was ahead", function()
+  it("is not locked permanently by a clock that was ahead", function()
     for _, fill in ipairs({ function() spend_all(kept, 50, NOW + 400 * DAY) end,
       function() assert(kept:_close_day(NOW + 400 * DAY)) end }) do
       kept:clear()
@@ -490,7 +490,7 @@ describe("the account file", function()
     assert.equal("s3cret", helper.read(path))
   end)
 
-  it("does without a damaged part that BMW gives again", function()
+  it("ignores a damaged part that BMW can send again", function()
     path = folder .. "/token.json"
     helper.write(path, '{"access_token":"a","container":5,"refused_descriptors":"x","vehicles":{},'
       .. '"basic":[1],"values":{"' .. VIN .. '":{"x":5,"' .. LEVEL
@@ -511,7 +511,7 @@ describe("the account file", function()
     assert.equal("a", kept:load().access_token)
   end)
 
-  it("is not trusted where others can reach it, and is begun anew by a log-in", function()
+  it("is not trusted if others can access it, and is recreated by a log-in", function()
     path = folder .. "/token.json"
     helper.write(path, '{"access_token":"a","vehicles":[{"vin":"' .. VIN .. '"}]}', "644")
     local kept = store.new(path)
@@ -522,7 +522,7 @@ describe("the account file", function()
     assert.equal("600", shell(("stat -c %%a '%s'"):format(path)))
   end)
 
-  it("tells where it cannot be written", function()
+  it("reports that it cannot be written", function()
     helper.write(folder .. "/file", "")
     local kept = store.new(folder .. "/file/token.json")
     for _, call in ipairs({ "_spend", "_close_day", "_stream_attempt", "_read" }) do
@@ -592,7 +592,7 @@ describe("the account file", function()
       assert.matches("^x+%d+$", kept:load().access_token)
     end)
 
-    it("leaves others their turn at a lock that it had to wait for", function()
+    it("gives others a turn at a lock that it had to wait for", function()
       local change, seen, free = require("bmwi.store.change"), {}, { false, true, true, true }
       local place = { try_lock = function()
         seen[#seen + 1] = "try"
@@ -607,7 +607,7 @@ describe("the account file", function()
       end
     end)
 
-    it("is whole whenever one is killed, and has every call that was told #slow", function()
+    it("is complete whenever a process is killed, and has every reported call #slow", function()
       local kept = store.new(path)
       assert(kept:save(TOKEN))
       local command = program([[

@@ -75,7 +75,7 @@ describe("bmwi.async", function()
       assert.equal("x", text)
     end)
 
-    it("does nothing for nothing", function()
+    it("does nothing without functions", function()
       assert.equal(0, select("#", async.run()))
     end)
 
@@ -94,7 +94,7 @@ describe("bmwi.async", function()
       for _, task in ipairs(tasks) do task:cancel() end
     end)
 
-    it("yields past a host that has put its own functions in the place of Lua's", function()
+    it("yields correctly when the host has replaced Lua's coroutine functions", function()
       local own = {}
       for _, name in ipairs({ "create", "resume", "status", "yield" }) do
         own[name] = coroutine[name]
@@ -152,7 +152,7 @@ describe("bmwi.async", function()
       assert.same({ "sleep", "status" }, ended)
     end)
 
-    it("hands on an error that is a table as it is", function()
+    it("passes on an error table unchanged", function()
       local reason = { code = "auth", message = "not you" }
       local function fail()
         bmwi.sleep(0)
@@ -182,7 +182,7 @@ describe("bmwi.async", function()
       has(message, "deep_inside")
     end)
 
-    it("raises an error that knows its own text", function()
+    it("raises an error that has __tostring", function()
       local ok, message = pcall(async.run, function()
         error(setmetatable({}, { __tostring = function() return "my own text" end }))
       end)
@@ -190,7 +190,7 @@ describe("bmwi.async", function()
       has(message, "my own text")
     end)
 
-    it("gives failures of the world back as results", function()
+    it("returns runtime failures as results", function()
       local car = logged_in()
       sim:fault({ path = "/status", recorded = "gone" })
       async.run(function()
@@ -215,7 +215,7 @@ describe("bmwi.async", function()
       end)
     end)
 
-    it("refuses what is no function, before anything runs", function()
+    it("refuses arguments that are not functions, before anything runs", function()
       local ran = false
       local function fn() ran = true end
       for _, bad in ipairs({ 1, "x", {} }) do
@@ -368,7 +368,7 @@ describe("bmwi.async", function()
       assert.equal(VIN, car:status().vin)
     end)
 
-    it("carries what was spawned on", function()
+    it("advances spawned tasks", function()
       local done = false
       async.spawn(function()
         bmwi.sleep(0.01)
@@ -402,7 +402,7 @@ describe("bmwi.async", function()
       assert.same({}, errors)
     end)
 
-    it("gives the item and its place", function()
+    it("passes the item and its index", function()
       local seen = {}
       async.map({ "a", "b", false }, function(item, i)
         seen[i] = tostring(item)
@@ -417,7 +417,7 @@ describe("bmwi.async", function()
       assert.same({}, errors)
     end)
 
-    it("tells failures and errors by place", function()
+    it("reports failures and errors by index", function()
       local car, client = logged_in()
       sim:fault({ path = "/status", times = 0, recorded = "gone" })
       local results, errors = async.map({ "list", "status", "raise", "nothing", "false" },
@@ -457,14 +457,14 @@ describe("bmwi.async", function()
       return most
     end
 
-    it("has so many at once, and no more", function()
+    it("runs at most that many at once", function()
       assert.equal(1, peak(5, { concurrency = 1 }))
       assert.equal(4, peak(20, { concurrency = 4 }))
       assert.equal(20, peak(20, { concurrency = 500 }))
       assert.equal(64, peak(150))
     end)
 
-    it("asks a server so many at once", function()
+    it("sends at most that many requests at once", function()
       local car = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 0.15 })
       async.map(numbers(12), function() return car:status() end, { concurrency = 4 })
@@ -474,7 +474,7 @@ describe("bmwi.async", function()
       for i = 5, 12 do assert(times[i] - times[i - 4] >= 0.14, i) end
     end)
 
-    it("takes a sensible concurrency only", function()
+    it("refuses an invalid concurrency", function()
       assert.has_error(function() async.map({ 1 }, function() return 1 end, 5) end)
       for _, bad in ipairs({ 0, -1, 0.5, 0 / 0, "4", true, {} }) do
         local ok
@@ -521,7 +521,7 @@ describe("bmwi.async", function()
       end)))
     end)
 
-    it("lets one car's failure be, when there are many", function()
+    it("continues with the other cars when one fails", function()
       local client = new()
       sim:fault({ path = "/status", times = 1, status = 500 })
       local _, errors = async.map(numbers(40), function() return client:vehicle(VIN):status() end,
@@ -570,7 +570,7 @@ describe("bmwi.async", function()
       has(got[2][2], "stack traceback")
     end)
 
-    it("tells a yield that nobody will answer from a call", function()
+    it("reports a plain coroutine.yield in a task", function()
       local task = async.spawn(function()
         bmwi.sleep(0)
         coroutine.yield("to nobody")
@@ -597,7 +597,7 @@ describe("bmwi.async", function()
       drive(function() return done == 4 end)
     end)
 
-    it("carries on what nobody holds", function()
+    it("continues a task that nothing references", function()
       local car = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 0.1 })
       local vin
@@ -882,7 +882,7 @@ describe("bmwi.async", function()
       assert.equal("done broke", raised())
     end)
 
-    it("never takes the place of a result: of a reading, a log-in, a sleep, a wait", function()
+    it("never replaces the result of a read, a log-in, a sleep or a wait", function()
       local client = new()
       local car = client:vehicle(VIN)
       sim:fault({ path = "/webapi", times = 0, latency = 0.05 })

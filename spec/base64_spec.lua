@@ -60,7 +60,7 @@ describe("bmwi.base64", function()
     end
   end)
 
-  it("takes all 256 bytes, zeros among them, at every position of a group", function()
+  it("handles all 256 bytes, including NUL, at every position of a group", function()
     local bytes = every_byte()
     for shift = 0, 2 do
       local shifted = ("\0"):rep(shift) .. bytes
@@ -159,7 +159,7 @@ describe("bmwi.base64", function()
     end)
   end)
 
-  it("does not put what it was given into its message", function()
+  it("does not quote its input in the message", function()
     local _, message = base64.decode("c2VjcmV0!")
     assert.is_nil(message:find("c2Vj", 1, true))
   end)

@@ -48,7 +48,7 @@ describe("bmwi bridge", function()
     assert.is_true(seconds < 4, "it took " .. seconds .. " s")
   end
 
-  it("speaks 3.1.1 with a broker that knows no other", function()
+  it("falls back to MQTT 3.1.1 with an older broker", function()
     local old = kept(helper.start({ stream = true }))
     broker.set(old, { anyone = true, protocol = 4 })
     local process = start(old.stream_port)
@@ -61,7 +61,7 @@ describe("bmwi bridge", function()
     ends_soon(process)
   end)
 
-  it("stays connected while there is nothing to say", function()
+  it("stays connected while there is nothing to send", function()
     local quiet = kept(helper.start({ stream = true }))
     broker.set(quiet, { anyone = true, server_keep_alive = 1 })
     local process = start(quiet.stream_port)
@@ -116,7 +116,7 @@ describe("bmwi bridge", function()
     one:await("bmwi/availability", "offline")
   end)
 
-  it("unlocks with the answer to the security question, which it shows to nobody", function()
+  it("unlocks with the answer to the security question, without revealing it", function()
     local missing = bridge.no_witness()
     if missing then return pending(missing) end
     local own = kept(mqtt.mosquitto())

@@ -53,7 +53,7 @@ describe("the source of news", function()
 
   local DOWN = { nil, "it is down", "server", {} }
 
-  it("says that the service is away only where no car can be read", function()
+  it("reports the service as unreachable only if no car can be read", function()
     answers = { A = { { { x = 1 } } }, B = { DOWN } }
     run()
     assert.equal(0, count("state", "waiting"))
@@ -61,7 +61,7 @@ describe("the source of news", function()
     assert.equal(1, count("update", "A"))
   end)
 
-  it("says that it is away, and back", function()
+  it("reports an outage and its end", function()
     answers = { A = { DOWN, { { x = 1 } } }, B = { DOWN, { { x = 2 } } } }
     run()
     assert.is_true(count("state", "waiting") >= 1)
@@ -85,7 +85,7 @@ describe("the source of news", function()
     assert.equal(2, count("update", "A"))
   end)
 
-  it("ends at once where no reading of any car will help", function()
+  it("ends at once if retrying cannot help any car", function()
     answers = { A = { { nil, "log in again", "auth", {} } }, B = { { { x = 1 } } } }
     assert.equal("auth", run(5))
   end)

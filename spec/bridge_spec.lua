@@ -91,7 +91,7 @@ describe("bmwi bridge", function()
     end
   end)
 
-  it("is said to be offline by its last will where it is killed", function()
+  it("is reported offline by its last will when it is killed", function()
     local process, one = start(to_broker()), witness()
     one:await("bmwi/availability", "online")
     process:stop("KILL")
@@ -127,7 +127,7 @@ describe("bmwi bridge", function()
     bridge.await(function() return process:said():find("connected to the broker", 1, true) end)
   end)
 
-  it("takes a member away that is gone", function()
+  it("removes a member that is gone", function()
     local one = witness()
     bridge.change(sim, { chargingTimeRemaining = 30 })
     start(to_broker())
@@ -136,7 +136,7 @@ describe("bmwi bridge", function()
     one:await(ROOT .. "chargingTimeRemaining", "")
   end)
 
-  it("tells Home Assistant of the car, and anew where there is more to tell", function()
+  it("announces the car to Home Assistant, and again when there are new members", function()
     local one = witness()
     start(to_broker("--discovery", "homeassistant"))
     local told = json.decode(one:await(DISCOVERY))
@@ -188,7 +188,7 @@ describe("bmwi bridge", function()
     end
     local function posts() return sim:count("POST", "executeService") end
 
-    it("are carried out once, with what became of them", function()
+    it("are carried out once, and their results published", function()
       local one = witness()
       start(to_broker("--allow-commands"))
       one:await(ROOT .. "mileage")
@@ -203,7 +203,7 @@ describe("bmwi bridge", function()
       assert.equal(2, posts())
     end)
 
-    it("are refused where they are none, and told where they fail", function()
+    it("are refused if invalid, and failures are published", function()
       local one = witness()
       start(to_broker("--allow-commands"))
       one:await(ROOT .. "mileage")
@@ -237,7 +237,7 @@ describe("bmwi bridge", function()
       assert.equal(0, posts())
     end)
 
-    it("are not even listened to without --allow-commands", function()
+    it("are not subscribed to without --allow-commands", function()
       local one = witness()
       start(to_broker())
       one:await(ROOT .. "mileage")
@@ -266,7 +266,7 @@ describe("bmwi bridge", function()
       end)
     end
 
-    it("for commands are none with CarData, which takes none", function()
+    it("for commands are refused with CarData", function()
       local result = cli.run("bridge --mqtt mqtt://localhost --allow-commands",
         { BMWI_SERVICE = "cardata", BMWI_CLIENT_ID = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a" })
       assert.equal(2, result.code)

@@ -49,7 +49,7 @@ describe("a client of CarData", function()
   end)
 
   describe("logs in by a code", function()
-    it("that it shows once, polls, and keeps what it got", function()
+    it("that it shows once, polls, and saves the token", function()
       local client = new()
       assert.is_true(client:login())
       assert.equal(1, #prompts)
@@ -95,7 +95,7 @@ describe("a client of CarData", function()
       assert.truthy(ticks > 3, ticks)
     end)
 
-    it("waiting longer when it is told to", function()
+    it("polling more slowly when told to", function()
       login({ answers = { "slow_down" } })
       login({ interval = 0.01 })
       local waits = {}
@@ -105,7 +105,7 @@ describe("a client of CarData", function()
       assert.truthy(waits[2] > 4.9, waits[2])
     end)
 
-    it("and says what became of it", function()
+    it("and reports how it ended", function()
       for _, row in ipairs({
         { { "expired_token" }, "expired before", "log in again" },
         { { "invalid_grant" }, "the code was refused", "Authenticate device" },
@@ -156,7 +156,7 @@ describe("a client of CarData", function()
       assert.is_true(new():login()) -- in another order
     end)
 
-    it("only when it is asked for by name", function()
+    it("only when login() is called", function()
       local client = new()
       local _, message, code, info = client:vehicles()
       assert.equal("auth", code)
@@ -169,7 +169,7 @@ describe("a client of CarData", function()
       assert(client:vehicles())
     end)
 
-    it("only with somebody to show the code to", function()
+    it("only with an on_prompt hook", function()
       local client = new({ on_prompt = false })
       local ok, message, code = client:login()
       assert.is_nil(ok)
@@ -177,7 +177,7 @@ describe("a client of CarData", function()
       assert.equal("auth", code)
     end)
 
-    it("and says the times that it keeps to, whatever was sent", function()
+    it("and passes on_prompt the times that it actually uses", function()
       sim:fault({ path = "/device/code", status = 200, body = '{"device_code":"D","user_code":"X",'
         .. '"verification_uri":"u","expires_in":1e300,"interval":-1e44}' })
       local client = new({ on_prompt = function(prompt)
@@ -256,7 +256,7 @@ describe("a client of CarData", function()
       assert(client:vehicle(BEV):basic_data())
     end)
 
-    it("or says once that it is dead", function()
+    it("or reports once that it has expired for good", function()
       sim:control("POST", "/cardata/token", { expires_in = 2 })
       local client = logged_in()
       sim:fault({ path = "/oauth/token", status = 400, times = 0,
@@ -320,7 +320,7 @@ describe("a client of CarData", function()
       assert.equal(2, client:quota().used)
     end)
 
-    it("for which nothing is sent once the calls of the day are used up", function()
+    it("and sends nothing once the day's calls are used up", function()
       local client = logged_in({ daily_limit = 1 })
       assert(client:vehicles())
       local before = #sim:log()
@@ -381,7 +381,7 @@ describe("a client of CarData", function()
     end)
   end)
 
-  it("says at once what CarData lacks, and the classic client the same of CarData", function()
+  it("reports at once what CarData does not support, and vice versa", function()
     local car = new():vehicle(BEV)
     assert.is_false(car:supports("lock_doors"))
     assert.is_true(car:supports("charging_history"))
@@ -415,7 +415,7 @@ describe("a client of CarData", function()
     end
   end)
 
-  it("wants what belongs to it, and nothing of the classic service", function()
+  it("accepts CarData's options, and none of the classic service", function()
     local function refuses(part, changes)
       local ok, message = pcall(new, changes)
       assert.is_false(ok)

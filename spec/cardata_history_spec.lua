@@ -96,7 +96,7 @@ describe("car:charging_history()", function()
       { energyDischargedKwh = 1.2 } }, car:charging_history())
   end)
 
-  it("asks nothing where the span takes more calls than are left", function()
+  it("sends nothing if the period takes more calls than are left", function()
     local quota = { limit = 50, used = 47, left = 3, resets_at = os.time() + 900 }
     client.store._quota = function() return quota end
     local span = { from = NOW - 45 * 4 * DAY, to = NOW }
@@ -128,7 +128,7 @@ describe("car:charging_history()", function()
     end)
   end
 
-  it("reads from the first page again, once, where the token has expired", function()
+  it("restarts from the first page, once, when the page token has expired", function()
     local list, again = pages({ 1 }, { 2 }), pages({ 1 }, { 2 })
     client.answer.charging_history = { list[1], refusal("CU-125"), again[1], again[2] }
     assert.same({ 2, 1 }, ages_of(car:charging_history()))
@@ -165,7 +165,7 @@ describe("car:charging_history()", function()
     end)
   end
 
-  it("takes an empty page in between", function()
+  it("accepts an empty page between others", function()
     client.answer.charging_history = pages({ 1 }, {}, { 2 })
     assert.same({ 2, 1 }, ages_of(car:charging_history()))
     client.answer.charging_history = pages({})
@@ -197,7 +197,7 @@ describe("car:charging_settings()", function()
     assert.equal("n 1", client.calls[2].request.query.nextToken)
   end)
 
-  it("tells none from not supported", function()
+  it("distinguishes an empty list from an unsupported service", function()
     client.answer.charging_settings = { refusal("CU-127"), { { data = {} } } }
     assert.same({}, car:charging_settings())
     assert.same({}, car:charging_settings())

@@ -112,7 +112,7 @@ describe("car:status()", function()
     assert.equal("telematic_data containers telematic_data", client:called())
   end)
 
-  it("does not make one container after the other where BMW refuses each", function()
+  it("does not keep creating containers while BMW refuses each one", function()
     client.answer.telematic_data = function() return refusal("CU-105") end
     for _ = 1, 3 do
       local _, info = helper.fails_as("forbidden", car:status())
@@ -267,7 +267,7 @@ describe("car:status()", function()
     assert.equal("cache", select(2, car:status()).position.source)
   end)
 
-  it("does without basic data, and asks again only where BMW may know later", function()
+  it("works without basic data, and retries only if BMW may have it later", function()
     client.answer.basic_data = { { nil, "away", "network", {} }, refusal("CU-104"),
       { { driveTrain = "PHEV" } } }
     assert.equal(66, car:status().chargingLevelHv)
@@ -281,7 +281,7 @@ describe("car:status()", function()
     assert.equal("basic_data telematic_data", client:called())
   end)
 
-  it("shows what came even if it cannot be saved", function()
+  it("shows received values even if they cannot be saved", function()
     client.store._set_values = function() return nil, "the disk is full", "store" end
     assert.equal(48260, car:status().mileage)
     assert.truthy(car:status({ max_age = 600 }))
@@ -334,7 +334,7 @@ describe("car:status()", function()
     assert.equal(1, #bmw.containers)
   end)
 
-  it("is not held up by a task that was cancelled meanwhile", function()
+  it("is not blocked by a task that was cancelled meanwhile", function()
     client.pause = 0.01
     async.spawn(function() car:status() end):cancel()
     collectgarbage()
@@ -397,7 +397,7 @@ describe("car:tyres()", function()
       tyreWear = { label = "Service due in", dueMileage = 0, unit = "KILOMETER" } }
   end
 
-  it("has no value where there are labels and zeros only", function()
+  it("has no value if there are only labels and zeros", function()
     assert.same({ errors = {} }, tyres({ errors = {}, passengerCar = {
       mountedTyres = { label = "Mounted", frontLeft = bare(), rearRight = bare(),
         aggregatedQualityStatus = { label = "Data source" } },
@@ -405,7 +405,7 @@ describe("car:tyres()", function()
     assert.same({ errors = {} }, tyres({}))
   end)
 
-  it("keeps what says something", function()
+  it("keeps parts with real values", function()
     local tyre = bare()
     tyre.season = { label = "Season", season = "SUMMER" }
     tyre.tyreWear = { label = "Service due in", value = "now", dueMileage = 0, unit = "KILOMETER" }
@@ -473,7 +473,7 @@ describe("client:vehicles()", function()
 end)
 
 describe("client:quota()", function()
-  it("asks the account only", function()
+  it("reads only the account file", function()
     local client = double.client({ daily_limit = 30 })
     assert.equal(30, client:quota().limit)
     assert.equal(30, client:quota().left)

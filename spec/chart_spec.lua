@@ -32,7 +32,7 @@ describe("chart.trips", function()
     return list
   end
 
-  it("shows the driver's numbers beside those of all cars", function()
+  it("shows the driver's values beside those of all cars", function()
     local svg = chart.trips(TRIPS, { title = "Trips of <mine>" })
     check_xml(svg)
     for _, words in ipairs { "Trips of &lt;mine&gt;", "you 14.8 kWh/100 km",
@@ -52,7 +52,7 @@ describe("chart.trips", function()
     assert.same(circles(chart.trips(TRIPS)), circles(svg))
   end)
 
-  it("draws what there is, and says so where there is nothing", function()
+  it("draws the available data, and says so if there is none", function()
     local svg = chart.trips { avgRecuperation = { userAverage = 0 }, chargecycleRange = "?",
       avgElectricConsumption = { userAverage = "no", communityAverage = -1 } }
     check_xml(svg)

@@ -241,7 +241,7 @@ describe("fail", function()
     assert.equal("mine", failure.message)
   end)
 
-  it("lets Ctrl-C and errors that are no text through", function()
+  it("passes on Ctrl-C and errors that are not strings", function()
     for _, reason in ipairs({ "x.lua:1: interrupted!", {} }) do
       local ok, raised = pcall(fail.input, function() error(reason, 0) end)
       assert.is_false(ok)
@@ -249,7 +249,7 @@ describe("fail", function()
     end
   end)
 
-  it("puts its own advice behind the module's, or in its place", function()
+  it("adds its own hint to the module's, or replaces it", function()
     local function hint(code, info) return fail.hint(fail.new("no", code, info)) end
     assert.equal("Check it. Step by step: bmwi doctor",
       hint("network", { retryable = true, hint = "check it" }))
@@ -287,7 +287,7 @@ describe("fail", function()
     assert.is_nil(fail.hint(fail.new("no", "http")))
   end)
 
-  it("does not send the doctor's patient to the doctor", function()
+  it("does not recommend the doctor from within the doctor", function()
     assert.truthy(fail.hint(fail.new("no", "network")):find("bmwi doctor", 1, true))
     assert.is_nil(fail.hint(fail.new("no", "network"), true))
     assert.is_nil(fail.hint(fail.new("no", "tls"), true):find("doctor", 1, true))

@@ -194,7 +194,7 @@ describe("bmwi with CarData", function()
       helper.has(ok("doctor").out, ("PRIMARY user of %s (i4 eDrive40), %s,"):format(BEV, HYBRID))
     end)
 
-    it("wants to know which of several cars", function()
+    it("asks which of several cars to use", function()
       failed(2, HYBRID, run("status", { BMWI_VIN = false }))
     end)
 

@@ -87,7 +87,7 @@ describe("render.age", function()
 end)
 
 describe("render.status", function()
-  it("says of each member that is absent that it is not reported", function()
+  it("shows an absent member as not reported", function()
     for _, row in ipairs(render.status({}, "metric")) do
       assert.equal(ABSENT, row[2], row[1])
     end
@@ -268,7 +268,7 @@ describe("views.profile", function()
     assert.equal("22:00 to 05:00, off", value_of(rows, "Charging window"))
   end)
 
-  it("knows the other kind by its root, and none", function()
+  it("recognises the other kind by its root, and a profile without one", function()
     assert.equal("two timers", value_of(views.profile({ twoTimesTimer = {} }), "Schedule"))
     assert.same({ { "Charging schedule", ABSENT } }, views.profile({ odd = {} }))
     local root, found = views.root({ twoTimesTimer = plan })

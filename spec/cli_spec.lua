@@ -184,7 +184,7 @@ describe("bmwi", function()
       end
     end)
 
-    it("lets no answer steer the terminal", function()
+    it("lets no response control the terminal", function()
       sim:change(helper.vin, { status = { updateReason = "EVIL\27[31m\7\r\nNEWS" } })
       local out = ok("status").out
       assert.is_nil(out:find("[\27\7\r]"))
@@ -193,7 +193,7 @@ describe("bmwi", function()
       assert.equal("EVIL\27[31m\7\r\nNEWS", status.updateReason)
     end)
 
-    it("tells open doors and what charges", function()
+    it("shows open doors and what is charging", function()
       sim:change(helper.vin, { status = { doorDriverFront = "OPEN", trunk = "OPEN_TILT",
         windowDriverRear = "INTERMEDIATE", doorLockState = "UNLOCKED", chargingStatus = "CHARGING",
         connectionStatus = "CONNECTED", chargingTimeRemaining = 90 } })
@@ -203,7 +203,7 @@ describe("bmwi", function()
       assert.is_truthy(out:find("charging, 1 h 30 min to go, plugged in", 1, true))
     end)
 
-    it("shows trips and where one stands among all", function()
+    it("shows trips and the comparison with all drivers", function()
       local out = ok("trips").out
       assert.is_truthy(out:find("16.6 kWh/100 km", 1, true))
       assert.is_truthy(out:find("2015-12-01 20:44", 1, true))
@@ -299,7 +299,7 @@ describe("bmwi", function()
       assert.is_truthy(result.out:find("All trips", 1, true), result.out)
     end)
 
-    it("gives a request its time by a setting that it names", function()
+    it("applies the request timeout from the setting", function()
       ok("login")
       sim:fault({ path = "/status", latency = 3, times = 0 })
       local result = run("status --request-timeout 0.2", { BMWI_RETRIES = "0" })
@@ -347,7 +347,7 @@ describe("bmwi", function()
     end)
     teardown(function() if two then two:stop() end end)
 
-    it("must be said when there are several", function()
+    it("must be specified if there are several", function()
       local here = { BMWI_BASE_URL = two.url }
       local result = run("status", here)
       assert.equal(2, result.code)
@@ -399,7 +399,7 @@ describe("bmwi", function()
       assert.is_truthy(read(home .. "/kept"))
     end)
 
-    it("says what is missing where nobody can be asked", function()
+    it("reports the missing settings if there is no terminal", function()
       local result = run("status", { BMWI_PASSWORD = false, BMWI_API_KEY = false })
       assert.equal(4, result.code)
       assert.is_truthy(result.err:find("password, api_key", 1, true), result.err)
@@ -505,7 +505,7 @@ describe("bmwi", function()
       assert.equal(2, sim:count("POST", "/oauth/token"))
     end)
 
-    it("is not given up for trouble that passes", function()
+    it("is kept through transient failures", function()
       for _, rule in ipairs { { status = 503 }, { status = 403 }, { reset = "after" } } do
         rule.path = "/oauth/token"
         sim:fault(rule)
@@ -577,7 +577,7 @@ describe("bmwi", function()
       end
     end)
 
-    it("can be left to itself and waited for by another run", function()
+    it("can be sent without waiting, and followed by another run", function()
       sim:config({ speed = 5 })
       local sent = ok("lock --no-wait")
       assert.is_truthy(sent.out:find("bmwi wait lock", 1, true))

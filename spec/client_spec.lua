@@ -60,7 +60,7 @@ describe("bmwi.new", function()
     bmwi.new({ region = "usa", token = { access_token = "t" } }):close()
   end)
 
-  it("says to a newcomer what is missing", function()
+  it("tells a new user which options are missing", function()
     local function lacks(given, ...)
       local ok, message = pcall(bmwi.new, given)
       assert.is_false(ok)
@@ -145,7 +145,7 @@ describe("bmwi.new", function()
     end
   end)
 
-  it("wants texts to be texts: not empty, endless or with control characters", function()
+  it("refuses empty and overlong texts and control characters", function()
     for _, name in ipairs({ "api_key", "api_secret", "base_url", "basic", "ca_file",
       "navigation_url", "poi_field", "proxy", "region", "scope", "token_path", "token_url",
       "user_agent", "username" }) do
@@ -160,7 +160,7 @@ describe("bmwi.new", function()
     takes({ password = "a\r\n\tb" })
   end)
 
-  it("wants numbers within reason; never no time-out at all", function()
+  it("refuses numbers out of range; a timeout is mandatory", function()
     for name, bad in pairs({
       timeout = { 0, -1, 0 / 0, math.huge, -math.huge, 1e9 },
       connect_timeout = { 0, -1, 0 / 0, math.huge },
@@ -171,7 +171,7 @@ describe("bmwi.new", function()
     end
   end)
 
-  it("wants what belongs together, and not what excludes each other", function()
+  it("requires related options together, and refuses exclusive ones", function()
     for _, name in ipairs({ "username", "password", "api_key", "api_secret" }) do
       local given = options()
       given[name] = nil
@@ -188,7 +188,7 @@ describe("bmwi.new", function()
     end
   end)
 
-  it("wants values that can be meant", function()
+  it("refuses values that cannot be right", function()
     raises("'rest_of_world', 'usa' or 'china'", { region = "europe" })
     raises("'data' or 'body'", { poi_field = "poi" })
     raises("option 'api_key'", { api_key = "a:b" })
@@ -354,7 +354,7 @@ describe("a client", function()
       end
     end)
 
-    it("what to call itself", function()
+    it("its User-Agent", function()
       new({ user_agent = "okhttp/3.12.2 (test)" }):vehicles()
       local log = sim:log()
       assert.equal("okhttp/3.12.2 (test)", log[1].headers["user-agent"])
@@ -746,7 +746,7 @@ describe("a client", function()
     two:close()
   end)
 
-  it("is not taken for another object, nor another for it", function()
+  it("is not confused with other objects", function()
     new()
     local car = client:vehicle(VIN)
     assert.has_error(function() client.vehicles(car) end)

@@ -188,7 +188,7 @@ describe("bmwi doctor", function()
       end)
     end
 
-    it("bears a minute", function()
+    it("tolerates a minute", function()
       if not weather then pending("no library can be preloaded here") end
       write(off, "-60")
       ok("doctor", { LD_PRELOAD = weather:match("=(.*)"), BMWI_CLOCK = off })

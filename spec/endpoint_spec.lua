@@ -159,7 +159,7 @@ describe("endpoints", function()
       check_headers(request, JSON, "Bearer " .. client:token().access_token)
     end)
 
-    it("gives no cookie back and follows no redirection", function()
+    it("sends no cookies back and follows no redirect", function()
       mine():login()
       sim:fault({ path = "/vehicles", headers = { ["Set-Cookie"] = "a=b; Path=/" } })
       assert.is_table(client:vehicles())
@@ -313,7 +313,7 @@ describe("endpoints", function()
       assert.equal(LIST .. VIN .. "/status", last().path)
     end)
 
-    it("that is none never reaches the wire", function()
+    it("that is invalid is never sent", function()
       mine()
       for _, text in ipairs({ "../x", "A\r\nX: y", "", VIN:sub(1, 16), VIN .. "7",
         "WAB1C23456V12345/", "WAB1C23456V12345?", "WAB1C23456V12345 ", "WAB1C23456V12345%",

@@ -247,7 +247,7 @@ describe("a failure", function()
     has(failed(car:send_poi({ lat = 1, lon = 2, name = "x" })), "send_poi failed: ")
   end)
 
-  it("cuts what is long between two characters", function()
+  it("truncates long texts between two characters", function()
     local one = client()
     for _, char in ipairs({ "\195\188", "\226\130\172", "\240\159\154\151" }) do
       for before = 0, 3 do
@@ -294,7 +294,7 @@ describe("a failure", function()
       assert(seconds > 50 and seconds <= 101, tostring(seconds))
     end)
 
-    it("tells nothing for a date that is over, and for nonsense", function()
+    it("ignores a date in the past, and nonsense", function()
       for _, value in ipairs({ "Sat, 01 Jan 2000 00:00:00 GMT", "soon", "-5", "" }) do
         local seconds = after(value)
         assert(seconds == nil or seconds == 0, value .. ": " .. tostring(seconds))
@@ -497,7 +497,7 @@ describe("a failure", function()
     end)
   end)
 
-  it("keeps what the server says on one line", function()
+  it("shows the server's description on one line", function()
     sim:fault({ path = "/status", status = 400,
       body = '{"error":"a\\r\\nb\\u0000c\\u001b[31md\\u007fe\\tf"}' })
     local message, _, info = failed(client():vehicle(helper.vin):status())

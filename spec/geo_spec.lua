@@ -309,7 +309,7 @@ describe("a coordinate that is none", function()
     assert.are.equal("range map 2: point 2: the latitude is not a number from -90 to 90", message)
   end)
 
-  it("is not taken for the shape of the answer", function()
+  it("is not mistaken for a different response format", function()
     for _, answer in ipairs({
       { rangemap = "x" }, { rangemaps = { 5 } }, { rangemaps = { { polyline = "x" } } },
       { rangemaps = { { polyline = { {}, {}, {} } } } }, { destinations = 5 },

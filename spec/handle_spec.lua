@@ -50,7 +50,7 @@ describe("a handle that is used again", function()
     end
   end)
 
-  it("names a client that took the place of a closed one", function()
+  it("names a client that replaced a closed one", function()
     for i = 1, 20 do
       local client = warm(sim, { user_agent = "agent/" .. i })
       assert.is_table(client:vehicles())
@@ -138,7 +138,7 @@ describe("a handle that is used again", function()
     secure:stop()
   end)
 
-  it("asks for what is asked: paths, methods and bodies take turns", function()
+  it("sends the right path, method and body when they alternate", function()
     local client = warm(sim)
     local car = client:vehicle(helper.vin)
     sim:clear()
@@ -191,7 +191,7 @@ describe("a handle that is used again", function()
     client:close()
   end)
 
-  it("has the time of the call that asks", function()
+  it("uses the timeout of the current call", function()
     local patient, hasty = warm(sim, { timeout = 20 }), warm(sim, { timeout = 0.3 })
     sim:fault({ path = "/vehicles", latency = 1, times = 2 })
     fails_as("timeout", hasty:vehicles())

@@ -178,7 +178,7 @@ describe("bmwi.host", function()
     end)
 
     -- What nginx does with a request that is ended, HAProxy with a client that has gone.
-    it("gives up what a coroutine waits for that the host drops", function()
+    it("cancels the task of a coroutine that the host discards", function()
       sim:no_faults()
       sim:fault({ path = "/status", latency = 5, times = 0 })
       local after = false
@@ -202,7 +202,7 @@ describe("bmwi.host", function()
       assert.same({}, errors)
     end)
 
-    it("lets an error of the sleep out", function()
+    it("raises an error of the sleep", function()
       local ok, message = pcall(host.drive, function()
         error("no sleep here", 0)
       end, bmwi.sleep, 50)
@@ -227,7 +227,7 @@ describe("bmwi.host", function()
         end)))]]))
     end)
 
-    it("is not disturbed by the errors of others", function()
+    it("is not affected by other tasks' errors", function()
       fail_later()
       local function no_sleep() end
       assert.equal("mine", (host.drive(no_sleep, function()
@@ -355,7 +355,7 @@ describe("bmwi.host", function()
       assert.equal("closed", statuses.code)
     end)
 
-    it("lets go of the loop with calls under way", function()
+    it("detaches from the loop with calls pending", function()
       local statuses = start_statuses(1)
       after(10, function()
         handle:close()
@@ -428,7 +428,7 @@ describe("bmwi.host", function()
       assert.is_true(seconds >= 0.04 and seconds < 5)
     end)
 
-    it("carries on what another thread starts later", function()
+    it("advances what another thread starts later", function()
       local statuses
       controller:wrap(function()
         cqueues.sleep(0.05)

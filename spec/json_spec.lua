@@ -22,7 +22,7 @@ describe("bmwi.json", function()
     assert.equal("x", json.decode('"x"'))
   end)
 
-  it("says what is no JSON", function()
+  it("reports invalid JSON", function()
     for _, text in ipairs({ "", "{", "[1,]", "[1e999]", "nil" }) do
       local value, message, code = json.decode(text)
       assert.is_nil(value)
@@ -50,7 +50,7 @@ describe("bmwi.json", function()
     assert.is_true(json.is_array(own))
   end)
 
-  it("raises for what it cannot take", function()
+  it("raises for values that it cannot encode", function()
     for _, name in ipairs({ "decode", "array", "is_array", "encode" }) do
       assert.has_error(function() json[name](print) end)
       assert.has_error(function() json[name](io.stdout) end)
@@ -565,7 +565,7 @@ describe("an answer", function()
       end
     end)
 
-    it("takes arrays that were emptied or filled for what they are", function()
+    it("keeps arrays that were emptied or filled as arrays", function()
       local profile = profile_with('{"a":[1,2],"b":[],"c":[[1]],"d":[]}')
       local new = profile.twoTimesTimer.new[1]
       table.remove(new.a)
@@ -577,7 +577,7 @@ describe("an answer", function()
       assert.equal('{"a":[],"b":[7],"c":[[]],"d":{"name":"an object now"}}', sent_new(profile))
     end)
 
-    it("knows of a table of one's own what it is told", function()
+    it("treats the program's tables as declared", function()
       local profile = profile_with("1")
       profile.twoTimesTimer.new[1] = { a = bmwi.json.array(), b = bmwi.json.array({}), c = {} }
       assert.equal('{"a":[],"b":[],"c":{}}', sent_new(profile))

@@ -52,7 +52,7 @@ describe("the loop", function()
       assert.equal("r", loop:events())
     end)
 
-    it("a timer that keeps nobody busy: an expired one, while a call waits", function()
+    it("a timer that does not spin: an expired one, while a call waits", function()
       loop:pollfd()
       sim:fault({ path = "/status", latency = 1, times = 0 })
       local car = logged_in()
@@ -92,7 +92,7 @@ describe("the loop", function()
       assert.equal(loop, require("bmwi").loop)
     end)
 
-    it("step, which answers true and takes no nonsense", function()
+    it("step, which returns true and refuses invalid arguments", function()
       assert.is_true(loop:step())
       assert.is_true(loop:step(0))
       for _, bad in ipairs({ -1, "x", {}, 0 / 0 }) do
@@ -122,7 +122,7 @@ describe("the loop", function()
     end)
   end)
 
-  it("leaves to the next step what takes long, so that the host has its turn", function()
+  it("leaves long work to the next step, so that the host gets its turn", function()
     local secure = helper.start({ tls = true })
     secure:fault({ path = "/status", times = 0, latency = 0.1 })
     -- Begins sixty TLS connections; the longest step's part of all that takes time.
@@ -588,7 +588,7 @@ describe("the loop", function()
       for i = 1, 3 do assert.equal(VIN, answers[i].vin) end
     end)
 
-    it("takes no outcome for it, of a command or a reading: the next step raises", function()
+    it("loses no result of a command or a read: the next step raises", function()
       local broken = true
       local car = new({ log = function() if broken then error("hook broke", 0) end end })
         :vehicle(VIN)
@@ -607,7 +607,7 @@ describe("the loop", function()
       assert.is_true(loop:step())
     end)
 
-    it("takes the results of a run from nobody: the next step raises", function()
+    it("loses no results of a run: the next step raises", function()
       local car = new():vehicle(VIN)
       sim:fault({ path = "/executeService", latency = 0.1, times = 0 })
       async.spawn(function()
@@ -624,7 +624,7 @@ describe("the loop", function()
       assert.is_true(loop:step())
     end)
 
-    it("writes what nobody came for at the end of the state", function()
+    it("writes errors that nobody received when the state is closed", function()
       local script = [[
         local bmwi, async = require("bmwi"), require("bmwi.async")
         async.spawn(function()
@@ -677,7 +677,7 @@ describe("the loop", function()
       assert.equal("closed", code)
     end)
 
-    it("survives that the log hook cancels the task that is told of", function()
+    it("survives the log hook cancelling the task of the event", function()
       local task, cancelled
       local car = logged_in({ log = function()
         if task and not cancelled then
@@ -909,7 +909,7 @@ describe("the loop", function()
       assert(text:find("\n" .. VIN .. "\n", 1, true), text)
     end)
 
-    it("gives up a command that waits for its log-in, which is not sent beside the next", function()
+    it("cancels a command that waits for its log-in, so that it is not sent later", function()
       sim:fault({ path = "/oauth/token", latency = 1 })
       local text = interrupt([[
         local car = new():vehicle(VIN)

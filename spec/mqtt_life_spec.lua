@@ -175,7 +175,7 @@ describe("keepalive", function()
     end)
   end)
 
-  it("does not take a broker for dead whose PINGRESP nobody could read #slow", function()
+  it("does not consider a broker dead whose PINGRESP could not be read #slow", function()
     local flood = packet(0x30, text("a") .. "00" .. ("78"):rep(2000))
     with_broker({ "read:1", GREET, "flood:2000:" .. flood, "read:1", "send:d000", "stay" },
       { keepalive = 1 }, function(connection)
@@ -285,7 +285,7 @@ describe("connecting", function()
 end)
 
 describe("what is received", function()
-  it("is left with the broker while nobody takes it", function()
+  it("stays at the broker while nothing reads it", function()
     local payload = ("78"):rep(2000)
     with_broker({ "read:1", GREET, "flood:20000:" .. packet(0x30, text("a") .. "00" .. payload),
       "stay" }, nil, function(connection, broker)
@@ -410,7 +410,7 @@ describe("what is sent", function()
     end)
   end)
 
-  it("is nothing before it is connected, nor after its end", function()
+  it("is refused before it is connected and after its end", function()
     with_broker({ "read:1", "sleep:0.2", "send:20030087" .. "00" }, nil, function(connection)
       fails_as("busy", connection:publish("a", ""))
       fails_as("busy", connection:subscribe("a"))

@@ -189,7 +189,7 @@ describe("a token", function()
       assert.equal(32, #client:token().access_token)
     end)
 
-    it("and not thrown away because the server has trouble", function()
+    it("and not discarded because of a server failure", function()
       new({ retries = 0 }):vehicles()
       local refresh = client:token().refresh_token
       sim:token({ expire = true })
@@ -257,7 +257,7 @@ describe("a token", function()
       return at and at - os.time()
     end
 
-    it("as long as expires_in says, never eight hours by habit (trap 5)", function()
+    it("as long as expires_in says, never a fixed eight hours (trap 5)", function()
       assert.is_true(math.abs(life(',"expires_in":3599') - 3599) <= 2)
       assert.is_true(math.abs(life(',"expires_in":28800') - 28800) <= 2)
     end)
@@ -356,7 +356,7 @@ describe("a token", function()
       assert.same({ 2, 4 }, { sim:count("POST", TOKEN), sim:count("GET") })
     end)
 
-    it("who all hear of a refused log-in, asked once", function()
+    it("that all get the error of a single refused log-in", function()
       sim:fault({ path = TOKEN, latency = 0.1, recorded = "authn_circuit", times = 0 })
       new()
       local _, errors = async.map({ 1, 2, 3, 4, 5 }, function() return client:vehicles() end)

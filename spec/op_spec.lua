@@ -534,7 +534,7 @@ describe("an operation", function()
     end)
   end)
 
-  it("costs a server in trouble 20 retries, and a fifth of one for each call", function()
+  it("sends a failing server at most 20 retries, and a fifth of one for each call", function()
     -- Three servers in one go, as the pauses take time: 30 calls each, one after the other.
     local rules = { { status = 500 }, { status = 503 }, { truncate = 10 } }
     local servers, tasks = {}, {}
@@ -577,7 +577,7 @@ describe("an operation", function()
     assert.same({}, errors)
   end)
 
-  it("keeps its hands off a server that fails for many at once", function()
+  it("does not overload a server that fails for many calls at once", function()
     fault("/status", { status = 503 })
     local car = logged_in({ retries = 2 })
     local list = {}

@@ -73,7 +73,7 @@ describe("a connection that nobody uses", function()
     ask(new(sim))
   end)
 
-  it("leaves its number to any other socket", function()
+  it("handles another socket reusing its descriptor", function()
     local missing = helper.no_localhost()
     if missing then return pending(missing) end -- luacheck: ignore
     local by_name = new(sim, "http://localhost:" .. sim.port)
@@ -87,7 +87,7 @@ describe("a connection that nobody uses", function()
     end
   end)
 
-  it("leaves its number to the next connection, when the server closed it", function()
+  it("handles the next connection reusing its descriptor after the server closed it", function()
     local answer = "HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}"
     local port, stop = helper.raw(answer, "")
     local client = new(nil, "http://127.0.0.1:" .. port)

@@ -30,7 +30,7 @@ describe("the JSON that is printed", function()
     assert.equal('"\255\\/"', bmwi.json.encode("\255/"))
   end)
 
-  it("has null for a number that JSON has no word for", function()
+  it("writes null for a number that JSON cannot represent", function()
     assert.equal("[null,null]", print_json({ 1 / 0, -1 / 0 }))
     assert.has_error(function() bmwi.json.encode({ 1 / 0 }) end,
       "a number that is not finite cannot be sent")

@@ -97,7 +97,7 @@ describe("a recorded day", function()
     assert.equal(full, #updates())
   end)
 
-  it("tells nothing of whose it was", function()
+  it("contains no personal data", function()
     for _, name in ipairs { "cardata-day.jsonl", "classic-day.jsonl" } do
       local text = helper.read("spec/recordings/" .. name)
       assert.truthy(text:find('"replaced":true', 1, true))

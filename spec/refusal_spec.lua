@@ -358,7 +358,7 @@ describe("a token", function()
       fails("timeout", new({ retries = 0, timeout = 0.2 }):login())
     end)
 
-    it("keeps what it was sent to itself, whatever the server repeats (trap 20)", function()
+    it("reveals nothing of what it sent, whatever the server repeats (trap 20)", function()
       local key, secret_of_key = "k3yk3yk3y", "s3cr3ts3cr3t"
       new({ api_key = key, api_secret = secret_of_key })
       local secrets = { "p4ssw0rd", key, secret_of_key,

@@ -95,7 +95,7 @@ describe("the stream's needs", function()
       assert.equal(2, renewals())
     end)
 
-    it("does not give a good token up for an older one", function()
+    it("does not replace a good token by an older one", function()
       local client = logged_in()
       local before = client:token()
       local old = stores.new(path):load()
@@ -126,7 +126,7 @@ describe("the stream's needs", function()
       helper.fails_as("auth", client:_renew())
     end)
 
-    it("leaves calls what they were: those that come meanwhile wait for the new token", function()
+    it("does not disturb calls: those made meanwhile wait for the new token", function()
       local client = logged_in()
       local used = client:token().access_token
       async.run(function() assert(client:_renew(used)) end,

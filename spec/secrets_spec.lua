@@ -180,7 +180,7 @@ describe("the password of a proxy", function()
     assert.truthy(log[#log].path:find("^/webapi/v1/user/vehicles"))
   end)
 
-  it("is blotted out where a server says it back", function()
+  it("is redacted if a server repeats it", function()
     sim:fault({ path = "/vehicles", status = 404, times = 0,
       body = '{"error":{"description":"p#geheim, p%23geheim"}}' })
     local said = program("no_proxy=127.0.0.1",

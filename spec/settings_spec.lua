@@ -26,7 +26,7 @@ describe("the settings", function()
     assert.is_truthy(ok("status --units metric", bare).out:find("1234 km", 1, true))
   end)
 
-  it("go after the environment, and that after the flags", function()
+  it("are overridden by the environment, and that by options", function()
     configure(whole() .. "units = imperial\nbase_url = http://127.0.0.1:1\n"
       .. "wait_timeout = 5\n")
     assert.equal(2, run("status", bare).code) -- base_url is given twice

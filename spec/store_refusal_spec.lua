@@ -116,7 +116,7 @@ describe("a client with a store remembers a refused log-in", function()
     assert.equal(2, login.count())
   end)
 
-  it("but not in a file that is no store's", function()
+  it("but not in a file that is not a store", function()
     write(path, "my notes")
     refused(new(nil, WRONG))
     assert.equal("my notes", helper.read(path))

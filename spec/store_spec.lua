@@ -28,7 +28,7 @@ describe("bmwi.store", function()
 
   after_each(function() shell("rm -rf '" .. folder .. "'") end)
 
-  it("gives back what was saved", function()
+  it("returns what was saved", function()
     local kept = store.new(path)
     assert.is_true(kept:save(token))
     assert.same(token, store.new(path):load())
@@ -448,7 +448,7 @@ describe("a client with a store", function()
     is_free()
   end)
 
-  it("asks for nothing that nobody wants any more", function()
+  it("sends no request that is no longer needed", function()
     local lock = assert(store.new(path):lock())
     local client = new()
     local task = async.spawn(function() client:vehicles() end)
@@ -552,7 +552,7 @@ describe("a client with a store", function()
     assert.is_true(told.finish)
   end)
 
-  it("bears a store of the program's own that says nonsense", function()
+  it("tolerates invalid results from a custom store", function()
     for _, later in ipairs({ 0 / 0, -1, -math.huge }) do
       local asked = 0
       local odd = {

@@ -415,7 +415,7 @@ describe("a stream goes on", function()
       end
     end)
 
-    it("when another program is at it, too", function()
+    it("when another program uses the stream too", function()
       start()
       times.window = 20
       local stream = client:stream()
@@ -429,7 +429,7 @@ describe("a stream goes on", function()
       helper.has(info.hint, "other program")
     end)
 
-    it("at once, when another program of the machine has the account's stream", function()
+    it("at once, when another program on this machine uses the account's stream", function()
       start()
       client:close()
       client = streams.client(sim, { store = stores.new(path) })

@@ -40,7 +40,7 @@ describe("bmwi._sys", function()
   end
 
   describe("monotonic", function()
-    it("goes on, in seconds", function()
+    it("never goes backwards, in seconds", function()
       local before = sys.monotonic()
       bmwi.sleep(0.05)
       local after = sys.monotonic()
@@ -378,7 +378,7 @@ describe("bmwi._sys", function()
       two:unlock()
     end)
 
-    it("is over when the lock is collected", function()
+    it("is released when the lock is collected", function()
       assert(sys.try_lock(path))
       collectgarbage()
       collectgarbage()
@@ -510,7 +510,7 @@ describe("bmwi._sys", function()
           screen)
       end
 
-      it("asks without showing the answer, and puts the terminal right", function()
+      it("prompts without echo, and restores the terminal", function()
         local result, screen = ask("correct horse\n")
         assert.equal("[correct horse]", result)
         assert.is_nil(screen:find("horse", 1, true), screen)
@@ -606,7 +606,7 @@ describe("a signal, where it was asked for,", function()
     end
   end
 
-  it("breaks off no line of Lua, but the wait that follows", function()
+  it("interrupts the next wait, not running Lua code", function()
     assert.equal("true\n" .. EXPECTED:format("interrupted"), helper.program(SCRIPT:format(
       "print(pcall(function() io.popen('kill -INT $PPID'):close() for _ = 1, 1e5 do end end))",
       SLEEP)))

@@ -25,7 +25,7 @@ describe("the transport", function()
   before_each(function() sim:reset() end)
 
   describe("with TLS", function()
-    it("has no switch that turns the verifying off", function()
+    it("has no option that disables verification", function()
       for _, name in ipairs({ "verify", "insecure", "ssl_verify", "verify_peer", "verify_host",
         "tls", "tls_min", "sslv", "protocol" }) do
         for _, value in ipairs({ false, true, 0, "none" }) do
@@ -77,7 +77,7 @@ describe("the transport", function()
   end
 
   -- A balancer that is restarted, say. No certificate is at fault, and it passes.
-  it("calls it the network's trouble when a connection is reset while TLS begins", function()
+  it("fails as network when a connection is reset during the TLS handshake", function()
     local client = raw("RESET", "", "https")
     local _, info = fails_as("network", client:vehicles())
     assert.is_true(info.retryable)

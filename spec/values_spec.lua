@@ -501,7 +501,7 @@ describe("merging", function()
     assert.truthy(math.abs(details.chargingLevelHv.time - (NOW - 61 + 0.995)) < 0.001)
   end)
 
-  it("does not believe in what will be measured", function()
+  it("ignores values measured in the future", function()
     local state = after({ { "stream", { [LEVEL] = { 50, nil, -10 } } },
       { "stream", { [LEVEL] = { 99, nil, 3600 } } } })
     assert.equal(50, values.status(state).chargingLevelHv)
@@ -542,7 +542,7 @@ describe("a state from a file", function()
     assert.equal("rest", details.mileage.source)
   end)
 
-  it("does no harm, whatever somebody wrote there", function()
+  it("is harmless, whatever the file contains", function()
     local back = values.restore({ [LEVEL] = { value = {}, time = "x", unit = 7, source = "rest" },
       [MILEAGE] = 1, [2] = {}, position = { latitude = "a" }, [HOOD] = { value = 1 / 0 },
       [TRUNK] = { empty = "nonsense" } })

@@ -371,7 +371,7 @@ describe("a car", function()
   end)
 
   describe("flashes", function()
-    it("as often as it is told", function()
+    it("the given number of times", function()
       started("LIGHT_FLASH", car:flash_lights())
       started("LIGHT_FLASH", car:flash_lights({}))
       started("LIGHT_FLASH", car:flash_lights({ count = 2 }))

@@ -87,13 +87,13 @@ describe("bmwi watch", function()
     assert.is_true(count > 1)
   end)
 
-  it("writes no result to a file that would only be there at the end", function()
+  it("refuses --output", function()
     local result = cli.run { "watch", "--output", home .. "/x" }
     assert.equal(2, result.code)
     helper.has(result.err, "Redirect")
   end)
 
-  it("is one picture on a terminal, with what has changed marked", function()
+  it("redraws one screen on a terminal, with changes marked", function()
     local reason = helper.no_terminal()
     if reason then return pending(reason) end
     local shown = cli.on_terminal({ "watch", "--every", "0.1" }, { { "Mileage", "" },
