@@ -228,6 +228,27 @@ describe("bmwi bridge", function()
       assert.same({ "failed", "forbidden" }, { results()[5].result, results()[5].code })
     end)
 
+    local function result_with(fault)
+      local one = witness()
+      start(to_broker("--allow-commands"), { BMWI_RETRIES = "0" })
+      one:await(ROOT .. "mileage")
+      fault.times = 0
+      sim:fault(fault)
+      sim:token({ expire = fault.path == "oauth/token" })
+      publish("lock")
+      local result = json.decode(one:await(ROOT .. "command/result"))
+      return { result.result, result.code }
+    end
+
+    it("have failed where the log-in failed", function()
+      assert.same({ "failed", "server" }, result_with { path = "oauth/token", status = 503 })
+    end)
+
+    it("are unknown where the server does not say what became of them", function()
+      assert.same({ "unknown", "forbidden" },
+        result_with { path = "serviceExecutionStatus", status = 403 })
+    end)
+
     it("that are retained are not carried out, since they would be at each start", function()
       publish("lock", "-r")
       local one = witness()

@@ -51,4 +51,23 @@ describe("bmwi where something fails:", function()
       helper.has(told.message, "the log-in could not be saved: ")
     end)
   end
+
+  it("a log-in that fails during a command has sent nothing to the car", function()
+    local lock = { BMWI_VIN = "WBY1Z21010V300001", BMWI_RETRIES = "0" }
+    for _, case in ipairs { { status = 503 }, { status = 500 } } do
+      case.path, case.times = "oauth/token", 0
+      sim:reset()
+      sim:fault(case)
+      for _, arguments in ipairs { "lock", "poi 48.1,11.5" } do
+        local result = cli.run(arguments .. " --json", lock)
+        assert.equal(1, result.code, result.err)
+        local told = json.decode(result.err:match("[^\n]*\n$")).error
+        assert.equal("server", told.code)
+        helper.has(told.message, "log-in failed: HTTP " .. case.status)
+        helper.has(told.message, "nothing was sent to the car")
+        assert.is_nil((told.hint or ""):find("may have", 1, true), told.hint)
+      end
+    end
+    assert.equal(0, sim:count("POST", "executeService"))
+  end)
 end)

@@ -33,8 +33,8 @@ function commands.takes(vehicle, command)
   return not ability or vehicle[ability] ~= "NOT_SUPPORTED"
 end
 
--- What a failure means: whether the car may have carried it out.
-local RESULTS = { unknown = "unknown", timeout = "unknown", server = "unknown" }
+-- How waiting ends with an outcome. Any other end of it leaves open whether the car did it.
+local FAILED = { not_executed = true, timed_out = true }
 
 local Commands = {}
 Commands.__index = Commands
@@ -66,12 +66,14 @@ local function carry_out(self, vin, message)
   local car = o.client:vehicle(vin)
   local execution, text, code, info = car[known.method](car,
     known.arguments and known.arguments(message, o) or nil)
-  if execution then
+  local sent = execution ~= nil
+  if sent then
     execution, text, code, info = wait.for_execution(car, execution,
       { timeout = o.timeout, interval = o.interval })
   end
   if execution then return { result = "done", status = execution.status } end
-  return { result = RESULTS[code] or "failed", code = code, message = text,
+  local open = code == "unknown" or sent and not FAILED[code]
+  return { result = open and "unknown" or "failed", code = code, message = text,
     status = info and info.last_status }
 end
 

@@ -135,6 +135,16 @@ local function wants_secret(code, info)
     and tostring(info.description):find("secretKnowledge", 1, true) ~= nil
 end
 
+-- Codes of a command that the car cannot have received: no connection, or the log-in failed.
+local NOTHING_SENT = { network = true, timeout = true, tls = true, server = true }
+
+-- Raises for a command that was not accepted. Once it was sent, a failing server is `unknown`.
+local function unsent(doing, message, code, info)
+  local more = NOTHING_SENT[code] and "; nothing was sent to the car" or ""
+  fail.raise(("%s: %s%s"):format(doing, tostring(message), more),
+    code == "forbidden" and "refused" or code, info)
+end
+
 local function unlock(ctx, action)
   local answer = ctx.settings.security_answer
   local execution, message, code, info = send(ctx, action, answer and { secret = answer } or nil)
@@ -173,11 +183,8 @@ local function perform(ctx, name, call)
   out:progress(action.doing .. ": sending")
   local execution, message, code, info = call(action)
   if not execution then
-    -- A server that failed while handling it, or a gateway, may have forwarded it.
-    if code == "server" then code = "unknown" end
     if code == "unknown" then forget(ctx, action.service) end
-    if code == "forbidden" then code = "refused" end
-    fail.raise(("%s: %s"):format(action.doing, tostring(message)), code, info)
+    unsent(action.doing, message, code, info)
   end
   ctx.sent = action.doing
   remember(ctx, action.service, execution)
@@ -306,14 +313,12 @@ function act.poi(ctx)
   ctx.sending = "Send the destination"
   local sent, message, code, info = fail.input(car.send_poi, car, poi)
   if not sent then
-    if code == "server" then code = "unknown" end
     if code ~= "unknown" and code ~= "cancelled" then ctx.sending = nil end
     if code == "unknown" then
       info = fail.advise(info or {},
         "The car may have received it. Check with `bmwi destinations` before you send it again.")
     end
-    fail.raise("Send the destination: " .. tostring(message),
-      code == "forbidden" and "refused" or code, info)
+    unsent("Send the destination", message, code, info)
   end
   ctx.sending, ctx.sent = nil, ctx.sending
   out:progress_end()
