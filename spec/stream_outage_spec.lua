@@ -139,14 +139,17 @@ describe("a stream goes on", function()
 
   it("when it came back too soon for the server", function()
     start()
-    times.transient = 5
-    set({ refuse_after_disconnect = 0.4 })
+    times.transient = 60
+    set({ refuse_after_disconnect = 60 })
     sim:control("POST", "/cardata/token", { expires_in = 4 })
     assert(client:_renew(client:token().access_token))
+    sim:control("POST", "/cardata/token", { expires_in = 3600 })
     sim:clear()
     times.rotation = 0.25
     local stream = connected()
-    await_attempts(stream, 3)
+    streams.run_until(stream, function() return report().attempt_count >= 2 end, "refusal")
+    set({ refuse_after_disconnect = 0 })
+    streams.await(stream, "connected")
     alive(stream)
     assert.equal(135, attempts()[2].connack)
     assert.equal(1, streams.renewals(sim)) -- that of the rotation
