@@ -36,6 +36,9 @@ end
 -- How waiting ends with an outcome. Any other end of it leaves open whether the car did it.
 local FAILED = { not_executed = true, timed_out = true }
 
+-- After these a reading of the car would tell nothing new.
+local UNCHANGED = { failed = true, refused = true }
+
 local Commands = {}
 Commands.__index = Commands
 
@@ -54,27 +57,35 @@ local function parse(payload)
   local message = word and { command = word:lower() } or bmwi.json.decode(payload)
   local count = type(message) == "table" and message.count
   if type(message) ~= "table" or not METHODS[message.command] then return nil end
-  if count and (type(count) ~= "number" or count < 1 or count > 10 or count % 1 ~= 0) then
+  if count ~= nil and (type(count) ~= "number" or count < 1 or count > 10 or count % 1 ~= 0) then
     return nil
   end
   return message
 end
 
--- Carries out a command, from sending it to its outcome, in a task.
-local function carry_out(self, vin, message)
+-- Carries out a command, from sending it to its outcome, in a task. progress.sent tells whether it
+-- was sent, also where an error is raised.
+local function carry_out(self, vin, message, progress)
   local o, known = self.options, METHODS[message.command]
   local car = o.client:vehicle(vin)
   local execution, text, code, info = car[known.method](car,
     known.arguments and known.arguments(message, o) or nil)
-  local sent = execution ~= nil
-  if sent then
+  progress.sent = execution ~= nil
+  if progress.sent then
     execution, text, code, info = wait.for_execution(car, execution,
       { timeout = o.timeout, interval = o.interval })
   end
   if execution then return { result = "done", status = execution.status } end
-  local open = code == "unknown" or sent and not FAILED[code]
+  local open = code == "unknown" or progress.sent and not FAILED[code]
   return { result = open and "unknown" or "failed", code = code, message = text,
     status = info and info.last_status }
+end
+
+-- The outcome of a command that raised: misuse is raised before anything is sent.
+local function raised(sent, reason)
+  local text = tostring(reason):match("^[^\n]*")
+  if sent then return { result = "unknown", code = "unknown", message = text } end
+  return { result = "refused", code = "usage", message = text }
 end
 
 --- Handles a message on the command topic.
@@ -97,11 +108,13 @@ function Commands:receive(topic, payload)
       message = "another command of this car is under way" })
   end
   self.running[vin] = true
-  async.spawn(function()
-    local result = carry_out(self, vin, message)
+  local progress = {}
+  async.spawn(function() return carry_out(self, vin, message, progress) end, function(ok, result)
     self.running[vin] = nil
+    if not ok then result = raised(progress.sent, result) end
     tell(result)
-    if result.result ~= "failed" then o.refresh(vin) end
+    if UNCHANGED[result.result] then return end
+    async.spawn(function() o.refresh(vin) end)
   end)
 end
 

@@ -1,0 +1,55 @@
+--- bmwi.bridge.commands with a car that raises.
+local async = require "bmwi.async"
+local bmwi = require "bmwi"
+local commands = require "bmwi.bridge.commands"
+local helper = require "spec.helper"
+local json = helper.json
+
+local TOPIC = "bmwi/" .. helper.vin .. "/command"
+
+describe("a command of the bridge", function()
+  local car, results, refreshed, carrying
+
+  before_each(function()
+    results, refreshed = {}, 0
+    car = {}
+    carrying = commands.new {
+      client = { vehicle = function() return car end },
+      cars = { [helper.vin] = { vehicle = {} } },
+      say = function(topic, payload)
+        assert.equal(TOPIC .. "/result", topic)
+        results[#results + 1] = json.decode(payload)
+      end,
+      refresh = function() refreshed = refreshed + 1 end,
+    }
+  end)
+
+  local function receive(payload)
+    carrying:receive(TOPIC, payload)
+    async.run(function() bmwi.sleep(0) end) -- the loop would raise what a task has left
+  end
+
+  it("that is misuse is refused at once, and the next one is carried out", function()
+    function car.lock_doors() error("lock_doors: nonsense\nand more") end
+    receive('{"command":"lock","id":3}')
+    assert.equal(1, #results)
+    assert.same({ "lock", 3, "refused", "usage" },
+      { results[1].command, results[1].id, results[1].result, results[1].code })
+    helper.has(results[1].message, "lock_doors: nonsense")
+    assert.is_nil(results[1].message:find("[\n\t]"), results[1].message)
+    assert.equal(0, refreshed)
+    function car.lock_doors() return nil, "no", "forbidden" end
+    receive("lock")
+    assert.equal("forbidden", results[2].code)
+  end)
+
+  it("that was sent before something was raised has an unknown outcome", function()
+    function car.lock_doors() return { event_id = "x", status = "PENDING" } end
+    receive("lock") -- and to ask for its status is an error with this car
+    assert.equal(1, #results)
+    assert.equal("unknown", results[1].result)
+    assert.equal(1, refreshed)
+    receive("lock")
+    assert.equal("unknown", results[2].result)
+  end)
+end)
