@@ -102,6 +102,7 @@ end)
 describe("what is sent once it is connected", function()
   for _, protocol in ipairs({ 4, 5 }) do
     local none = protocol == 5 and "00" or ""
+    local as_published = protocol == 5 and 8 or 0 -- the flag "retain", section 3.8.3.1
     it("at level " .. protocol, function()
       with_broker({ "read:1", connack(protocol), "stay" }, { protocol = protocol },
         function(connection, broker)
@@ -115,8 +116,8 @@ describe("what is sent once it is connected", function()
           local got = broker:await(8)
           table.remove(got, 1)
           assert.same({
-            packet(0x82, "0001" .. none .. text("a/+/#") .. "00"),
-            packet(0x82, "0002" .. none .. text("b") .. "01"),
+            packet(0x82, "0001" .. none .. text("a/+/#") .. ("%02x"):format(as_published)),
+            packet(0x82, "0002" .. none .. text("b") .. ("%02x"):format(as_published + 1)),
             packet(0x30, text("t") .. none .. hex("x")),
             packet(0x33, text("t") .. "0003" .. none .. hex(("x"):rep(200))),
             packet(0x30, text("t") .. none),

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define HEADER 5 /* maximum size of a fixed header in bytes */
+#define HEADER 5               /* maximum size of a fixed header in bytes */
+#define RETAIN_AS_PUBLISHED 8U /* section 3.8.3.1 */
 
 /* ---- encoding
 ** ---------------------------------------------------------------------------------- */
@@ -77,7 +78,7 @@ bool bmwi_mqtt_subscribe(bmwi_buffer *b, int protocol, unsigned id, bmwi_bytes f
   put_word(b, id);
   if (v5) put_byte(b, 0);
   put_text(b, filter);
-  put_byte(b, (unsigned)qos);
+  put_byte(b, (unsigned)qos | (v5 ? RETAIN_AS_PUBLISHED : 0));
   return true;
 }
 
