@@ -3,10 +3,10 @@
 # `make help` lists the targets. Only `make deps`, `make demo` and `make test` install packages; the
 # others say which are missing.
 #
-# Variables of the command line or the environment: LUA (lua5.4; also lua5.3 lua5.2 lua5.1 luajit
+# Variables on the command line or in the environment: LUA (lua5.4; also lua5.3 lua5.2 lua5.1 luajit
 # or a path), CC, CFLAGS, CPPFLAGS, LDFLAGS, LUA_INCDIR, PKG_CONFIG, DEV=1 (warnings are errors),
-# V=1 (show the commands); of `make install` DESTDIR, PREFIX, INST_LIBDIR, INST_LUADIR, INST_BINDIR,
-# PRECOMPILED=1 (bytecode of this very Lua instead of source; line numbers stay).
+# V=1 (show the commands); for `make install` DESTDIR, PREFIX, INST_LIBDIR, INST_LUADIR,
+# INST_BINDIR, PRECOMPILED=1 (bytecode for this Lua instead of source; keeps line numbers).
 
 LUA ?= lua5.4
 PREFIX ?= /usr/local
@@ -14,7 +14,7 @@ CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
 LUAS := lua5.4 lua5.3 lua5.2 lua5.1 luajit
 
-# csrc/ without the simulator; the same list stands in the rockspec.
+# csrc/ without the simulator; the rockspec has the same list.
 SRC := csrc/binding/answer.c csrc/binding/auth_error.c csrc/binding/await.c csrc/binding/bmwi.c \
   csrc/binding/car.c csrc/binding/client.c csrc/binding/fail.c csrc/binding/fields.c \
   csrc/binding/hooks.c csrc/binding/json.c csrc/binding/kept.c csrc/binding/loop.c \
@@ -64,8 +64,8 @@ LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_finalizer.lua lua/bmwi/_names.lua lua/b
   lua/bmwi/store/form.lua lua/bmwi/store/limits.lua lua/bmwi/store/place.lua lua/bmwi/time.lua \
   lua/bmwi/units.lua lua/bmwi/wait.lua
 
-# The interpreter's own name where it is a known one (so that nothing needs to be installed to read
-# this file), else what it says of itself; "lua" if it cannot be run.
+# The interpreter's name if it is a known one (so that reading this file does not require it),
+# otherwise what it reports; "lua" if it cannot be run.
 LUA_TAG := $(or $(filter $(LUAS),$(notdir $(LUA))),$(shell $(LUA) -e \
   'io.write(jit and "luajit" or "lua" .. _VERSION:match("%d+%.%d+"))' 2>/dev/null),lua)
 LUA_V := $(patsubst lua%,%,$(subst luajit,lua5.1,$(LUA_TAG)))
@@ -80,7 +80,7 @@ INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_V)
 INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_V)
 INST_BINDIR ?= $(PREFIX)/bin
 
-# Asked once, and only when a command needs the answer.
+# Evaluated once, and only when a command needs the result.
 once = $(eval $(1) := $$(shell $(2)))$($(1))
 LUA_PC := $(LUA_TAG) lua$(LUA_V) lua-$(LUA_V) lua$(subst .,,$(LUA_V)) lua
 ifdef LUA_INCDIR
@@ -104,20 +104,20 @@ COMMON := -std=c11 $(WARNINGS) $(if $(DEV),-Werror) $(DEFINES)
 MODULE_FLAGS = $(COMMON) -Icsrc -fPIC $(LUA_CFLAGS) $(CURL_CFLAGS) \
   $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
 SIM_FLAGS = $(COMMON) $(SIM_PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
-# Parts of the C library, some until glibc 2.34 only; the same list stands in the rockspec.
+# Parts of the C library, some only until glibc 2.34; the rockspec has the same list.
 C_LIBS := -lpthread -ldl -lm
-# The interpreter brings the Lua functions, so the module does not link to a Lua library.
+# The interpreter provides the Lua functions, so the module does not link to a Lua library.
 LIBFLAG ?= $(if $(filter Darwin,$(shell uname -s)),-bundle -undefined dynamic_lookup,-shared)
 
 OBJ := $(SRC:csrc/%.c=$(BUILD)/%.o)
 SIM_OBJ := $(SIM_SRC:csrc/sim/%.c=$(SIM_BUILD)/%.o)
 
-# Says in a word what is done; V=1 shows the command instead.
+# Prints a short line for each step; V=1 shows the command instead.
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
-# Where nothing compiles, a package may be missing.
+# If nothing compiles, a package may be missing.
 no_build = { $(CHECK_DEPS) build $(LUA_TAG); false; }
 
-# Packages. After they are installed, everything about them is asked in a new make.
+# Packages. After installing them, a new make evaluates everything about them again.
 DEPS = LUA="$(LUA)" LUA_INCDIR="$(LUA_INCDIR)" CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" .ci/deps
 CHECK_DEPS = $(DEPS) --check
 AGAIN = @$(MAKE) --no-print-directory
@@ -154,7 +154,7 @@ $(SIM_BUILD)/%.o: csrc/sim/%.c $(SIM_BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(SIM_FLAGS) -MMD -MP -c -o $@ $< || $(no_build)
 
-# Written anew only when they differ, so that other flags build everything anew.
+# Rewritten only when they differ, so that changed flags rebuild everything.
 $(BUILD)/flags: check-flags
 	@mkdir -p $(@D)
 	@echo '$(CC) $(MODULE_FLAGS)' | cmp -s - $@ || echo '$(CC) $(MODULE_FLAGS)' >$@
@@ -162,13 +162,13 @@ $(SIM_BUILD)/flags: check-flags
 	@mkdir -p $(@D)
 	@echo '$(CC) $(SIM_FLAGS)' | cmp -s - $@ || echo '$(CC) $(SIM_FLAGS)' >$@
 
-# An authority and a server certificate for loopback, for this folder's tests only.
+# A CA and a server certificate for loopback, only for the tests in this folder.
 $(CERTS)/complete: spec/certs.sh
 	@rm -f $@
 	@sh spec/certs.sh $(CERTS)
 
-# A locale with a decimal comma, and one with a decimal point of two bytes; without them the specs
-# that need one are skipped.
+# A locale with a decimal comma, and one with a two-byte decimal point; without them the specs that
+# need one are skipped.
 LOCALES := build/locales
 LOCALE_DIRS := $(LOCALES)/de_DE.UTF-8 $(LOCALES)/ps_AF.UTF-8
 $(LOCALE_DIRS):
@@ -180,7 +180,7 @@ $(LOCALE_DIRS):
 # ---- running things from the source tree --------------------------------------------------------
 
 RUN_LUA ?= $(LUA)
-# What was set up by `luarocks path` stays behind our own folders. A proxy has no part in tests.
+# Folders set by `luarocks path` come after our own. Tests must not use a proxy.
 LUA_SUFFIX := $(subst .,_,$(LUA_V))
 RUN_ENV = env -u LUA_PATH_$(LUA_SUFFIX) -u LUA_CPATH_$(LUA_SUFFIX) \
   -u http_proxy -u https_proxy -u HTTPS_PROXY -u all_proxy -u ALL_PROXY \
@@ -190,14 +190,14 @@ RUN_ENV = env -u LUA_PATH_$(LUA_SUFFIX) -u LUA_CPATH_$(LUA_SUFFIX) \
   BMWI_SIM=$(SIM) BMWI_SIM_CERT=$(CERTS)/server.pem BMWI_SIM_KEY=$(CERTS)/server.key \
   BMWI_CA_FILE=$(CERTS)/ca.pem LOCPATH=$(CURDIR)/$(LOCALES)
 
-demo: ## installs what is missing, builds, and shows bmwi at work on a simulated car
+demo: ## installs what is missing, builds, and demonstrates bmwi with a simulated car
 	@$(DEPS) build $(LUA_TAG)
 	$(AGAIN) run-demo
 
 run-demo: $(MODULE) $(SIM) $(CERTS)/complete
 	@$(RUN_ENV) $(LUA) bin/bmwi demo --output build/range-map.svg
 
-# Those that take long come first, so that none is left alone at the end.
+# Long specs come first, so that none is left running alone at the end.
 LONG_SPECS := $(patsubst %,spec/%_spec.lua,mqtt_life sim_stream outcome stream_outage cli op secrets)
 SPECS ?= $(filter-out $(WITHOUT:%=spec/%_spec.lua),$(LONG_SPECS) \
   $(filter-out $(LONG_SPECS),$(sort $(wildcard spec/*_spec.lua))))
@@ -207,7 +207,7 @@ ANY_LUA := docs house layering make readme reference sim sim_cardata sim_replay 
   systemd
 PROCESSES := bridge bridge_outage cli cli_cardata cli_help cli_record doctor examples launcher \
   live_cardata recorded_day settings watch
-test: ## installs what is missing; the specs, or SPECS=spec/units_spec.lua
+test: ## installs what is missing and runs the specs, or SPECS=spec/units_spec.lua
 	@$(DEPS) build test $(LUA_TAG)
 	$(AGAIN) run-test
 
@@ -216,7 +216,7 @@ run-test: build-test
 	@$(RUN_ENV) WRAP="$(WRAP)" .ci/each 2 $(BUILD)/specs '.ci/spec $(SPEC_ARGS) ' $(SPECS)
 
 TEST_LUAS ?= $(LUAS)
-test-all: ## the specs of what depends on the Lua, on Lua 5.1 to 5.4 and LuaJIT
+test-all: ## the specs that depend on the Lua version, on Lua 5.1 to 5.4 and LuaJIT
 	@$(CHECK_DEPS) build test $(TEST_LUAS)
 	@for lua in $(TEST_LUAS); do \
 	  $(MAKE) --no-print-directory build-test LUA="$$lua" || exit 1; done
@@ -224,7 +224,7 @@ test-all: ## the specs of what depends on the Lua, on Lua 5.1 to 5.4 and LuaJIT
 	  .ci/each 1 build/test-all '$(MAKE) --no-print-directory run-test WITHOUT=$$(ANY_LUA) LUA=' \
 	    $(TEST_LUAS)
 
-docs: $(MODULE) $(SIM) ## what is below docs/ and written by programs
+docs: $(MODULE) $(SIM) ## regenerates the generated pages in docs/
 	@$(RUN_ENV) $(LUA) .ci/cli.lua >docs/cli.md.new && mv docs/cli.md.new docs/cli.md
 	@$(LUA) .ci/reference.lua >docs/reference.md.new && mv docs/reference.md.new docs/reference.md
 	@$(RUN_ENV) .ci/with-sim http sh -c 'BMWI_BASE_URL=$$1 $(LUA) examples/range_map_svg.lua \
@@ -246,7 +246,7 @@ LUA_SETUP := $(if $(filter-out /usr,$(PREFIX)),echo 'package.path = "$(INST_LUAD
 PAGES := man/man1/bmwi.1=help_--man bash-completion/completions/bmwi=completion_bash \
   zsh/site-functions/_bmwi=completion_zsh fish/vendor_completions.d/bmwi.fish=completion_fish
 
-install: $(MODULE) ## below PREFIX=/usr/local
+install: $(MODULE) ## installs below PREFIX=/usr/local
 	install -d '$(DESTDIR)$(INST_LIBDIR)' '$(DESTDIR)$(INST_BINDIR)'
 	install -m 755 $(MODULE) '$(DESTDIR)$(INST_LIBDIR)/bmwi.so'
 	for d in $(LUA_DIRS); do install -d "$(DESTDIR)$(INST_LUADIR)/$$d" || exit 1; done
@@ -265,11 +265,11 @@ install: $(MODULE) ## below PREFIX=/usr/local
 	  $(RUN_ENV) $(LUA) bin/bmwi $$(echo "$${page#*=}" | tr _ ' ') >"$$file"; \
 	  chmod 644 "$$file"; echo "bmwi $${page#*=} >$$file"; done
 
-uninstall: ## takes away what `make install` has put there
+uninstall: ## removes what `make install` installed
 	rm -f '$(DESTDIR)$(INST_LIBDIR)/bmwi.so' '$(DESTDIR)$(INST_BINDIR)/bmwi'
 	for f in $(LUA_SRC:lua/%=%) $(TYPES:%=bmwi/%); do rm -f "$(DESTDIR)$(INST_LUADIR)/$$f"; done
 	for page in $(PAGES); do rm -f '$(DESTDIR)$(PREFIX)/share'/"$${page%%=*}"; done
 	for d in $(LUA_DIRS) bmwi/types bmwi; do rmdir "$(DESTDIR)$(INST_LUADIR)/$$d" 2>/dev/null || true; done
 
-clean: ## takes away build/
+clean: ## removes build/
 	rm -rf build

@@ -7,9 +7,8 @@ SANITIZE := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recov
 LUA_LIBS = $(call once,LUA_LIBS,for p in $(LUA_PC); do \
   $(PKG_CONFIG) --libs $$$$p 2>/dev/null && break; done)
 
-# The specs and the Lua programs they start run on an interpreter of this name, which brings the
-# sanitizer's library; no other program that they start gets it. (glibc leaks what it reads LOCPATH
-# into.)
+# The specs and the Lua programs that they start run on an interpreter of this name, which loads the
+# sanitizer's library; other programs do not. (glibc leaks memory when it reads LOCPATH.)
 ASAN := build/asan-$(LUA_TAG)
 LIBASAN = $(call once,LIBASAN,$(CC) -print-file-name=libasan.so)
 asan: ## the specs with AddressSanitizer and UBSan
@@ -25,7 +24,7 @@ asan: ## the specs with AddressSanitizer and UBSan
 	  INSTRUMENT='-fsanitize=address,undefined -fno-sanitize-recover=all'
 
 # Each host in examples/hosts, over HTTP and TLS; HOSTS='nginx luv' for some.
-hosts: ## inside nginx, HAProxy, Neovim, Prosody, nmap, luv and cqueues
+hosts: ## runs inside nginx, HAProxy, Neovim, Prosody, nmap, luv and cqueues
 	@$(CHECK_DEPS) build test hosts luajit $(LUA_TAG) `examples/hosts/run --luas`
 	@for lua in "$(LUA)" `examples/hosts/run --luas`; do \
 	  $(MAKE) --no-print-directory build-test LUA="$$lua" || exit 1; done
@@ -41,12 +40,12 @@ run-tsan: $(MODULE) $(CERTS)/complete
 	@$(RUN_ENV) TSAN_OPTIONS="halt_on_error=1 suppressions=.ci/tsan.supp" .ci/with-sim https \
 	  $(BUILD)/threads spec/native/threads.lua 16 URL $(CERTS)/ca.pem
 
-# For a simulator at $$0, in a shell: codes that are confirmed without a pause, and calls without end.
+# For a simulator at $$0, in a shell: codes are confirmed immediately, and calls are unlimited.
 CARDATA_AT_ONCE := curl -sSf -o /dev/null -d "{\"interval\":0.001}" "$$0/_sim/cardata/login" && \
   curl -sSf -o /dev/null -d "{\"quota\":1000000}" "$$0/_sim/cardata/config" || exit 1
 
-# Under the sanitizers, in programs that hold the module's objects.
-memory: ## each allocation fails once; no memory is given back with a secret in it
+# Under the sanitizers, in programs that contain the module's objects.
+memory: ## fails each allocation once; checks that no freed memory holds a secret
 	@$(CHECK_DEPS) build $(LUA_TAG)
 	$(AGAIN) sim
 	$(AGAIN) run-memory BUILD=build/memory-$(LUA_TAG) CFLAGS='-O1 -g' INSTRUMENT='$(SANITIZE)'
@@ -66,9 +65,8 @@ run-memory: $(OBJ) $(CERTS)/complete
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
 	@$(RUN_ENV) LOCPATH= .ci/with-broker .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
 
-# libcurl is loaded ahead, so that what it keeps for the whole process does not look lost when Lua
-# unloads the module. Specs that are about time, or many times the work of the others, are marked
-# #slow.
+# libcurl is preloaded, so that its process-wide memory is not reported as a leak when Lua unloads
+# the module. Specs that depend on timing or do much more work than others are marked #slow.
 LIBCURL = $(call once,LIBCURL,$(CC) -print-file-name=libcurl.so)
 valgrind: ## the specs under Valgrind
 	@$(CHECK_DEPS) build test memcheck $(LUA_TAG)
@@ -77,7 +75,7 @@ valgrind: ## the specs under Valgrind
 	  WRAP='env -u LOCPATH LD_PRELOAD=$(LIBCURL) valgrind -q --trace-children=no --leak-check=full \
 	  --errors-for-leak-kinds=definite --show-leak-kinds=definite --error-exitcode=9'
 
-# Variables: SOAK_SECONDS, SOAK_CARS, SOAK_SEED; SOAKS=cardata for that one alone.
+# Variables: SOAK_SECONDS, SOAK_CARS, SOAK_SEED; SOAKS=cardata runs only that one.
 SOAKS ?= soak cardata stream
 soak: ## ten minutes for each service and the stream, with every fault at random
 	@$(CHECK_DEPS) build test $(LUA_TAG)
@@ -87,8 +85,8 @@ run-soak: build-test
 	@code=0; for soak in $(SOAKS); do \
 	  $(RUN_ENV) $(LUA) spec/soak/$$soak.lua || code=1; done; exit $$code
 
-# BMW's OpenAPI files are BMW's, so they are no part of this project: docs/contract.md says where
-# they are. The mock server is not ours either, and stays below build/.
+# BMW's OpenAPI files belong to BMW, so they are not in this repository: docs/contract.md says where
+# to get them. The mock server is not ours either, and is kept below build/.
 PRISM := build/contract/node_modules/.bin/prism
 contract: ## against a foreign mock server of BMW's OpenAPI file: OPENAPI=FILE
 	@test -f '$(OPENAPI)' || { echo "bmwi: make contract OPENAPI=FILE: give a copy of BMW's OpenAPI \
@@ -103,7 +101,7 @@ $(PRISM):
 	@mkdir -p build/contract
 	npm install --prefix build/contract --no-audit --no-fund --loglevel=error @stoplight/prism-cli@5.14.2
 
-# ROWS='one cold' measures some groups of rows only, QUICK=1 the first five rows.
+# ROWS='one cold' measures only some groups of rows, QUICK=1 the first five rows.
 bench: ## against libcurl and other clients; writes spec/bench/RESULTS-*.md
 	@$(CHECK_DEPS) build bench lua5.4
 	$(AGAIN) run-bench LUA=lua5.4
@@ -111,8 +109,8 @@ bench: ## against libcurl and other clients; writes spec/bench/RESULTS-*.md
 run-bench: $(MODULE) $(CERTS)/complete
 	@$(RUN_ENV) CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" spec/bench/run $(ROWS)
 
-# The programs that the specs start count, too, and the runs under failing memory. What stays
-# uncovered, and why: .ci/uncovered.
+# Includes the programs started by the specs, and the runs under memory failures. What is not
+# covered, and why: .ci/uncovered.
 COVERAGE := build/coverage-lua5.4
 coverage: ## lines of C and Lua that the specs do not run
 	@$(CHECK_DEPS) build test lua5.4
@@ -132,7 +130,7 @@ run-coverage: build-test
 	  $(SRC) $(SIM_SRC) || code=1; \
 	exit $$code
 
-gc: ## the specs with the collector always at work
+gc: ## the specs with a permanently running collector
 	@$(CHECK_DEPS) build test lua5.4
 	$(AGAIN) run-gc LUA=lua5.4
 
@@ -140,8 +138,8 @@ run-gc: build-test
 	@$(RUN_ENV) LUA_INIT_5_4=@$(CURDIR)/spec/native/gc.lua \
 	  .ci/each 2 build/gc '.ci/spec --exclude-tags=slow ' $(SPECS)
 
-# Bytes from outside through everything that reads them, those in spec/fuzz/corpus first. What is
-# found stays in build/fuzz-*.
+# Feeds bytes to every parser of external data, those in spec/fuzz/corpus first. Findings are kept
+# in build/fuzz-*.
 FUZZ_TARGETS := base64 redact answer token text http values mqtt cardata
 FUZZ_SECONDS ?= 60
 fuzz: ## each target for FUZZ_SECONDS=60
