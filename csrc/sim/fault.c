@@ -11,7 +11,7 @@ static struct rule {
   char *path;
   char *method;
   long long skip;
-  long long times; /* how often it still fires; negative: for ever */
+  long long times; /* how many times it will still fire; negative: unlimited */
   struct fault fault;
 } rules[RULES];
 static size_t rule_count;
@@ -186,7 +186,7 @@ static void fault_copy(const struct fault *from, struct fault *to) {
   }
 }
 
-/* The first rule that fits and is not used up; rules that are still skipping let it pass on. */
+/* The first matching rule that is not used up; rules that still skip requests are passed over. */
 static bool take(const char *method, const char *target, bool reading, struct fault *out) {
   for (size_t i = 0; i < rule_count; i++) {
     struct rule *rule = &rules[i];

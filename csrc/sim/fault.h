@@ -1,4 +1,4 @@
-/* Rules that make answers go wrong. */
+/* Rules that make responses fail. */
 #ifndef BMWI_SIM_FAULT_H
 #define BMWI_SIM_FAULT_H
 
@@ -25,14 +25,14 @@ struct fault {
   bool gzip;
 };
 
-/* What it does to an answer, in a word, or the name of the recorded error; NULL: nothing. */
+/* The effect on a response, in a word, or the name of the recorded error; NULL: none. */
 const char *fault_word(const struct fault *fault);
 /* The rule to reset the connection while the body of such a request is still coming: used up. */
 bool fault_while_reading(const char *method, const char *target);
-/* Leaves `out` as it is where no rule fits. */
+/* Leaves `out` unchanged if no rule matches. */
 bool fault_take(const char *method, const char *target, struct fault *out);
 void fault_free(struct fault *fault);
-const char *fault_add(const json_t *options); /* NULL or what is wrong with it */
+const char *fault_add(const json_t *options); /* NULL, or what is wrong with it */
 void fault_clear(void);
 
 #endif

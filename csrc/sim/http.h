@@ -27,15 +27,15 @@ struct request {
   const struct service *service; /* whose path it is */
   const struct route *route;     /* NULL: none fits */
   bool path_known;               /* with another method */
-  char argument[64];             /* what stands at the place of "*" in the route's path */
-  void *subject;                 /* what the service found by it */
+  char argument[64];             /* the part of the path that "*" in the route matches */
+  void *subject;                 /* the service's object for it */
 };
 
 struct reply {
   int status;
   const char *type; /* NULL: no Content-Type */
   struct bytes body;
-  struct fields headers; /* beside the type */
+  struct fields headers; /* besides the type */
 };
 
 const char *request_header(const struct request *request, const char *name); /* NULL: none */
@@ -47,7 +47,7 @@ void reply_json(struct reply *reply, int status, const json_t *value);
 void reply_new(struct reply *reply, int status, json_t *value); /* takes the value over */
 void reply_free(struct reply *reply);
 
-/* The answer to a change under /_sim: done, or why not. */
+/* The response to a change under /_sim: done, or why not. */
 void reply_done(struct reply *reply, const char *problem);
 /* Gives the body to the function, which says NULL or a problem. */
 void reply_change(const struct request *request, struct reply *reply,

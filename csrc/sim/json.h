@@ -1,4 +1,4 @@
-/* JSON as it goes out, and the members of what came in. */
+/* Encodes JSON, and reads the members of received JSON. */
 #ifndef BMWI_SIM_JSON_H
 #define BMWI_SIM_JSON_H
 
@@ -7,10 +7,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Without blanks, numbers with the fewest digits that give the same doubles back. */
+/* Without blanks; numbers have the fewest digits that read back as the same double. */
 void bytes_json(struct bytes *out, const json_t *value);
 
-/* A text of any bytes; what is not UTF-8 becomes U+FFFD. */
+/* A text from any bytes; invalid UTF-8 becomes U+FFFD. */
 json_t *json_text(const char *data, size_t length);
 
 /* NULL: an object with these members only; otherwise what is wrong, so that a typo shows. */

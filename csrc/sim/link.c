@@ -84,7 +84,7 @@ int link_handshake(struct link *link) {
   return -1;
 }
 
-/* -1 at an end, too. */
+/* Also -1 at the end. */
 static long result_of(long got) {
   if (got > 0) {
     return got;

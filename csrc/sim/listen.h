@@ -1,4 +1,4 @@
-/* A listening socket, as the command line names it. */
+/* A listening socket given on the command line. */
 #ifndef BMWI_SIM_LISTEN_H
 #define BMWI_SIM_LISTEN_H
 

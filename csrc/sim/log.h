@@ -1,4 +1,4 @@
-/* What was received, for tests that count and look. Bounded by entries and by bytes. */
+/* A log of received requests for tests. Limited by entries and by bytes. */
 #ifndef BMWI_SIM_LOG_H
 #define BMWI_SIM_LOG_H
 

@@ -95,7 +95,7 @@ static const struct option *find_option(const char *word) {
   return NULL;
 }
 
-/* -1: go on; otherwise the exit code. */
+/* -1: continue; otherwise the exit code. */
 static int read_options(int count, char **words) {
   for (int i = 1; i < count; i++) {
     const char *word = words[i];

@@ -32,7 +32,7 @@ const char *packet_name(int type);
 struct reader {
   const unsigned char *at;
   size_t left;
-  bool bad; /* something was cut off or against the rules */
+  bool bad; /* something was truncated or invalid */
 };
 
 struct part {
@@ -42,7 +42,7 @@ struct part {
 
 enum { PROPERTIES = 43 };
 struct properties {
-  unsigned long number[PROPERTIES]; /* by identifier; 0 where it was left out */
+  unsigned long number[PROPERTIES]; /* by identifier; 0 if it was omitted */
 };
 
 unsigned long read_number(struct reader *in, int bytes);
@@ -59,7 +59,7 @@ void put_number(struct bytes *out, unsigned long number, int bytes);
 void put_part(struct bytes *out, const char *data, size_t length);
 void put_varint(struct bytes *out, size_t number, int least_bytes);
 
-/* With its length in as few bytes as it needs, or in this many at least. */
+/* Writes its length in as few bytes as possible, but at least this many. */
 void packet_add(struct bytes *out, int first_byte, const struct bytes *body, int length_bytes);
 
 #endif

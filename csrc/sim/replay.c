@@ -1,4 +1,4 @@
-/* Before anything else: plain C11 hides getline. */
+/* Must come first: plain C11 hides getline. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -12,7 +12,7 @@
 #include <string.h>
 
 static const char *path;
-static json_t *lines; /* NULL: nothing is played */
+static json_t *lines; /* NULL: no recording */
 static bool with_messages;
 static bool begun;
 static double began;

@@ -23,7 +23,7 @@ static bool path_fits(const char *pattern, struct request *request) {
   return *at == '\0';
 }
 
-/* When only the path fits, its service and its argument stay, for the headers and for faults. */
+/* If only the path matches, its service and argument are kept, for headers and faults. */
 void route_find(struct request *request) {
   bool head = strcmp(request->method, "HEAD") == 0; /* a GET whose body is not sent */
   const char *method = head ? "GET" : request->method;

@@ -1,4 +1,4 @@
-/* Which row of which service's table a request belongs to. */
+/* Finds the service and the route for a request. */
 #ifndef BMWI_SIM_ROUTE_H
 #define BMWI_SIM_ROUTE_H
 

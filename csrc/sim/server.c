@@ -1,4 +1,4 @@
-/* One thread per connection, so that a slow answer holds up nobody else. */
+/* One thread per connection, so that a slow response does not block others. */
 #include "server.h"
 
 #include "fault.h"
@@ -23,13 +23,13 @@ static const char *type_of_body(const char *body) {
                                             : "text/plain";
 }
 
-/* The fault's own answer, given instead of the service's. */
+/* The fault's response, which replaces the service's. */
 static bool fault_reply(struct request *request, const struct fault *fault, struct reply *reply) {
   if (fault->status == 0 && fault->recorded == NULL) {
     return false;
   }
   if (fault->recorded != NULL) {
-    const struct service *service = request->service; /* names may be alike in two services */
+    const struct service *service = request->service; /* two services may use the same name */
     const char *detail = service->detail != NULL ? service->detail(request) : NULL;
     if (service->recorded == NULL || !service->recorded(reply, fault->recorded, detail)) {
       services_recorded(reply, fault->recorded, detail);
@@ -72,7 +72,7 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
   if (type != NULL && !typed) {
     MHD_add_response_header(response, "Content-Type", type);
   }
-  if (reply->status == 204) { /* against the rules, but recorded so */
+  if (reply->status == 204) { /* invalid, but as recorded */
     MHD_set_response_options(response, MHD_RF_INSANITY_HEADER_CONTENT_LENGTH, MHD_RO_END);
     MHD_add_response_header(response, "Content-Length", "0");
   }

@@ -1,4 +1,4 @@
-/* The HTTP server: takes requests, has them answered, logs both. */
+/* The HTTP server: receives requests, gets responses for them, and logs both. */
 #ifndef BMWI_SIM_SERVER_H
 #define BMWI_SIM_SERVER_H
 

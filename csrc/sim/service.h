@@ -31,19 +31,20 @@ struct service {
      is wrong. `announce` then prints where. */
   bool (*listen)(const char *key, const char *cert);
   void (*announce)(void);
-  void (*reset)(void); /* back to the start */
+  void (*reset)(void); /* resets to the initial state */
   void (*end)(void);
-  void (*seen)(struct request *request); /* on its paths, also when a fault answers it */
-  bool (*allow)(struct request *request, struct reply *reply);   /* false: answered */
-  bool (*unknown)(struct request *request, struct reply *reply); /* a path of nobody; true: mine */
-  void (*headers)(struct reply *reply, long number);             /* that all its answers carry */
+  void (*seen)(struct request *request); /* called for its paths, even if a fault answers */
+  bool (*allow)(struct request *request, struct reply *reply); /* false: answered */
+  bool (*unknown)(struct request *request,
+                  struct reply *reply);              /* an unknown path; true: handled */
+  void (*headers)(struct reply *reply, long number); /* that all its answers carry */
   /* A recorded error by its name, with the detail that its text speaks of (NULL: it has one of its
      own); without a reply: is there such a name? */
   bool (*recorded)(struct reply *reply, const char *name, const char *detail);
   const char *(*detail)(const struct request *request); /* for such an error as a fault */
 };
 
-/* The list ends with NULL; its last service answers for what is nobody's. */
+/* The list ends with NULL; the last service handles unknown paths. */
 void services_use(const struct service *const list[]);
 const struct service *service_at(int i); /* NULL: no more */
 
@@ -51,7 +52,7 @@ bool services_start(void);
 bool services_listen(const char *key, const char *cert);
 void services_announce(void);
 void services_reset(void);
-void services_end(void); /* the last one first: threads end before what they use */
+void services_end(void); /* in reverse order: threads end before what they use */
 bool services_recorded(struct reply *reply, const char *name, const char *detail);
 
 #endif

@@ -1,4 +1,4 @@
-/* Before anything else: plain C11 hides sockets. */
+/* Must come first: plain C11 hides sockets. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-/* An answer that does not go out as one piece at once. */
+/* A response that is not sent in one piece. */
 struct stream {
   struct MHD_Connection *connection;
   struct bytes body;
@@ -45,7 +45,7 @@ void stream_reset(struct MHD_Connection *connection) {
   }
 }
 
-/* What was given to the socket so far goes out now. */
+/* Sends what has been written to the socket so far. */
 static void push(struct MHD_Connection *connection) {
   const union MHD_ConnectionInfo *info =
     MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -83,7 +83,7 @@ static ssize_t read_stream(void *from, uint64_t position, char *out, size_t most
   if (position >= stream->stop_at) {
     push(stream->connection);
     if (stream->reset) {
-      world_pause(0.05); /* the half answer is to arrive before the reset */
+      world_pause(0.05); /* the partial response must arrive before the reset */
       stream_reset(stream->connection);
       return MHD_CONTENT_READER_END_WITH_ERROR;
     }

@@ -1,4 +1,4 @@
-/* The way an answer goes out: whole, or as a fault wants it. */
+/* Sends a response: complete, or as a fault requires. */
 #ifndef BMWI_SIM_STREAM_H
 #define BMWI_SIM_STREAM_H
 

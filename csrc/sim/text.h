@@ -1,4 +1,4 @@
-/* Memory that is always there, growing bytes, random letters. */
+/* Allocation that cannot fail, growable bytes, random letters. */
 #ifndef BMWI_SIM_TEXT_H
 #define BMWI_SIM_TEXT_H
 

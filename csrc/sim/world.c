@@ -1,4 +1,4 @@
-/* Before anything else: plain C11 hides clocks and signals. */
+/* Must come first: plain C11 hides clocks and signals. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

@@ -1,4 +1,4 @@
-/* The one lock around all that is simulated, the clock, and the end of it all. */
+/* The lock for the simulated world, its clock, and shutting down. */
 #ifndef BMWI_SIM_WORLD_H
 #define BMWI_SIM_WORLD_H
 
@@ -14,10 +14,10 @@ void world_lock(void);
 void world_unlock(void);
 /* Waits without the lock held; false when the simulator is being stopped meanwhile. */
 bool world_pause(double seconds);
-void world_stop(void);  /* may be called from anywhere, signals too */
+void world_stop(void);  /* may be called from anywhere, even from signal handlers */
 double world_now(void); /* seconds since the start; goes back at a reset only */
 void world_advance(double seconds);
-/* How many times as fast as usual things go on. */
+/* The speed factor of the simulation. */
 double world_speed(void);
 const char *world_set_speed(const char *value); /* NULL or what is wanted */
 /* Called, with the lock held, whenever the clock was advanced. */

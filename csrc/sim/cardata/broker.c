@@ -1,4 +1,4 @@
-/* Before anything else: plain C11 hides sockets. */
+/* Must come first: plain C11 hides sockets. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -24,7 +24,7 @@ static bool running;
 static bool stopping;
 static bool with_tls;
 static double (*tick)(double now);
-/* A connection to the own port that fills its queue, so that TCP answers no other. */
+/* A connection to our own port that fills its queue, so that TCP answers no other one. */
 static int filler = -1;
 static struct sockaddr_storage filler_address;
 static double stalled_until;
@@ -114,7 +114,7 @@ static void watch(struct watched *watched, int fd, short events) {
     watched->list = list;
     watched->room = room;
   }
-  /* Without events it is not looked at, else a hang-up would be told again and again. */
+  /* Not polled without events, or a hang-up would be reported repeatedly. */
   watched->list[watched->count++] = (struct pollfd){.fd = events != 0 ? fd : -1, .events = events};
 }
 
@@ -141,7 +141,7 @@ static double step(const struct watched *watched) {
   due = filler >= 0 && stalled_until < due ? stalled_until : due;
   for (struct session *s = session_first(); s != NULL; s = s->next) {
     mqtt_watch(s);
-    session_step(s, 0); /* what was queued for it */
+    session_step(s, 0); /* what is queued for it */
     mqtt_watch(s);
   }
   sessions_sweep();

@@ -11,12 +11,12 @@ bool broker_start(const struct place *place, const char *key, const char *cert,
 void broker_announce(void);
 void broker_end(void);
 bool broker_running(void);
-void broker_wake(void); /* after any change that it has to act on */
+void broker_wake(void); /* call after any change that it must act on */
 
 /* Stops and starts to listen, on the same port. */
 const char *broker_listen(bool wanted); /* NULL or a problem */
 bool broker_listening(void);
-/* For so long TCP's own handshake gets no answer. NULL or a problem. */
+/* TCP handshakes get no answer for this long. NULL or a problem. */
 const char *broker_stall(double seconds);
 
 #endif

@@ -15,7 +15,7 @@
 
 enum access { OPEN, REST };
 
-/* Another program of the same account makes calls. */
+/* Simulates calls by another program of the same account. */
 static const char *spend(const json_t *options) {
   double calls = 0;
   const struct json_setting rows[] = {{"calls", NULL, &calls, 0, 1e6, 0}, {0}};

@@ -10,7 +10,7 @@
 enum { CONTAINERS = 200, ID_LENGTH = 13 };
 static const double kept_deleted = 29 * 24 * 3600;
 
-/* As they are shown, and when they were deleted. */
+/* The displayed data, and when it was deleted. */
 static struct container {
   json_t *all;
   double deleted; /* 0: it is not */

@@ -9,7 +9,7 @@ void container_create(struct request *request, struct reply *reply);
 void container_show(struct request *request, struct reply *reply);
 void container_delete(struct request *request, struct reply *reply);
 
-/* The descriptors of one that can be read; otherwise NULL, and the error is in the reply. */
+/* The descriptors of a readable one; otherwise NULL, and the error is in the reply. */
 const json_t *container_descriptors(const char *id, struct reply *reply);
 json_t *container_report(void);
 void container_reset(void);

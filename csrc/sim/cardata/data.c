@@ -12,7 +12,7 @@ enum kind {
   ALL = PLUG | TANK
 };
 
-/* Which cars have it; no value: null, which may still have its unit. */
+/* The cars that have it; without a value: null, which may still have a unit. */
 struct value {
   int kinds;
   const char *name;

@@ -1,4 +1,4 @@
-/* The cars of the built-in account. All values are made up; their shapes are those of real ones. */
+/* The cars of the built-in account. All values are invented, in the format of real ones. */
 #ifndef BMWI_SIM_CARDATA_DATA_H
 #define BMWI_SIM_CARDATA_DATA_H
 

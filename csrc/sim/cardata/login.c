@@ -131,7 +131,7 @@ static bool verifier_good(const struct flow *flow, const char *verifier) {
   return good;
 }
 
-/* The first of the answers that a test wants; NULL: none is left. Owned by the caller. */
+/* The first of the responses set by a test; NULL: none is left. Owned by the caller. */
 static json_t *take_answer(void) {
   json_t *answer = json_incref(json_array_get(settings.answers, 0));
   json_array_remove(settings.answers, 0);

@@ -69,7 +69,7 @@ static json_t *streamed_values(const json_t *values) {
   return out;
 }
 
-/* As a test gave it: nothing is made of the value, and the time is its own or by its age. */
+/* As set by a test: the value is not converted, and the time is given or calculated from its age. */
 static json_t *given_value(const json_t *given, double age) {
   if (!json_is_object(given)) {
     return json_pack("{s:o, s:O}", "timestamp", stamp_seconds(world_epoch() - age), "value", given);
@@ -120,7 +120,7 @@ static void publish_bytes(const struct shape *shape, const char *payload, size_t
   bytes_free(&topic);
 }
 
-/* Blanks before the last brace bring it to the length that is wanted. */
+/* Blanks before the last brace pad it to the requested length. */
 static void publish_data(const struct shape *shape, json_t *data) {
   struct bytes text = {0};
   json_t *all = json_pack("{s:s, s:s, s:s, s:o, s:o}", "vin", shape->vin, "entityId", gcid, "topic",

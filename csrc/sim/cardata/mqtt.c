@@ -117,7 +117,7 @@ static json_t *will_of(const struct connect *connect) {
                    "will", 1);
 }
 
-/* The password itself is kept nowhere. */
+/* The password itself is not stored. */
 static void note_connect(const struct connect *connect, bool right, const json_t *will) {
   json_decref(last_connect);
   last_connect = json_pack(
@@ -195,7 +195,7 @@ static void send_connack(struct session *session, int code, bool assigned) {
   bytes_free(&body);
 }
 
-/* What a test wants instead of the answer; true: that was all. */
+/* What a test has set instead of the response; true: nothing else is sent. */
 static bool answer_raw(struct session *session, const json_t *digits) {
   struct bytes bytes = {0};
   if (!json_is_string(digits)) {
@@ -207,7 +207,7 @@ static bool answer_raw(struct session *session, const json_t *digits) {
   return true;
 }
 
-/* One connection for each user; whoever comes later has it. */
+/* One connection for each user; a newer one replaces it. */
 static void kick_others(const struct session *session) {
   for (struct session *s = session_first(); s != NULL; s = s->next) {
     if (s != session && s->phase == CONNECTED &&
@@ -396,7 +396,7 @@ static void take_unsubscribe(struct session *session, struct reader *in) {
 
 /* ---- messages ---- */
 
-/* From a client: kept for the report and handed on to nobody. */
+/* From a client: recorded for the report, but not distributed. */
 static void take_publish(struct session *session, int flags, struct reader *in) {
   struct properties unused;
   int qos = flags >> 1 & 3;

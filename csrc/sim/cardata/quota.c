@@ -19,7 +19,7 @@ void quota_reset(void) {
   exceeded = false;
 }
 
-/* Those that have come back. */
+/* Calls that are available again. */
 static void forget_old(void) {
   double now = world_epoch();
   double midnight = (double)((long long)(now / day)) * day;

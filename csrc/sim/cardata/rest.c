@@ -37,7 +37,7 @@ void rest_tyres(struct request *request, struct reply *reply) {
   send_member(request, reply, "smartMaintenanceTyreDiagnosis", "CU-500");
 }
 
-/* The order of the keys is no one's business, so it changes. */
+/* The order of the keys is not guaranteed, so it is varied. */
 void rest_telematic_data(struct request *request, struct reply *reply) {
   const char *id = query_value(request, "containerId");
   if (id == NULL) {
@@ -91,7 +91,7 @@ static json_t *cut_page(const json_t *all, size_t start) {
   return page;
 }
 
-/* NULL: the span is wrong, and that is the answer. */
+/* NULL: the period is invalid, and the response says so. */
 static json_t *sessions_asked(const struct request *request, struct reply *reply) {
   static const double longest = 45 * 24 * 3600 + 1;
   const char *from_text = query_value(request, "from");

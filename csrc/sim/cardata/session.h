@@ -1,4 +1,4 @@
-/* One connection of the stream: its bytes and its end, whatever the packets in them say. */
+/* One connection of the stream: its bytes and its end, independent of the packets. */
 #ifndef BMWI_SIM_CARDATA_SESSION_H
 #define BMWI_SIM_CARDATA_SESSION_H
 
@@ -11,7 +11,7 @@ enum phase {
   OPENING,   /* the TLS handshake */
   EXPECTING, /* a CONNECT */
   CONNECTED,
-  ENDING,   /* what is queued still goes out */
+  ENDING,   /* queued data is still sent */
   LINGERING /* for the client's end, so that it gets to read all of it */
 };
 enum ending { END_NOTIFY, END_CUT /* without TLS's close_notify */, END_RESET };
@@ -24,7 +24,7 @@ struct session {
   size_t sent; /* of `out` */
   enum phase phase;
   enum ending ending;
-  bool frozen;   /* nothing is read or written any more */
+  bool frozen;   /* reading and writing have stopped */
   bool over;     /* to be freed */
   bool read_all; /* the client sends no more */
   double ready_at, write_at, linger_until;
@@ -35,7 +35,7 @@ struct session {
   double keepalive; /* in force; 0: none */
   double heard_at;
   double cut_at;
-  const struct id_token *token; /* NULL: anyone may come in */
+  const struct id_token *token; /* NULL: any client is accepted */
   json_t *filters;              /* of the subscriptions */
   json_t *will;                 /* NULL: none */
   char *alias_topic;            /* what alias 1 stands for */

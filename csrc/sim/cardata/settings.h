@@ -1,4 +1,4 @@
-/* The traps of the REST service, set on /_sim/cardata/config. */
+/* The REST service's quirks, set on /_sim/cardata/config. */
 #ifndef BMWI_SIM_CARDATA_SETTINGS_H
 #define BMWI_SIM_CARDATA_SETTINGS_H
 
@@ -15,7 +15,7 @@ struct settings {
   double container_status;    /* of the answer to POST */
   json_t *refused;            /* array of descriptors that no container may have; NULL: none */
   double history_broken_page; /* always fails, the first is 1; 0: none */
-  bool history_endless;       /* the last page names another one for ever */
+  bool history_endless;       /* the last page always names another one */
   double page_token_life;
 };
 

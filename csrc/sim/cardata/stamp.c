@@ -1,4 +1,4 @@
-/* Before anything else: plain C11 hides timegm. */
+/* Must come first: plain C11 hides timegm. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

@@ -46,7 +46,7 @@ void cardata_token_reset(void) {
   next.expires_in = 3599;
 }
 
-/* The next word of a list with blanks; NULL: no more. */
+/* The next word in a blank-separated list; NULL: no more. */
 static const char *next_word(const char **at, size_t *length) {
   *at += strspn(*at, " ");
   const char *word = *at;
@@ -258,7 +258,7 @@ const char *cardata_token_control(const json_t *options) {
       snprintf(next.scope, sizeof next.scope, "%s",
                json_is_string(scope) ? json_string_value(scope) : "");
     }
-    /* A client that is taken off a service loses its log-in. */
+    /* A client that is unsubscribed from a service loses its log-in. */
     end_all(expire, expire_refresh || next.no_api || next.no_streaming,
             expire_id || next.no_streaming);
   }

@@ -27,7 +27,7 @@ static json_t *new_vehicle(void) {
   return json_pack("{s:s, s:{}, s:{}}", "mappingType", "PRIMARY", "basicData", "telematicData");
 }
 
-/* Those that a recording speaks of; nothing is known of them but what it says. */
+/* The cars in a recording, about which only the recording is known. */
 static json_t *recorded_vehicles(const json_t *lines) {
   static const char root[] = "/customers/vehicles/";
   size_t i;

@@ -20,7 +20,7 @@ void answer_vehicle(struct request *request, struct reply *reply) {
   reply_new(reply, 200, json_pack("{s:O}", "vehicle", car->vehicle));
 }
 
-/* Every BMW but the i3 and the i8 is asked where the asker is. */
+/* Every BMW except i3 and i8 requires the user's position. */
 static bool position_good(const struct request *request, const struct car *car,
                           struct reply *reply) {
   const json_t *body = json_object_get(car->vehicle, "bodytype");
@@ -86,7 +86,7 @@ void answer_report(struct request *request, struct reply *reply) {
   reply_new(reply, 200, out);
 }
 
-/* Members are set one by one; null takes a member away. */
+/* Members are set one by one; null removes a member. */
 static void merge(json_t *into, const json_t *changes) {
   const char *name;
   json_t *value;

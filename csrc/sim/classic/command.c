@@ -26,7 +26,7 @@ static const char *event_status(const struct event *event, double now) {
     step++;
   }
   if (step == STEPS && !event->settled) {
-    step--; /* it came to its end only now; the car knows when it is next asked */
+    step--; /* it has only just ended; the car knows at the next poll */
   }
   if (event->course.outcome == NEVER && step > event->course.stuck_at) {
     step = event->course.stuck_at;
@@ -52,7 +52,7 @@ static void take_effect(struct car *car, struct event *event) {
   }
 }
 
-/* Brings the car up to now: what is due happens, in the order in which it was due. */
+/* Advances the car to the present: carries out what is due, in order. */
 void commands_settle(struct car *car) {
   double now = world_now();
   while (car->unsettled > 0) {
@@ -85,7 +85,7 @@ static void make_id(const char *vin, time_t epoch, char *out, size_t room) {
 }
 
 static struct event *add_event(struct car *car, int type) {
-  if (car->event_count == EVENTS) { /* forget the older half */
+  if (car->event_count == EVENTS) { /* discard the older half */
     for (size_t i = 0; i < EVENTS / 2; i++) {
       car->unsettled -= !car->events[i].settled;
       json_decref(car->events[i].profile);
@@ -102,7 +102,7 @@ static struct event *add_event(struct car *car, int type) {
   for (int i = 0; i < STEPS; i++) {
     event->ends[i] = event->posted + step_ends[i] / settings.speed;
   }
-  /* It has only seconds; a later one is taken so that no two are alike. */
+  /* It only has seconds; a later one is used so that ids are unique. */
   car->last_id = event->posted_epoch > car->last_id ? event->posted_epoch : car->last_id + 1;
   make_id(car->vin, car->last_id, event->id, sizeof event->id);
   car->unsettled++;
@@ -166,7 +166,7 @@ static bool secret_good(const struct request *request, const char *type, struct 
   return false;
 }
 
-/* What some types bring along. */
+/* Additional fields of some types. */
 static bool read_arguments(const struct request *request, const char *type, long *count,
                            json_t **profile, struct reply *reply) {
   const char *count_text = field_value(&request->form, "count");
@@ -239,7 +239,7 @@ void command_execution(struct request *request, struct reply *reply) {
     }
     if (shown != NULL) {
       status = event_status(shown, world_now());
-    } else { /* there was none: one of an hour ago is made up */
+    } else { /* there was none: invents one from an hour ago */
       make_id(car->vin, event->posted_epoch - 3600, earlier.id, sizeof earlier.id);
       earlier.changed = true;
       shown = &earlier;
@@ -256,7 +256,7 @@ void command_execution(struct request *request, struct reply *reply) {
   reply_new(reply, 200, json_pack("{s:o}", "executionStatus", out));
 }
 
-/* The history has words of its own: it knows no DELIVERED and no TIMED_OUT. */
+/* The history uses other words: it has no DELIVERED and no TIMED_OUT. */
 void command_history(struct request *request, struct reply *reply) {
   const struct car *car = request->subject;
   json_t *list = json_array();

@@ -1,4 +1,4 @@
-/* The mission document's own answers. */
+/* The mission document's responses. */
 #ifndef BMWI_SIM_CLASSIC_DATA_H
 #define BMWI_SIM_CLASSIC_DATA_H
 

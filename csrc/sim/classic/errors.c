@@ -90,7 +90,7 @@ static void add_page(struct bytes *out, const char *title, const char *text) {
                title, title, text);
 }
 
-/* What the code and the text become. */
+/* The resulting code and text. */
 static void add_body(struct reply *reply, const struct recorded *error, json_t *text) {
   const char *plain = json_string_value(text);
   struct bytes described = {0};

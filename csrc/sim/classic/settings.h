@@ -6,7 +6,7 @@
 
 struct settings {
   bool list_array;
-  bool any_key; /* every API key is good */
+  bool any_key; /* every API key is accepted */
   double speed;
   char *secret_answer; /* NULL: unlocking needs none */
   bool poi_body;       /* the POI may also come in the field "body" */

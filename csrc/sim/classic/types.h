@@ -1,4 +1,4 @@
-/* The service types: which cars may use them, and what each one does to a car. */
+/* The service types: which cars support them, and their effect on a car. */
 #ifndef BMWI_SIM_CLASSIC_TYPES_H
 #define BMWI_SIM_CLASSIC_TYPES_H
 
