@@ -261,11 +261,11 @@ describe("fail", function()
   end)
 
   it("says when a log-in was refused that is not tried now, and how to try it", function()
-    local parts = { auth = "lock the account", rate_limited = "when that time is over" }
-    for code, part in pairs(parts) do
-      local info = { retryable = false, refused_at = 0, hint = "x" }
-      local hint = fail.hint(fail.new("no", code, info))
-      assert.truthy(hint:find(part, 1, true), hint)
+    for _, row in ipairs { { "auth", nil, "lock the account" },
+      { "rate_limited", 6.2, "retried in 7 seconds" }, { "not_found", nil, "not retried" } } do
+      local info = { retryable = false, refused_at = 0, hint = "x", retry_after = row[2] }
+      local hint = fail.hint(fail.new("no", row[1], info))
+      assert.truthy(hint:find(row[3], 1, true), hint)
       assert.truthy(hint:find("bmwi login", 1, true), hint)
       assert.truthy(hint:find("19[67]%d%-"), hint)
     end

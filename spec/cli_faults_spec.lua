@@ -70,4 +70,49 @@ describe("bmwi where something fails:", function()
     end
     assert.equal(0, sim:count("POST", "executeService"))
   end)
+
+  -- Runs the command with these faults; every part of `says` is in what it says, none of `never` is.
+  local function tells(case)
+    for _, fault in ipairs(case.faults) do
+      fault.times = fault.times or 0
+      sim:fault(fault)
+    end
+    local environment = { BMWI_RETRIES = "0" }
+    for name, value in pairs(case.environment or {}) do environment[name] = value end
+    for _ = 1, case.runs or 1 do
+      case.result = cli.run(case[2], settings(case[1], environment))
+    end
+    local said = case.result.err
+    assert.are_not.equal(0, case.result.code, said)
+    for _, part in ipairs(case.says) do helper.has(said, part) end
+    for _, part in ipairs(case.never) do assert.is_nil(said:find(part, 1, true), said) end
+  end
+
+  local CODE = "oauth/device/code"
+  for title, case in pairs {
+    ["a log-in that CarData cannot take costs no call"] = { "cardata", "login",
+      faults = { { path = CODE, status = 500 } },
+      says = { "log-in failed: HTTP 500", "try again later" }, never = { "quota" } },
+    ["the address of CarData's log-in is login_url"] = { "cardata", "login",
+      faults = { { path = CODE, raw = "<html>welcome</html>" } },
+      says = { "login_url" }, never = { "base_url" } },
+    ["so it is where it redirects"] = { "cardata", "login",
+      faults = { { path = CODE, status = 302, headers = { Location = "http://127.0.0.1:1/x" } } },
+      says = { "login_url" }, never = { "base_url", "token_url" } },
+    ["so it is where nothing is there"] = { "cardata", "login",
+      faults = { { path = CODE, status = 404 } }, says = { "login_url" }, never = { "base_url" } },
+    ["the time of a request is request_timeout with CarData, too"] = { "cardata", "login",
+      faults = { { path = CODE, latency = 5 } }, environment = { BMWI_REQUEST_TIMEOUT = "0.2" },
+      says = { "request_timeout (--request-timeout SECONDS)" }, never = { "option `timeout`" } },
+    ["nobody is logged in"] = { "cardata", "status", faults = {},
+      says = { "bmwi: not logged in\n", "bmwi login" }, never = { "failed" } },
+    ["a refused log-in without a time is not retried"] = { "classic", "vehicles", runs = 2,
+      faults = { { path = "oauth/token", status = 404 } },
+      says = { "It is not retried by itself" }, never = { "that time" } },
+    ["an answer that is none comes after a log-in that was good"] = { "classic", "status",
+      faults = { { path = "/status", raw = "null" } },
+      says = { "status failed" }, never = { "for the log-in" } },
+  } do
+    it(title, function() tells(case) end)
+  end
 end)

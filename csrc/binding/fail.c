@@ -241,6 +241,19 @@ static const char *find_advice(const bmwi_advice *rows, const bmwi_failure *fail
   return NULL;
 }
 
+/* The hint for a log-in by code that failed, if the general ones do not suit: its server has an
+** option of its own, and it costs no call of the quota. */
+static const char *code_login_advice(const bmwi_failure *failure) {
+  if (failure->location[0] != '\0') return "redirects are not followed; check `login_url`";
+  switch (failure->code) {
+    case BMWI_SERVER: return codes[BMWI_SERVER].advice;
+    case BMWI_NOT_FOUND:
+    case BMWI_HTTP:
+    case BMWI_JSON: return "check that `login_url` is the right server";
+    default: return NULL;
+  }
+}
+
 /* The hint for a failure, or NULL. A "forbidden" or "not_found" that has a foreign server's own
 ** description gets no general hint: the description says more, and a hint might contradict it. */
 static const char *advice(const bmwi_failure *failure, const bmwi_service *service) {
@@ -250,16 +263,19 @@ static const char *advice(const bmwi_failure *failure, const bmwi_service *servi
     return code == BMWI_AUTH ? "not retried automatically, since that can lock the account: "
                                "correct username, password, api_key or api_secret; "
                                "client:login() always tries"
-                             : "not retried automatically before `retry_after` is over; "
-                               "client:login() always tries";
+           : failure->retry_after >= 0 ? "not retried automatically before `retry_after` is over; "
+                                         "client:login() always tries"
+                                       : "not retried automatically; client:login() always tries";
   if (failure->own && !by_code)
     return "a new token was refused as well: check that account, api_key and scope allow this call";
+  const char *found = by_code && failure->login ? code_login_advice(failure) : NULL;
+  if (found != NULL) return found;
   if (failure->location[0] != '\0')
     return "redirects are not followed; check the address (`base_url`, `token_url`)";
   if (code == BMWI_UNKNOWN) return codes[code].advice;
   bool foreign = failure->description[0] != '\0' && failure->api_code[0] == '\0' &&
                  (code == BMWI_FORBIDDEN || code == BMWI_NOT_FOUND);
-  const char *found = find_advice(known, failure, false);
+  found = find_advice(known, failure, false);
   if (found == NULL && service != NULL) found = find_advice(service->advice, failure, !foreign);
   return found != NULL || foreign ? found : codes[code].advice;
 }
@@ -275,7 +291,9 @@ int bmwi_fail(lua_State *L, const char *what, const bmwi_failure *failure,
               const bmwi_service *service) {
   const char *location = failure->location, *words = failure->description;
   lua_pushnil(L);
-  lua_pushfstring(L, "%s failed: %s%s%s%s%s%s", failure->login ? "log-in" : what, failure->text,
+  const char *subject = failure->login ? "log-in" : what, *verb = " failed: ";
+  if (failure->login && strcmp(failure->text, "not logged in") == 0) subject = verb = "";
+  lua_pushfstring(L, "%s%s%s%s%s%s%s%s", subject, verb, failure->text,
                   *location != '\0' ? " to " : "", location, *words != '\0' ? ": " : "", words,
                   failure->budget ? " (not retried: the retry budget is used up)" : "");
   lua_pushstring(L, bmwi_code_name(failure->code));

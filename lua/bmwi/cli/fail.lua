@@ -43,6 +43,7 @@ local ADVICE = {
 -- The module's hints for Lua programs, and the equivalent here.
 local HERE = {
   { "client:login()", "bmwi login" },
+  { "the option `timeout`", "request_timeout (--request-timeout SECONDS)" },
   { "client:delete_container(id)", "bmwi containers delete ID" },
 }
 
@@ -85,17 +86,18 @@ function fail.advise(info, hint)
 end
 
 -- A log-in that was refused earlier and has not been tried now.
-local function refused(code, at)
+local function refused(code, at, retry_after)
   return ("The server said so on %s. %s. To try now: bmwi login"):format(
     os.date("%Y-%m-%d %H:%M", at), code == "auth"
     and "Correct the settings: the same log-in is not retried, since that can lock the account"
-    or "It is retried when that time is over")
+    or retry_after and ("It is retried in %.0f seconds"):format(math.ceil(retry_after))
+    or "It is not retried by itself")
 end
 
 -- The hint for a failure of the module.
 local function module_hint(failure)
   local info, advice = failure.info, ADVICE[failure.code]
-  if info.refused_at then return refused(failure.code, info.refused_at) end
+  if info.refused_at then return refused(failure.code, info.refused_at, info.retry_after) end
   local said = failure.message .. " " .. tostring(info.hint)
   for _, row in ipairs(KNOWN) do
     if said:find(row[1], 1, true) then

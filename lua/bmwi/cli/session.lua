@@ -96,7 +96,9 @@ local function log_hook(ctx)
       fields = { bytes = #fields.payload }
     end
     if event == "stream" and ctx.on_stream then ctx.on_stream(fields) end
-    if event == "response" and fields.call == "token" then ctx.login_status = fields.status end
+    if event == "response" then -- nil where a call's response came after that of the log-in
+      ctx.login_status = fields.call == "token" and fields.status or nil
+    end
     if fields.date then ctx.clock_error = os.time() - fields.date end
     if event == "store_error" then
       ctx.unsaved = tostring(fields.error)
