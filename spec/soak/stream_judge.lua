@@ -5,7 +5,7 @@ local HELD_UP = 3 -- seconds that a connection may have been held up on its way,
 local TOGETHER = 6 -- seconds in which values of one descriptor may be in one update
 local SETTLED, GONE = 15, 6 -- seconds after the local broker is back, and before it goes
 local KILLED = { before = 4, after = 1 } -- what a process that is killed may not have shown yet
--- What grows: by how much at most. Each renewal has a connection of its own, which libcurl keeps
+-- What grows: by how much at most. Each renewal has its own connection, which libcurl keeps
 -- for two minutes: up to seven in that time. Between the two parts that are compared there are
 -- twice as many sessions.
 local GROWTH = { { "resident memory, KiB", "rss", 2048 }, { "Lua memory, KiB", "lua", 256 },

@@ -69,7 +69,7 @@ static json_t *streamed_values(const json_t *values) {
   return out;
 }
 
-/* As set by a test: the value is not converted, and the time is given or calculated from its age. */
+/* As set by a test: the value is not converted; the time is given, or follows from its age. */
 static json_t *given_value(const json_t *given, double age) {
   if (!json_is_object(given)) {
     return json_pack("{s:o, s:O}", "timestamp", stamp_seconds(world_epoch() - age), "value", given);
