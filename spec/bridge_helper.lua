@@ -1,11 +1,12 @@
---- bmwi bridge as a process, and a witness (mosquitto_sub) of what a broker of our own hands on.
+--- Runs bmwi bridge as a process, with a subscriber (mosquitto_sub) that records what our broker
+--- publishes.
 local helper = require "spec.helper"
 local cli = require "spec.cli_helper"
 local bridge = {}
 
 local LIMIT = 20 -- seconds for what takes none
 
---- Why nobody can be witness here; nil where somebody can.
+--- Why no subscriber can run here; nil if it can.
 function bridge.no_witness()
   if helper.shell("PATH=$PATH:/usr/sbin; command -v mosquitto && command -v mosquitto_sub") == ""
   then
@@ -13,7 +14,7 @@ function bridge.no_witness()
   end
 end
 
---- Waits until a function returns something, and returns that; raises where it does not.
+--- Waits until a function returns a true value, and returns it; raises otherwise.
 ---@param fn fun(): any
 ---@param what? fun(): string for the message
 function bridge.await(fn, what)
@@ -34,7 +35,7 @@ Process.__index = Process
 function Process:said() return helper.read(self.err) or "" end
 function Process:printed() return helper.read(self.out) or "" end
 
---- Whether it is still there.
+--- Whether it is still running.
 function Process:runs() return helper.shell("kill -0 " .. self.pid .. " 2>&1") == "" end
 
 --- Sends a signal and waits for the end.
@@ -46,7 +47,7 @@ function Process:stop(signal)
   return self:ended(), helper.since(start)
 end
 
---- Waits for the end.
+--- Waits for its end.
 function Process:ended()
   local code = bridge.await(function()
     return tonumber(helper.read(self.code) or "")
@@ -81,7 +82,7 @@ end
 local Witness = {}
 Witness.__index = Witness
 
---- What each topic holds, as the witness has seen it last; of all messages with `all`.
+--- The last content of each topic that the subscriber has seen; with `all`, all messages.
 function Witness:seen()
   local last, all = {}, {}
   for line in self.process:printed():gmatch("[^\n]+") do
@@ -95,7 +96,7 @@ function Witness:seen()
   return last, all
 end
 
---- Waits until a topic holds this, or anything.
+--- Waits until a topic has this content, or any.
 function Witness:await(topic, payload)
   return bridge.await(function()
     local held = self:seen()[topic]
@@ -105,7 +106,7 @@ end
 
 function Witness:stop() self.process:stop() end
 
---- A witness of everything at this mosquitto.
+--- A subscriber to everything on this mosquitto.
 ---@param words? string further arguments of mosquitto_sub
 function bridge.witness(broker, words)
   local process = bridge.process(("mosquitto_sub -h 127.0.0.1 -p %d -q 1 %s -t '#' "
@@ -113,7 +114,7 @@ function bridge.witness(broker, words)
   return setmetatable({ process = process }, Witness)
 end
 
---- Ends a mosquitto, and starts it again on the same port later.
+--- Stops a mosquitto, and restarts it later on the same port.
 function bridge.take_away(broker)
   os.execute("kill " .. broker.pid)
   broker.pipe:close()

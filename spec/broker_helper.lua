@@ -42,16 +42,16 @@ end
 --- Sets faults, publishes, and so on: POST /_sim/cardata/stream.
 function broker.set(sim, change) return sim:control("POST", "/cardata/stream", change) end
 
---- What GET /_sim/cardata/stream says.
+--- The report of GET /_sim/cardata/stream.
 function broker.report(sim) return sim:control("GET", "/cardata/stream") end
 
---- Why the small client cannot be run; nil where it can.
+--- Why the small client cannot run; nil if it can.
 function broker.no_python()
   local said = helper.shell("python3 -c 'import ssl; print(ssl.HAS_TLSv1_3)' 2>/dev/null")
   if said ~= "True" then return "there is no python3 with TLS 1.3" end
 end
 
---- Starts the small client; the function that comes back waits for its end and returns what it saw.
+--- Starts the small client; the returned function waits for its end and returns what it received.
 ---@param ... string its steps
 ---@return function finish -> table (see spec/mqtt.py)
 function broker.client(sim, ...)

@@ -1,5 +1,5 @@
---- A scripted client for what bmwi.cardata builds on: it answers from a small account of BMW's that
---- lives in a table, and notes each call.
+--- A scripted client for testing bmwi.cardata: it answers from a small BMW account in a table, and
+--- records each call.
 local bmwi = require("bmwi")
 local cjson = require("cjson").new()
 
@@ -13,7 +13,7 @@ local STATUS = {
 }
 local CODE = { [400] = "http", [403] = "forbidden", [404] = "not_found", [500] = "server" }
 
---- What _call returns for an error of BMW's.
+--- What _call returns for an error from BMW.
 function double.refusal(api_code, more)
   local info = { api_code = api_code, status = STATUS[api_code] }
   for name, value in pairs(more or {}) do info[name] = value end
@@ -112,7 +112,7 @@ function double.client(options, store)
     assert(answer, "not expected: " .. endpoint)
     return answer[1], answer[2], answer[3], answer[4]
   end
-  --- Makes the account remember a container of another id.
+  --- Makes the account remember another container's id.
   function client.remember(id)
     local container = store:_container()
     container.id = id
@@ -137,7 +137,7 @@ function double.client(options, store)
   return client
 end
 
---- Raises unless fn raises, with the caller's position in this file.
+--- Raises unless fn raises at the caller's position in this file.
 ---@return string message
 function double.misused(file, fn)
   local ok, message = pcall(fn)

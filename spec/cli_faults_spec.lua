@@ -71,7 +71,7 @@ describe("bmwi where something fails:", function()
     assert.equal(0, sim:count("POST", "executeService"))
   end)
 
-  -- Runs the command with these faults; every part of `says` is in what it says, none of `never` is.
+  -- Runs the command with these faults; its output has each part of `says`, and none of `never`.
   local function tells(case)
     for _, fault in ipairs(case.faults) do
       fault.times = fault.times or 0

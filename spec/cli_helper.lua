@@ -1,5 +1,5 @@
---- The command line as a process, for the specs about it: a home folder of its own, the settings in
---- the environment, a terminal where one is wanted.
+--- Runs the command line as a process, for its specs: with its own home folder, settings in the
+--- environment, and a terminal if requested.
 local assert = require "luassert"
 local helper = require "spec.helper"
 
@@ -9,7 +9,7 @@ local ACCOUNT = {
   BMWI_USERNAME = "whatever@example.com", BMWI_PASSWORD = "p4ssw0rd", BMWI_API_KEY = "key",
   BMWI_API_SECRET = "secret",
 }
--- Everything of the surroundings that has a say.
+-- All environment variables that matter.
 local CLEARED = { "BMWI_CONFIG", "BMWI_TIMEOUT", "NO_COLOR", "LUA_INIT", "http_proxy",
   "https_proxy" }
 for _, name in ipairs(require("bmwi.cli.config").NAMES) do
@@ -25,19 +25,19 @@ local quote = cli.quote
 
 function cli.write(path, text, mode) helper.write(path, text, mode or "600") end
 
---- To be called before each spec: a fresh home folder, the simulator at its start.
+--- Call before each spec: makes a fresh home folder and resets the simulator.
 function cli.begin(sim)
   sim:reset()
   cli.sim, cli.home = sim, cli.shell("mktemp -d")
   return cli.home
 end
 
---- To be called after each spec.
+--- Call after each spec.
 function cli.finish()
   os.execute("rm -rf " .. quote(cli.home))
 end
 
---- The folder of the kept log-in.
+--- The folder of the saved log-in.
 function cli.state() return cli.home .. "/state/bmwi/" end
 
 --- Writes the configuration file.
@@ -46,7 +46,7 @@ function cli.configure(text, mode)
   cli.write(cli.home .. "/bmwi/config", text, mode)
 end
 
---- The shell command of one run. A variable that is false is not set.
+--- The shell command for one run. A variable that is false is not set.
 function cli.command(arguments, environment)
   local words = { "env" }
   for _, name in ipairs(CLEARED) do words[#words + 1] = "-u " .. name end
@@ -81,15 +81,14 @@ function cli.run(arguments, environment, input)
   return { code = tonumber(code), out = cli.read(home .. "/out"), err = cli.read(home .. "/err") }
 end
 
---- A run that must end well.
+--- A run that must succeed.
 function cli.ok(arguments, environment, input)
   local result = cli.run(arguments, environment, input)
   assert.equal(0, result.code, result.err)
   return result
 end
 
---- Runs it on a terminal of its own, so many columns wide; answers = {{what it shows, what is typed
---- then}, ...}
+--- Runs it on a terminal with this many columns; answers = {{prompt, reply}, ...}
 function cli.on_terminal(arguments, answers, environment, columns)
   local home, typed = cli.home, { "exec 2>/dev/null" }
   for _, answer in ipairs(answers or {}) do
@@ -97,7 +96,7 @@ function cli.on_terminal(arguments, answers, environment, columns)
       .. " done"):format(quote(answer[1]), home)
     typed[#typed + 1] = ("sleep 0.05; printf '%%b' %s"):format(quote(answer[2]))
   end
-  -- The keyboard stays there until the program has ended.
+  -- The keyboard stays open until the program has ended.
   typed[#typed + 1] = ("for i in $(seq 500); do test -e %s/ended && break; sleep 0.02; done")
     :format(home)
   cli.write(home .. "/type", table.concat(typed, "\n") .. "\n")
@@ -110,7 +109,7 @@ function cli.on_terminal(arguments, answers, environment, columns)
   return { code = tonumber(cli.read(home .. "/code")), screen = cli.read(home .. "/screen") }
 end
 
---- No message may show one of these.
+--- No message may contain any of these.
 function cli.assert_no_secret(text)
   for _, secret in ipairs { "p4ssw0rd", "a2V5OnNlY3JldA", "@bmw.de" } do
     assert.is_nil(text:find(secret, 1, true), "shows " .. secret .. ": " .. text)

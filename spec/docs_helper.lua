@@ -1,4 +1,4 @@
---- The pages that people read, and their blocks of code, for the specs about them.
+--- The documentation pages and their blocks of code, for the specs about them.
 local helper = require "spec.helper"
 local read, quote = helper.read, helper.quote
 
@@ -6,7 +6,7 @@ local docs = {}
 
 local SERVER = "http://127.0.0.1:8080"
 
--- What a block of each mark is set before. A program or a recipe stands for itself.
+-- The code placed before a block with each mark. A program or a recipe needs none.
 local CLIENT = [[
 local bmwi = require "bmwi"
 local client = bmwi.new { base_url = "http://127.0.0.1:8080", username = "whatever@example.com",
@@ -64,7 +64,7 @@ function docs.blocks()
   return list
 end
 
---- Those whose mark has this pattern.
+--- The blocks whose mark matches this pattern.
 function docs.marked(pattern)
   local list = {}
   for _, block in ipairs(docs.blocks()) do
@@ -73,23 +73,23 @@ function docs.marked(pattern)
   return list
 end
 
---- The text with the simulator's address in the place of the one that pages write.
+--- The text with the simulator's address instead of the one in the pages.
 function docs.placed(text, sim)
   return (text:gsub(SERVER:gsub("%p", "%%%0"), (sim.url:gsub("%%", "%%%%"))))
 end
 
---- A block of mark `lua` as a whole program.
+--- A block marked `lua` as a complete program.
 function docs.with_client(text, sim)
   return docs.placed(CLIENT .. text, sim)
 end
 
---- A block of mark `lua cardata` with the simulator's servers, its account in this file.
+--- A block marked `lua cardata`, with the simulator's servers and its account in this file.
 function docs.with_cardata(text, sim, path)
   local servers = ("base_url = %q, login_url = %q, "):format(sim.url, sim.url .. "/gcdm/oauth")
   return (text:gsub("client_id =", servers .. "client_id =", 1):gsub("account%.json", path))
 end
 
---- Runs a command over a text in a file; returns what it prints and its exit code.
+--- Runs a command on a file with this text; returns its output and exit code.
 function docs.run(command, text)
   local path = os.tmpname()
   helper.write(path, text)
@@ -100,7 +100,7 @@ function docs.run(command, text)
   return output, tonumber(code)
 end
 
---- The command that runs a Lua file, %s, with nothing of the surroundings that has a say.
+--- The command that runs a Lua file, %s, without any environment variables that matter.
 ---@param setting? string more words for env
 function docs.lua_command(setting)
   local words = { "env -u http_proxy -u all_proxy -u ALL_PROXY -u LUA_INIT" }
@@ -114,12 +114,12 @@ function docs.lua_command(setting)
   return table.concat(words, " "):gsub("%%", "%%%%") .. " " .. helper.interpreter .. " %s"
 end
 
---- Runs a Lua program; returns what it prints and its exit code.
+--- Runs a Lua program; returns its output and exit code.
 function docs.run_lua(text, setting)
   return docs.run(docs.lua_command(setting), text)
 end
 
---- Whether all that a program requires is installed.
+--- Whether everything that a program requires is installed.
 function docs.installed(text)
   for name in text:gmatch('require "([%w.]+)"') do
     if not name:find("^bmwi") and not pcall(require, name) then return false end
@@ -127,7 +127,7 @@ function docs.installed(text)
   return true
 end
 
---- The texts of a list that are not in a page; a name must end there.
+--- The texts in a list that are missing in a page; a name must end there.
 ---@param text string
 ---@param list string[]
 ---@param format string with %s for each of the list

@@ -1,5 +1,5 @@
---- Starts the simulator for a spec and talks to its /_sim by the curl program, so that what a spec
---- finds out does not depend on the module it tests. Runs on every Lua.
+--- Starts the simulator for a spec and controls it through /_sim with the curl program, so that
+--- results do not depend on the module under test. Runs on every Lua.
 local cjson = require("cjson").new()
 
 local helper = {}
@@ -11,7 +11,7 @@ end
 
 local quote = helper.quote
 
---- What a shell command writes, without the blanks at its end.
+--- The output of a shell command, without trailing blanks.
 function helper.shell(command)
   local pipe = assert(io.popen(command))
   local text = pipe:read("*a")
@@ -19,7 +19,7 @@ function helper.shell(command)
   return (text:gsub("%s+$", ""))
 end
 
---- A file's content, or nil where there is none.
+--- A file's content, or nil if there is none.
 function helper.read(path)
   local file = io.open(path, "rb")
   local text = file and file:read("*a")
@@ -144,11 +144,11 @@ end
 local Sim = {}
 Sim.__index = Sim
 
---- Asks one thing of /_sim; a refusal raises, since then the spec itself is wrong.
+--- Sends one request to /_sim; a refusal raises, since the spec itself is wrong then.
 function Sim:control(method, path, value)
   local arguments = { "-X", method, self.url .. "/_sim" .. path }
   if self.ca then
-    -- The certificate is what some specs are about; the control channel must work with any.
+    -- Some specs are about the certificate; the control channel must work with any.
     arguments[#arguments + 1] = "--insecure"
   end
   local answer = with_file(type(value) == "string" and value or value and cjson.encode(value) or "",
@@ -167,26 +167,26 @@ end
 
 --- The requests received, oldest first.
 function Sim:log() return self:control("GET", "/log").requests end
---- Forgets the requests received.
+--- Clears the log of received requests.
 function Sim:clear() self:control("DELETE", "/log") end
 --- Adds a fault rule.
 function Sim:fault(rule) self:control("POST", "/fault", rule) end
 --- Removes all fault rules.
 function Sim:no_faults() self:control("DELETE", "/fault") end
---- Changes tokens given out or to come.
+--- Changes existing or future tokens.
 function Sim:token(change) self:control("POST", "/token", change) end
---- Says how commands go on.
+--- Sets how commands proceed.
 function Sim:commands(course) self:control("POST", "/commands", course) end
 --- Changes settings.
 function Sim:config(change) self:control("POST", "/config", change) end
---- What the simulator knows of a car.
+--- The simulator's state of a car.
 function Sim:car(vin) return self:control("GET", "/car/" .. (vin or helper.vin)) end
---- Changes a car: {status = {...}} sets members, the other names replace whole answers.
+--- Changes a car: {status = {...}} sets members, other names replace whole responses.
 function Sim:change(vin, changes) self:control("POST", "/car/" .. vin, changes) end
---- Back to the start.
+--- Resets the simulator.
 function Sim:reset() self:control("POST", "/reset") end
 
---- How many requests of the log fit: by method and by a part of the path, both optional.
+--- The number of logged requests that match: by method and by a part of the path, both optional.
 function Sim:count(method, part)
   local n = 0
   for _, request in ipairs(self:log()) do
@@ -198,7 +198,7 @@ function Sim:count(method, part)
   return n
 end
 
---- Ends the simulator; it is tied to the pipe, so closing the pipe is enough.
+--- Ends the simulator, which exits when the pipe is closed.
 function Sim:stop()
   if self.pipe then
     self.pipe:close()
@@ -212,11 +212,11 @@ end
 
 helper.vin = "WAB1C23456V123456"
 
---- Locales that write numbers in another way: a decimal comma, a decimal point of two bytes. They
---- are built by the Makefile where localedef can.
+--- Locales that write numbers differently: a decimal comma, a two-byte decimal point. The Makefile
+--- builds them if localedef is available.
 helper.locales = { "de_DE.UTF-8", "ps_AF.UTF-8" }
 
---- Starts a simulator. It ends with stop() or with this process, whatever comes first.
+--- Starts a simulator. It ends with stop() or with this process, whichever comes first.
 ---@param options? table tls = true or the name of a certificate of spec/certs.sh; args = array of
 --- further arguments; vehicles = text of a vehicles file
 ---@return table sim with url, ca (path, TLS only) and the methods above
@@ -258,7 +258,7 @@ function helper.start(options)
   return sim
 end
 
---- Options for bmwi.new that fit this simulator.
+--- Options of bmwi.new for this simulator.
 ---@param sim table
 ---@param overrides? table set last
 ---@return table options
@@ -280,7 +280,7 @@ end
 helper.interpreter = os.getenv("LUA")
   or rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("%d+%.%d+")
 
---- A Lua program as a process of its own, which finds the same modules.
+--- Runs a Lua program as its own process, with the same modules.
 ---@param script string
 ---@param environment? string NAME=VALUE words for env
 ---@param wrap? string a shell command in which COMMAND stands for the program; default: just it
@@ -298,7 +298,7 @@ function helper.program(script, environment, wrap)
   end))
 end
 
---- A server that says what no HTTP library would say (see spec/raw.pl).
+--- A server that sends what no HTTP library would (see spec/raw.pl).
 ---@param first string what it answers, with \r, \n and \0 spelt out
 ---@param again string what it goes on with for ever; "": nothing
 ---@return string port
