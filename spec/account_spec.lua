@@ -373,6 +373,36 @@ describe("the quota", function()
     end
   end)
 
+  it("has what was used while the clock was behind, from when it is right again", function()
+    local LONG_AGO, right = NOW - 2000 * DAY, NOW + 60
+    spend_all(kept, 4, NOW)
+    spend_all(kept, 3, LONG_AGO)
+    assert.same({ true, 42 }, { kept:_spend({ now = LONG_AGO + HOUR }) })
+    spend_all(kept, 1, LONG_AGO + 60) -- a restart without a clock
+    assert.same({ limit = 50, used = 9, left = 41, resets_at = NOW + DAY },
+      kept:_quota(50, right))
+    assert.same({ true, 40 }, { kept:_spend({ now = right }) })
+    -- Asking again does not put it off, and they are gone after 24 hours.
+    assert.equal(10, kept:_quota(50, NOW + DAY - 1).used)
+    assert.equal(6, kept:_quota(50, NOW + DAY).used)
+    assert.equal(right + DAY, kept:_quota(50, NOW + DAY).resets_at)
+    assert.equal(0, kept:_quota(50, right + DAY).used)
+  end)
+
+  it("does not take calls made before for such", function()
+    spend_all(kept, 2, NOW - HOUR)
+    spend_all(kept, 2, NOW)
+    spend_all(kept, 1, NOW - 2 * HOUR) -- only this was made with the clock behind
+    spend_all(kept, 1, NOW + 60)
+    assert.equal(6, kept:_quota(50, NOW + 60).used)
+    assert.equal(2, kept:_quota(50, NOW + DAY).used)
+    -- Nor those of days ago that were made with a clock that was ahead, and then behind.
+    kept:clear()
+    for _, hours in ipairs({ 240, 1, 2, 1.5, 26, 72 }) do spend_all(kept, 1, NOW + hours * HOUR) end
+    spend_all(kept, 1, NOW + 71 * HOUR)
+    assert.equal(2, kept:_quota(50, NOW + 73 * HOUR).used)
+  end)
+
   it("does not grow", function()
     for day = 1, 30 do spend_all(kept, 40, NOW + day * DAY) end
     assert(#kept:_read().quota.calls <= 240, #kept:_read().quota.calls)

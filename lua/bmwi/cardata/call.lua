@@ -5,6 +5,9 @@ local store = require "bmwi.store"
 
 local call = {}
 
+-- BMW counts a call a moment after it was counted here, and gives it back as much later.
+local MARGIN = 60 -- seconds
+
 -- For clients without a store, or whose store only keeps the log-in.
 local memories = setmetatable({}, { __mode = "k" })
 
@@ -31,7 +34,7 @@ local function spend(client)
   end
   local why = reason == "closed" and "BMW reports that the day's calls are used up"
     or ("all %d calls of the day are used up"):format(limit)
-  return nil, why .. "; nothing was sent", "quota", { retry_after = wait, retryable = false,
+  return nil, why .. "; nothing was sent", "quota", { retry_after = wait + MARGIN, retryable = false,
     hint = "wait until calls become available again (bmwi quota)" }
 end
 
@@ -41,7 +44,7 @@ local function close_day(client, info)
   local kept = call.store(client)
   kept:_close_day()
   local _, wait = kept:_spend { limit = client:_option("daily_limit") } -- closed: counts nothing
-  if type(wait) == "number" then info.retry_after = info.retry_after or wait end
+  if type(wait) == "number" then info.retry_after = info.retry_after or wait + MARGIN end
 end
 
 -- Whether another call is worthwhile: the first request got no response, or its token was refused.

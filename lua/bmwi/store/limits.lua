@@ -36,6 +36,16 @@ local function keep(quota, wanted)
   quota.calls = calls
 end
 
+-- The clock was set back at `noticed` and is right again, so the calls that it gave too early a time
+-- (they follow a later one) count as made now: their own times would have them given back at once.
+local function move_late(quota, noticed, now)
+  local latest = -math.huge
+  for i, at in ipairs(quota.calls or {}) do
+    if at >= noticed and at < latest then quota.calls[i] = now end
+    latest = math.max(latest, at)
+  end
+end
+
 -- A time in the future shows that the clock was wrong then, or is wrong now. It counts, but only
 -- for 24 hours after this was noticed: a clock that was a year ahead must not block calls for a
 -- year. True if the table was changed.
@@ -44,6 +54,7 @@ local function heed_clock(quota, now)
   for _, at in ipairs(quota.calls or {}) do ahead = ahead or at > now end
   local noticed = quota.set_back_at
   if not ahead then
+    if noticed then move_late(quota, noticed, now) end
     quota.set_back_at = nil
     return noticed ~= nil
   elseif not noticed or noticed > now then
