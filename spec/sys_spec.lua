@@ -202,6 +202,28 @@ describe("bmwi._sys", function()
       assert.is_true(sys.remove_private(path))
     end)
 
+    it("fails, and is not killed, where a file may not be that large", function()
+      assert.is_true(sys.write_private(path, "old"))
+      local text = shell("ulimit -f 1; " .. program([[
+        local bytes = ("x"):rep(5000)
+        for _, write in ipairs({ sys.write_private, sys.publish_file }) do
+          local done, message, code = write(path, bytes)
+          print(done, code, message)
+        end]]))
+      local line = "nil\tfile\t" .. path .. ": writing failed: File too large"
+      assert.equal(line .. "\n" .. line, text)
+      assert.equal("old", read(path))
+      assert.equal("", shell("find '" .. folder .. "' -name '*.new'"))
+      -- Outside of it the signal is what the program made of it.
+      text = shell(("ulimit -f 1; %s; echo $?"):format(program([[
+        sys.write_private(path, ("x"):rep(5000))
+        local file = assert(io.open(folder .. "/log", "w"))
+        file:write(("x"):rep(5000))
+        file:close()
+        print("not killed")]])) .. " 2>&1")
+      assert.is_nil(text:find("not killed", 1, true), text)
+    end)
+
     it("replaces nothing by a link that is not this user's secret already", function()
       write(folder .. "/victim", "precious", "644")
       shell(("ln -s victim '%s'"):format(path))

@@ -26,6 +26,7 @@
 #include "binding/bmwi.h"
 #include "binding/options.h"
 #include "core/clock.h"
+#include "core/guard.h"
 
 #define LOCK "bmwi.lock"
 #define MAX_FILE (1024 * 1024)
@@ -144,6 +145,15 @@ static int write_all(int fd, const char *data, size_t len) {
   return 0;
 }
 
+/* The same, on disk. A file that would exceed the limit of this process is a failure (EFBIG). */
+static int write_synced(int fd, const char *data, size_t len) {
+  bmwi_guard guard;
+  bmwi_guard_enter(&guard, SIGXFSZ);
+  int error = write_all(fd, data, len);
+  bmwi_guard_leave(&guard);
+  return error == 0 && fsync(fd) != 0 ? errno : error;
+}
+
 /* Makes a rename in the folder of `path` survive a power failure. */
 static void sync_folder(char *path) {
   char *slash = strrchr(path, '/');
@@ -196,8 +206,7 @@ static int replace(lua_State *L, handle *h, const char *path, char *place, mode_
   h->fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (h->fd < 0) return file_failure(L, "writing", path, errno);
   if (fchmod(h->fd, mode) != 0) error = errno; /* despite the umask */
-  if (error == 0) error = write_all(h->fd, data, len);
-  if (error == 0 && fsync(h->fd) != 0) error = errno;
+  if (error == 0) error = write_synced(h->fd, data, len);
   if (error == 0 && rename(temp, place) != 0) error = errno;
   if (error != 0) {
     unlink(temp);

@@ -143,7 +143,7 @@ static void renew(bmwi_engine *engine) {
   bmwi_guard guard;
   CURLM *multi = new_multi(engine);
   if (multi == NULL) return;
-  bmwi_guard_enter(&guard);
+  bmwi_guard_enter(&guard, SIGPIPE);
   curl_multi_cleanup(engine->multi);
   bmwi_guard_leave(&guard);
   engine->multi = multi;
@@ -177,7 +177,7 @@ bmwi_engine *bmwi_engine_new(void) {
 void bmwi_engine_free(bmwi_engine *engine) {
   if (!bmwi_engine_mine(engine)) return; /* the sockets belong to the parent process */
   bmwi_guard guard;
-  bmwi_guard_enter(&guard);
+  bmwi_guard_enter(&guard, SIGPIPE);
   bmwi_streams_end(&engine->streams);
   while (engine->idle_count > 0) bmwi_handle_free(engine->idle[--engine->idle_count]);
   if (engine->multi != NULL) curl_multi_cleanup(engine->multi);
@@ -288,7 +288,7 @@ void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
   else if (t->phase != BMWI_IDLE) bmwi_timers_remove(&engine->timers, &t->timer);
   if (t->phase == BMWI_STARTING || t->phase == BMWI_SENDING) {
     bmwi_guard guard;
-    bmwi_guard_enter(&guard);
+    bmwi_guard_enter(&guard, SIGPIPE);
     give_back(engine, t, false);
     bmwi_guard_leave(&guard);
   }
@@ -490,7 +490,7 @@ void bmwi_engine_step(bmwi_engine *engine, double seconds) {
   bmwi_event events[BMWI_POLL_MAX];
   /* Changing the signal mask takes longer than a step in which libcurl has nothing to do. */
   bool idle = engine->exchanges == 0 && engine->starting.first == NULL && engine->curl_wake < 0;
-  if (!idle) bmwi_guard_enter(&guard);
+  if (!idle) bmwi_guard_enter(&guard, SIGPIPE);
   start(engine); /* before waiting for responses */
   serve_libcurl(engine);
   double left = left_until(due(engine));
@@ -498,7 +498,7 @@ void bmwi_engine_step(bmwi_engine *engine, double seconds) {
   int count = bmwi_poll_wait(&engine->poll, seconds, events, &engine->rushed);
   if (idle && count > 0) {
     idle = false;
-    bmwi_guard_enter(&guard);
+    bmwi_guard_enter(&guard, SIGPIPE);
   }
   serve_sockets(engine, events, count);
   serve_libcurl(engine);

@@ -12,27 +12,28 @@
 #include <time.h>
 #include <unistd.h>
 
-static void pipe_signal(sigset_t *set) {
+static void only(sigset_t *set, int number) {
   sigemptyset(set);
-  sigaddset(set, SIGPIPE);
+  sigaddset(set, number);
 }
 
-void bmwi_guard_enter(bmwi_guard *guard) {
+void bmwi_guard_enter(bmwi_guard *guard, int number) {
   sigset_t set;
-  pipe_signal(&set);
+  only(&set, number);
+  guard->number = number;
   guard->blocked = pthread_sigmask(SIG_BLOCK, &set, &guard->before) != 0 ||
-                   sigismember(&guard->before, SIGPIPE) == 1;
+                   sigismember(&guard->before, number) == 1;
 }
 
 /* A signal that is pending now arrived meanwhile: an earlier one would have been delivered. */
 void bmwi_guard_leave(const bmwi_guard *guard) {
   sigset_t set;
   if (guard->blocked) return;
-  pipe_signal(&set);
+  only(&set, guard->number);
 #if defined(__APPLE__)
   sigset_t pending;
   int taken;
-  if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1) sigwait(&set, &taken);
+  if (sigpending(&pending) == 0 && sigismember(&pending, guard->number) == 1) sigwait(&set, &taken);
 #else
   static const struct timespec at_once = {0, 0};
   sigtimedwait(&set, NULL, &at_once);

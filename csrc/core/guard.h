@@ -1,6 +1,6 @@
 /*
-** Guard: keeps libcurl from ending the process by SIGPIPE and from leaking its sockets to child
-** programs. Plain POSIX, no libcurl.
+** Guard: keeps writing from ending the process by a signal, and libcurl from leaking its sockets to
+** child programs. Plain POSIX, no libcurl.
 */
 #ifndef BMWI_GUARD_H
 #define BMWI_GUARD_H
@@ -12,12 +12,14 @@
 
 typedef struct bmwi_guard {
   sigset_t before; /* the thread's signal mask */
-  bool blocked;    /* SIGPIPE was already blocked: nothing was changed */
+  int number;      /* the signal */
+  bool blocked;    /* it was already blocked: nothing was changed */
 } bmwi_guard;
 
-/* Use around libcurl calls that may write to a connection. A TLS library may use write(2), and with
-** CURLOPT_NOSIGNAL libcurl leaves SIGPIPE to the caller. */
-void bmwi_guard_enter(bmwi_guard *guard);
+/* Use with SIGPIPE around libcurl calls that may write to a connection (a TLS library may use
+** write(2), and with CURLOPT_NOSIGNAL libcurl leaves SIGPIPE to the caller), and with SIGXFSZ
+** around writing a file. Both signals go to the thread that writes. */
+void bmwi_guard_enter(bmwi_guard *guard, int number);
 void bmwi_guard_leave(const bmwi_guard *guard);
 
 /* Sets close-on-exec for one of libcurl's sockets and, if it belongs to a pair (like that of the
