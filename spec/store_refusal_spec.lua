@@ -139,6 +139,20 @@ describe("a client with a store remembers a refused log-in", function()
     assert.equal(1, login.count())
   end)
 
+  it("until another has a token for it", function()
+    local kept = store.new(path)
+    local one, two = new(kept, WRONG), new(kept)
+    for _ = 1, 3 do refused(one) end
+    assert(store.new(path):clear()) -- what it was told holds without the file, too
+    local _, info = refused(one)
+    assert.is_true(math.abs(info.refused_at - os.time()) < 60)
+    assert.equal(1, login.count())
+    assert(two:vehicles())
+    assert(one:vehicles())
+    assert.equal(2, login.count())
+    is_free()
+  end)
+
   it("for the time that the server asked for, and not what a gateway says", function()
     sim:fault({ path = "/oauth/token", status = 429, headers = { ["Retry-After"] = "3600" } })
     refused(new(), "rate_limited")

@@ -481,7 +481,8 @@ void bmwi_ask_store(lua_State *L, bmwi_op *op, int client) {
   } else if (lua_istable(L, found) && read_kept_token(L, found, account, token) &&
              bmwi_session_take(session, token)) {
     bmwi_resources_read(L, found, session);
-  } else if (!bmwi_session_stay(session) && !bmwi_auth_error_recall(L, session)) {
+  } else if (!bmwi_session_stay(session) && !bmwi_session_repeat(session) &&
+             !bmwi_auth_error_recall(L, session)) {
     bmwi_session_request(session);
   }
 }

@@ -33,6 +33,24 @@ static void fail_waiting(bmwi_session *session, const bmwi_failure *failure) {
   }
 }
 
+/* The sticky auth error, unless it is over. */
+static bool sticks(const bmwi_session *session, bmwi_failure *failure) {
+  double left = session->auth_error_until - bmwi_now();
+  if (session->auth_error.code == BMWI_OK || !(left > 0)) return false;
+  *failure = session->auth_error;
+  if (isfinite(left)) failure->retry_after = left;
+  return true;
+}
+
+bool bmwi_session_repeat(bmwi_session *session) {
+  bmwi_failure failure;
+  if (!sticks(session, &failure)) return false;
+  session->auth_error_shared = false; /* the store has been told */
+  session->request.state = BMWI_NEW;
+  fail_waiting(session, &failure);
+  return true;
+}
+
 /* ---- the token request -------------------------------------------------------- */
 
 /* Makes the form of the token request: the refresh grant if there is a refresh token, else the
@@ -123,12 +141,8 @@ bmwi_next bmwi_session_wait(bmwi_op *op) {
     session->by_resource = false;
     session->auth_error.code = BMWI_OK;
   }
-  double left = session->auth_error_until - bmwi_now();
-  if (session->auth_error.code != BMWI_OK && left > 0) {
-    op->failure = session->auth_error;
-    if (isfinite(left)) op->failure.retry_after = left;
-    return bmwi_attempt_finish(op);
-  }
+  /* The store is asked before it is repeated: another process may have logged in. */
+  if (!session->kept && sticks(session, &op->failure)) return bmwi_attempt_finish(op);
   if (session->request.state == BMWI_NEW && !start_request(session, &op->failure)) {
     op->failure.login = true;
     return bmwi_attempt_finish(op);
@@ -208,6 +222,8 @@ bool bmwi_session_take(bmwi_session *session, bmwi_token *token) {
   bmwi_token_clear(&session->token);
   session->token = *token;
   memset(token, 0, sizeof *token);
+  /* Another log-in, to be renewed: what was refused is over, unless that could send a password. */
+  if (session->token.refresh != NULL && !can_log_in(session)) session->auth_error.code = BMWI_OK;
   return false;
 }
 
@@ -263,15 +279,11 @@ unsigned bmwi_session_trace(const bmwi_session *session) {
   return (unsigned)(h & 0xFF);
 }
 
-void bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, double seconds) {
+bool bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, double seconds) {
   session->auth_error = *failure;
   session->auth_error.login = true;
   session->auth_error_until = bmwi_now() + seconds;
-  session->auth_error_shared = false;
-  session->request.state = BMWI_NEW;
-  bmwi_failure first = session->auth_error;
-  if (isfinite(seconds)) first.retry_after = seconds;
-  fail_waiting(session, &first);
+  return bmwi_session_repeat(session);
 }
 
 /* Makes an auth error sticky: a refused log-in until the next explicit log-in, a requested pause

@@ -44,9 +44,11 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *failure);
 /* An 8-bit number that nearly always changes with the log-in credentials. It distinguishes a
 ** changed password from the refused one, but reveals far too little to guess either. */
 unsigned bmwi_session_trace(const bmwi_session *session);
-/* Restores another process's auth error for the same log-in, which lasts `seconds` (HUGE_VAL:
+/* Fails the waiting operations with the sticky auth error; false if there is none. */
+bool bmwi_session_repeat(bmwi_session *session);
+/* The same with another process's auth error for the same log-in, which lasts `seconds` (HUGE_VAL:
 ** forever). */
-void bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, double seconds);
+bool bmwi_session_recall(bmwi_session *session, const bmwi_failure *failure, double seconds);
 /* The response with the code was read: keeps it, and starts polling once the user has seen it. */
 bool bmwi_session_take_code(bmwi_session *session, const char *code, double interval,
                             double lifetime);
