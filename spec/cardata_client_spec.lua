@@ -256,6 +256,42 @@ describe("a client of CarData", function()
       assert(client:vehicle(BEV):basic_data())
     end)
 
+    it("though it was empty once, which is no refusal", function()
+      sim:control("POST", "/cardata/token", { expires_in = 2 })
+      local client = logged_in()
+      bmwi.sleep(2)
+      for _, status in ipairs({ 200, 204 }) do
+        sim:fault({ path = "/oauth/token", status = status, raw = "" })
+        helper.fails_as("json", client:vehicles())
+      end
+      assert(new():vehicles()) -- another process
+      assert(client:vehicles())
+      assert.equal(1, #prompts)
+    end)
+
+    it("until somebody else logs in, which a program that waits sees", function()
+      sim:control("POST", "/cardata/token", { expires_in = 2 })
+      local client = logged_in()
+      sim:fault({ path = "/oauth/token", status = 400, times = 2,
+        body = '{"error":"invalid_request","error_description":"missing a required parameter"}' })
+      bmwi.sleep(2)
+      local before = #requests("/oauth/token")
+      for _ = 1, 3 do helper.fails_as("auth", client:vehicles()) end
+      assert.equal(before + 1, #requests("/oauth/token"))
+      assert(new():login()) -- another process; the second refusal is its own
+      assert(client:vehicles())
+      assert.equal(2, #prompts)
+      -- Also where its token has run out meanwhile, but can be renewed.
+      sim:fault({ path = "/oauth/token", status = 400, times = 2,
+        body = '{"error":"invalid_request","error_description":"missing a required parameter"}' })
+      bmwi.sleep(2)
+      for _ = 1, 3 do helper.fails_as("auth", client:vehicles()) end
+      assert(new():login())
+      bmwi.sleep(2)
+      assert(client:vehicles())
+      assert.equal(3, #prompts)
+    end)
+
     it("or reports once that it has expired for good", function()
       sim:control("POST", "/cardata/token", { expires_in = 2 })
       local client = logged_in()

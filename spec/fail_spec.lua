@@ -141,7 +141,7 @@ local refusals = {
   { { status = 503, body = '{"error":"invalid_grant"}' }, "auth", 503, false, "invalid_grant" },
   { { status = 503, body = '{"error":"temporarily_unavailable"}' }, "server", 503, true,
     "temporarily_unavailable", "try again later" },
-  { { raw = "" }, "auth", nil, false, nil, "api_key" },
+  { { raw = "" }, "json", nil, false, nil, "api_key" },
   { { recorded = "too_many" }, "rate_limited", 429, true, nil, "wait" },
   { { recorded = "gone" }, "gone", 410, false, nil, "switched off" },
   { { recorded = "plain_500" }, "server", 500, true, "Error" },

@@ -172,6 +172,18 @@ describe("a token", function()
       end)
     end
 
+    it("keeps its refresh token when the answer is empty, and goes on by itself", function()
+      assert.is_true(new():login())
+      for _, status in ipairs({ 200, 204 }) do
+        sim:token({ expire = true })
+        sim:clear()
+        answer_token("", 1, status)
+        fails("json", client:vehicles())
+        assert.is_table(client:vehicles())
+        assert.same({ "GET 401", "refresh " .. status, "refresh 200", "GET 200" }, story())
+      end
+    end)
+
     it("goes on by itself when a quota is back", function()
       assert.is_true(new():login())
       sim:token({ expire = true })
@@ -225,13 +237,15 @@ describe("a token", function()
       end)
     end
 
-    it("says so: the empty answer to a missing Basic value", function()
-      answer_token("")
-      local _, info = fails("auth", new():login())
-      assert.truthy(info.hint:find("api_key", 1, true), info.hint)
-      assert.is_false(info.retryable)
+    it("is not an empty answer, as to a missing Basic value", function()
+      for _, status in ipairs({ 200, 204 }) do
+        answer_token("", 1, status)
+        local message, info = fails("json", new():login())
+        assert.equal("log-in failed: the response to the log-in is empty", message)
+        assert.truthy(info.hint:find("api_key", 1, true), info.hint)
+        assert.is_false(info.retryable)
+      end
     end)
-
 
     -- What a refusal may look like, and the code it ends with: the password is sent once.
     local ONCE = {
@@ -296,14 +310,14 @@ describe("a token", function()
     end)
 
     it("sends no password for a minute to what cannot answer it", function()
-      for _, rule in ipairs({ { status = 403 }, { raw = "<html>Welcome</html>" } }) do
+      for _, rule in ipairs({ { status = 403 }, { raw = "<html>Welcome</html>" }, { raw = "" } }) do
         rule.path = TOKEN
         sim:fault(rule)
         local code = select(3, new():vehicles())
         local _, info = fails(code, client:vehicles())
         assert.is_true(info.retry_after > 30 and info.retry_after <= 60, info.retry_after)
       end
-      assert.equal(2, #sim:log())
+      assert.equal(3, #sim:log())
     end)
 
     it("says where a redirect points to, without its secrets", function()

@@ -160,7 +160,8 @@ describe("a client with a store remembers a refused log-in", function()
     assert.is_true(info.retry_after > 3500 and info.retry_after <= 3601)
     assert.equal(1, login.count())
     assert(store.new(path):clear())
-    for _, rule in ipairs({ { status = 403 }, { status = 503 }, { reset = "after" } }) do
+    for _, rule in ipairs({ { status = 403 }, { status = 503 }, { raw = "" },
+      { reset = "after" } }) do
       rule.path = "/oauth/token"
       sim:fault(rule)
       assert.is_nil((new(nil, { retries = 0 }):vehicles()))

@@ -417,8 +417,8 @@ void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
   } else if (session->device.stage == BMWI_DEVICE_CODE) {
     read_code(L, op, client);
     return;
-  } else if (body->len == 0) { /* recorded: what BMW sends without Basic credentials */
-    bmwi_failure_set(&failure, BMWI_AUTH, "the response to the log-in is empty");
+  } else if (body->len == 0) { /* from a gateway, or BMW's answer to missing Basic credentials */
+    bmwi_failure_set(&failure, BMWI_JSON, "the response to the log-in is empty");
   } else if (!bmwi_json_decode(L, body->data, body->len)) {
     bmwi_failure_set(&failure, BMWI_JSON, "the response to the log-in is not JSON");
   } else {

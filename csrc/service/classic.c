@@ -246,6 +246,8 @@ static const bmwi_advice advice[] = {
   {"not allowed to use the service", BMWI_OK,
    "this service is not enabled for this car or account"},
   {"invalid_client", BMWI_OK, "check api_key and api_secret (or basic)"},
+  {"the log-in is empty", BMWI_JSON,
+   "check `base_url` and `token_url`, and api_key and api_secret (or basic)"},
   {"client disabled", BMWI_OK, "this api_key has been disabled; use another one"},
   {"invalid_scope", BMWI_OK, "set the option `scope` to one that this api_key may request"},
   {"locked", BMWI_AUTH, "unlock the account on the service's web site or in its app first"},
