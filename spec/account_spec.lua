@@ -51,7 +51,7 @@ local function common(new)
     fails_as("missing", kept:load())
   end)
 
-  it("gives back each part", function()
+  it("returns each part", function()
     assert.is_true(kept:_set_container({ id = "W00J029D733HA", name = "bmwi", version = "v1" }))
     assert.is_true(kept:_set_vehicles({ { vin = VIN, mappingType = "PRIMARY" } }))
     assert.is_true(kept:_set_basic(VIN, { model = "i3", chargingModes = bmwi.json.array() }))
@@ -431,7 +431,7 @@ end)
 describe("an account in memory", function()
   common(store.memory)
 
-  it("is of its own", function()
+  it("is separate from others", function()
     assert(store.memory():save({ access_token = "a" }))
     fails_as("missing", store.memory():load())
     assert.equal("bmwi.store: memory", tostring(store.memory()))
@@ -512,7 +512,7 @@ describe("the account file", function()
     end
   end)
 
-  it("that is damaged stays where it cannot be set aside", function()
+  it("that is damaged is kept if it cannot be set aside", function()
     path = folder .. "/token.json"
     helper.write(path, "s3cret", "600")
     shell(("mkdir '%s.damaged'"):format(path))
@@ -560,7 +560,7 @@ describe("the account file", function()
     end
   end)
 
-  it("waits for another process without holding up other tasks", function()
+  it("waits for another process without blocking other tasks", function()
     local kept = store.new(path)
     local lock = assert(bmwi._sys.try_lock(path, "write.lock"))
     local ran, allowed = false, nil

@@ -56,7 +56,7 @@ local function a_client()
 end
 
 describe("require 'bmwi'", function()
-  it("gives exactly the public names", function()
+  it("has exactly the public names", function()
     local module = {}
     for _, list in ipairs({ MODULE, PRIVATE }) do
       for _, name in ipairs(list) do module[name] = true end
@@ -73,7 +73,7 @@ describe("require 'bmwi'", function()
     assert.same(names(loop), methods(bmwi.loop))
   end)
 
-  it("gives a client exactly the public methods", function()
+  it("gives clients exactly the public methods", function()
     local client = a_client()
     assert.same(CLIENT, methods(client))
     client:close()

@@ -79,7 +79,7 @@ describe("bmwi.async", function()
       assert.equal(0, select("#", async.run()))
     end)
 
-    it("runs them at the same time", function()
+    it("runs them concurrently", function()
       local car = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 60 })
       local tasks, ended = {}, 0
@@ -128,7 +128,7 @@ describe("bmwi.async", function()
       assert(bmwi._sys.monotonic() - start < 10) -- one after the other: 15
     end)
 
-    it("does not let one failure disturb the others", function()
+    it("lets the others continue when one fails", function()
       local car = logged_in()
       sim:fault({ path = "/status", latency = 0.05, times = 0 })
       local ended = {}
@@ -306,7 +306,7 @@ describe("bmwi.async", function()
       assert.equal(30, answers)
     end)
 
-    it("works with calls across pcall, or says that it does not, and mixes nothing up", function()
+    it("works with calls across pcall, or reports that it cannot", function()
       local car = logged_in()
       local ok, answer, status, trip
       async.run(function()
@@ -323,7 +323,7 @@ describe("bmwi.async", function()
       assert.equal(ok and 1 or 0, sim:car().posts.DOOR_LOCK or 0)
     end)
 
-    it("works with a nested run across pcall, or says that it does not", function()
+    it("works with a nested run across pcall, or reports that it cannot", function()
       local car = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 0.1 })
       local ok, inner, status
@@ -340,7 +340,7 @@ describe("bmwi.async", function()
       assert.equal(VIN, status.vin)
     end)
 
-    it("works with calls from a function of C, or says that it does not", function()
+    it("works with calls from a C function, or reports that it cannot", function()
       local car = logged_in()
       local ok, answer, status
       async.run(function()
@@ -378,7 +378,7 @@ describe("bmwi.async", function()
       assert.is_true(done)
     end)
 
-    it("works in run's neighbours: a run while tasks are in flight", function()
+    it("works while spawned tasks are pending", function()
       local car = logged_in()
       sim:fault({ path = "/status", latency = 0.1 })
       local vin
@@ -536,7 +536,7 @@ describe("bmwi.async", function()
   end)
 
   describe("spawn", function()
-    it("starts at once and is done when it is done", function()
+    it("starts at once, and is done when the function returns", function()
       local steps = {}
       local task = async.spawn(function()
         steps[#steps + 1] = "start"
@@ -611,7 +611,7 @@ describe("bmwi.async", function()
       assert.equal(VIN, vin)
     end)
 
-    it("leaves nothing behind", function()
+    it("leaves no garbage behind", function()
       local function round()
         for _ = 1, 500 do async.spawn(function() bmwi.sleep(0) end) end
         async.map(numbers(500), function() bmwi.sleep(0) return true end)
@@ -1013,7 +1013,7 @@ describe("bmwi.async", function()
       drive(function() return left == 0 end)
     end)
 
-    it("ends those that wait for its token", function()
+    it("cancels calls that wait for its token", function()
       sim:fault({ path = "/oauth/token", times = 0, latency = 60 })
       local client = new()
       local car = client:vehicle(VIN)
@@ -1095,7 +1095,7 @@ describe("bmwi.async", function()
       assert(sim:count("GET", "/status") <= 2000) -- those that come after the renewal are sent once
     end)
 
-    it("all get the error of the one log-in that is refused", function()
+    it("all get the error of a single refused log-in", function()
       sim:fault({ path = "/oauth/token", times = 0, recorded = "authn_circuit" })
       local good, codes = thousand(new())
       assert.equal(0, good)
@@ -1121,7 +1121,7 @@ describe("bmwi.async", function()
       assert.equal(2, sim:count("POST", "/oauth/token")) -- the refresh, then the password
     end)
 
-    it("that log in by name do so once", function()
+    it("that call login() cause one log-in", function()
       local client = new()
       local results = async.map(numbers(1000), function() return client:login() end,
         { concurrency = 1000 })

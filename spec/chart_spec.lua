@@ -44,7 +44,7 @@ describe("chart.trips", function()
     assert.is_true(math.abs(circles(svg)[3] - (20 + 760 * 72.6 / 200)) < 0.01)
   end)
 
-  it("says it in miles as well, and draws the same", function()
+  it("labels miles as well, and draws the same", function()
     local svg = chart.trips(TRIPS, { units = "imperial" })
     has(svg, "you 4.2 mi/kWh")
     has(svg, "you 3.7 kWh/100 mi")
@@ -64,7 +64,7 @@ describe("chart.trips", function()
     end
   end)
 
-  it("refuses what is no answer and no option", function()
+  it("refuses invalid data and options", function()
     assert.has_error(function() chart.trips() end)
     assert.has_error(function() chart.trips({}, { units = "stones" }) end)
     assert.has_error(function() chart.trips({}, { colour = "red" }) end)

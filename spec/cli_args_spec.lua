@@ -90,7 +90,7 @@ end)
 
 describe("a command", function()
   for name, command in pairs(commands) do
-    it("is whole: " .. name, function()
+    it("is complete: " .. name, function()
       assert.is_string(command.summary)
       assert.is_true(command.most >= (command.least or 0))
       assert.is_true(name == "help" or type(command.run or command.cardata) == "function")
@@ -177,7 +177,7 @@ describe("config.parse", function()
     it(("reads %q"):format(text), function() assert.same(expected, values_of(text)) end)
   end
 
-  it("tells where each value stands", function()
+  it("records where each value was set", function()
     assert.same({ "x", "FILE line 3" }, config.parse("\n# y\nscope = x", "FILE").scope)
   end)
 
@@ -196,7 +196,7 @@ describe("config.parse", function()
     end)
   end
 
-  it("shows no secret of a line that is wrong", function()
+  it("shows no secret from an invalid line", function()
     for _, name in ipairs({ "password", "api_key", "api_secret", "basic", "security_answer",
       "proxy" }) do
       local failure = failure_of(config.parse, name .. " = 'hunter2", "FILE")
@@ -231,7 +231,7 @@ describe("fail", function()
     assert.same({ "failed", "error", {} }, { failure.message, failure.code, failure.info })
   end)
 
-  it("makes a usage error of input that the module refuses", function()
+  it("turns input that the module refuses into a usage error", function()
     assert.equal("got x", (fail.input(function(x) return "got " .. x end, "x")))
     local failure = failure_of(fail.input, function()
       error("bad argument #2 to 'vehicle' (no VIN)", 2)
@@ -279,7 +279,7 @@ describe("fail", function()
     end)
   end
 
-  it("gives the hint of the failure, else of its words, else of its code", function()
+  it("gives the hint of the failure, else of its message, else of its code", function()
     assert.equal("so", fail.hint(fail.new("dlat and dlon", "auth", { hint = "so" })))
     assert.truthy(fail.hint(fail.new("dlat and dlon are required", "http"))
       :find("position = LAT,LON", 1, true))
@@ -293,7 +293,7 @@ describe("fail", function()
     assert.is_nil(fail.hint(fail.new("no", "tls"), true):find("doctor", 1, true))
   end)
 
-  it("knows its own failures from other errors", function()
+  it("distinguishes its own failures from other errors", function()
     assert.is_true(fail.is(fail.new("x", "error")))
     for _, other in ipairs({ "x", { message = "x" }, 5, false }) do
       assert.is_false(fail.is(other))

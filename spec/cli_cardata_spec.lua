@@ -163,7 +163,7 @@ describe("bmwi with CarData", function()
       assert.truthy(out:find("\nMileage +29987 mi +3 days ago: old\n"), out)
     end)
 
-    it("neither converts nor names a unit that nobody knows", function()
+    it("neither converts nor names an unknown unit", function()
       local range = "vehicle.drivetrain.electricEngine.kombiRemainingElectricRange"
       set_car(BEV, { telematicData = { [MILEAGE] = { value = "1000", unit = json.null, age = 60 },
         [range] = json.null } })
@@ -207,14 +207,14 @@ describe("bmwi with CarData", function()
     end)
   end)
 
-  it("says to log in, asks BMW nothing, and counts no call", function()
+  it("asks for a log-in without sending or counting a call", function()
     local result = failed(4, "bmwi login", run("status"))
     assert.equal(0, document("quota --json").used)
     assert.is_nil(result.err:find("client:login", 1, true))
     assert.equal(0, #sim:log())
   end)
 
-  it("says that a client id is needed, or is none", function()
+  it("reports a missing or invalid client id", function()
     failed(2, "client_id", run("status", { BMWI_CLIENT_ID = false }))
     failed(2, "client_id = abc (BMWI_CLIENT_ID)", run("status", { BMWI_CLIENT_ID = "abc" }))
     failed(2, "daily_limit = 0 (BMWI_DAILY_LIMIT)", run("status", { BMWI_DAILY_LIMIT = "0" }))
@@ -282,7 +282,7 @@ describe("bmwi with CarData", function()
       assert.truthy(ok("charging-history --format csv --units us").out:find(",mi,", 1, true))
     end)
 
-    it("take days for the charging history, and refuse what is none", function()
+    it("accept days for the charging history, and refuse invalid ones", function()
       local day = os.date("!%Y-%m-%d", os.time() - 5 * DAY)
       local few = document({ "charging-history", "--json", "--from", day, "--to", day })
       for _, session in ipairs(few) do
@@ -333,7 +333,7 @@ describe("bmwi with CarData", function()
       end
     end)
 
-    it("tell the quota, which costs nothing", function()
+    it("show the quota, which costs no call", function()
       local before = document("quota --json")
       sim:clear()
       assert.truthy(ok("quota").out:find(("\nLeft +%d\n"):format(before.left)))
@@ -379,7 +379,7 @@ describe("bmwi with CarData", function()
       assert.is_nil((result.out .. result.err):find(kept().gcid, 1, true))
     end)
 
-    it("say each time to log in again where the log-in is dead", function()
+    it("ask for a new log-in each time once it has expired for good", function()
       sim:control("POST", "/cardata/token", { no_api = true, expire = true })
       for _ = 1, 2 do
         local result = failed(4, "og in again", run("tyres"))
@@ -452,7 +452,7 @@ describe("bmwi doctor with CarData", function()
     fails(1, "scopes", "subscribe the client to CarData API")
   end)
 
-  it("tells what BMW has against the log-in", function()
+  it("reports why BMW refuses the log-in", function()
     log_in(sim)
     sim:fault({ path = "/mappings", recorded = "CU-403", times = 0 })
     fails(1, "log-in", "subscribed")

@@ -164,7 +164,7 @@ describe("the view of a charging history", function()
       .. "2026-09-21T17:00:00Z,,,,,,77,,,,\n", views.history_csv(SESSIONS, "metric"))
   end)
 
-  it("lets no address steer the terminal or make lines of its own, also as CSV", function()
+  it("lets no address control the terminal or add lines, also as CSV", function()
     local csv = views.history_csv({ { chargingLocation = { municipality = "a\27[2J\nb" } } },
       "metric")
     assert.equal(",,,,,,,,a?[2J?b,,\n", csv:match("\n(.*)$"))

@@ -27,7 +27,7 @@ describe("the layout of the command line", function()
     assert.same({ "\195\182\195\182 \195\182" }, layout.fill("\195\182\195\182 \195\182", 4))
   end)
 
-  it("lets a text go on below itself", function()
+  it("wraps a text below itself", function()
     assert.equal("  name  one two three four\n        five",
       layout.hang("  name  ", "one two three four five", 28))
     -- However little room the label leaves.
@@ -83,7 +83,7 @@ describe("what the command line says of itself", function()
     has(cli.ok("vehicles").out, "VIN                Model")
   end)
 
-  it("knows a sentence for each key of the configuration and each exit code", function()
+  it("has a sentence for each setting and each exit code", function()
     local exits = {}
     for _, exit in ipairs(fail.EXITS) do exits[exit[1]] = exit[2] end
     for code, exit in pairs(fail.EXIT) do assert.is_string(exits[exit], code) end

@@ -36,7 +36,7 @@ describe("--record", function()
     cli.assert_no_secret(text)
   end)
 
-  it("is there for every reading, and shows the same result", function()
+  it("is supported by every read, and shows the same result", function()
     for _, words in ipairs { { "vehicles" }, { "trips" }, { "charging-profile" },
       { "destinations" }, { "range-map" }, { "soc" }, { "get", "/webapi/v1/user/vehicles" } } do
       local plain = cli.ok(words).out
@@ -58,7 +58,7 @@ describe("--record", function()
     helper.has(cli.read(path), helper.vin)
   end)
 
-  it("is refused where it makes no sense", function()
+  it("is refused for commands without a response to record", function()
     for _, arguments in ipairs { "lock --record x", "status --record-personal" } do
       assert.equal(2, cli.run(arguments).code)
     end

@@ -323,7 +323,7 @@ describe("bmwi", function()
       end
     end)
 
-    it("does its work with its standard streams closed, and fails where that is seen", function()
+    it("works with closed standard streams, and fails if that matters", function()
       local before = sim:count("POST", "/executeService")
       assert.equal("3", shell("(" .. command({ "flash", "--no-wait" })
         .. " <&- >&- 2>&-); echo $?"))
@@ -389,7 +389,7 @@ describe("bmwi", function()
       assert.equal(4, run("status", bare).code)
     end)
 
-    it("needs a place to be kept in", function()
+    it("needs a path to be saved at", function()
       local result = run("status", { HOME = false, XDG_STATE_HOME = false,
         XDG_CONFIG_HOME = false })
       assert.equal(2, result.code, result.err)
@@ -489,7 +489,7 @@ describe("bmwi", function()
       assert.equal(2, sim:count("POST", "/oauth/token"))
     end)
 
-    it("is refused for a script with the same store, too, and the other way round", function()
+    it("is refused for a script with the same store too, and vice versa", function()
       local script = ([[
         local client = require("bmwi").new { base_url = %q, username = "whatever@example.com",
           password = "wrong", api_key = "key", api_secret = "secret",

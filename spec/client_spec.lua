@@ -73,7 +73,7 @@ describe("bmwi.new", function()
     lacks({ region = "usa", username = "u", password = "p" }, "'api_key' and 'api_secret'")
   end)
 
-  it("takes no inherited options, since they would not be checked", function()
+  it("refuses inherited options, since they would not be checked", function()
     local function inherits(given) return setmetatable({}, { __index = given }) end
     for _, given in ipairs({ inherits(options()), inherits(options({ timeuot = 5 })),
       setmetatable(options(), { __index = function() end }) }) do

@@ -15,7 +15,7 @@ end
 describe("bmwi.json", function()
   local json = bmwi.json
 
-  it("reads as answers are read", function()
+  it("decodes like responses", function()
     assert.same({ a = { 1, 2.5 }, b = {} }, json.decode('{"a":[1.0,null,2.5],"b":{},"c":null}'))
     assert.equal("1", tostring(json.decode("[1]")[1]))
     assert.same({}, json.decode("\239\187\191{}"))
@@ -31,7 +31,7 @@ describe("bmwi.json", function()
     end
   end)
 
-  it("writes what it has read", function()
+  it("encodes what it has decoded", function()
     for _, text in ipairs({ "[]", "{}", '{"a":[],"b":{}}', "[[],[[]],{}]", "[1,2.5,-0.0000003]",
       '"[]"', "true", "7" }) do
       assert.equal(text, json.encode(json.decode(text)))
@@ -59,7 +59,7 @@ describe("bmwi.json", function()
     assert.has_error(function() json.encode({ 1, a = 2 }) end)
   end)
 
-  it("keeps nothing of tables that are gone", function()
+  it("keeps no reference to collected tables", function()
     local keep = setmetatable({}, { __mode = "k" })
     for _ = 1, 100 do keep[json.decode("[[]]")] = true end
     collectgarbage()
@@ -468,7 +468,7 @@ describe("an answer", function()
   end)
 
   describe("that is an error of the service", function()
-    it("is judged by its HTTP status and its code, not by the 500 inside (trap 8)", function()
+    it("is classified by its HTTP status and code, not by the 500 inside (trap 8)", function()
       local recorded = {
         dlat_missing = { 400, "http", "A-101" },
         service_forbidden = { 403, "forbidden", "A-2013" },
@@ -612,7 +612,7 @@ describe("an answer", function()
       end
     end)
 
-    it("is refused when JSON has no word for it, and nothing is sent", function()
+    it("is refused if JSON cannot represent it, and nothing is sent", function()
       local loop = car:charging_profile()
       loop.weeklyPlanner.loop = loop
       local n = #sim:log()

@@ -55,7 +55,7 @@ describe("bmwi._sys", function()
   end)
 
   describe("isatty", function()
-    it("knows a pipe and a file from a terminal", function()
+    it("distinguishes a pipe and a file from a terminal", function()
       assert.equal("false false", shell(program("io.write(tostring(sys.isatty(0)), ' ', "
         .. "tostring(sys.isatty(1)))") .. " </dev/null"))
       assert.is_false(sys.isatty(99))
