@@ -34,8 +34,8 @@ local function spend(client)
   end
   local why = reason == "closed" and "BMW reports that the day's calls are used up"
     or ("all %d calls of the day are used up"):format(limit)
-  return nil, why .. "; nothing was sent", "quota", { retry_after = wait + MARGIN, retryable = false,
-    hint = "wait until calls become available again (bmwi quota)" }
+  return nil, why .. "; nothing was sent", "quota", { retryable = false,
+    retry_after = wait + MARGIN, hint = "wait until calls become available again (bmwi quota)" }
 end
 
 -- BMW reports that the day's calls are used up; `info.retry_after` says when some are available

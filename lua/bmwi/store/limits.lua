@@ -36,8 +36,8 @@ local function keep(quota, wanted)
   quota.calls = calls
 end
 
--- The clock was set back at `noticed` and is right again, so the calls that it gave too early a time
--- (they follow a later one) count as made now: their own times would have them given back at once.
+-- The clock was set back at `noticed` and is right again. Calls made meanwhile (they follow a later
+-- one in the list) have too early a time, which would no longer count, so they count from now.
 local function move_late(quota, noticed, now)
   local latest = -math.huge
   for i, at in ipairs(quota.calls or {}) do
