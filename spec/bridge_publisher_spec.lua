@@ -104,6 +104,12 @@ describe("the bridge's publisher", function()
     assert.equal("1 1", table.concat(pauses, " ", 1, 2))
   end)
 
+  it("does not try 3.1.1 where that has no password without a user name", function()
+    local made = publish_to("read:1", "close") -- as a broker ends that knows 3.1.1 only
+    made.options.password = "s3cret"
+    work(made, function() return #pauses >= 2 end)
+  end)
+
   it("does not mind acknowledgements of what it never sent", function()
     local made = publish_to("read:1", "send:" .. mqtt.CONNACK[5], "flood:3000:4002fff0",
       "sleep:0.2", "send:4002fff1", "flood:3000:4002fff2", "stay")

@@ -216,16 +216,19 @@ describe("bmwi bridge", function()
         end
         return list
       end
-      for i, payload in ipairs { "explode", '{"command":"flash","count":-1}', '{"x":1}', "[1" } do
+      local NONE = { "explode", '{"command":"flash","count":-1}', '{"x":1}', "[1",
+        '{"command":"flash","count":false}' }
+      for i, payload in ipairs(NONE) do
         publish(payload)
         bridge.await(function() return #results() == i end)
-        assert.equal("refused", results()[i].result)
+        assert.same({ "refused", "usage" }, { results()[i].result, results()[i].code })
       end
       assert.equal(0, posts())
       sim:fault({ path = "executeService", times = 0, status = 403 })
       publish("climate")
-      bridge.await(function() return #results() == 5 end)
-      assert.same({ "failed", "forbidden" }, { results()[5].result, results()[5].code })
+      bridge.await(function() return #results() == #NONE + 1 end)
+      local last = results()[#NONE + 1]
+      assert.same({ "failed", "forbidden" }, { last.result, last.code })
     end)
 
     local function result_with(fault)
@@ -258,6 +261,23 @@ describe("bmwi bridge", function()
       assert.equal(0, posts())
     end)
 
+    it("that are published with -r meanwhile are ignored as well", function()
+      local one = witness()
+      start(to_broker("--allow-commands"))
+      one:await(ROOT .. "mileage")
+      publish("lock", "-r")
+      publish("explode")
+      one:await(ROOT .. "command/result")
+      os.execute("sleep 0.3")
+      assert.equal(0, posts())
+      local _, all = one:seen()
+      for _, message in ipairs(all) do
+        if message.topic == ROOT .. "command/result" then
+          assert.equal("refused", json.decode(message.payload).result)
+        end
+      end
+    end)
+
     it("are not subscribed to without --allow-commands", function()
       local one = witness()
       start(to_broker())
@@ -278,12 +298,35 @@ describe("bmwi bridge", function()
       { "bridge --prometheus x.prom --allow-commands", "needs --mqtt" },
       { "bridge --json --output x", "Redirect" },
       { "bridge --mqtt mqtt://localhost --discovery domoticz", "homeassistant" },
+      { "bridge --prometheus x.txt", ".prom" },
     } do
       it("are refused with a hint: " .. case[1], function()
         local result = cli.run(case[1])
         assert.equal(2, result.code, result.err)
         helper.has(result.err, case[2])
         cli.assert_no_secret(result.err)
+      end)
+    end
+
+    for _, case in ipairs {
+      { "port 0", "mqtt://h:0", "--mqtt: its port" },
+      { "port 99999", "mqtt://h:99999", "--mqtt: its port" },
+      { "an empty port", "mqtt://127.0.0.1:", "--mqtt: its port" },
+      { "half an address", "mqtt://[::1", "--mqtt: it has no host" },
+      { "a space", "mqtt://a b:1", "--mqtt: it contains a character" },
+      { "a query", "mqtt://h?x", "--mqtt: it contains a character" },
+      { "a long host", "mqtt://" .. ("h"):rep(3000), "--mqtt: it is too long" },
+      { "a long password", "mqtt://h", "mqtt_password: ",
+        { BMWI_MQTT_USERNAME = "u", BMWI_MQTT_PASSWORD = ("s3cret-"):rep(10000) } },
+      { "a name that is not UTF-8", "mqtt://h", "mqtt_username: ",
+        { BMWI_MQTT_USERNAME = "\255" } },
+    } do
+      it("are refused in one line, with a hint: " .. case[1], function()
+        local result = cli.run({ "bridge", "--mqtt", case[2] }, case[4])
+        assert.equal(2, result.code, result.err)
+        helper.has(result.err, case[3])
+        assert.equal(2, select(2, result.err:gsub("\n", "")), result.err) -- with that of the hint
+        assert.is_nil(result.err:find("s3cret", 1, true))
       end)
     end
 

@@ -145,13 +145,29 @@ function Publisher:begin()
   self:pump()
 end
 
--- Serves one connection. Returns why it ended.
-function Publisher:serve()
+-- A new connection; raises if an option is invalid.
+local function connect(self)
   local o = self.options
-  self.connection = bmwi._mqtt.connect { url = o.url, username = o.username, password = o.password,
+  return bmwi._mqtt.connect { url = o.url, username = o.username, password = o.password,
     client_id = self.client_id, ca_file = o.ca_file, connect_timeout = o.connect_timeout,
     protocol = self.protocol, keepalive = 30,
     will = { topic = topics.AVAILABILITY, payload = topics.OFFLINE, qos = 1, retain = true } }
+end
+
+--- Finds an invalid option, before anything is sent.
+---@return string|nil name
+---@return string|nil message what is wrong with it
+function Publisher:fault()
+  local ok, made = pcall(connect, self)
+  if ok then return made:close() end
+  local name, message = made:match("option '([%w_]+)': (.*)")
+  if not name then error(made, 0) end
+  return name, message
+end
+
+-- Serves one connection. Returns why it ended.
+function Publisher:serve()
+  self.connection = connect(self)
   while true do
     local event, a, b, c, d = self.connection:receive()
     if event == "connected" then
@@ -162,7 +178,8 @@ function Publisher:serve()
     elseif not (c and c.waiting) then -- else it only looked after the connection
       if self.online and bmwi._sys.monotonic() - self.since >= LASTED then self.tries = 0 end
       self.online = false
-      if c and c.phase == "connack" and (c.eof or OLD_BROKER[c.reason]) then
+      if c and c.phase == "connack" and (c.eof or OLD_BROKER[c.reason])
+        and (self.options.username or not self.options.password) then -- as 3.1.1 requires
         self.protocol = self.protocol == 4 and 5 or 4
       end
       return a, b, c

@@ -12,6 +12,10 @@ local source = require "bmwi.bridge.source"
 
 local bridge = {}
 
+-- The options of the publisher by their names here.
+local NAMES = { url = "--mqtt", username = "mqtt_username", password = "mqtt_password",
+  ca_file = "mqtt_ca_file" }
+
 local SOON, LATER = 15, 60 -- seconds between two writes of the file, with and without news
 
 local function check(ctx)
@@ -32,6 +36,10 @@ local function check(ctx)
   elseif url and not url:find("^mqtts?://[^/]+$") then
     fail.usage("--mqtt must be mqtt://HOST:PORT or mqtts://HOST:PORT")
   end
+  if options.prometheus and not options.prometheus:find("%.prom$") then
+    fail.usage("the name of --prometheus FILE must end in .prom",
+      "node_exporter reads no other files of its folder.")
+  end
 end
 
 -- The connection to the broker; its command handler is set later.
@@ -39,14 +47,17 @@ local function make_publisher(ctx)
   local settings, options = ctx.settings, ctx.options
   local handlers = {}
   local made = publisher.new {
-    url = options.mqtt:find(":%d+$") and options.mqtt
-      or options.mqtt .. (options.mqtt:find("^mqtts") and ":8883" or ":1883"),
-    username = settings.mqtt_username, password = settings.mqtt_password,
+    url = options.mqtt, username = settings.mqtt_username, password = settings.mqtt_password,
     ca_file = settings.mqtt_ca_file or settings.ca_file,
     connect_timeout = settings.connect_timeout,
     commands = options["allow-commands"] and function(...) handlers.receive(...) end or nil,
     on_state = function(text) ctx.out:remark("MQTT: " .. text) end,
   }
+  local name, message = made:fault()
+  if name then
+    fail.usage(("%s: %s"):format(NAMES[name] or name, message), name == "url"
+      and "Example: --mqtt mqtt://localhost:1883" or "Correct it in the configuration file.")
+  end
   return made, handlers
 end
 
@@ -112,9 +123,9 @@ end
 function bridge.run(ctx)
   check(ctx)
   local out, options = ctx.out, ctx.options
-  local cars = live.cars(ctx)
   local to, handlers
   if options.mqtt then to, handlers = make_publisher(ctx) end
+  local cars = live.cars(ctx)
   local target = hub.new({ publisher = to, discovery = options.discovery ~= nil,
     commands = options["allow-commands"], file = options.prometheus,
     quota = function() return quota_left(ctx) end,
