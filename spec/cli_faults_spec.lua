@@ -115,4 +115,37 @@ describe("bmwi where something fails:", function()
   } do
     it(title, function() tells(case) end)
   end
+
+  it("one file cannot hold the result and the recording", function()
+    cli.ok("login")
+    local file = home .. "/both"
+    local result = cli.run({ "status", "-o", file, "--record", home .. "/./both" })
+    assert.equal(2, result.code, result.err)
+    helper.has(result.err, "the same file")
+    assert.is_nil(cli.read(file))
+    assert.equal(0, sim:count("GET"))
+  end)
+
+  it("a server cannot turn the direction of text around", function()
+    local clean = require("bmwi.cli.output").clean
+    for _, control in ipairs { "\226\128\142", "\226\128\143", "\226\128\170", "\226\128\174",
+      "\226\129\166", "\226\129\169" } do
+      assert.equal("a?b", clean("a" .. control .. "b"))
+    end
+    local words = "caf\195\169 \226\128\147 \226\128\153 \226\128\141 \226\129\165 \226\130\172"
+    assert.equal(words, clean(words))
+  end)
+
+  it("without any configuration it says how to begin", function()
+    local nothing = { BMWI_BASE_URL = false, BMWI_USERNAME = false, BMWI_PASSWORD = false,
+      BMWI_API_KEY = false, BMWI_API_SECRET = false }
+    local result = cli.run("status", nothing)
+    assert.equal(2, result.code, result.err)
+    for _, part in ipairs { "nothing is set up", "service = cardata", "client_id",
+      "docs/cardata.md", "bmwi demo" } do
+      helper.has(result.err, part)
+    end
+    nothing.BMWI_USERNAME = "me"
+    helper.has(cli.run("status", nothing).err, "no server is set")
+  end)
 end)

@@ -66,10 +66,17 @@ local function version(out)
     { "services", table.concat(bmwi.services, ", ") } })
 end
 
+-- A path without the components that mean nothing.
+local function plain(path)
+  return (path:gsub("//+", "/"):gsub("/%.%f[/]", ""):gsub("^%./", ""))
+end
+
 -- Options that require or exclude each other.
 local function check_together(options)
   if options["record-personal"] and not options.record then
     fail.usage("--record-personal needs --record FILE")
+  elseif options.record and options.output and plain(options.record) == plain(options.output) then
+    fail.usage("--output and --record name the same file")
   elseif options.wait and options["no-wait"] then
     fail.usage("--wait and --no-wait do not go together")
   elseif options.json and options.units then

@@ -14,11 +14,17 @@ Output.__index = Output
 local PAINT = { bold = "\27[1m", dim = "\27[2m", red = "\27[31m", green = "\27[32m",
   yellow = "\27[33m" }
 
+-- Control characters, C1 and those that change the direction of text in UTF-8.
+local CONTROLS = { "[%z\1-\31\127]", "\194[\128-\159]", "\226\128[\142\143\170-\174]",
+  "\226\129[\166-\169]" }
+
 --- Makes text safe for a terminal: control characters become "?".
 ---@param value any
 ---@return string text
 function output.clean(value)
-  return (tostring(value):gsub("[%z\1-\31\127]", "?"):gsub("\194[\128-\159]", "?"))
+  local text = tostring(value)
+  for _, controls in ipairs(CONTROLS) do text = text:gsub(controls, "?") end
+  return text
 end
 
 local width, pad = layout.width, layout.pad

@@ -49,6 +49,10 @@ end
 --- Raises an error if the settings name no server.
 function session.need_server(settings)
   if not session.server(settings) then
+    if not (settings.service or settings.username or settings.api_key or settings.basic) then
+      fail.raise("nothing is set up", "config", { hint = "Your own car: set service = cardata and "
+        .. "client_id; step by step: docs/cardata.md. Without a car: `bmwi demo`." })
+    end
     fail.raise("no server is set", "config", { hint = "Give --base-url URL or --region "
       .. "rest_of_world|usa|china, or set one in the configuration file. Without any server: "
       .. "`bmwi demo`." })
