@@ -66,12 +66,13 @@ run-memory: $(OBJ) $(CERTS)/complete
 	@$(RUN_ENV) LOCPATH= .ci/with-broker .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
 
 # libcurl is preloaded, so that its process-wide memory is not reported as a leak when Lua unloads
-# the module. Specs that depend on timing or do much more work than others are marked #slow.
+# the module. Specs that depend on timing or do much more work than others are marked #slow;
+# all of stream_outage does.
 LIBCURL = $(call once,LIBCURL,$(CC) -print-file-name=libcurl.so)
 valgrind: ## the specs under Valgrind
 	@$(CHECK_DEPS) build test memcheck $(LUA_TAG)
 	$(AGAIN) run-test SPEC_ARGS='$(SPEC_ARGS) --exclude-tags=slow' \
-	  WITHOUT='$(ANY_LUA) $(PROCESSES)' \
+	  WITHOUT='$(ANY_LUA) $(PROCESSES) stream_outage' \
 	  WRAP='env -u LOCPATH LD_PRELOAD=$(LIBCURL) valgrind -q --trace-children=no --leak-check=full \
 	  --errors-for-leak-kinds=definite --show-leak-kinds=definite --error-exitcode=9'
 
