@@ -116,7 +116,7 @@ describe("a stream of mosquitto", function()
       it("renews the log-in once when its time is over, and goes on with the new one", function()
         if mqtt.no_mosquitto() then return pending(mqtt.no_mosquitto()) end
         start()
-        streams.hurry({ window = 5 }) -- a busy machine sets the next password late
+        streams.hurry({ ladder = { 1, 4, 8 }, rotation = 2 }) -- time to set the next password
         local stream = connected()
         set_password("of the next log-in")
         streams.run_until(stream, function() return streams.renewals(sim) > 0 end, "renewed")
