@@ -117,8 +117,9 @@ void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool
     control(poll, fd, events, known, tag);
     return;
   }
-  watch->idle = events == 0 && watch->events == EPOLLIN;
-  if (watch->idle || watch->events == events) return;
+  watch->idle = events == 0 && watch->events != 0;
+  if (watch->idle) events = EPOLLIN; /* until something happens to it */
+  if (watch->events == events) return;
   control(poll, fd, events, watch->events != 0, 0);
   watch->events = events;
 }
