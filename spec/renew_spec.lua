@@ -4,6 +4,7 @@
 local async = require("bmwi.async")
 local bmwi = require("bmwi")
 local helper = require("spec.helper")
+local streams = require("spec.stream_helper")
 local stores = require("bmwi.store")
 
 local CLIENT = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a"
@@ -25,13 +26,7 @@ describe("the stream's needs", function()
     sim:clear()
     return client
   end
-  local function renewals()
-    local n = 0
-    for _, request in ipairs(sim:log()) do
-      if request.body:find("grant_type=refresh_token", 1, true) then n = n + 1 end
-    end
-    return n
-  end
+  local function renewals() return streams.renewals(sim) end
 
   setup(function() sim = helper.start() end)
   teardown(function() sim:stop() end)

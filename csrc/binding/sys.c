@@ -234,28 +234,23 @@ static int publish_file(lua_State *L, handle *h, const char *path) {
   return replace(L, h, path, place, 0644);
 }
 
-/* sys.write_private(path, bytes) -> true | nil, message, "file"
-** Replaces the file atomically, and it is never readable by others: a new file beside it (0600,
-** exclusive), fsync, rename, fsync. A link is kept, and its target replaced. */
-static int sys_write_private(lua_State *L) {
+static int write_with(lua_State *L, int (*write)(lua_State *, handle *, const char *)) {
   const char *path = luaL_checkstring(L, 1);
   luaL_checkstring(L, 2);
   handle *h = new_handle(L, 0);
-  int results = write_private(L, h, path);
+  int results = write(L, h, path);
   end(h);
   return results;
 }
 
+/* sys.write_private(path, bytes) -> true | nil, message, "file"
+** Replaces the file atomically, and it is never readable by others: a new file beside it (0600,
+** exclusive), fsync, rename, fsync. A link is kept, and its target replaced. */
+static int sys_write_private(lua_State *L) { return write_with(L, write_private); }
+
 /* sys.publish_file(path, bytes) -> true | nil, message, "file"
 ** The same for a file that everybody may read, in an existing folder. */
-static int sys_publish_file(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
-  luaL_checkstring(L, 2);
-  handle *h = new_handle(L, 0);
-  int results = publish_file(L, h, path);
-  end(h);
-  return results;
-}
+static int sys_publish_file(lua_State *L) { return write_with(L, publish_file); }
 
 /* sys.remove_private(path) -> true | nil, message, "file"
 ** Removes a link's target, not the link. A missing file is not an error. */

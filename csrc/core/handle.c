@@ -243,18 +243,21 @@ static CURLcode set_server(bmwi_handle *handle, const bmwi_request *request, uns
   return failed;
 }
 
-/* Whether the options may stay: not after a request that must be sent only once, nor if a proxy
-** needs the full URL in the request line. */
+/* Whether options may stay for such a request, and be used by it: not if it must be sent only
+** once. */
+static bool is_reading(const bmwi_request *request) {
+  return strcmp(request->method, "GET") == 0 && !request->once;
+}
+
+/* Nor if a proxy needs the full URL in the request line. */
 static bool may_stay(const bmwi_transport *transport, const bmwi_request *request, bool plain) {
-  return strcmp(request->method, "GET") == 0 && !request->once &&
-         !(plain && bmwi_transport_proxied(transport, plain));
+  return is_reading(request) && !(plain && bmwi_transport_proxied(transport, plain));
 }
 
 bool bmwi_handle_fits(const bmwi_handle *handle, const bmwi_transport *transport,
                       const bmwi_request *request) {
   size_t length = bmwi_url_origin(request->url);
-  return handle->owner != 0 && handle->owner == transport->serial && !request->once &&
-         strcmp(request->method, "GET") == 0 &&
+  return handle->owner != 0 && handle->owner == transport->serial && is_reading(request) &&
          strncmp(handle->origin, request->url, length) == 0 && handle->origin[length] == '\0';
 }
 

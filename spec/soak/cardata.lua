@@ -55,11 +55,7 @@ local function start(slot)
   workers[slot] = { pipe = pipe, pid = pipe:read("*l"), number = started }
 end
 
-local function exists(name)
-  local file = io.open(folder .. "/" .. name)
-  if file then file:close() end
-  return file ~= nil
-end
+local function exists(name) return common.exists(folder .. "/" .. name) end
 
 -- Until each process rests, or has ended.
 local function stop_all()

@@ -1,4 +1,5 @@
 --- What the processes of CarData's soak were told, against what the simulator received.
+local common = require("spec.soak.common")
 local helper = require("spec.helper")
 
 local DAY = 86400
@@ -12,16 +13,6 @@ local function is_rest(request) return request.path:find("^/customers/") ~= nil 
 
 -- An answer that arrived as the simulator meant it.
 local function sound(request) return not request.fault or request.fault == "latency" end
-
--- The most calls within 24 hours.
-local function busiest(requests)
-  local first, most = 1, 0
-  for i, request in ipairs(requests) do
-    while requests[first].time <= request.time - DAY do first = first + 1 end
-    most = math.max(most, i - first + 1)
-  end
-  return most
-end
 
 -- How many renewals came whole; how many more than tokens ended or were refused in a round; and the
 -- refresh tokens that were sent again although nothing had happened to the first answer.
@@ -103,6 +94,7 @@ return function(run)
   end
 
   print()
+  local busiest = common.busiest(rest, "time", DAY)
   local calls, words = 0, {}
   for code, number in pairs(codes) do
     calls = calls + number
@@ -112,7 +104,7 @@ return function(run)
   row("Calls of the processes that lived to the end", calls, calls > 0, table.concat(words, ", "))
   row("Requests that the simulator received", #all, #all > 0, faults .. " of them disturbed")
   row("Days that went by", run.days)
-  row("Most calls of the quota in 24 hours", busiest(rest), busiest(rest) <= run.limit,
+  row("Most calls of the quota in 24 hours", busiest, busiest <= run.limit,
     "at most " .. run.limit)
   row("Calls that BMW had to refuse", refused, refused == after, "before another used them up")
   row("The same, after another program used them up", after,

@@ -21,11 +21,7 @@ local codes, problems, shown = {}, {}, {}
 
 local function blame(what) if #problems < 20 then problems[#problems + 1] = what end end
 
-local function exists(name)
-  local file = io.open(folder .. "/" .. name)
-  if file then file:close() end
-  return file ~= nil
-end
+local function exists(name) return common.exists(folder .. "/" .. name) end
 
 -- Nothing may be shown that was measured before what was shown of it already.
 local function look(vin, descriptor, entry)

@@ -56,14 +56,8 @@ end
 
 -- ---- the loop ----
 
-local function exists(path)
-  local file = io.open(path)
-  if file then file:close() end
-  return file ~= nil
-end
-
 local tick = 0
-while not exists(folder .. "/stop") do
+while not common.exists(folder .. "/stop") do
   tick = tick + 1
   local requests = {}
   if tick % 20 == 0 then requests[1] = { "DELETE", "/fault" } end

@@ -1,5 +1,6 @@
 --- What the parts of the soak share: random numbers that are the same on every Lua, requests to the
---- simulator's control in bulk, and which cars there are.
+--- simulator's control in bulk, which cars there are,
+--- and small things.
 local helper = require("spec.helper")
 
 local common = {}
@@ -20,6 +21,24 @@ end
 
 --- The VIN of car number i.
 function common.vin(i) return ("WBY1Z4%011d"):format(i) end
+
+--- Whether there is a file.
+function common.exists(path)
+  local file = io.open(path)
+  if file then file:close() end
+  return file ~= nil
+end
+
+--- The most entries of a list, in the order of their times, within so many seconds.
+---@param member string where an entry has its time
+function common.busiest(list, member, seconds)
+  local first, most = 1, 0
+  for i, entry in ipairs(list) do
+    while list[first][member] <= entry[member] - seconds do first = first + 1 end
+    most = math.max(most, i - first + 1)
+  end
+  return most
+end
 
 local function quote(text)
   return '"' .. text:gsub('[\\"]', "\\%0") .. '"'

@@ -1,4 +1,5 @@
 --- What was seen in the stream's soak, against what was published.
+local common = require("spec.soak.common")
 
 local RATE, MINUTE = 4, 60 -- connections of an account, and the seconds
 local HELD_UP = 3 -- seconds that a connection may have been held up on its way, by `stall`
@@ -13,16 +14,6 @@ local GROWTH = { { "resident memory, KiB", "rss", 2048 }, { "Lua memory, KiB", "
 -- Within about 5 s: the part of a processor, and how often it goes to sleep in a second.
 local BUSIEST = { cpu = 0.3, wakes = 150 }
 local USUAL = { cpu = 0.05, wakes = 40 } -- over all
-
--- The most connections within a minute.
-local function busiest(attempts, seconds)
-  local first, most = 1, 0
-  for i, attempt in ipairs(attempts) do
-    while attempts[first].at <= attempt.at - seconds do first = first + 1 end
-    most = math.max(most, i - first + 1)
-  end
-  return most
-end
 
 local function near_kill(run, at)
   return run.killed and at > run.killed - KILLED.before and at < run.killed + KILLED.after
@@ -136,7 +127,7 @@ local function judge_side(run, side)
   row("What went wrong", #words, nil, table.concat(words, ", "))
   row("Connections", #side.attempts, #side.attempts > 0, table.concat(list, ", "))
   local seconds = side.chaos.counts["stall=3"] and MINUTE - HELD_UP or MINUTE
-  local most = busiest(side.attempts, seconds)
+  local most = common.busiest(side.attempts, "at", seconds)
   row(("Most connections in %d s"):format(seconds), most, most <= RATE, "at most " .. RATE)
   for _, kind in ipairs(GROWTH) do
     local grown = growth(side.samples, kind[2], run)

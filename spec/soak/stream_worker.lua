@@ -4,6 +4,7 @@
 --- VALUE", one a line) and FOLDER/problems, keeps FOLDER/report up to date, ends once there is a
 --- file FOLDER/stop
 local bmwi = require("bmwi")
+local common = require("spec.soak.common")
 local helper = require("spec.helper")
 local store = require("bmwi.store")
 
@@ -22,11 +23,7 @@ local function append(name, line)
   file:close()
 end
 
-local function exists(name)
-  local file = io.open(folder .. "/" .. name)
-  if file then file:close() end
-  return file ~= nil
-end
+local function exists(name) return common.exists(folder .. "/" .. name) end
 
 -- Nothing may be shown that was measured before what was shown of it already.
 local function look(vin, descriptor, entry)

@@ -322,16 +322,22 @@ static bool may_have(const struct session *session, const char *filter) {
          rest[0] != '\0' && rest[0] != '#' && strchr(rest, '/') == NULL;
 }
 
-static void take_subscribe(struct session *session, struct reader *in) {
+/* Reads what comes before the filters, and begins the answer. */
+static struct bytes begin_answer(const struct session *session, struct reader *in) {
   struct bytes body = {0};
   struct properties unused;
-  bool refused = false;
   put_number(&body, read_number(in, 2), 2);
   if (session->protocol == 5) {
     read_properties(in, &unused);
     put_number(&body, 0, 1);
   }
   in->bad = in->bad || in->left == 0;
+  return body;
+}
+
+static void take_subscribe(struct session *session, struct reader *in) {
+  bool refused = false;
+  struct bytes body = begin_answer(session, in);
   while (in->left > 0 && !in->bad) {
     struct part part = read_part(in);
     unsigned long options = read_number(in, 1);
@@ -363,14 +369,7 @@ static void take_subscribe(struct session *session, struct reader *in) {
 }
 
 static void take_unsubscribe(struct session *session, struct reader *in) {
-  struct bytes body = {0};
-  struct properties unused;
-  put_number(&body, read_number(in, 2), 2);
-  if (session->protocol == 5) {
-    read_properties(in, &unused);
-    put_number(&body, 0, 1);
-  }
-  in->bad = in->bad || in->left == 0;
+  struct bytes body = begin_answer(session, in);
   while (in->left > 0 && !in->bad) {
     struct part part = read_part(in);
     bool found = false;

@@ -4,6 +4,7 @@
 local bmwi = require "bmwi"
 local commands = require "bmwi.bridge.commands"
 local members = require "bmwi.bridge.members"
+local sorted_names = require "bmwi._names"
 local topics = require "bmwi.bridge.topics"
 
 local homeassistant = {}
@@ -40,12 +41,12 @@ local function template(row)
   if row.ha.platform == "sensor" then
     state = value
   elseif row.off then
-    state = ("'OFF' if %s in %s else 'ON'"):format(value, quoted(members.words(row.off)))
+    state = ("'OFF' if %s in %s else 'ON'"):format(value, quoted(sorted_names(row.off)))
   elseif row.on then
-    state = ("'ON' if %s in %s else 'OFF'"):format(value, quoted(members.words(row.on)))
+    state = ("'ON' if %s in %s else 'OFF'"):format(value, quoted(sorted_names(row.on)))
   end
   return ("{{ none if %s | default('INVALID') in %s else (%s) }}"):format(value,
-    quoted(members.words(members.NO_VALUE)), state)
+    quoted(sorted_names(members.NO_VALUE)), state)
 end
 
 -- Home Assistant reads a tracker's position from its attributes.

@@ -127,12 +127,4 @@ function members.is_on(row, value)
   return (row.on or {})[value] == true
 end
 
---- The words of a set, sorted.
-function members.words(set)
-  local list = {}
-  for name in pairs(set) do list[#list + 1] = name end
-  table.sort(list)
-  return list
-end
-
 return members

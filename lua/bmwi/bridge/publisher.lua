@@ -135,12 +135,14 @@ local EVENTS = {
 -- Connected: publishes everything again, and our availability last.
 function Publisher:begin()
   self.dirty, self.is_dirty, self.first, self.last = {}, {}, 1, 0
+  self:set(topics.AVAILABILITY, topics.ONLINE)
   self.sent, self.in_flight, self.online, self.ever = {}, 0, true, true
   self.since = bmwi._sys.monotonic()
   self:tell("connected to the broker")
   if self.options.commands then self.connection:subscribe(topics.COMMANDS, 0) end
-  for topic in pairs(self.wanted) do self:mark(topic) end
-  self:set(topics.AVAILABILITY, topics.ONLINE)
+  for topic in pairs(self.wanted) do
+    if topic ~= topics.AVAILABILITY then self:mark(topic) end
+  end
   self:mark(topics.AVAILABILITY)
   self:pump()
 end
