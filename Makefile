@@ -212,9 +212,11 @@ test: ## installs what is missing and runs the specs, or SPECS=spec/units_spec.l
 	@$(DEPS) build test $(LUA_TAG)
 	$(AGAIN) run-test
 
+# Per core: most specs wait for a while. Where all cores are busy anyway, fewer.
+JOBS ?= 3
 build-test: $(MODULE) $(SIM) $(CERTS)/complete $(LOCALE_DIRS)
 run-test: build-test
-	@$(RUN_ENV) WRAP="$(WRAP)" .ci/each 2 $(BUILD)/specs '.ci/spec $(SPEC_ARGS) ' $(SPECS)
+	@$(RUN_ENV) WRAP="$(WRAP)" .ci/each $(JOBS) $(BUILD)/specs '.ci/spec $(SPEC_ARGS) ' $(SPECS)
 
 TEST_LUAS ?= $(LUAS)
 test-all: ## the specs that depend on the Lua version, on Lua 5.1 to 5.4 and LuaJIT
@@ -222,7 +224,7 @@ test-all: ## the specs that depend on the Lua version, on Lua 5.1 to 5.4 and Lua
 	@for lua in $(TEST_LUAS); do \
 	  $(MAKE) --no-print-directory build-test LUA="$$lua" || exit 1; done
 	@unset MAKEFLAGS MFLAGS; \
-	  .ci/each 1 build/test-all '$(MAKE) --no-print-directory run-test WITHOUT=$$(ANY_LUA) LUA=' \
+	  .ci/each 1 build/test-all '$(MAKE) --no-print-directory run-test JOBS=2 WITHOUT=$$(ANY_LUA) LUA=' \
 	    $(TEST_LUAS)
 
 docs: $(MODULE) $(SIM) ## regenerates the generated pages in docs/
