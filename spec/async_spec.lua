@@ -1017,14 +1017,17 @@ describe("bmwi.async", function()
       sim:fault({ path = "/oauth/token", times = 0, latency = 60 })
       local client = new()
       local car = client:vehicle(VIN)
-      local codes = {}
+      local codes, done = {}, 0
       for i = 1, 10 do
-        async.spawn(function() codes[i] = select(3, car:lock_doors()) end)
+        async.spawn(function()
+          codes[i] = select(3, car:lock_doors())
+          done = done + 1
+        end)
       end
       drive(function() return sim:count() == 1 end)
       client:close()
       client:close()
-      drive(function() return #codes == 10 end)
+      drive(function() return done == 10 end)
       for i = 1, 10 do assert.equal("closed", codes[i]) end
       loop:step()
       assert.is_nil(loop:timeout())
