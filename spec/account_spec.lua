@@ -670,15 +670,45 @@ describe("the account file", function()
     end)
   end)
 
-  it("is gone after bmwi logout", function()
-    assert(store.new(path):_spend({ now = NOW }))
-    assert(store.new(path):save(TOKEN))
-    helper.write(path .. ".damaged", "x", "600")
-    local lua = os.getenv("LUA") or "lua" .. _VERSION:match("%d+%.%d+")
-    shell(("env HOME='%s' XDG_CONFIG_HOME='%s' LUA_PATH='%s' LUA_CPATH='%s' BMWI_TOKEN_FILE='%s' "
-      .. "%s bin/bmwi logout --base-url http://127.0.0.1:9"):format(folder, folder, package.path,
-      package.cpath, path, lua))
-    assert.is_nil(helper.read(path))
-    assert.is_nil(helper.read(path .. ".damaged"))
+  describe("after bmwi logout", function()
+    before_each(function()
+      assert(store.new(path):save(TOKEN))
+      helper.write(path .. ".damaged", "x", "600")
+    end)
+
+    local function log_out()
+      local lua = os.getenv("LUA") or "lua" .. _VERSION:match("%d+%.%d+")
+      shell(("env HOME='%s' XDG_CONFIG_HOME='%s' LUA_PATH='%s' LUA_CPATH='%s' "
+        .. "BMWI_TOKEN_FILE='%s' %s bin/bmwi logout --base-url http://127.0.0.1:9"):format(folder,
+        folder, package.path, package.cpath, path, lua))
+      assert.is_nil(helper.read(path .. ".damaged"))
+    end
+
+    it("is gone where no call was counted", function()
+      log_out()
+      assert.is_nil(helper.read(path))
+    end)
+
+    it("has only the count and what BMW refused, for the same account", function()
+      local kept = store.new(path)
+      spend_all(kept, 3, NOW)
+      assert(kept:_refuse_descriptor("vehicle.gone"))
+      assert(kept:_set_container({ id = "W00J029D733HA", name = "bmwi", version = "v1" }))
+      assert(kept:_set_vehicles({ { vin = VIN } }))
+      assert(kept:_set_basic(VIN, { model = "i3" }))
+      assert(kept:_set_values(VIN, state_of(MILEAGE, "100", NOW), NOW))
+      log_out()
+      assert.same({ quota = { calls = { NOW, NOW, NOW } }, gcid = TOKEN.gcid,
+        refused_descriptors = { "vehicle.gone" } }, kept:_read())
+      fails_as("missing", kept:load())
+      assert(kept:save(TOKEN))
+      assert.equal(47, kept:_quota(50, NOW).left)
+      log_out()
+      local other = {}
+      for name, value in pairs(TOKEN) do other[name] = value end
+      other.gcid = "17219bcd-0000-4000-8000-000000000002"
+      assert(kept:save(other))
+      assert.equal(50, kept:_quota(50, NOW).left)
+    end)
   end)
 end)

@@ -232,7 +232,7 @@ end
 
 --- bmwi logout
 function read.logout(ctx)
-  fail.check(session.store(ctx.settings):clear())
+  fail.check(session.store(ctx.settings):_log_out())
   if ctx.out.json then return ctx.out:document({ token_file = ctx.settings.token_file }) end
   ctx.out:line("Deleted the saved log-in: " .. ctx.settings.token_file)
 end

@@ -3,6 +3,7 @@
 --- read or written; names with `_` are for bmwi's own modules.
 
 local bmwi = require "bmwi"
+local change = require "bmwi.store.change"
 local check = require "bmwi._check"
 local form = require "bmwi.store.form"
 local limits = require "bmwi.store.limits"
@@ -10,6 +11,10 @@ local limits = require "bmwi.store.limits"
 local DAILY_LIMIT = 50
 local MOST_CARS = 256
 local MOST_REFUSED = 1000 -- descriptors; BMW has about 300
+
+-- Logging out and in again does not change them at BMW. `gcid` says whose they are: the log-in of
+-- another account removes them.
+local OUTLAST_LOGIN = { "quota", "refused_descriptors", "attempts", "gcid" }
 
 local account_methods = {}
 
@@ -38,6 +43,18 @@ local function described(container)
     if type(container[name]) ~= "table" then copy[name] = form.plain(container[name]) end
   end
   return next(copy) and copy
+end
+
+--- Removes the log-in and all that is known of the cars, but not what BMW counts and refuses.
+---@return true|nil removed
+---@return string|nil message
+---@return "file"|nil code
+function account_methods:_log_out()
+  return change.remove(self.place, function(kept)
+    local rest = {}
+    for _, name in ipairs(OUTLAST_LOGIN) do rest[name] = kept[name] end
+    return form.has_more(rest) and rest or nil
+  end)
 end
 
 --- Counts one call before it is sent.

@@ -101,13 +101,24 @@ function change.now(place, fn, mend)
   return release(lock, pcall(run, place, fn, mend))
 end
 
---- Removes the account.
+local function remove(place, keep)
+  local removed, message, code = place.remove_aside()
+  if not removed then return nil, message, code end
+  local account = keep and change.read(place)
+  local rest = account and keep(account)
+  if not rest then return place.remove() end
+  removed, message, code = write(place, rest, true)
+  return removed or nil, message, code
+end
+
+--- Removes the account, and what was set aside.
+---@param keep? fun(account:table):table|nil what is to stay; not called if there is no valid account
 ---@return true|nil removed
 ---@return string|nil message
 ---@return "file"|nil code
-function change.remove(place)
+function change.remove(place, keep)
   local lock = change.take(place, LOCK, MOST, STEP, bmwi._sys.pause)
-  return release(lock, pcall(place.remove))
+  return release(lock, pcall(remove, place, keep))
 end
 
 return change

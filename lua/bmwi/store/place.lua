@@ -15,11 +15,8 @@ function place.file(path)
     write = function(bytes) return bmwi._sys.write_private(path, bytes) end,
     -- Unreadable content is kept, so that the user can inspect or repair it.
     set_aside = function(bytes) return bmwi._sys.write_private(path .. ".damaged", bytes) end,
-    remove = function()
-      local removed, message, code = bmwi._sys.remove_private(path .. ".damaged")
-      if not removed then return nil, message, code end
-      return bmwi._sys.remove_private(path)
-    end,
+    remove_aside = function() return bmwi._sys.remove_private(path .. ".damaged") end,
+    remove = function() return bmwi._sys.remove_private(path) end,
     try_lock = function(kind) return bmwi._sys.try_lock(path, kind) end,
   }
 end
@@ -39,6 +36,7 @@ function place.memory()
       kept = bytes
       return true
     end,
+    remove_aside = function() return true end,
     remove = function()
       kept = nil
       return true
