@@ -112,7 +112,7 @@ local function remove(place, keep)
 end
 
 --- Removes the account, and what was set aside.
----@param keep? fun(account:table):table|nil what is to stay; not called if there is no valid account
+---@param keep? fun(account:table):table|nil what is to stay; not called without a valid account
 ---@return true|nil removed
 ---@return string|nil message
 ---@return "file"|nil code
