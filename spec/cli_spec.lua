@@ -950,7 +950,8 @@ describe("bmwi", function()
         "1234 km = 767 mi", "16.6 kWh/100 km = 3.7 mi/kWh", "[", "weeklyPlanner.timer2",
         "PITFIELD STREET", "5.6 kWh", "Lock the doors: INITIATED, PENDING, DELIVERED, EXECUTED",
         "Bridge Street", "/oneid/link?user_code=", "cardata:api:read", "  48260 km  ",
-        "\n  Sessions       18\n", "\n  Calls a day  50\n" } do
+        "\n  Sessions       18\n", "\n  Calls a day  50\n",
+        "  Battery: ", "; Charging: charging, " } do
         assert.is_truthy(out:find(line, 1, true), line)
       end
       -- The README shows parts of it; ports, codes and times differ.
@@ -976,8 +977,13 @@ describe("bmwi", function()
     it("tells what it found as JSON", function()
       local steps = json.decode(ok({ "demo", "--json", "-o", home .. "/range.svg" },
         { BMWI_SIM = os.getenv("BMWI_SIM") or "build/bmwi-sim" }).out)
-      assert.equal(14, #steps)
+      assert.equal(15, #steps)
       assert.equal(50, steps[14].result.limit)
+      -- The car charges while the demo listens, and only then.
+      assert.equal(66, steps[13].result.chargingLevelHv)
+      local levels = steps[15].result
+      assert.equal(2, #levels)
+      assert.is_true(levels[1] > 66 and levels[2] > levels[1], json.encode(levels))
       assert.equal(1234, steps[3].result.mileage)
       assert.same({ flash = "EXECUTED", lock = "EXECUTED", doorLockState = "LOCKED" },
         steps[10].result)

@@ -738,6 +738,18 @@ describe("the simulated stream", function()
     assert.truthy(tonumber(after[name].value) < 80)
   end)
 
+  spec("with --live lets a car do so as soon as somebody is connected", function()
+    local name = "vehicle.drivetrain.electricEngine.charging.level"
+    local own = helper.start({ stream = true, tls = true, args = { "--live", "1000" } })
+    local function level()
+      return tonumber(own:control("GET", "/cardata/car/" .. VIN).telematicData[name].value)
+    end
+    local before = level()
+    own:control("POST", "/clock", { advance = 2000 })
+    assert.equal(before, level())
+    own:stop()
+  end)
+
   spec("speaks TLS 1.3 only", function()
     assert.equal("TLSv1.3", client(connect(), "until=2")().tls)
     local said = helper.shell("openssl s_client -tls1_2 -connect localhost:" .. sim.stream_port

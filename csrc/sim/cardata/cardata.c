@@ -4,6 +4,7 @@
 #include "container.h"
 #include "errors.h"
 #include "feed.h"
+#include "live.h"
 #include "login.h"
 #include "quota.h"
 #include "rest.h"
@@ -92,6 +93,8 @@ static const char *set_stream(const char *value) { return place_read(&stream_pla
 static const struct option options[] = {
   {"--stream", "HOST:PORT", "where CarData's stream listens (port 0: a free one; without it none)",
    set_stream},
+  {"--live", "SECONDS", "a car of CarData charges and drives while its stream is used",
+   live_set_start},
   {0},
 };
 

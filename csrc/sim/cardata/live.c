@@ -3,6 +3,7 @@
 #include "../json.h"
 #include "../world.h"
 #include "message.h"
+#include "session.h"
 #include "vehicle.h"
 
 #include <stdio.h>
@@ -12,9 +13,12 @@
 #define ENGINE "vehicle.drivetrain.electricEngine."
 #define PLACE "vehicle.cabin.infotainment.navigation.currentLocation."
 
+static double at_start; /* of `every`, by --live */
+
 static struct {
   double every; /* seconds; 0: the car stands still */
   double next;
+  bool waits; /* until somebody is connected: what REST says at first does not depend on time */
   bool drives;
   char vin[64]; /* empty: the first car */
 } live;
@@ -22,15 +26,26 @@ static struct {
 enum { FULL = 80, EMPTY = 40, FULL_POWER = 10800 };
 static const double km_for_percent = 3.5;
 
-void live_reset(void) { memset(&live, 0, sizeof live); }
+void live_reset(void) {
+  memset(&live, 0, sizeof live);
+  live.every = at_start;
+  live.waits = true;
+}
+
+static bool is_pause(double seconds) { return seconds >= 0.01 && seconds <= 3600; }
+
+const char *live_set_start(const char *value) {
+  char *end;
+  at_start = strtod(value, &end);
+  return end != value && *end == '\0' && is_pause(at_start) ? NULL : "seconds, 0.01 to 3600";
+}
 
 const char *live_control(const json_t *options) {
   const json_t *every = json_object_get(options, "live");
   const json_t *vin = json_object_get(options, "live_vin");
   double seconds = json_number_value(every);
   if (every != NULL && !json_is_null(every) &&
-      (!json_is_number(every) || (seconds > 0 && seconds < 0.01) || seconds < 0 ||
-       seconds > 3600)) {
+      (!json_is_number(every) || (seconds != 0 && !is_pause(seconds)))) {
     return "live must be a number of seconds";
   }
   if (vin != NULL && (!json_is_string(vin) || vehicle_find(json_string_value(vin)) == NULL)) {
@@ -39,6 +54,7 @@ const char *live_control(const json_t *options) {
   if (every != NULL) {
     live.every = seconds;
     live.next = 0;
+    live.waits = false;
   }
   if (vin != NULL) {
     snprintf(live.vin, sizeof live.vin, "%s", json_string_value(vin));
@@ -109,7 +125,7 @@ static void go_on(const char *vin, const json_t *car) {
 double live_tick(double now) {
   const char *vin = live.vin;
   const json_t *car = vin[0] != '\0' ? vehicle_find(vin) : vehicle_first(&vin);
-  if (live.every <= 0 || car == NULL) {
+  if (live.every <= 0 || car == NULL || (live.waits && session_first() == NULL)) {
     return never;
   }
   if (now >= live.next) {

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 const char *live_control(const json_t *options); /* "live", "live_vin"; NULL or a problem */
+const char *live_set_start(const char *value);   /* --live */
 double live_tick(double now);                    /* when the next values come */
 void live_reset(void);
 

@@ -20,6 +20,8 @@ local ACCOUNT = { username = "whatever@example.com", password = "p4ssw0rd", api_
 local CLIENT_ID = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a" -- the simulator's, for CarData
 local PICTURE = "./range-map.svg"
 local SPEED = 5 -- speed of the simulated car relative to a real one
+local LIVE = 1 -- seconds between two updates of its live data; their times are whole seconds
+local UPDATES = 2 -- of these are shown
 
 local exists, in_path = programs.exists, programs.in_path
 
@@ -54,18 +56,19 @@ end
 local function start()
   local cert, key, ca = os.getenv("BMWI_SIM_CERT"), os.getenv("BMWI_SIM_KEY"),
     os.getenv("BMWI_CA_FILE")
-  local command = ("exec %s --tied --speed %d"):format(quoted(simulator()), SPEED)
+  local command = ("exec %s --tied --speed %d --stream 127.0.0.1:0 --live %d"):format(
+    quoted(simulator()), SPEED, LIVE)
   local tls = cert and key and ca and exists(cert) and exists(key) and exists(ca)
   if tls then command = ("%s --tls %s %s"):format(command, quoted(cert), quoted(key)) end
   local pipe, message = io.popen(command, "r")
   if not pipe then fail.raise("cannot start the simulator: " .. tostring(message), "error") end
-  local line = pipe:read("*l")
-  local url = line and line:match("listening on (https?://%S+)")
-  if not url then
+  local url = (pipe:read("*l") or ""):match("listening on (https?://%S+)")
+  local stream_url = url and (pipe:read("*l") or ""):match("streaming on (mqtts?://%S+)")
+  if not stream_url then
     pipe:close()
     fail.raise("the simulator did not start", "error")
   end
-  return pipe, url, tls and ca or nil
+  return pipe, { url = url, stream_url = stream_url, ca_file = tls and ca or nil }
 end
 
 local function copy(value)
@@ -216,8 +219,10 @@ local TOUR = {
 local CARDATA_TOUR = {
   { "BMW CarData, for owners today: log in by a code", function(ctx)
     local out, browser = ctx.out, ctx.client
-    ctx.client = bmwi.new { service = "cardata", client_id = CLIENT_ID, base_url = ctx.url,
-      login_url = ctx.url .. "/gcdm/oauth", ca_file = ctx.ca_file, on_prompt = function(asked)
+    local sim = ctx.simulator
+    ctx.client = bmwi.new { service = "cardata", client_id = CLIENT_ID, base_url = sim.url,
+      login_url = sim.url .. "/gcdm/oauth", stream_url = sim.stream_url, ca_file = sim.ca_file,
+      on_prompt = function(asked)
         out:line("  To be opened on the phone: " .. asked.verification_uri_complete)
         out:line("  The demo clicks \"Allow\" there itself; BMW is asked every few seconds.")
         io.stdout:flush()
@@ -246,16 +251,33 @@ local CARDATA_TOUR = {
     ctx.out:pairs(cardata_views.quota(quota), "  ")
     return quota
   end },
+  { "Live data: what the car reports, as it happens", function(ctx)
+    local stream, shown, levels = ctx.client:stream(), {}, bmwi.json.array()
+    for number = 0, UPDATES do
+      local update, message, code, info = stream:next(60)
+      fail.check(update, message, code, info)
+      local rows
+      rows, shown = render.changes(shown,
+        cardata_views.status(update.status, update.details, "metric"))
+      if number > 0 then -- the first one holds all that is known of the car
+        levels[number] = update.status.chargingLevelHv
+        ctx.out:line(("  %s  %s"):format(os.date("%H:%M:%S"), render.in_line(rows)))
+        io.stdout:flush()
+      end
+    end
+    stream:close()
+    return levels
+  end },
 }
 
 -- Returns the result of each step.
-local function tour(ctx, url, ca_file)
+local function tour(ctx, sim)
   local out, steps = ctx.out, bmwi.json.array()
-  out:line(("The simulator runs at %s%s."):format(url,
-    ca_file and ", with a certificate that bmwi checks" or ""))
-  local options = { base_url = url, ca_file = ca_file }
+  out:line(("The simulator runs at %s%s."):format(sim.url,
+    sim.ca_file and ", with a certificate that bmwi checks" or ""))
+  local options = { base_url = sim.url, ca_file = sim.ca_file }
   for name, value in pairs(ACCOUNT) do options[name] = value end
-  ctx.client, ctx.url, ctx.ca_file = bmwi.new(options), url, ca_file
+  ctx.client, ctx.simulator = bmwi.new(options), sim
   for number, station in ipairs(checks.joined(TOUR, CARDATA_TOUR)) do
     out:line()
     out:heading(("%d. %s"):format(number, station[1]))
@@ -271,9 +293,9 @@ function demo.run(ctx)
   local out = ctx.out
   -- Here --output names the picture; the tour itself is shown on the screen.
   ctx.picture, out.file = out.file or PICTURE, nil
-  local pipe, url, ca_file = start()
+  local pipe, sim = start()
   if out.json then out.write = function() end end -- only the results are shown, at the end
-  local done, steps = pcall(tour, ctx, url, ca_file)
+  local done, steps = pcall(tour, ctx, sim)
   out.write = nil
   session.close(ctx)
   pipe:close()

@@ -366,4 +366,25 @@ function render.soc(answer, level)
   }
 end
 
+--- The rows whose value has changed, comparing the displayed text.
+---@param before table<string,string> what the last call returned as `seen`
+---@param rows table[] {label, value}
+---@return table[] list
+---@return table<string,string> seen
+function render.changes(before, rows)
+  local list, seen = {}, {}
+  for _, row in ipairs(rows) do
+    seen[row[1]] = row[2]
+    if row[2] ~= before[row[1]] then list[#list + 1] = row end
+  end
+  return list, seen
+end
+
+--- Rows as one line of text.
+function render.in_line(rows)
+  local parts = {}
+  for i, row in ipairs(rows) do parts[i] = row[1] .. ": " .. row[2] end
+  return #parts > 0 and table.concat(parts, "; ") or "no change"
+end
+
 return render

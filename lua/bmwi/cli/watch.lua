@@ -31,18 +31,6 @@ local function rows_of(ctx, car)
   return rows
 end
 
--- The rows whose value has changed, comparing the displayed text.
-local function changes(before, rows)
-  local list, seen = {}, {}
-  for _, row in ipairs(rows) do
-    local value = row[2]
-    local known = before[row[1]]
-    seen[row[1]] = value
-    if value ~= known then list[#list + 1] = row end
-  end
-  return list, seen
-end
-
 -- Applies an update to what is shown of a car.
 local function take(state, ctx, update)
   local car = state.cars[update.vin]
@@ -53,7 +41,7 @@ local function take(state, ctx, update)
   end
   car.status, car.details = update.status, update.details
   car.received, car.at = bmwi._sys.monotonic(), os.time()
-  local list, seen = changes(car.shown, rows_of(ctx, car))
+  local list, seen = render.changes(car.shown, rows_of(ctx, car))
   car.shown, car.changed = seen, {}
   for _, row in ipairs(list) do car.changed[row[1]] = true end
   return car, list
@@ -119,10 +107,8 @@ local function draw(state, ctx)
 end
 
 local function show_line(ctx, car, list)
-  local words = {}
-  for i, row in ipairs(list) do words[i] = row[1] .. ": " .. row[2] end
   ctx.out:line(output.clean(("%s %s: %s"):format(os.date("%Y-%m-%d %H:%M:%S"),
-    session.name(car.vehicle or car), #words > 0 and table.concat(words, "; ") or "no change")))
+    session.name(car.vehicle or car), render.in_line(list))))
   io.stdout:flush()
 end
 
