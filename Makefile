@@ -227,11 +227,13 @@ test-all: ## the specs that depend on the Lua version, on Lua 5.1 to 5.4 and Lua
 	  .ci/each 1 build/test-all '$(MAKE) --no-print-directory run-test JOBS=2 WITHOUT=$$(ANY_LUA) LUA=' \
 	    $(TEST_LUAS)
 
-docs: $(MODULE) $(SIM) ## regenerates the generated pages in docs/
+docs: $(MODULE) $(SIM) ## regenerates the generated pages in docs/; with LDoc also build/html
 	@$(RUN_ENV) $(LUA) .ci/cli.lua >docs/cli.md.new && mv docs/cli.md.new docs/cli.md
 	@$(LUA) .ci/reference.lua >docs/reference.md.new && mv docs/reference.md.new docs/reference.md
 	@$(RUN_ENV) .ci/with-sim http sh -c 'BMWI_BASE_URL=$$1 $(LUA) examples/range_map_svg.lua \
 	  docs/range-map.svg' - URL
+	@command -v ldoc >/dev/null || { echo 'bmwi: build/html is left out: ldoc is missing (lua-ldoc)'; \
+	  exit 0; }; LUA="$(LUA)" .ci/ldoc build/html
 
 include .ci/analysis.mk
 

@@ -98,6 +98,34 @@ describe("docs/reference.md", function()
   end)
 end)
 
+describe("the comments", function()
+  it("are rendered by LDoc, each function on the page of its module or class", function()
+    if helper.shell("command -v ldoc") == "" then return pending("ldoc is not installed") end
+    local folder = helper.shell("mktemp -d")
+    finally(function() helper.shell("rm -rf '" .. folder .. "'") end)
+    assert.equal("", helper.shell((".ci/ldoc '%s/html' 2>&1"):format(folder)))
+    local function check(items, rest)
+      for _, item in ipairs(items) do
+        local owner = item.owner or rest
+        local page = read(("%s/html/modules/%s.html"):format(folder,
+          owner:find("^bmwi") and owner or rest))
+        local parts = item.params or item.fields or item.words
+        if (item.kind == "function" or #parts > 0) and not item.name:find("^_") then
+          helper.has(page, ('<a name = "%s"></a>'):format(item.name:gsub("^bmwi%.", "")))
+          for _, part in ipairs(parts) do
+            helper.has(page, ('<span class="parameter">%s</span>'):format(part.name))
+          end
+        end
+      end
+    end
+    check(interface, "bmwi")
+    check(answers, "answers")
+    for _, name in ipairs(MODULES) do
+      check(types.read("lua/bmwi/" .. name .. ".lua"), "bmwi." .. name)
+    end
+  end)
+end)
+
 describe("the types", function()
   local sim, client, other, car, cardata_car
 
