@@ -288,6 +288,16 @@ describe("a client", function()
     return log[#log]
   end
 
+  it("sorts a query by name, whatever a host has made of table.sort", function()
+    local sort = table.sort
+    new()
+    table.sort = function() error("not for you") end -- luacheck: ignore 122
+    local ok, answer = pcall(client.get, client, LIST, { b = 2, c = 3, a = 1 })
+    table.sort = sort -- luacheck: ignore 122
+    assert.is_true(ok, answer)
+    assert.equal("a=1&b=2&c=3", last().query)
+  end)
+
   describe("is told by its options", function()
     it("where it is: dlat and dlon, both, with a point (trap 4)", function()
       new():vehicle(VIN):status()

@@ -68,18 +68,50 @@ end
 
 -- The folder of the header that declares each of our functions, types and variables.
 local declared = {}
+local OURS = word("([Bb][Mm][Ww][Ii]_[%w_]+)")
 for path, file in pairs(files) do
   if path:match("%.h$") then
-    for name in file.code:gmatch(word("(bmwi_[%w_]+)")) do
+    for name in file.code:gmatch(OURS) do
       declared[name] = math.max(declared[name] or 0, level[file.layer.folder])
     end
   end
 end
 
+-- Members of structs and unions: those that a file accesses, and for each layer the words that its
+-- files use in any other way, among them the members that it declares.
+local spoken = {}
+for _, file in pairs(files) do
+  local layer = level[file.layer.folder]
+  spoken[layer], file.accessed = spoken[layer] or {}, {}
+  local rest = file.code:gsub("%->%s*", "."):gsub("%.([%a_][%w_]*)", function(name)
+    file.accessed[name] = true
+    return ""
+  end)
+  for name in rest:gmatch("[%a_][%w_]*") do spoken[layer][name] = true end
+end
+
 -- Words of one service each, which stand in its own files only.
-local SERVICE_WORDS = { "executeService", "executionStatus", "SmartPhoneUtil", "bmwSkAnswer", "hub",
-  "poi", "sendpoi", "eventId", "serviceType", "exveErrorId", "container", "containerId", "dlat",
-  "DOOR_LOCK", "weeklyPlanner", "api%-cardata", "b2vapi" }
+local SERVICE_WORDS = {
+  classic = { "executeService", "executionStatus", "SmartPhoneUtil", "bmwSkAnswer", "hub", "poi",
+    "sendpoi", "eventId", "serviceType", "dlat", "dlon", "DOOR_LOCK", "weeklyPlanner", "weekdays",
+    "b2vapi", "remote_services", "connecteddrive" },
+  cardata = { "container", "containerId", "telematic", "telematicData", "gcid", "api%-cardata",
+    "gcdm", "exveErrorId" },
+}
+
+-- And the words in capitals and small letters of any text in its files.
+local function words_in_texts(service)
+  local list = {}
+  for path, file in pairs(files) do
+    local code = path:match("^service/" .. service) and bare(file.text) or ""
+    for text in code:gmatch('"([^"\n]*)"') do
+      for name in text:gmatch("%a+") do
+        if name:match("%l%u") then list[name] = true end
+      end
+    end
+  end
+  return list
+end
 
 describe("a C file of the module", function()
   it("includes only headers of its own folder and of those below, by their whole name", function()
@@ -94,9 +126,23 @@ describe("a C file of the module", function()
 
   it("uses no name that only a folder above it declares", function()
     for path, file in pairs(files) do
-      for name in file.code:gmatch(word("(bmwi_[%w_]+)")) do
+      for name in file.code:gmatch(OURS) do
         assert(not declared[name] or declared[name] >= level[file.layer.folder],
           "csrc/" .. path .. " must not use " .. name)
+      end
+    end
+  end)
+
+  it("accesses no member of a struct that only a folder above it declares", function()
+    for path, file in pairs(files) do
+      local own = level[file.layer.folder]
+      for name in pairs(file.accessed) do
+        local above, here = false, false
+        for layer, names in ipairs(spoken) do
+          if names[name] and layer < own then above = true end
+          if names[name] and layer >= own then here = true end
+        end
+        assert(here or not above, "csrc/" .. path .. " must not access ." .. name)
       end
     end
   end)
@@ -124,8 +170,7 @@ describe("a C file of the module", function()
     for path, file in pairs(files) do
       for library, signs in pairs(LIBRARIES) do
         for _, pattern in ipairs(file.layer.library == library and {} or signs.names) do
-          local code = file.code:gsub("struct%s+curl_slist", "")
-          local name = code:match(word(pattern))
+          local name = file.code:match(word(pattern))
           assert.is_nil(name, "csrc/" .. path .. " must not use " .. tostring(name))
         end
       end
@@ -133,10 +178,19 @@ describe("a C file of the module", function()
   end)
 
   it("has the words of a service only where that service is", function()
-    for path, file in pairs(files) do
-      for _, name in ipairs(file.layer.folder == "service" and {} or SERVICE_WORDS) do
-        assert.is_nil(bare(file.text):match(word(name) .. "%f[^%w_]"),
-          "csrc/" .. path .. " must not say " .. name)
+    for service, words in pairs(SERVICE_WORDS) do
+      local more = words_in_texts(service)
+      assert.truthy(next(more))
+      for path, file in pairs(files) do
+        local text, own = bare(file.text), path:match("^service/(%l+)")
+        for _, name in ipairs(own == service and {} or words) do
+          assert.is_nil(text:match(word(name) .. "%f[^%w_]"),
+            "csrc/" .. path .. " must not say " .. name)
+        end
+        -- (A status from CarData has the words of the classic service.)
+        for name in (SERVICE_WORDS[own] and "" or text):gmatch("%a+") do
+          assert(not more[name], "csrc/" .. path .. " must not say " .. name)
+        end
       end
     end
   end)

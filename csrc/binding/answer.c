@@ -117,7 +117,7 @@ static int deliver_json(lua_State *L, bmwi_op *op) {
     if (lua_type(L, -1) != LUA_TSTRING) return no_member(L, op, member);
     lua_pop(L, 1);
   }
-  if (endpoint == op->account->service->vehicles) note_routes(L, op->account);
+  if (endpoint->has_routes) note_routes(L, op->account);
   if (endpoint->has_event) note_event(L, op->account);
   return 1;
 }

@@ -60,6 +60,12 @@ int bmwi_json_print(lua_State *L); /* the function sys.json */
 void bmwi_push_decimal(lua_State *L, int index);
 /* Raises for a table with inherited members, which would be missed. */
 void bmwi_check_plain(lua_State *L, int index);
+typedef struct bmwi_name {
+  const char *text;
+  size_t len;
+} bmwi_name;
+/* Pushes a table that keeps the names in the table at `index` alive, and the names, sorted. */
+const bmwi_name *bmwi_push_names(lua_State *L, int index, int *count);
 /* Whether the table at `index` can be an array: empty, or with a first element. */
 bool bmwi_is_array(lua_State *L, int index);
 

@@ -48,32 +48,20 @@ void bmwi_add_fields(lua_State *L, bmwi_op *op, int argument, bmwi_add_field *ad
   if (lua_isnoneornil(L, argument)) return;
   luaL_checktype(L, argument, LUA_TTABLE);
   bmwi_check_plain(L, argument);
-  lua_getglobal(L, "table");
-  lua_getfield(L, -1, "sort");
-  lua_newtable(L); /* table, sort, names */
-  int names = lua_gettop(L), count = 0;
-  lua_pushnil(L);
-  while (lua_next(L, argument)) {
-    bmwi_field_name(L, argument);
-    lua_pop(L, 1);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, names, ++count);
-  }
-  lua_pushvalue(L, names - 1);
-  lua_pushvalue(L, names);
-  lua_call(L, 1, 0);
-  for (int i = 1; i <= count; i++) {
-    lua_rawgeti(L, names, i);
-    lua_pushvalue(L, -1);
-    lua_rawget(L, argument);
-    bool list = lua_istable(L, -1);
+  for (lua_pushnil(L); lua_next(L, argument); lua_pop(L, 1)) bmwi_field_name(L, argument);
+  int count, top = lua_gettop(L);
+  const bmwi_name *names = bmwi_push_names(L, argument, &count);
+  for (int i = 0; i < count; i++) {
+    lua_getfield(L, argument, names[i].text);
+    int value = lua_gettop(L);
+    bool list = lua_istable(L, value);
     int values = list ? list_length(L, argument) : 1;
     for (int k = 1; k <= values; k++) {
-      if (list) lua_rawgeti(L, names + 2, k);
-      add_value(L, op, argument, lua_tostring(L, names + 1), add);
-      lua_settop(L, names + 2);
+      if (list) lua_rawgeti(L, value, k);
+      add_value(L, op, argument, names[i].text, add);
+      lua_settop(L, value);
     }
-    lua_settop(L, names);
+    lua_settop(L, value - 1);
   }
-  lua_settop(L, names - 3);
+  lua_settop(L, top);
 }

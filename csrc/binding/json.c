@@ -26,9 +26,6 @@ typedef struct numerals {
   bool gone;       /* the state is being closed and lua-cjson's instance has been collected */
 } numerals;
 
-/* Members that are arrays even when empty: in Lua {} and [] are the same table. */
-static const char *const array_members[] = {"weekdays", "phoneNumbers", NULL};
-
 /* Changes a setting of the new instance, if it has that setting. */
 static void setting(lua_State *L, const char *name, int value, bool boolean) {
   lua_getfield(L, -1, name);
@@ -307,23 +304,12 @@ static void add_number(lua_State *L, writer *w, int index) {
   add(L, w);
 }
 
-/* The length of the UTF-8 sequence at `p`; 0 if it is invalid (RFC 3629). */
-static size_t sequence(const unsigned char *p, const unsigned char *end) {
-  size_t len = *p < 0x80 ? 1 : *p < 0xC2 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF5 ? 4 : 0;
-  if (len == 0 || len > (size_t)(end - p)) return 0;
-  for (size_t i = 1; i < len; i++)
-    if ((p[i] & 0xC0) != 0x80) return 0;
-  bool bad = (*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F) ||
-             (*p == 0xF0 && p[1] < 0x90) || (*p == 0xF4 && p[1] > 0x8F);
-  return bad ? 0 : len;
-}
-
-static void add_escaped(luaL_Buffer *b, unsigned char c) {
+static void add_escaped(luaL_Buffer *b, char c) {
   static const char plain[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
   const char *at = c != '\0' ? strchr(plain, c) : NULL;
   char text[8];
   if (at != NULL) snprintf(text, sizeof text, "\\%c", letters[at - plain]);
-  else snprintf(text, sizeof text, "\\u%04x", c);
+  else snprintf(text, sizeof text, "\\u%04x", (unsigned)c);
   luaL_addstring(b, text);
 }
 
@@ -332,15 +318,15 @@ static void add_escaped(luaL_Buffer *b, unsigned char c) {
 static void add_string(lua_State *L, writer *w, int index) {
   luaL_Buffer b;
   size_t len;
-  const unsigned char *p = (const unsigned char *)lua_tolstring(L, index, &len), *end = p + len;
+  const char *p = lua_tolstring(L, index, &len), *end = p + len;
   luaL_buffinit(L, &b);
   luaL_addchar(&b, '"');
   while (p < end) {
-    size_t step = w->print ? sequence(p, end) : 1;
+    size_t step = w->print ? bmwi_utf8_length(p, (size_t)(end - p)) : 1;
     if (step == 0) luaL_addstring(&b, "\xEF\xBF\xBD");
     else if (*p == '/' && !w->print) luaL_addstring(&b, "\\/");
-    else if (*p < 32 || *p == '"' || *p == '\\' || *p == 127) add_escaped(&b, *p);
-    else luaL_addlstring(&b, (const char *)p, step);
+    else if ((unsigned char)*p < 32 || *p == '"' || *p == '\\' || *p == 127) add_escaped(&b, *p);
+    else luaL_addlstring(&b, p, step);
     p += step > 0 ? step : 1;
   }
   luaL_addchar(&b, '"');
@@ -382,26 +368,14 @@ static void encode_array(lua_State *L, writer *w, int index, int depth) {
   add_text(L, w, "]");
 }
 
-static bool names_array(const char *name) {
-  for (const char *const *p = array_members; *p != NULL; p++)
-    if (strcmp(*p, name) == 0) return true;
-  return false;
-}
-
-typedef struct member {
-  const char *name;
-  size_t len;
-} member;
-
 static int by_name(const void *a, const void *b) {
-  const member *one = a, *other = b;
+  const bmwi_name *one = a, *other = b;
   size_t shorter = one->len < other->len ? one->len : other->len;
-  int order = memcmp(one->name, other->name, shorter);
+  int order = memcmp(one->text, other->text, shorter);
   return order != 0 ? order : (one->len > other->len) - (one->len < other->len);
 }
 
-/* Pushes a table that keeps the names of an object's members alive, and the sorted names. */
-static const member *push_members(lua_State *L, int index, int *count) {
+const bmwi_name *bmwi_push_names(lua_State *L, int index, int *count) {
   lua_newtable(L);
   int kept = lua_gettop(L), most = 0;
   lua_pushnil(L);
@@ -411,10 +385,10 @@ static const member *push_members(lua_State *L, int index, int *count) {
     lua_pushvalue(L, -1); /* the copy remains as lua_next's key */
     lua_rawseti(L, kept, ++most);
   }
-  member *list = lua_newuserdata(L, ((size_t)most + 1) * sizeof *list);
+  bmwi_name *list = lua_newuserdata(L, ((size_t)most + 1) * sizeof *list);
   for (int i = 0; i < most; i++) {
     lua_rawgeti(L, kept, i + 1);
-    list[i].name = lua_tolstring(L, -1, &list[i].len);
+    list[i].text = lua_tolstring(L, -1, &list[i].len);
     lua_pop(L, 1);
   }
   qsort(list, (size_t)most, sizeof *list, by_name);
@@ -425,15 +399,15 @@ static const member *push_members(lua_State *L, int index, int *count) {
 /* Members are written in the order of their names, so equal tables give equal texts. */
 static void encode_object(lua_State *L, writer *w, int index, int depth) {
   int count;
-  const member *list = push_members(L, index, &count);
+  const bmwi_name *list = bmwi_push_names(L, index, &count);
   add_text(L, w, "{");
   for (int i = 0; i < count; i++) {
     add_break(L, w, i > 0, depth);
-    lua_pushlstring(L, list[i].name, list[i].len);
+    lua_pushlstring(L, list[i].text, list[i].len);
     add_string(L, w, lua_gettop(L));
     add_text(L, w, w->lines ? ": " : ":");
     lua_rawget(L, index);
-    encode(L, w, lua_gettop(L), names_array(list[i].name), depth);
+    encode(L, w, lua_gettop(L), bmwi_service_array(list[i].text), depth);
     lua_pop(L, 1);
   }
   if (count > 0) add_break(L, w, false, depth - 1);

@@ -122,6 +122,17 @@ bool bmwi_buffer_field(bmwi_buffer *form, const char *name, const char *value) {
   return bmwi_buffer_pair(form, name, value, strlen(value), true);
 }
 
+size_t bmwi_utf8_length(const char *text, size_t left) {
+  const unsigned char *p = (const unsigned char *)text;
+  size_t len = *p < 0x80 ? 1 : *p < 0xC2 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF5 ? 4 : 0;
+  if (len == 0 || len > left) return 0;
+  for (size_t i = 1; i < len; i++)
+    if ((p[i] & 0xC0) != 0x80) return 0;
+  bool bad = (*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F) ||
+             (*p == 0xF0 && p[1] < 0x90) || (*p == 0xF4 && p[1] > 0x8F);
+  return bad ? 0 : len;
+}
+
 void bmwi_cut(char *out, size_t size, const char *text) {
   size_t len = strlen(text);
   if (len >= size) {

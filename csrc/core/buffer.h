@@ -41,6 +41,9 @@ bool bmwi_buffer_field(bmwi_buffer *form, const char *name, const char *value);
 void bmwi_buffer_clear(bmwi_buffer *b); /* empty, memory kept */
 void bmwi_buffer_free(bmwi_buffer *b);  /* empty, memory freed */
 
+/* The length of the UTF-8 sequence at `text`, within `left` bytes; 0: it is invalid (RFC 3629). */
+size_t bmwi_utf8_length(const char *text, size_t left);
+
 /* Copies as much of a text as fits, without splitting a UTF-8 character. */
 void bmwi_cut(char *out, size_t size, const char *text);
 

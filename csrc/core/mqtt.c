@@ -161,30 +161,9 @@ static uint32_t get_variable(reader *r) {
   return 0;
 }
 
-/* The length of the non-ASCII UTF-8 sequence at `p`; 0 if it is invalid. */
-static size_t sequence(const unsigned char *p, size_t len) {
-  static const struct {
-    unsigned char least, most, second_least, second_most;
-    size_t len;
-  } rows[] = {
-    {0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3}, {0xE1, 0xEC, 0x80, 0xBF, 3},
-    {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4},
-    {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4},
-  };
-  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-    if (p[0] < rows[i].least || p[0] > rows[i].most) continue;
-    if (len < rows[i].len || p[1] < rows[i].second_least || p[1] > rows[i].second_most) return 0;
-    for (size_t k = 2; k < rows[i].len; k++)
-      if (p[k] < 0x80 || p[k] > 0xBF) return 0;
-    return rows[i].len;
-  }
-  return 0;
-}
-
 bool bmwi_mqtt_is_text(bmwi_bytes text) {
-  const unsigned char *p = (const unsigned char *)text.data;
   for (size_t i = 0, n; i < text.len; i += n) {
-    n = p[i] == 0 ? 0 : p[i] < 0x80 ? 1 : sequence(p + i, text.len - i);
+    n = text.data[i] == '\0' ? 0 : bmwi_utf8_length(text.data + i, text.len - i);
     if (n == 0) return false;
   }
   return true;

@@ -122,7 +122,7 @@ enum {
 
 static const bmwi_endpoint endpoints[] = {
   [VEHICLES] = {GET("vehicles"), .path = "/webapi/v1/user/vehicles/", .envelope = "vehicles",
-                .answer = BMWI_ANSWER_ARRAY},
+                .answer = BMWI_ANSWER_ARRAY, .has_routes = true},
   [STATUS] = {GET("status"), .path = CAR "/status", .envelope = "vehicleStatus"},
   [LAST_TRIP] = {GET("last_trip"), .path = CAR "/statistics/lastTrip", .envelope = "lastTrip"},
   [ALL_TRIPS] = {GET("all_trips"), .path = CAR "/statistics/allTrips", .envelope = "allTrips"},
@@ -315,6 +315,7 @@ static const char *check_login(const bmwi_account *account, bool token) {
   return NULL;
 }
 
+static const char *const arrays[] = {"weekdays", "phoneNumbers", NULL};
 static const char *const client_methods[] = {"vehicles", "get", "post", NULL};
 
 const bmwi_service bmwi_classic = {
@@ -332,6 +333,7 @@ const bmwi_service bmwi_classic = {
   .secret_field = "bmwSkAnswer=",
   .type_field = "serviceType",
   .methods = methods,
+  .arrays = arrays,
   .client_methods = client_methods,
   .lacks = "the classic service does not have this",
   .no_server = "option 'base_url': the server's address is missing (BMW has switched off its own "

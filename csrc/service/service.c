@@ -58,6 +58,13 @@ const bmwi_service *bmwi_service_named(const char *name) {
   return NULL;
 }
 
+bool bmwi_service_array(const char *name) {
+  for (const bmwi_service *const *s = bmwi_services; *s != NULL; s++)
+    for (const char *const *p = (*s)->arrays; p != NULL && *p != NULL; p++)
+      if (strcmp(*p, name) == 0) return true;
+  return false;
+}
+
 const bmwi_endpoint *bmwi_service_endpoint(const bmwi_service *service, const char *name) {
   for (const bmwi_endpoint *e = service->endpoints; e != NULL && e->exchange.name != NULL; e++)
     if (strcmp(e->exchange.name, name) == 0) return e;

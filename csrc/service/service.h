@@ -82,6 +82,7 @@ typedef struct bmwi_endpoint {
   bmwi_answer answer;
   bool starts_event; /* a command whose response must contain an event id */
   bool has_event;    /* the response may contain an event id */
+  bool has_routes;   /* the response says which region serves each car */
 } bmwi_endpoint;
 
 typedef struct bmwi_region {
@@ -163,13 +164,14 @@ struct bmwi_service {
   const char *code_member;       /* of an error body: the service's error code; NULL: none */
   const char *event_member;      /* the member with the event id, which is redacted from messages */
   const char *position[2];       /* the query parameters for latitude and longitude */
-  const bmwi_endpoint *vehicles; /* its response says which region serves each car; or NULL */
+  const bmwi_endpoint *vehicles; /* client:vehicles(), unless the module has it; or NULL */
   bool login_by_code;            /* RFC 8628 below `login_url`; else a token path on the server */
   const char *token_path;        /* on the region's server */
   const char *second_host;       /* for endpoints on another host than the region's */
   const char *secret_field;      /* a form field, with its '=', that must be redacted */
   const char *type_field;        /* the field that holds a request's type */
   const bmwi_method *methods;    /* terminated by a row without a name */
+  const char *const *arrays;     /* members that are arrays even when empty; or NULL */
   /* Whatever takes more than one request is written in Lua: a module that returns {client =, car
   ** =}, tables of methods, and the endpoints that they call. */
   const char *module;
@@ -192,6 +194,8 @@ extern const bmwi_endpoint bmwi_free_get, bmwi_free_post;
 bool bmwi_endpoint_path(bmwi_buffer *b, const bmwi_endpoint *endpoint, const char *value);
 /* The service with this name, or NULL. */
 const bmwi_service *bmwi_service_named(const char *name);
+/* Whether a service has an array under this name: in Lua [] and {} are the same table. */
+bool bmwi_service_array(const char *name);
 /* The endpoint with this name if a service's Lua module may call it, or NULL. */
 const bmwi_endpoint *bmwi_service_endpoint(const bmwi_service *service, const char *name);
 /* All of its options: the common ones, then its own, terminated by a row without a name. */
