@@ -83,7 +83,8 @@ describe("bmwi.store", function()
   it("refuses what is no saved token, without showing it", function()
     local kept = store.new(folder .. "/token.json")
     for _, text in ipairs { "", "not json p4ssw0rd", "[]", "{}", '"p4ssw0rd"', "null",
-      '{"access_token":5}', '{"access_token":null}' } do
+      '{"access_token":5}', '{"access_token":null}', '{"access_token":""}',
+      '{"access_token":"p4ssw0rd\\n"}' } do
       write(kept.path, text)
       local none, message, code = kept:load()
       assert.is_nil(none)

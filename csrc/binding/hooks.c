@@ -171,7 +171,8 @@ void bmwi_hooks_load(lua_State *L, bmwi_account *account) {
   if (session->kept) check_store(L);
   lua_getfield(L, 1, "token");
   int store = lua_gettop(L) - 1;
-  if (lua_isnil(L, -1)) {
+  bool saved = lua_isnil(L, -1);
+  if (saved) {
     push_owner(L, account);
     if (call_store(L, account, store, "load", 1, 3)) {
       const char *code = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
@@ -181,10 +182,14 @@ void bmwi_hooks_load(lua_State *L, bmwi_account *account) {
     }
   }
   if (lua_istable(L, -1)) {
-    if (!read_kept_token(L, lua_gettop(L), account, &session->token))
+    if (read_kept_token(L, lua_gettop(L), account, &session->token)) {
+      bmwi_resources_read(L, lua_gettop(L), session);
+      session->generation = 1;
+    } else if (saved) {
+      bmwi_token_clear(&session->token); /* a file that was damaged holds no log-in */
+    } else {
       luaL_error(L, "option 'token': a table as client:token() returns it expected");
-    bmwi_resources_read(L, lua_gettop(L), session);
-    session->generation = 1;
+    }
   }
   lua_settop(L, store - 1);
 }

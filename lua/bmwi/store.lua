@@ -198,7 +198,7 @@ function Store:load(owner)
   local name = self.place.name
   if kept.access_token == nil and form.has_more(kept) then
     return nil, name .. " holds no token", "missing"
-  elseif type(kept.access_token) ~= "string" then
+  elseif type(kept.access_token) ~= "string" or not kept.access_token:find("^[!-~]+$") then
     return nil, name .. " contains no saved token", "json"
   end
   local of = type(kept.owner) == "table" and kept.owner or {}
