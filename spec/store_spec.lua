@@ -536,7 +536,10 @@ describe("a client with a store", function()
 
   it("does not use a file that others can read, and says so at once", function()
     write(path, '{"access_token":"abc"}', "644")
-    assert.has_error(function() new() end)
+    local ok, message = pcall(new)
+    assert.is_false(ok)
+    helper.has(message, ("option 'store': %s: other users can read or write it (run: chmod 600 %s)")
+      :format(path, path))
   end)
 
   it("goes on when the token cannot be saved, and tells the log hook", function()

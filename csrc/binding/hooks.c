@@ -162,6 +162,15 @@ static void push_owner(lua_State *L, const bmwi_account *account) {
   lua_setfield(L, -2, "username");
 }
 
+/* Raises the failure of a store (message, code, info) that is on top. */
+static void raise_store_failure(lua_State *L) {
+  if (lua_istable(L, -1)) lua_getfield(L, -1, "hint");
+  else lua_pushnil(L);
+  if (lua_isstring(L, -1))
+    luaL_error(L, "option 'store': %s (%s)", lua_tostring(L, -4), lua_tostring(L, -1));
+  luaL_error(L, "option 'store': %s", lua_tostring(L, -4));
+}
+
 /* Reads the options `token` (a result of an earlier client:token()) and `store`, which is asked for
 ** a token if there is none. */
 void bmwi_hooks_load(lua_State *L, bmwi_account *account) {
@@ -174,10 +183,9 @@ void bmwi_hooks_load(lua_State *L, bmwi_account *account) {
   bool saved = lua_isnil(L, -1);
   if (saved) {
     push_owner(L, account);
-    if (call_store(L, account, store, "load", 1, 3)) {
-      const char *code = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-      bool unsafe = strcmp(code, "insecure") == 0 || strcmp(code, "file") == 0;
-      if (unsafe) luaL_error(L, "option 'store': %s", lua_tostring(L, -2));
+    if (call_store(L, account, store, "load", 1, 4)) {
+      const char *code = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+      if (strcmp(code, "insecure") == 0 || strcmp(code, "file") == 0) raise_store_failure(L);
       lua_settop(L, store + 2);
     }
   }

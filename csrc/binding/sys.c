@@ -268,17 +268,37 @@ static int sys_remove_private(lua_State *L) {
   return 1;
 }
 
+#define MAKE_YOURS "it must be yours; run: sudo chown \"$(id -un)\" %s"
+
+/* Completes a failure with `info`, which holds the hint. */
+static int add_hint(lua_State *L, const char *format, const char *path) {
+  lua_createtable(L, 0, 2);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "retryable");
+  lua_pushfstring(L, format, path);
+  lua_setfield(L, -2, "hint");
+  return 4;
+}
+
 static int read_private(lua_State *L, handle *probe, const char *path) {
   struct stat st;
   probe->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (probe->fd < 0 && errno == ENOENT)
     return bmwi_fail_plain(L, "missing", "%s: there is no such file", path);
+  if (probe->fd < 0 && errno == EACCES) {
+    file_failure(L, "reading", path, errno);
+    return add_hint(L, MAKE_YOURS, path);
+  }
   if (probe->fd < 0 || fstat(probe->fd, &st) != 0) return file_failure(L, "reading", path, errno);
   if (!S_ISREG(st.st_mode)) return bmwi_fail_plain(L, "file", "%s: not a regular file", path);
-  if ((st.st_mode & 077) != 0)
-    return bmwi_fail_plain(L, "insecure", "%s: other users can read or write it; run: chmod 600 %s",
-                           path, path);
-  if (!is_ours(&st)) return bmwi_fail_plain(L, "insecure", "%s: it belongs to another user", path);
+  if ((st.st_mode & 077) != 0) {
+    bmwi_fail_plain(L, "insecure", "%s: other users can read or write it", path);
+    return add_hint(L, "run: chmod 600 %s", path);
+  }
+  if (!is_ours(&st)) {
+    bmwi_fail_plain(L, "insecure", "%s: it belongs to another user", path);
+    return add_hint(L, MAKE_YOURS, path);
+  }
   if (st.st_size > MAX_FILE) return bmwi_fail_plain(L, "file", "%s: larger than 1 MiB", path);
   handle *h = new_handle(L, (size_t)st.st_size + 1);
   size_t got = 0;
@@ -294,7 +314,7 @@ static int read_private(lua_State *L, handle *probe, const char *path) {
   return 1;
 }
 
-/* sys.read_private(path) -> bytes | nil, message, "missing"|"insecure"|"file" */
+/* sys.read_private(path) -> bytes | nil, message, "missing"|"insecure"|"file"[, info] */
 static int sys_read_private(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   handle *probe = new_handle(L, 0);

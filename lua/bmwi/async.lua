@@ -96,14 +96,14 @@ local function wait(task, operation, client)
 end
 
 local NO_YIELD = "attempt to yield across"
-local ADVICE = "; a task cannot wait inside of table.sort, string.gsub, require or another "
-  .. "C function on Lua 5.1, 5.2 and LuaJIT, on Lua 5.1 not inside of pcall, an iterator or a "
-  .. "metamethod either: make the call before that, and use its result there"
+local HINT = "\nhint: on Lua 5.1, 5.2 and LuaJIT a task cannot wait inside a C function such as "
+  .. "table.sort, string.gsub or require (on Lua 5.1 also pcall, an iterator or a metamethod); "
+  .. "make the call beforehand and use its result there"
 
--- Adds a traceback to a task's error, and advice where Lua cannot yield.
+-- Adds a traceback to a task's error, and a hint if Lua cannot yield there.
 local function explain(task, message)
   if type(message) == "string" and message:find(NO_YIELD, 1, true) then
-    message = message .. ADVICE
+    message = message .. HINT
   end
   return debug.traceback(task.thread, message)
 end

@@ -77,6 +77,7 @@ end
 --- seconds of when the next call becomes available again
 ---@return string|nil message
 ---@return string|nil code "store"
+---@return table|nil info
 function client_methods.quota(client)
   return client:_store():_quota(client:_option("daily_limit"))
 end

@@ -105,22 +105,20 @@ end
 -- The result of a change, or its failure.
 local function outcome(done, ...)
   if done then return ... end
-  return nil, (...), "store"
+  local message, _, info = ...
+  return nil, message, "store", info
 end
 
 --- A copy of the whole account.
 ---@return table|nil account empty if nothing has been saved yet
 ---@return string|nil message
 ---@return "store"|nil code
+---@return {hint:string}|nil info
 function Store:_read()
-  local kept, message, code = change.read(self.place)
+  local kept, message, code, info = change.read(self.place)
   if kept then return kept end
   if code == "missing" then return {} end
-  if code == "json" then
-    message = self.place.name .. " is damaged, or belongs to another program; move it away, or "
-      .. "log in again (its content is then kept beside it as .damaged)"
-  end
-  return nil, message, "store"
+  return nil, message, "store", info
 end
 
 --- Changes the account while no other process does. Other tasks run while it waits for the lock.
@@ -130,6 +128,7 @@ end
 ---@return any the result of fn
 ---@return string|nil message if the first result is nil because of a failure
 ---@return "store"|nil code
+---@return {hint:string}|nil info
 function Store:_change(fn, timeout)
   return outcome(change.later(self.place, fn, timeout or 10))
 end
@@ -192,14 +191,15 @@ end
 ---@return "missing"|"insecure"|"json"|"file"|nil code "missing": no file, no token in it, or the
 --- token of another server or user; "insecure": others can read or change the file; "json": not a
 --- saved account
+---@return {hint:string}|nil info
 function Store:load(owner)
-  local kept, message, code = change.read(self.place)
-  if not kept then return nil, message, code end
+  local kept, message, code, info = change.read(self.place)
+  if not kept then return nil, message, code, info end
   local name = self.place.name
   if kept.access_token == nil and form.has_more(kept) then
     return nil, name .. " holds no token", "missing"
   elseif type(kept.access_token) ~= "string" or not kept.access_token:find("^[!-~]+$") then
-    return nil, name .. " contains no saved token", "json"
+    return change.damaged(self.place)
   end
   local of = type(kept.owner) == "table" and kept.owner or {}
   for member, mine in pairs(owner_of(self, owner)) do

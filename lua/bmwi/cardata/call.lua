@@ -26,11 +26,11 @@ local function spend(client)
   local ready, message, code, info = client:_renew()
   if not ready then return nil, message, code, info end
   local kept, limit = call.store(client), client:_option("daily_limit")
-  local left, wait, reason = kept:_spend { limit = limit }
+  local left, wait, reason, about = kept:_spend { limit = limit }
   if left then return true end
   if type(wait) ~= "number" then
     return nil, "this call cannot be counted in the account file: " .. wait, "store",
-      { retryable = false }
+      { retryable = false, hint = about and about.hint }
   end
   local why = reason == "closed" and "BMW reports that the day's calls are used up"
     or ("all %d calls of the day are used up"):format(limit)

@@ -27,8 +27,8 @@ end
 -- The list needed from BMW: the descriptors of a status and those of the option, sorted; and the
 -- ones to request, since BMW has refused some before.
 local function plan(client, store)
-  local refused, message, code = store:_refused_descriptors()
-  if not refused then return nil, message, code end
+  local refused, message, code, info = store:_refused_descriptors()
+  if not refused then return nil, message, code, info end
   local seen, wanted, asked = {}, {}, {}
   for _, list in ipairs { bmwi._values.descriptors(), client:_option("descriptors") or {} } do
     for _, descriptor in ipairs(list) do
@@ -259,26 +259,26 @@ local function find_or_make(work, list, bad)
     if not id then return nil, message, code, info end
     made_at[work.store] = { id = id, time = bmwi._sys.monotonic() }
   end
-  local kept, why, what = work.store:_set_container(
+  local kept, why, what, more = work.store:_set_container(
     { id = id, name = NAME, version = work.version })
-  if not kept then return nil, why, what end
+  if not kept then return nil, why, what, more end
   return id
 end
 
 -- The id saved in the account, if it is the planned container's.
 local function known(work, bad)
-  local kept, message, code = work.store:_container()
+  local kept, message, code, info = work.store:_container()
   if kept and kept.name == NAME and kept.version == work.version and kept.id ~= bad then
     return kept.id
   end
-  return nil, message, code
+  return nil, message, code, info
 end
 
 local function current(work)
   local id, message, code, info = known(work)
-  if id or code then return id, message, code end
+  if id or code then return id, message, code, info end
   local turn = take_turn(work.store)
-  id, message, code = known(work) -- another task may have found it
+  id, message, code, info = known(work) -- another task may have found it
   if not id and not code then
     local list
     list, message, code, info = list_of(work.client)
@@ -297,12 +297,12 @@ end
 
 -- Replaces a container that is gone. False if the failure must have another cause.
 local function replace(work, bad, sure)
-  local id, message, code = known(work, bad) -- another task may have replaced it
-  if id or code then return id, message, code end
+  local id, message, code, info = known(work, bad) -- another task may have replaced it
+  if id or code then return id, message, code, info end
   local made = made_at[work.store]
   local recent = made and bmwi._sys.monotonic() - made.time < HEAL_PAUSE
   if recent and made.id == bad then return false end
-  local list, info
+  local list
   list, message, code, info = list_of(work.client)
   if not list then return nil, message, code, info end
   for _, container in ipairs(list) do
@@ -320,9 +320,9 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function containers.use(client, store, ask)
-  local work, message, code = plan(client, store)
-  if not work then return nil, message, code end
-  local id, info
+  local work, message, code, info = plan(client, store)
+  if not work then return nil, message, code, info end
+  local id
   id, message, code, info = current(work)
   if not id then return nil, message, code, info end
   local answer

@@ -134,10 +134,10 @@ local function stamp(seconds)
 end
 
 local function check_quota(client, calls)
-  local quota, message, code = client:_store():_quota(client:_option("daily_limit"))
-  if not quota then return nil, message, code end
+  local quota, message, code, info = client:_store():_quota(client:_option("daily_limit"))
+  if not quota then return nil, message, code, info end
   if calls <= quota.left then return true end
-  local info = { calls = calls, left = quota.left, retryable = false, hint = "read a shorter span" }
+  info = { calls = calls, left = quota.left, retryable = false, hint = "read a shorter span" }
   if calls <= quota.limit then info.retry_after = math.max(0, quota.resets_at - os.time()) end
   return nil, ("this charging history takes at least %d calls; %d of %d are left"):format(calls,
     quota.left, quota.limit), "quota", info

@@ -2,7 +2,6 @@
 -- Most problems are settings at BMW's portal, so each step names the one to check.
 
 local checks = require "bmwi.cli.checks"
-local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
@@ -29,10 +28,9 @@ end
 -- The state of the saved log-in, and whether the account file can be read and written.
 local function kept_log_in(ctx)
   local kept = session.store(ctx.settings)
-  local token, message, code = kept:load()
+  local token, message, code, info = kept:load()
   if not token and code ~= "missing" then
-    return nil, message, code == "insecure" and "config" or code,
-      { hint = config.private_hint(kept.path, message) }
+    return nil, message, code == "insecure" and "config" or code, info
   end
   checks.try_to_write(kept)
   if not session.usable(token) then

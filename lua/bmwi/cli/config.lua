@@ -169,18 +169,6 @@ local function default_path()
   if home and home ~= "" then return home .. "/.config/bmwi/config" end
 end
 
---- A hint for a private file that cannot be read.
----@param path string
----@param message string of bmwi._sys.read_private
----@return string|nil hint
-function config.private_hint(path, message)
-  if message:find("another user", 1, true) or message:find("Permission denied", 1, true) then
-    return ('It must be yours. Run: sudo chown "$(id -un)" %s'):format(path)
-  elseif message:find("other users can", 1, true) then
-    return "Run: chmod 600 " .. path
-  end
-end
-
 --- The configuration file of this run.
 ---@return string|nil path
 ---@return boolean named whether it was named explicitly
@@ -193,14 +181,13 @@ end
 local function read_file(options)
   local path, named = config.path(options)
   if not path then return {} end
-  local text, message, code = bmwi._sys.read_private(path)
+  local text, message, code, info = bmwi._sys.read_private(path)
   if not text then
     if code == "missing" and not named then return {}, path end
     if code == "missing" then
       fail.raise(("there is no configuration file %s"):format(path), "config")
     end
-    fail.raise(message:gsub("; run:.*", ""), "config",
-      { hint = config.private_hint(path, message) })
+    fail.raise(message, "config", info)
   end
   return config.parse(text, path), path
 end

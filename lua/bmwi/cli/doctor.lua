@@ -5,7 +5,6 @@ local bmwi = require "bmwi"
 local fail = require "bmwi.cli.fail"
 local checks = require "bmwi.cli.checks"
 local clean = require("bmwi.cli.output").clean
-local config = require "bmwi.cli.config"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
 
@@ -14,10 +13,8 @@ local doctor = {}
 -- The state of the saved token, in words.
 local function kept_log_in(ctx)
   local kept = session.store(ctx.settings)
-  local token, message, code = kept:load()
-  if not token and code ~= "missing" and code ~= "json" then
-    return nil, message, code, { hint = config.private_hint(kept.path, message) }
-  end
+  local token, message, code, info = kept:load()
+  if not token and code ~= "missing" and code ~= "json" then return nil, message, code, info end
   checks.try_to_write(kept)
   if not session.fresh(token) and #session.lacking(ctx.settings) == 0 then
     local probe = checks.ask(ctx)

@@ -142,11 +142,10 @@ end
 
 -- The saved token. A file that others can access is an error; a missing token is not.
 local function kept_token(kept)
-  local token, message, code = kept:load()
+  local token, message, code, info = kept:load()
   if token then return token end
   if code == "insecure" or code == "file" then
-    fail.raise(message:gsub("; run:.*", ""), code == "file" and code or "config",
-      { hint = config.private_hint(kept.path, message) })
+    fail.raise(message, code == "file" and code or "config", info)
   end
 end
 

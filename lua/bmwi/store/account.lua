@@ -31,8 +31,8 @@ end
 
 -- Returns the result of get(account).
 local function look(store, get)
-  local kept, message, code = store:_read()
-  if not kept then return nil, message, code end
+  local kept, message, code, info = store:_read()
+  if not kept then return nil, message, code, info end
   return get(kept)
 end
 
@@ -63,14 +63,15 @@ end
 ---@return integer|string|nil left or, if the call is not allowed, in how many seconds to ask again,
 --- or the message if the file fails
 ---@return "limit"|"closed"|"store"|nil reason
+---@return {hint:string}|nil info
 function account_methods:_spend(options)
   options = check.options(options, { { "limit", "number" }, { "now", "number" } }, 1, "_spend")
   local limit, now = limit_of(options.limit, 1, "_spend"), time_of(options.now, 1, "_spend")
-  local allowed, left, reason = self:_change(function(kept)
+  local allowed, left, reason, info = self:_change(function(kept)
     kept.quota = kept.quota or {}
     return limits.spend(kept.quota, limit, now)
   end)
-  return allowed or nil, left, reason
+  return allowed or nil, left, reason, info
 end
 
 --- BMW reports that the day's calls are used up (CU-429): none is allowed until calls are certainly
@@ -218,8 +219,8 @@ end
 ---@return table|nil state of bmwi._values
 function account_methods:_values(vin)
   check.argument(vin, "string", 1, "_values")
-  local state, message, code = of_car(self, "values", vin)
-  if not state then return nil, message, code end
+  local state, message, code, info = of_car(self, "values", vin)
+  if not state then return nil, message, code, info end
   return bmwi._values.restore(state)
 end
 

@@ -10,32 +10,42 @@ local change = {}
 local LOCK = "write.lock"
 local STEP = 0.01 -- seconds between two attempts
 local MOST = 5    -- maximum seconds for which nothing else runs in this process
+local DAMAGED = { retryable = false, hint = "move the file away, or log in again (its content is "
+  .. "then kept beside it as .damaged)" }
 
---- Returns the account, or nil, message, code and the bytes found instead.
+--- The failure to read a place whose content is not an account.
+function change.damaged(place)
+  return nil, place.name .. " is damaged, or belongs to another program", "json", DAMAGED
+end
+
+--- Returns the account, or nil, message, code, info and the bytes found instead.
 ---@return table|nil account
 ---@return string|nil message
 ---@return "missing"|"insecure"|"json"|"file"|nil code
+---@return {hint:string}|nil info
 ---@return string|nil bytes
 function change.read(place)
-  local bytes, message, code = place.read()
-  if not bytes then return nil, message, code end
+  local bytes, message, code, info = place.read()
+  if not bytes then return nil, message, code, info end
   local account = form.decode(bytes)
   if account then return account end
-  return nil, place.name .. " contains no saved token", "json", bytes
+  local _, why, what, advice = change.damaged(place)
+  return nil, why, what, advice, bytes
 end
 
 -- Reads the account to be changed. With `mend` it starts empty if there is none that can be
 -- trusted, and what was there is set aside.
 local function begin(place, mend)
-  local account, message, code, bytes = change.read(place)
+  local account, message, code, info, bytes = change.read(place)
   if account then return account end
   if code == "missing" or mend and code == "insecure" then return {} end
   if mend and bytes then
     local done
     done, message, code = place.set_aside(bytes)
     if done then return {} end
+    info = nil
   end
-  return nil, message, code
+  return nil, message, code, info
 end
 
 -- Writes the account if the function that changed it has returned something.
@@ -50,8 +60,8 @@ local function write(place, account, ...)
 end
 
 local function run(place, fn, mend)
-  local account, message, code = begin(place, mend)
-  if not account then return false, message, code end
+  local account, message, code, info = begin(place, mend)
+  if not account then return false, message, code, info end
   return write(place, account, fn(account))
 end
 
@@ -86,7 +96,7 @@ end
 --- Changes the account. Other tasks run while it waits for the lock.
 ---@param fn fun(account:table):any must not wait; nothing is written if it returns nil or raises
 ---@return boolean done
----@return any ... the results of fn; after a failure a message and a code
+---@return any ... the results of fn; after a failure message, code and info
 function change.later(place, fn, timeout)
   local lock, message, code = change.take(place, LOCK, timeout, STEP, bmwi.sleep)
   if code == "locked" then return false, message, code end
