@@ -13,9 +13,9 @@ local null = helper.json.null
 describe("CarData's traps:", function()
   local sim, client
 
-  local function new()
+  local function new(store)
     return bmwi.new({ service = "cardata", client_id = CLIENT, base_url = sim.url,
-      login_url = sim.url .. "/gcdm/oauth", store = stores.memory(), timeout = 10,
+      login_url = sim.url .. "/gcdm/oauth", store = store or stores.memory(), timeout = 10,
       on_prompt = function() end })
   end
 
@@ -108,6 +108,26 @@ describe("CarData's traps:", function()
         client:close()
         client = new()
       end
+    end)
+
+    it("17: are over for other programs, too, which send nothing", function()
+      local path = os.tmpname()
+      os.remove(path)
+      finally(function() helper.shell(("rm -f %s*"):format(helper.quote(path))) end)
+      client = new(stores.new(path))
+      local message = helper.fails_as("auth", renewed_after({ expire_refresh = true }))
+      helper.has(message, "the log-in has ended")
+      assert.equal(1, sent())
+      local used, before = client:quota().used, #sim:log()
+      for _ = 1, 2 do
+        local other = new(stores.new(path))
+        assert.equal(message, (helper.fails_as("auth", other:vehicles())))
+        assert.equal(used, other:quota().used)
+      end
+      assert.equal(before, #sim:log())
+      assert(new(stores.new(path)):login())
+      assert(new(stores.new(path)):vehicles())
+      assert(client:vehicles())
     end)
 
     it("last 14 days by the server's clock, also where this one's is behind", function()

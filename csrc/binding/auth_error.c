@@ -19,7 +19,7 @@ void bmwi_auth_error_push(lua_State *L, const bmwi_session *session) {
     lua_pushnil(L);
     return;
   }
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   lua_pushstring(L, bmwi_code_name(error->code));
   lua_setfield(L, -2, "code");
   lua_pushstring(L, error->text);
@@ -32,6 +32,10 @@ void bmwi_auth_error_push(lua_State *L, const bmwi_session *session) {
   lua_setfield(L, -2, "trace");
   bmwi_push_whole(L, (double)(long long)error->refused_at);
   lua_setfield(L, -2, "at");
+  if (session->by_resource) { /* not only the refresh token is of no use any more */
+    lua_pushboolean(L, true);
+    lua_setfield(L, -2, "token_refused");
+  }
   if (!isfinite(left)) return;
   bmwi_push_whole(L, (double)(long long)(bmwi_wall() + left) + 1);
   lua_setfield(L, -2, "ends");

@@ -252,6 +252,7 @@ local function keep_auth_error(self, auth_error, owner)
     table.insert(list, 1, auth_error)
     list[MOST_AUTH_ERRORS + 1] = nil
     kept.auth_errors = list
+    if auth_error.token_refused then kept.expires_at = auth_error.at end
     return true
   end)
 end
