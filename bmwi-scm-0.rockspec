@@ -64,6 +64,7 @@ build = {
     ["bmwi.bridge.topics"] = "lua/bmwi/bridge/topics.lua",
     ["bmwi.cardata"] = "lua/bmwi/cardata.lua",
     ["bmwi.cardata.call"] = "lua/bmwi/cardata/call.lua",
+    ["bmwi.cardata.container_setup"] = "lua/bmwi/cardata/container_setup.lua",
     ["bmwi.cardata.containers"] = "lua/bmwi/cardata/containers.lua",
     ["bmwi.cardata.history"] = "lua/bmwi/cardata/history.lua",
     ["bmwi.cardata.live"] = "lua/bmwi/cardata/live.lua",

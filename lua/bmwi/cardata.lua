@@ -3,13 +3,13 @@
 --- client:_call(), which yields in a task.
 
 local call = require "bmwi.cardata.call"
+local check = require "bmwi._check"
 local containers = require "bmwi.cardata.containers"
-local history = require "bmwi.cardata.history"
 local status = require "bmwi.cardata.status"
 
--- The stream module is loaded at its first call: few programs use it.
-local function of_stream(name)
-  return function(...) return require("bmwi.cardata.stream")[name](...) end
+-- A method whose module is loaded at its first call: few programs use it.
+local function of(module, name)
+  return function(...) return require(module)[name](...) end
 end
 
 local client_methods = {
@@ -19,15 +19,14 @@ local client_methods = {
   containers = containers.list,
   create_container = containers.create,
   delete_container = containers.delete,
-  stream = of_stream("open"),
+  stream = of("bmwi.cardata.stream", "open"),
 }
 local car_methods = {
   status = status.status,
   telematics = status.telematics,
   basic_data = status.basic_data,
-  charging_history = history.charging_history,
-  charging_settings = history.charging_settings,
-  stream = of_stream("of_car"),
+  charging_settings = of("bmwi.cardata.history", "charging_settings"),
+  stream = of("bmwi.cardata.stream", "of_car"),
 }
 
 -- The vehicle for a car's mapping.
@@ -80,6 +79,29 @@ end
 ---@return table|nil info
 function client_methods.quota(client)
   return client:_store():_quota(client:_option("daily_limit"))
+end
+
+local USUAL_SPAN = 30 * 86400 -- of a charging history, in seconds
+
+--- The charging sessions of any period, the oldest first, without duplicates, with BMW's names.
+--- Times (startTime, endTime, those of chargingBlocks) are epoch seconds, mileage is in km with
+--- mileageUnits "km"; if BMW sends no unit, mileageUnits is absent and mileage is unconverted. Any
+--- member may be missing: a session in progress has no end. Uses a call of the quota for each 45
+--- days and each ten sessions; nothing is sent if fewer are left than the period takes at least.
+---@param options? {from:number, to:number} epoch seconds; default: the last 30 days
+---@return table[]|nil sessions
+---@return string|nil message
+---@return string|nil code "quota": too few calls are left (info.calls: how many it takes)
+---@return table|nil info partial: the sessions that came before the failure
+function car_methods.charging_history(car, options)
+  local name, time = "charging_history", require "bmwi.time"
+  options = check.options(options, { { "from", "number" }, { "to", "number" } }, 1, name)
+  local to = options.to or os.time()
+  local from = options.from or to - USUAL_SPAN
+  check.option(time.format(to), "to", "be epoch seconds", name)
+  check.option(time.format(from), "from", "be epoch seconds", name)
+  check.option(from < to, "from", "be before 'to'", name)
+  return require("bmwi.cardata.history").charging_history(car, from, to)
 end
 
 local PICTURES = { { "png", "\137PNG\r\n\26\n" }, { "jpeg", "\255\216\255" } }

@@ -1,7 +1,6 @@
 --- What BMW returns in pages: charging sessions and charging settings. Each page uses a call of the
 --- quota, and a later page can fail, so the pages already read are never discarded.
 
-local check = require "bmwi._check"
 local time = require "bmwi.time"
 local units = require "bmwi.units"
 
@@ -9,7 +8,6 @@ local history = {}
 
 local DAY = 86400
 local WINDOW = 45 * DAY -- the maximum period of one request
-local USUAL = 30 * DAY
 local MILLISECONDS = 1e11 -- as seconds this is after the year 5000
 local MOST_IDLE = 2 -- pages in a row with nothing new
 
@@ -143,25 +141,8 @@ local function check_quota(client, calls)
     quota.left, quota.limit), "quota", info
 end
 
---- The charging sessions of any period, the oldest first, without duplicates, with BMW's names.
---- Times (startTime, endTime, those of chargingBlocks) are epoch seconds, mileage is in km with
---- mileageUnits "km"; if BMW sends no unit, mileageUnits is absent and mileage is unconverted. Any
---- member may be missing: a session in progress has no end. Uses a call of the quota for each 45
---- days and each ten sessions; nothing is sent if fewer are left than the period takes at least.
----@param options? {from:number, to:number} epoch seconds; default: the last 30 days
----@return table[]|nil sessions
----@return string|nil message
----@return string|nil code "quota": too few calls are left (info.calls: how many it takes)
----@return table|nil info partial: the sessions that came before the failure
-function history.charging_history(car, options)
-  local name = "charging_history"
-  options = check.options(options, { { "from", "number" }, { "to", "number" } }, 1, name)
-  local to = options.to or os.time()
-  local from = options.from or to - USUAL
-  check.option(time.format(to), "to", "be epoch seconds", name)
-  check.option(time.format(from), "from", "be epoch seconds", name)
-  check.option(from < to, "from", "be before 'to'", name)
-
+--- car:charging_history() of a span that was checked.
+function history.charging_history(car, from, to)
   local client = car:_client()
   local windows = windows_of(math.floor(from), math.floor(to))
   local enough, message, code, info = check_quota(client, #windows)
@@ -169,7 +150,7 @@ function history.charging_history(car, options)
   local sessions = new_collection()
   for _, window in ipairs(windows) do
     local read
-    read, message, code, info = read_pages(client, name, car:vin(),
+    read, message, code, info = read_pages(client, "charging_history", car:vin(),
       { from = stamp(window.from), to = stamp(window.to) }, "next_token", sessions.take)
     if not read then
       info = info or { retryable = false }

@@ -40,9 +40,37 @@ local function confirm(state, values)
   end
 end
 
+-- What a failure says about the container: "gone", "maybe", or nil.
+local function verdict(code, info)
+  local api_code = type(info) == "table" and info.api_code
+  if api_code == "CU-105" or api_code == "CU-121" then return "gone" end
+  if code == "not_found" then return "maybe" end
+end
+
+-- Calls ask(id) with the id of bmwi's container, and again with a new one if it is gone.
+local function with_container(client, store, ask)
+  local work, message, code, info = containers.plan(client, store)
+  if not work then return nil, message, code, info end
+  local id
+  id, message, code, info = containers.known(work)
+  if not id and not code then
+    id, message, code, info = require("bmwi.cardata.container_setup").find(work)
+  end
+  if not id then return nil, message, code, info end
+  local answer
+  answer, message, code, info = ask(id)
+  local said = answer == nil and verdict(code, info)
+  if not said then return answer, message, code, info end
+  local other, why, what, more = require("bmwi.cardata.container_setup").replace(work, id,
+    said == "gone")
+  if other == false then return nil, message, code, info end
+  if not other then return nil, why, what, more end
+  return ask(other)
+end
+
 -- Reads the values, one call as a rule; gives the new state.
 local function fetch(client, store, vin)
-  local answer, message, code, info = containers.use(client, store, function(id)
+  local answer, message, code, info = with_container(client, store, function(id)
     return client:_call("telematic_data", { vin = vin, query = { containerId = id } })
   end)
   if answer == nil then

@@ -3,10 +3,8 @@
 local bmwi = require "bmwi"
 local fail = require "bmwi.cli.fail"
 local clean = require("bmwi.cli.output").clean
-local prompt = require "bmwi.cli.prompt"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
-local time = require "bmwi.time"
 local views = require "bmwi.cli.cardata_views"
 
 local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore
@@ -133,7 +131,7 @@ end
 local function midnight(name, text, later)
   local year, month, day = text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)$")
   local date = year and { year = tonumber(year), month = tonumber(month), day = tonumber(day) }
-  local epoch = date and time.parse(text .. "T00:00:00Z") -- does the day exist?
+  local epoch = date and require("bmwi.time").parse(text .. "T00:00:00Z") -- does the day exist?
   if not epoch then fail.usage(("--%s must be a day such as 2026-01-31"):format(name)) end
   date.hour, date.day = 0, date.day + later
   return os.time(date)
@@ -272,7 +270,7 @@ end
 
 --- bmwi login
 function cardata.login(ctx)
-  prompt.log_in(ctx, session.open(ctx, true))
+  require("bmwi.cli.prompt").log_in(ctx, session.open(ctx, true))
   session.need_saved(ctx)
   local token = session.store(ctx.settings):load() or {}
   local file = ctx.settings.token_file

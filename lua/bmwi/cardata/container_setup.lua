@@ -1,0 +1,253 @@
+--- Finds, creates and replaces bmwi's container. Loaded on demand: it is created once.
+
+local bmwi = require "bmwi"
+local change = require "bmwi.store.change"
+local containers = require "bmwi.cardata.containers"
+local text = require "bmwi._text"
+
+local setup = {}
+
+local NAME, is_container = containers.NAME, containers.is_container
+local PROBE = "probe"  -- the purpose of one that finds out which descriptor BMW refuses
+local MOST_CALLS = 25  -- maximum to create one container: half of a day's
+local HEAL_PAUSE = 3600 -- seconds before a container that this process created is recreated
+local TURN_STEP, TURN_WAIT = 0.1, 30 -- seconds
+
+-- Only one task and process at a time looks for the account's container, or each would create one.
+-- Only the function references its turn, so that a cancelled task's turn is collected.
+local turns = setmetatable({}, { __mode = "kv" })
+
+local function take_turn(store)
+  local deadline = bmwi._sys.monotonic() + TURN_WAIT
+  while turns[store] and bmwi._sys.monotonic() < deadline do bmwi.sleep(TURN_STEP) end
+  local turn = {}
+  turns[store] = turn
+  -- a store without a file belongs to this process alone
+  turn.lock = store.path and change.take(store.place, "container.lock",
+    math.max(0, deadline - bmwi._sys.monotonic()), TURN_STEP, bmwi.sleep)
+  return turn
+end
+
+local function give_turn(store, turn)
+  if turn.lock then turn.lock:unlock() end
+  if turns[store] == turn then turns[store] = nil end
+end
+
+-- A deleted one stays in the list for weeks.
+local function is_active(container)
+  return container.state == "ACTIVE"
+end
+
+local function is_own(container)
+  return container.name == NAME and is_active(container)
+end
+
+-- A step in creating a container. Limited in number, whatever BMW responds.
+local function step(work, endpoint, request)
+  if work.calls >= MOST_CALLS then
+    return nil, ("BMW still refuses the container after %d calls"):format(work.calls), "http",
+      { hint = "call again to go on; the descriptors that were found are remembered" }
+  end
+  work.calls = work.calls + 1
+  return work.client:_call(endpoint, request)
+end
+
+local function create(work, purpose, descriptors)
+  local made, message, code, info = step(work, "create_container",
+    { body = { name = NAME, purpose = purpose, technicalDescriptors = descriptors } })
+  if not made then return nil, message, code, info end
+  if not is_container(made) then return nil, "BMW did not return the new container's id", "json" end
+  return made.containerId
+end
+
+local function is_refusal(info)
+  return type(info) == "table" and info.api_code == "CU-402"
+end
+
+-- Permanently removes a descriptor from the request.
+local function refuse(work, descriptor)
+  for i, asked in ipairs(work.asked) do
+    if asked == descriptor then table.remove(work.asked, i) end
+  end
+  return work.store:_refuse_descriptor(descriptor)
+end
+
+-- The descriptors in the request that BMW's message names.
+local function named_in(work, ...)
+  local asked, found = {}, {}
+  for _, descriptor in ipairs(work.asked) do asked[descriptor] = true end
+  for _, said in ipairs { ... } do
+    for word in said:gmatch("[%w_]+%.[%w_.]+") do
+      local descriptor = word:gsub("%.+$", "")
+      if asked[descriptor] then
+        asked[descriptor] = nil
+        found[#found + 1] = descriptor
+      end
+    end
+  end
+  return found
+end
+
+-- Whether BMW accepts this list: true or false; nil and the failure if that is unclear.
+local function takes(work, descriptors)
+  local id, message, code, info = create(work, PROBE, descriptors)
+  if not id then
+    if is_refusal(info) then return false end
+    return nil, message, code, info
+  end
+  work.calls = work.calls + 1
+  work.client:_call("delete_container", { id = id }) -- if it fails, it is deleted later
+  return true
+end
+
+-- Finds one descriptor that BMW refuses, by bisection. False if each one is accepted alone.
+local function search(work)
+  local list, proven = work.asked, false
+  while #list > 1 do
+    local half, rest = {}, {}
+    for i, descriptor in ipairs(list) do
+      local part = i <= #list / 2 and half or rest
+      part[#part + 1] = descriptor
+    end
+    local taken, message, code, info = takes(work, half)
+    if taken == nil then return nil, message, code, info end
+    list, proven = taken and rest or half, not taken
+  end
+  if not proven then
+    local taken, message, code, info = takes(work, list)
+    if taken == nil then return nil, message, code, info end
+    if taken then return false end
+  end
+  return list[1]
+end
+
+-- Removes what BMW refused. True if there is something left to request.
+local function drop(work, message, code, info)
+  local named = named_in(work, message or "", info.description or "")
+  if not named[1] then
+    local found, why, what, more = search(work)
+    if found == nil then return nil, why, what, more end
+    if not found then return nil, message, code, info end
+    named[1] = found
+  end
+  for _, descriptor in ipairs(named) do
+    local kept, why, what = refuse(work, descriptor)
+    if not kept then return nil, why, what end
+  end
+  if not work.asked[1] then return nil, message, code, info end
+  return true
+end
+
+-- Deletes containers that bmwi created for other lists. True if one was deleted, so the loop ends.
+local function make_room(work, list, bad)
+  local any = false
+  for _, container in ipairs(list) do
+    local id = container.containerId
+    if is_own(container) and (container.purpose ~= work.version or id == bad) then
+      local deleted, message, code, info = step(work, "delete_container", { id = id })
+      if not deleted then return nil, message, code, info end
+      container.state = "DELETED"
+      any = true
+    end
+  end
+  return any
+end
+
+local function no_room(list, code, info)
+  local ids = {}
+  for _, container in ipairs(list) do
+    if is_active(container) then
+      local known = ("%s (%s)"):format(container.containerId, tostring(container.name))
+      ids[#ids + 1] = text.plain(known)
+    end
+  end
+  info.hint = "delete one that no program uses with client:delete_container(id); a deleted one can"
+    .. " count for up to 29 days"
+  return nil, "the account has no room for one more container (BMW keeps at most 10); in use: "
+    .. (ids[1] and table.concat(ids, ", ") or "none"), code, info
+end
+
+-- Creates the planned container.
+local function make(work, list, bad)
+  while true do
+    local id, message, code, info = create(work, work.version, work.asked)
+    local ok, why, what, more
+    if id then return id end
+    if is_refusal(info) then
+      ok, why, what, more = drop(work, message, code, info)
+      if not ok then return nil, why, what, more end
+    elseif type(info) == "table" and info.api_code == "CU-124" then
+      ok, why, what, more = make_room(work, list, bad)
+      if ok == nil then return nil, why, what, more end
+      if not ok then return no_room(list, code, info) end
+    else
+      return nil, message, code, info
+    end
+  end
+end
+
+local made_at = setmetatable({}, { __mode = "k" }) -- store -> {id, time} of the one created here
+
+-- The id of the planned container from BMW's list; creates it if it is missing.
+local function find_or_make(work, list, bad)
+  local id, message, code, info
+  for _, container in ipairs(list) do
+    local fits = is_own(container) and container.purpose == work.version
+    if fits and container.containerId ~= bad then id = id or container.containerId end
+  end
+  if not id then
+    if not work.asked[1] then
+      return nil, "BMW refused every descriptor of the container", "forbidden"
+    end
+    id, message, code, info = make(work, list, bad)
+    if not id then return nil, message, code, info end
+    made_at[work.store] = { id = id, time = bmwi._sys.monotonic() }
+  end
+  local kept, why, what, more = work.store:_set_container(
+    { id = id, name = NAME, version = work.version })
+  if not kept then return nil, why, what, more end
+  return id
+end
+
+--- The id of the planned container, which the account file does not have; creates it if BMW does
+--- not have it either.
+function setup.find(work)
+  local turn = take_turn(work.store)
+  local id, message, code, info = containers.known(work) -- another task may have found it
+  if not id and not code then
+    local list
+    list, message, code, info = containers.list(work.client)
+    if list then id, message, code, info = find_or_make(work, list) end
+  end
+  give_turn(work.store, turn)
+  return id, message, code, info
+end
+
+-- Another container for one that is gone. False if the failure must have another cause.
+local function other_than(work, bad, sure)
+  local id, message, code, info = containers.known(work, bad) -- another task may have replaced it
+  if id or code then return id, message, code, info end
+  local made = made_at[work.store]
+  local recent = made and bmwi._sys.monotonic() - made.time < HEAL_PAUSE
+  if recent and made.id == bad then return false end
+  local list
+  list, message, code, info = containers.list(work.client)
+  if not list then return nil, message, code, info end
+  for _, container in ipairs(list) do
+    if not sure and container.containerId == bad and is_active(container) then return false end
+  end
+  return find_or_make(work, list, bad)
+end
+
+--- Replaces a container that is gone.
+---@param bad string its id
+---@param sure boolean BMW said that it does not exist
+---@return string|false|nil id false if the failure must have another cause
+function setup.replace(work, bad, sure)
+  local turn = take_turn(work.store)
+  local id, message, code, info = other_than(work, bad, sure)
+  give_turn(work.store, turn)
+  return id, message, code, info
+end
+
+return setup
