@@ -414,4 +414,17 @@ describe("CarData's traps:", function()
     sim:control("POST", "/clock", { advance = 1800 })
     assert.equal(71, client:vehicle(BEV):status({ max_age = math.huge }).chargingLevelHv)
   end)
+
+  it("15: a server of TLS 1.3 only says so, where libcurl cannot speak it", function()
+    local port, stop = helper.raw("\21\3\3\\0\2\2F", "") -- the alert protocol_version
+    finally(stop)
+    log_in()
+    local token = client:token()
+    client:close()
+    client = bmwi.new({ service = "cardata", client_id = CLIENT, base_url = sim.url, token = token,
+      stream_url = "mqtts://127.0.0.1:" .. port })
+    local message, info = helper.fails_as("tls", client:stream():next(10))
+    helper.has(message, "protocol version")
+    helper.has(info.hint, "TLS 1.3")
+  end)
 end)

@@ -91,7 +91,7 @@ describe("a stream goes on", function()
     start()
   end)
 
-  it("when the token was refused at once: with one renewal", function()
+  it("7: when the token was refused at once: with one renewal", function()
     for _, protocol in ipairs({ 4, 5 }) do
       start()
       sim:control("POST", "/cardata/token", { expire_id = true })
@@ -171,7 +171,7 @@ describe("a stream goes on", function()
     helper.has(attempts()[1].ended, "DISCONNECT")
   end)
 
-  it("when the new token has the old id_token, as BMW's had", function()
+  it("7: when the new token has the old id_token, as BMW's had", function()
     start()
     sim:control("POST", "/cardata/token", { same_id_token = true })
     times.renew = { 0.0001, 0.0001 }
@@ -323,7 +323,7 @@ describe("a stream goes on", function()
       stream:close()
     ]]
 
-    it("over restarts: four connections a minute", function()
+    it("12: over restarts: four connections a minute", function()
       start()
       client:close()
       client = streams.client(sim, { store = stores.new(path) })
@@ -418,7 +418,7 @@ describe("a stream goes on", function()
       end
     end)
 
-    it("when another program uses the stream too", function()
+    it("14: when another program uses the stream too", function()
       start()
       times.window = 20
       local stream = client:stream()

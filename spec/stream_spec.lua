@@ -146,7 +146,7 @@ describe("a stream", function()
       assert.equal(1, report().attempt_count) -- one connection for all
     end)
 
-    it("its values in tasks, to several readers, while others run", function()
+    it("30: its values in tasks, to several readers, while others run", function()
       local ticks, done = 0, false
       local stream = client:stream()
       async.run(function()

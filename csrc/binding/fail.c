@@ -45,6 +45,8 @@ static const bmwi_advice known[] = {
   {"cannot use ca_file", BMWI_OK, "name a PEM file with the CA certificate"},
   {"the proxy from the environment", BMWI_OK, "correct that variable, or set the option `proxy`"},
   {"wrong version number", BMWI_OK, "this port does not use TLS (use http:// or mqtt:// ?)"},
+  {"protocol version", BMWI_TLS,
+   "the server wants a TLS that this libcurl lacks, probably TLS 1.3: install a newer libcurl"},
   {"within connect_timeout", BMWI_OK, "check the address, or raise `connect_timeout`"},
   {"PINGREQ", BMWI_OK, "check the network: the connection was lost without notice"},
   {"not yet valid", BMWI_TLS, "check this machine's clock"},
