@@ -1,4 +1,4 @@
-/* What the cars answer, and what tests see and change of them. */
+/* The answers about cars, and /_sim/car, where tests inspect and change cars. */
 #ifndef BMWI_SIM_CLASSIC_ANSWER_H
 #define BMWI_SIM_CLASSIC_ANSWER_H
 
@@ -8,7 +8,7 @@ void answer_list(struct request *request, struct reply *reply);
 void answer_vehicle(struct request *request, struct reply *reply);
 void answer_car(struct request *request, struct reply *reply);
 
-void answer_report(struct request *request, struct reply *reply); /* /_sim/car */
+void answer_report(struct request *request, struct reply *reply); /* these two: /_sim/car */
 void answer_change(struct request *request, struct reply *reply);
 
 #endif

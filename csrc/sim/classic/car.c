@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const struct {
-  const char *name;     /* in the vehicles file and at the end of the path */
-  const char *envelope; /* NULL: sent as it is */
+  const char *name;     /* in the vehicles file, and the last part of the path */
+  const char *envelope; /* NULL: none */
 } answers[ANSWERS] = {
   [STATUS] = {"status", "vehicleStatus"},
   [LAST_TRIP] = {"lastTrip", "lastTrip"},
@@ -34,7 +34,7 @@ static json_t *time_text(double epoch, long offset, const char *zone) {
   return json_string(text);
 }
 
-/* The zone is the server's, not the car's; this server stays on +0100 all year. */
+/* The server's time zone, not the car's; here it is +0100 all year. */
 json_t *server_time(double epoch) { return time_text(epoch, 3600, "+0100"); }
 
 json_t *utc_time(double epoch) { return time_text(epoch, 0, ""); }

@@ -30,12 +30,13 @@ static const struct route routes[] = {
   {"GET", CAR "/serviceExecutionHistory", command_history, .access = BEARER},
   {"POST", CAR "/sendpoi", poi_send, .access = BEARER},
   {"GET", "/api/vehicle/navigation/v1/*", answer_car, .access = BEARER},
-  {"POST", "/_sim/token", .change = token_control, .help = "ends tokens, or changes those to come"},
+  {"POST", "/_sim/token", .change = token_control,
+   .help = "expires tokens, or changes those issued from now on"},
   {"POST", "/_sim/commands", .change = commands_control,
-   .help = "says how the commands of a service type go on"},
+   .help = "sets how the commands of a service type turn out"},
   {"POST", "/_sim/config", .change = settings_control,
    .help = "speed, list, poi_field, secret_answer, navigation_scope, any_key"},
-  {"GET", "/_sim/car/*", answer_report, .help = "a car: its state, and what was done to it"},
+  {"GET", "/_sim/car/*", answer_report, .help = "a car: its state, and the commands it received"},
   {"POST", "/_sim/car/*", answer_change,
    .help = "sets members of its vehicle, status and lastTrip, replaces its other answers"},
   {0},
@@ -54,7 +55,7 @@ static void end(void) {
   settings_end();
 }
 
-/* A token where one is needed, and the car that the path names. */
+/* Checks the token where one is needed, and finds the car named in the path. */
 static bool allow(struct request *request, struct reply *reply) {
   int access = request->route->access;
   if (access == BEARER && !token_valid(request_header(request, "Authorization"))) {
@@ -82,7 +83,7 @@ static bool unknown(struct request *request, struct reply *reply) {
   return recorded_reply(reply, "not_found", NULL);
 }
 
-/* The recorded answers named the gateway in Via or in Server, never in both. */
+/* In the recorded answers the gateway is in either Via or Server, never in both. */
 static void headers(struct reply *reply, long number) {
   bool odd = number % 2 != 0;
   reply_header(reply, odd ? "Via" : "Server",

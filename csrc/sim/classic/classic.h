@@ -1,4 +1,4 @@
-/* The classic service, as BMW ran it until 2021, as a value. */
+/* The classic service, as BMW ran it until 2021. */
 #ifndef BMWI_SIM_CLASSIC_H
 #define BMWI_SIM_CLASSIC_H
 

@@ -16,7 +16,9 @@ static const double step_ends[STEPS] = {1.0, 2.5, 6.0}; /* seconds after the POS
 
 static struct course courses[TYPES];
 
-void commands_reset(void) { memset(courses, 0, sizeof courses); /* all zero: executed in time */ }
+void commands_reset(void) {
+  memset(courses, 0, sizeof courses); /* all zeros: every command is executed */
+}
 
 /* ---- events ---- */
 
@@ -26,7 +28,7 @@ static const char *event_status(const struct event *event, double now) {
     step++;
   }
   if (step == STEPS && !event->settled) {
-    step--; /* it has only just ended; the car knows at the next poll */
+    step--; /* due since commands_settle ran; the next request settles it */
   }
   if (event->course.outcome == NEVER && step > event->course.stuck_at) {
     step = event->course.stuck_at;
@@ -52,7 +54,7 @@ static void take_effect(struct car *car, struct event *event) {
   }
 }
 
-/* Advances the car to the present: carries out what is due, in order. */
+/* Settles all commands that are due, in order of time. */
 void commands_settle(struct car *car) {
   double now = world_now();
   while (car->unsettled > 0) {
@@ -71,7 +73,7 @@ void commands_settle(struct car *car) {
   }
 }
 
-/* As recorded: the VIN's last seven characters, the seconds since 2000, and 00. */
+/* As recorded, in hexadecimal: the VIN's last seven characters, the seconds since 2000, and 00. */
 static void make_id(const char *vin, time_t epoch, char *out, size_t room) {
   const time_t year_2000 = 946684800;
   size_t length = strlen(vin);
@@ -102,7 +104,7 @@ static struct event *add_event(struct car *car, int type) {
   for (int i = 0; i < STEPS; i++) {
     event->ends[i] = event->posted + step_ends[i] / settings.speed;
   }
-  /* It only has seconds; a later one is used so that ids are unique. */
+  /* Ids have a resolution of a second, so two in one second need different ones. */
   car->last_id = event->posted_epoch > car->last_id ? event->posted_epoch : car->last_id + 1;
   make_id(car->vin, car->last_id, event->id, sizeof event->id);
   car->unsettled++;
@@ -121,7 +123,7 @@ static struct event *last_event(struct car *car, int type) {
   return NULL;
 }
 
-/* ---- the end points ---- */
+/* ---- endpoints ---- */
 
 static json_t *execution(const struct event *event, const char *status) {
   const char *name = service_types[event->type].name;
@@ -133,7 +135,7 @@ static json_t *execution(const struct event *event, const char *status) {
   return out;
 }
 
-/* What the recorded answers carried beside the status. */
+/* extendedStatus, as in the recorded answers. */
 static void add_extended(json_t *out, const struct event *event, const char *status) {
   json_t *extended;
   if (status == NULL || strcmp(status, "INITIATED") == 0) {
@@ -152,7 +154,7 @@ static void add_extended(json_t *out, const struct event *event, const char *sta
   json_object_set_new(out, "extendedStatus", extended);
 }
 
-/* The answer to the security question, where one is asked for. */
+/* Checks the answer to the security question if the test has set one. */
 static bool secret_good(const struct request *request, const char *type, struct reply *reply) {
   if (strcmp(type, "DOOR_UNLOCK") != 0 || settings.secret_answer == NULL) {
     return true;
@@ -166,7 +168,7 @@ static bool secret_good(const struct request *request, const char *type, struct 
   return false;
 }
 
-/* Additional fields of some types. */
+/* Reads the extra form fields of some service types. */
 static bool read_arguments(const struct request *request, const char *type, long *count,
                            json_t **profile, struct reply *reply) {
   const char *count_text = field_value(&request->form, "count");
@@ -216,7 +218,7 @@ void command_execute(struct request *request, struct reply *reply) {
   reply_new(reply, 200, json_pack("{s:o}", "executionStatus", execution(event, "INITIATED")));
 }
 
-/* The status of the last event of this type, which need not be the one asked about. */
+/* The status of the last event of this type, even if the client meant an earlier one. */
 void command_execution(struct request *request, struct reply *reply) {
   struct car *car = request->subject;
   int type = type_number(query_value(request, "serviceType"));
@@ -239,7 +241,7 @@ void command_execution(struct request *request, struct reply *reply) {
     }
     if (shown != NULL) {
       status = event_status(shown, world_now());
-    } else { /* there was none: invents one from an hour ago */
+    } else { /* there was none: make one up, an hour ago */
       make_id(car->vin, event->posted_epoch - 3600, earlier.id, sizeof earlier.id);
       earlier.changed = true;
       shown = &earlier;
@@ -256,7 +258,7 @@ void command_execution(struct request *request, struct reply *reply) {
   reply_new(reply, 200, json_pack("{s:o}", "executionStatus", out));
 }
 
-/* The history uses other words: it has no DELIVERED and no TIMED_OUT. */
+/* The history has its own set of statuses, without DELIVERED and TIMED_OUT. */
 void command_history(struct request *request, struct reply *reply) {
   const struct car *car = request->subject;
   json_t *list = json_array();

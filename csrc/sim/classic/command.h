@@ -1,5 +1,5 @@
-/* Commands over time. Nothing runs in the background: whoever asks for a car first brings it up to
-   the present moment, and then what is due has happened. */
+/* The progress of commands. Nothing runs in the background: each request for a car first settles
+   the commands that have become due. */
 #ifndef BMWI_SIM_CLASSIC_COMMAND_H
 #define BMWI_SIM_CLASSIC_COMMAND_H
 
@@ -11,7 +11,7 @@ void commands_reset(void);
 json_t *commands_report(const struct car *car);
 const char *commands_control(const json_t *options);
 
-/* The request's subject is the car, here and in the other files. */
+/* The request's subject is the car, as in all handlers of this service. */
 void command_execute(struct request *request, struct reply *reply);
 void command_execution(struct request *request, struct reply *reply);
 void command_history(struct request *request, struct reply *reply);

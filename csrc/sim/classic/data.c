@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Kept as JSON text, read once per car; the range map's two rings start with the document's points
-   and go on as a made-up but plausible range around them: wide inland, narrow towards the coast. */
+/* Kept as JSON text and parsed once per car. The range map's two rings start with the document's
+   points; the rest is made up: wide inland, narrow towards the coast. */
 static const char vehicles[] =
   "[{\"remote360\":\"NOT_SUPPORTED\",\"chargingControl\":\"WEEKLY_PLANNER\","
   "\"countryCode\":\"V1-UK\",\"hornBlow\":\"NOT_SUPPORTED\",\"brand\":\"BMW_I\","
@@ -83,7 +83,7 @@ static const char destinations[] =
   "\"city\":\"LONDON\",\"street\":\"PITFIELD STREET\",\"type\":\"DESTINATION\","
   "\"createdAt\":\"2015-09-25T08:06:11+0200\"}]";
 
-/* A plug-in hybrid's, as in the document. */
+/* The document's example is from a plug-in hybrid. */
 static const char navigation[] =
   "{\"latitude\":62.250584,\"longitude\":3.7717776,\"isoCountryCode\":\"DEU\","
   "\"auxPowerRegular\":1.4,\"auxPowerEcoPro\":1.2,\"auxPowerEcoProPlus\":0.4,"

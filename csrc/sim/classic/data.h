@@ -1,4 +1,4 @@
-/* The mission document's responses. */
+/* The example responses in the BMW i Remote API document. */
 #ifndef BMWI_SIM_CLASSIC_DATA_H
 #define BMWI_SIM_CLASSIC_DATA_H
 

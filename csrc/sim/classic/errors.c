@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* The forms of the bodies: of the cars, of the log-in, of a token that is refused elsewhere, of
-   the later paths, a page, and less. */
+/* Kinds of bodies: vehicle endpoints, token endpoint, a bad token at a vehicle endpoint,
+   later paths, an HTML page, plain text, nothing. */
 enum form { PHONE, OAUTH, TOKEN, REST, PAGE, PLAIN, EMPTY };
 
 /* "$" in a text stands for the detail. */
@@ -11,9 +11,9 @@ static const struct recorded {
   const char *name;
   int status;
   enum form form;
-  const char *code; /* of a page: its title */
+  const char *code; /* for a page: its title */
   const char *text;
-  const char *detail; /* used when the caller knows none */
+  const char *detail; /* used if the caller has none */
 } recorded[] = {
   {"dlat_missing", 400, PHONE, "A-101",
    "Mandatory parameter(s) missed or blank: dlat and dlon are required for BMW vehicles!", ""},
@@ -90,7 +90,7 @@ static void add_page(struct bytes *out, const char *title, const char *text) {
                title, title, text);
 }
 
-/* The resulting code and text. */
+/* Fills in status, type and body. */
 static void add_body(struct reply *reply, const struct recorded *error, json_t *text) {
   const char *plain = json_string_value(text);
   struct bytes described = {0};
@@ -134,16 +134,16 @@ bool recorded_reply(struct reply *reply, const char *name, const char *detail) {
   const char *mark = strchr(error->text, '$');
   struct bytes text = {0};
   bytes_add(&text, error->text, mark != NULL ? (size_t)(mark - error->text) : strlen(error->text));
-  if (mark != NULL) { /* it may be the client's own text */
+  if (mark != NULL) { /* the detail may come from the client, so no format string */
     bytes_text(&text, inserted);
     bytes_text(&text, mark + 1);
   }
-  json_t *mended = json_text(text.at, text.length);
+  json_t *valid = json_text(text.at, text.length);
   reply->status = error->status;
   reply->type = NULL;
   bytes_free(&reply->body);
-  add_body(reply, error, mended);
-  json_decref(mended);
+  add_body(reply, error, valid);
+  json_decref(valid);
   bytes_free(&text);
   return true;
 }

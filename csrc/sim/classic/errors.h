@@ -1,11 +1,11 @@
-/* The recorded errors, by name. */
+/* Errors as recorded from the service, by name. */
 #ifndef BMWI_SIM_CLASSIC_ERRORS_H
 #define BMWI_SIM_CLASSIC_ERRORS_H
 
 #include "../http.h"
 
-/* `detail` (a VIN, a service type, a parameter) stands where the recorded text has a name; NULL or
-   empty: that of the record. false: no such name. Without a reply it only looks. */
+/* `detail` (a VIN, a service type, a parameter) is put into the text; NULL or empty: the recorded
+   one. false: no such name. With a NULL reply it only checks the name. */
 bool recorded_reply(struct reply *reply, const char *name, const char *detail);
 
 #endif

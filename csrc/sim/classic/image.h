@@ -1,4 +1,4 @@
-/* A picture of the car: the same small one for every view and size. */
+/* A picture of the car: the same for every view and size. */
 #ifndef BMWI_SIM_CLASSIC_IMAGE_H
 #define BMWI_SIM_CLASSIC_IMAGE_H
 

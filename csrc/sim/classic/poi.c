@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A number or its text, as both were sent by working clients; NULL: neither. */
+/* A number or a numeric string, as working clients sent both; NULL: neither, or out of range. */
 static json_t *degrees(const json_t *value, double most) {
   if (json_is_number(value)) {
     double number = json_number_value(value);
@@ -58,7 +58,7 @@ void poi_send(struct request *request, struct reply *reply) {
   const json_t *lon_sent = json_object_get(poi, "lon");
   json_t *lat = degrees(lat_sent, 90);
   json_t *lon = degrees(lon_sent, 180);
-  /* Without both it is a text message to the car; with one alone, or out of range, an error. */
+  /* Without both it is a text message to the car; only one, or one out of range, is an error. */
   if ((lat_sent != NULL || lon_sent != NULL) && (lat == NULL || lon == NULL)) {
     recorded_reply(reply, "bad_parameter", lat == NULL ? "lat" : "lon");
   } else {

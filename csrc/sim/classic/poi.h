@@ -1,4 +1,4 @@
-/* Points of interest sent to a car; those with a place are its destinations from then on. */
+/* Points of interest sent to a car; those with coordinates are added to its destinations. */
 #ifndef BMWI_SIM_CLASSIC_POI_H
 #define BMWI_SIM_CLASSIC_POI_H
 

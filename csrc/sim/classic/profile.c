@@ -11,8 +11,8 @@ static bool is_time(const json_t *value) {
          isdigit((unsigned char)text[4]) && strncmp(text, "24", 2) < 0 && text[3] < '6';
 }
 
-/* Wherever these members stand, they must have the recorded type; `{}` for an empty list of
-   weekdays is the classic mistake. */
+/* Checks the types of these members wherever they occur; `{}` for an empty list of weekdays is the
+   classic mistake. */
 static bool timers_good(const json_t *planner) {
   static const char *const days[] = {"MONDAY", "TUESDAY",  "WEDNESDAY", "THURSDAY",
                                      "FRIDAY", "SATURDAY", "SUNDAY"};

@@ -6,6 +6,6 @@
 
 #include <jansson.h>
 
-json_t *profile_read(const struct field *data); /* NULL: it is none */
+json_t *profile_read(const struct field *data); /* NULL: invalid */
 
 #endif

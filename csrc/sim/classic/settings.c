@@ -32,15 +32,14 @@ static const char *set_any_key(const char *value) {
 }
 
 const struct option settings_options[] = {
-  {"--list", "FORM", "of the vehicle list, array or object (default object, as recorded)",
+  {"--list", "FORM", "form of the vehicle list: array or object (default object, as recorded)",
    set_list},
   {"--vehicles", "FILE",
-   "other cars: a JSON array of list entries, each may carry status,\n"
+   "other cars: a JSON array of list entries, each may contain status,\n"
    "                       lastTrip, allTrips, chargingprofile, rangemap, destinations,\n"
    "                       navigation (null: this car has none)",
    set_vehicles},
-  {"--any-key", NULL, "take every API key: old clients have one of their own built in",
-   set_any_key},
+  {"--any-key", NULL, "accept any API key: old clients have their own built in", set_any_key},
   {0},
 };
 
@@ -70,7 +69,7 @@ static json_t *read_vehicles(const char *file) {
   return list;
 }
 
-/* Those that a recording speaks of; NULL: there is none. */
+/* The cars that occur in the recording; NULL: there is no recording. */
 static json_t *recorded_vehicles(void) {
   static const char root[] = "/webapi/v1/user/vehicles/";
   size_t i;

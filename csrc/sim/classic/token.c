@@ -14,7 +14,7 @@ static const char user[] = "whatever@example.com";
 static const char password[] = "p4ssw0rd";
 static const char basic[] = "Basic a2V5OnNlY3JldA=="; /* key:secret */
 
-/* The answer names the scopes in this order, whatever the order asked for. */
+/* Answers list the scopes in this order, whatever the order in the request. */
 static const char *const scopes[] = {"vehicle_data", "remote_services", "authenticate_user"};
 
 static struct token {
@@ -26,10 +26,10 @@ static struct token {
 static unsigned long issued;
 
 static struct {
-  double expires_in; /* negative: as the service did, 28800 or 28799 */
+  double expires_in; /* negative: 28800 or 28799, as recorded */
   bool expires_in_string;
   bool no_refresh_token;
-  char scope[128]; /* empty: what was asked for */
+  char scope[128]; /* empty: as requested */
 } next;
 
 void token_reset(void) {
@@ -38,7 +38,7 @@ void token_reset(void) {
   next.expires_in = -1;
 }
 
-/* Brings the asked scopes into the service's order; false if one of them is not known. */
+/* Puts the requested scopes into the service's order; false if there are unknown ones, or none. */
 static bool order_scopes(const char *asked, char *out, size_t room) {
   size_t named = 0;
   size_t known = 0;
@@ -76,7 +76,7 @@ static void issue(struct reply *reply, const char *scope, bool refreshed) {
   double seconds = next.expires_in >= 0 ? next.expires_in : refreshed ? 28799 : 28800;
   token->ends = world_now() + seconds;
   const char *quote = next.expires_in_string ? "\"" : "";
-  /* The irregular blanks and the CR LF are as recorded. */
+  /* The irregular spaces and the CR LF are as recorded. */
   reply->status = 200;
   reply->type = "application/json";
   bytes_format(&reply->body,
@@ -103,7 +103,7 @@ static struct token *find_refresh(const char *refresh) {
 void token_answer(struct request *request, struct reply *reply) {
   const char *authorization = request_header(request, "Authorization");
   if (authorization == NULL || strncasecmp(authorization, basic, 6) != 0) {
-    reply->status = 200; /* recorded so: an empty answer, not an error */
+    reply->status = 200; /* as recorded: an empty answer, not an error */
     return;
   }
   if (!settings.any_key && strcmp(authorization + 6, basic + 6) != 0) {
@@ -131,7 +131,7 @@ void token_answer(struct request *request, struct reply *reply) {
     } else if (!scope_good) {
       recorded_reply(reply, "invalid_scope", "");
     } else {
-      /* Without a scope the service gave a token that opened nothing here. */
+      /* Without a scope the service issued a token that was no use for this API. */
       issue(reply, scope != NULL ? ordered : "journey_mate", false);
     }
   } else if (strcmp(grant, "refresh_token") == 0) {
@@ -146,7 +146,7 @@ void token_answer(struct request *request, struct reply *reply) {
     } else {
       char kept[128];
       snprintf(kept, sizeof kept, "%s", scope != NULL ? ordered : token->scope);
-      token->refresh[0] = '\0'; /* each works once; the new answer brings the next */
+      token->refresh[0] = '\0'; /* valid once; the answer has a new one */
       issue(reply, kept, true);
     }
   } else {
@@ -160,7 +160,7 @@ bool token_valid(const char *authorization) {
   }
   const char *access = authorization + 7;
   access += strspn(access, " ");
-  /* Newest first: the one in use is nearly always the last given out. */
+  /* Newest first: the one in use is nearly always the last one issued. */
   for (unsigned long back = 1; back <= TOKENS && back <= issued; back++) {
     const struct token *token = &tokens[(issued - back) % TOKENS];
     if (access[0] != '\0' && strcmp(token->access, access) == 0) {
@@ -188,7 +188,7 @@ const char *token_control(const json_t *options) {
   if (scope != NULL && !json_is_null(scope) &&
       (!json_is_string(scope) || json_string_length(scope) >= sizeof next.scope ||
        strpbrk(json_string_value(scope), "\"\\") != NULL)) {
-    return "scope must be a short plain text";
+    return "scope must be a short string without quotes or backslashes";
   }
   for (size_t i = 0; i < TOKENS; i++) {
     if (json_is_true(json_object_get(options, "expire"))) {

@@ -1,4 +1,4 @@
-/* OAuth: the password and the refresh grant, the tokens given out and when they end. */
+/* OAuth: the password grant, the refresh grant, and the tokens issued. */
 #ifndef BMWI_SIM_CLASSIC_TOKEN_H
 #define BMWI_SIM_CLASSIC_TOKEN_H
 

@@ -11,7 +11,7 @@ static bool lock(struct car *car, struct event *event) {
   return true;
 }
 
-/* The one recorded answer to an unlocking says "not changed", although the doors opened. */
+/* Returns false because the only recorded answer says "not changed", although it did unlock. */
 static bool unlock(struct car *car, struct event *event) {
   (void)event;
   set_text(car_inner(car, STATUS), "doorLockState", "UNLOCKED");
@@ -72,8 +72,8 @@ static bool set_profile(struct car *car, struct event *event) {
   return true;
 }
 
-/* All service types of the mission document. The list entry's chargeNow decides nothing: it was
-   NOT_SUPPORTED on every recorded car that could charge. */
+/* All service types of the BMW i Remote API document. chargeNow in the vehicle list is ignored: it
+   was NOT_SUPPORTED even for cars that could do it. */
 const struct service_type service_types[TYPES] = {
   {"CHARGE_NOW", NULL, charge},
   {"CHARGING_CONTROL", "chargingControl", set_profile},

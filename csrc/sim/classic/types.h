@@ -1,15 +1,15 @@
-/* The service types: which cars support them, and their effect on a car. */
+/* Service types: whether a car supports one, and what it does to the car. */
 #ifndef BMWI_SIM_CLASSIC_TYPES_H
 #define BMWI_SIM_CLASSIC_TYPES_H
 
 #include "../http.h"
 #include "car.h"
 
-/* `member` is the list entry's word on the type, NULL when none decides. */
+/* `member`: the member of the vehicle list that says whether it is supported; NULL: always. */
 struct service_type {
   const char *name;
   const char *member;
-  bool (*effect)(struct car *car, struct event *event); /* true: the car is changed */
+  bool (*effect)(struct car *car, struct event *event); /* true: the car has changed */
 };
 
 enum { TYPES = 19 };
