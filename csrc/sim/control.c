@@ -9,18 +9,18 @@
 #include <limits.h>
 #include <stdlib.h>
 
-/* A number of the log, from the query: ?after=N or ?until=N. */
-static long number_asked(const struct request *request, const char *name, long otherwise) {
+/* A log number from the query: ?after=N or ?until=N. */
+static long query_number(const struct request *request, const char *name, long fallback) {
   const char *text = query_value(request, name);
-  return text != NULL ? strtol(text, NULL, 10) : otherwise;
+  return text != NULL ? strtol(text, NULL, 10) : fallback;
 }
 
 static void show_log(struct request *request, struct reply *reply) {
-  reply_new(reply, 200, log_report(number_asked(request, "after", 0)));
+  reply_new(reply, 200, log_report(query_number(request, "after", 0)));
 }
 
 static void clear_log(struct request *request, struct reply *reply) {
-  log_clear(number_asked(request, "until", LONG_MAX));
+  log_clear(query_number(request, "until", LONG_MAX));
   reply_done(reply, NULL);
 }
 
@@ -49,7 +49,7 @@ static void stop(struct request *request, struct reply *reply) {
   reply_done(reply, NULL);
 }
 
-/* Every row under /_sim of every service. */
+/* The documented paths of every service. */
 static void list_paths(struct request *request, struct reply *reply) {
   (void)request;
   json_t *list = json_array();
@@ -87,22 +87,23 @@ static void end(void) {
 
 static const struct option options[] = {
   {"--speed", "N",
-   "commands and recordings go N times as fast (default 1: a command is done\n"
-   "                       after 6 seconds)",
+   "run commands and recordings N times as fast (default 1: a command takes\n"
+   "                       6 seconds)",
    world_set_speed},
-  {"--replay", "FILE", "plays what bmwi --record has written", replay_set_file},
+  {"--replay", "FILE", "play a recording made by bmwi --record", replay_set_file},
   {0},
 };
 
 static const struct route routes[] = {
   {"GET", "/_sim", list_paths, .help = "this list"},
-  {"GET", "/_sim/log", show_log, .help = "the requests received; ?after=N: those since number N"},
-  {"DELETE", "/_sim/log", clear_log, .help = "forgets them; ?until=N: up to number N"},
-  {"POST", "/_sim/fault", .change = fault_add, .help = "makes answers go wrong"},
-  {"DELETE", "/_sim/fault", clear_faults, .help = "answers as usual again"},
+  {"GET", "/_sim/log", show_log,
+   .help = "the requests received; ?after=N: only those after number N"},
+  {"DELETE", "/_sim/log", clear_log, .help = "clears the log; ?until=N: only up to number N"},
+  {"POST", "/_sim/fault", .change = fault_add, .help = "adds a fault to the answers"},
+  {"DELETE", "/_sim/fault", clear_faults, .help = "removes all faults"},
   {"POST", "/_sim/clock", .change = move_clock,
-   .help = "advance: the simulator's clock goes on by so many seconds"},
-  {"POST", "/_sim/reset", reset, .help = "everything as at the start"},
+   .help = "advance: moves the simulator's clock forward by so many seconds"},
+  {"POST", "/_sim/reset", reset, .help = "resets everything to its initial state"},
   {"POST", "/_sim/stop", stop, .help = "ends the simulator"},
   {0},
 };

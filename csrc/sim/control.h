@@ -1,4 +1,4 @@
-/* /_sim: what tests see and change. It is routed as a service is. */
+/* /_sim, where tests inspect and change the simulator. It is routed like a service. */
 #ifndef BMWI_SIM_CONTROL_H
 #define BMWI_SIM_CONTROL_H
 

@@ -66,7 +66,7 @@ static const char *check(const json_t *options) {
   const char *problem = unknown_member(options, names);
   for (size_t i = 0; problem == NULL && texts[i] != NULL; i++) {
     const json_t *value = json_object_get(options, texts[i]);
-    problem = value != NULL && !json_is_string(value) ? "a text is expected" : NULL;
+    problem = value != NULL && !json_is_string(value) ? "a string is expected" : NULL;
   }
   for (size_t i = 0; problem == NULL && i < sizeof numbers / sizeof *numbers; i++) {
     const json_t *value = json_object_get(options, numbers[i].name);
@@ -92,14 +92,14 @@ static const char *check(const json_t *options) {
   }
   if (problem == NULL && ending != NULL &&
       (reset != NULL || (strcmp(ending, "before") != 0 && strcmp(ending, "after") != 0))) {
-    problem = "close must be before or after, and no reset beside it";
+    problem = "close must be before or after, and excludes reset";
   }
   if (problem == NULL && headers != NULL && !json_is_object(headers)) {
     problem = "headers must be an object";
   }
   json_object_foreach((json_t *)headers, header, value) {
     if (problem == NULL && !json_is_string(value)) {
-      problem = "a header must be a text";
+      problem = "a header must be a string";
     }
   }
   return problem;
@@ -171,7 +171,7 @@ static char *copy_text(const char *text) {
   return text != NULL ? must_copy(text, strlen(text)) : NULL;
 }
 
-/* A copy, since the rule may be removed while the answer is still being sent. */
+/* A deep copy: the rule may be removed while the answer is still being sent. */
 static void fault_copy(const struct fault *from, struct fault *to) {
   *to = *from;
   to->recorded = copy_text(from->recorded);
@@ -186,8 +186,8 @@ static void fault_copy(const struct fault *from, struct fault *to) {
   }
 }
 
-/* The first matching rule that is not used up; rules that still skip requests are passed over. */
-static bool take(const char *method, const char *target, bool reading, struct fault *out) {
+/* Uses the first matching rule that has no requests left to skip. */
+static bool use_rule(const char *method, const char *target, bool reading, struct fault *out) {
   for (size_t i = 0; i < rule_count; i++) {
     struct rule *rule = &rules[i];
     if ((rule->path != NULL && strstr(target, rule->path) == NULL) ||
@@ -214,12 +214,12 @@ static bool take(const char *method, const char *target, bool reading, struct fa
 }
 
 bool fault_take(const char *method, const char *target, struct fault *out) {
-  return take(method, target, false, out);
+  return use_rule(method, target, false, out);
 }
 
 bool fault_while_reading(const char *method, const char *target) {
   struct fault fault;
-  bool found = take(method, target, true, &fault);
+  bool found = use_rule(method, target, true, &fault);
   if (found) {
     fault_free(&fault);
   }

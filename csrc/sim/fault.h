@@ -18,21 +18,21 @@ struct fault {
   char *content_type;
   struct fields headers;
   enum fault_reset reset;
-  bool orderly; /* no reset but an orderly end, as of a server that gave up on the connection */
-  long long truncate; /* -1: whole */
+  bool orderly;       /* an orderly close instead of a reset, as by a server that timed out */
+  long long truncate; /* -1: not truncated */
   double drip;        /* bytes per second; 0: at once */
   long long pad;      /* -1: the normal body */
   bool gzip;
 };
 
-/* The effect on a response, in a word, or the name of the recorded error; NULL: none. */
+/* The kind of fault in one word, or the name of the recorded error; NULL: none. */
 const char *fault_word(const struct fault *fault);
-/* The rule to reset the connection while the body of such a request is still coming: used up. */
+/* Whether to reset the connection while the request's body is still arriving; uses up the rule. */
 bool fault_while_reading(const char *method, const char *target);
 /* Leaves `out` unchanged if no rule matches. */
 bool fault_take(const char *method, const char *target, struct fault *out);
 void fault_free(struct fault *fault);
-const char *fault_add(const json_t *options); /* NULL, or what is wrong with it */
+const char *fault_add(const json_t *options); /* NULL or a problem */
 void fault_clear(void);
 
 #endif

@@ -17,7 +17,7 @@ struct fields {
   size_t room;
 };
 
-/* Appends a field; both texts become its own. */
+/* Appends a field and takes ownership of both strings. */
 void fields_add(struct fields *fields, char *name, char *value, size_t length);
 void fields_decode(struct fields *out, const char *text, size_t length);
 const struct field *field_find(const struct fields *fields, const char *name);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The length of the UTF-8 character that starts here, 0 when it is not one. */
+/* The length of the UTF-8 character that starts here; 0: invalid. */
 static size_t utf8_length(const unsigned char *at, size_t left) {
   size_t length = at[0] < 0x80   ? 1
                   : at[0] < 0xC2 ? 0
@@ -20,7 +20,7 @@ static size_t utf8_length(const unsigned char *at, size_t left) {
       return 0;
     }
   }
-  /* Overlong forms, surrogates and what lies above U+10FFFF are no characters. */
+  /* Overlong forms, surrogates and anything above U+10FFFF are invalid. */
   if ((at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F) ||
       (at[0] == 0xF0 && at[1] < 0x90) || (at[0] == 0xF4 && at[1] > 0x8F)) {
     return 0;
@@ -45,7 +45,7 @@ json_t *json_text(const char *data, size_t length) {
   return text;
 }
 
-/* How many digits the numbers in it need so that each is read as the same double again. */
+/* How many digits its numbers need for each to read back as the same double. */
 static int digits_needed(const json_t *value) {
   int most = 15;
   const char *name;
@@ -89,14 +89,14 @@ const char *unknown_member(const json_t *options, const char *const names[]) {
   return json_settings(options, none, names);
 }
 
-bool json_flag(const json_t *options, const char *name, bool otherwise) {
+bool json_flag(const json_t *options, const char *name, bool fallback) {
   const json_t *value = json_object_get(options, name);
-  return value != NULL ? json_is_true(value) : otherwise;
+  return value != NULL ? json_is_true(value) : fallback;
 }
 
-double json_number(const json_t *options, const char *name, double otherwise) {
+double json_number(const json_t *options, const char *name, double fallback) {
   const json_t *value = json_object_get(options, name);
-  return json_is_number(value) ? json_number_value(value) : otherwise;
+  return json_is_number(value) ? json_number_value(value) : fallback;
 }
 
 const char *json_word(const json_t *options, const char *name) {
@@ -142,9 +142,9 @@ const char *json_settings(const json_t *options, const struct json_setting rows[
   json_object_foreach((json_t *)options, name, value) {
     const struct json_setting *row = find_setting(rows, name);
     if (row != NULL && row->flag != NULL) {
-      *row->flag = json_is_null(value) ? row->otherwise > 0 : json_is_true(value);
+      *row->flag = json_is_null(value) ? row->fallback > 0 : json_is_true(value);
     } else if (row != NULL) {
-      *row->number = json_is_null(value) ? row->otherwise : json_number_value(value);
+      *row->number = json_is_null(value) ? row->fallback : json_number_value(value);
     }
   }
   return NULL;

@@ -54,7 +54,7 @@ bool link_open(struct link *link, int fd) {
     error = error < 0
               ? error
               : gnutls_credentials_set(link->tls, GNUTLS_CRD_CERTIFICATE, (void *)credentials);
-    /* Tickets come after the handshake: bytes of TLS that are none of the protocol's. */
+    /* Tickets make TLS records without MQTT data arrive after the handshake. */
     error = error < 0 ? error : gnutls_session_ticket_enable_server(link->tls, &ticket_key);
   }
   if (error < 0) {
@@ -76,7 +76,7 @@ int link_handshake(struct link *link) {
   if (!gnutls_error_is_fatal(result)) {
     return 0;
   }
-  if (result == GNUTLS_E_NO_CIPHER_SUITES) { /* those of TLS 1.2 are none of 1.3 */
+  if (result == GNUTLS_E_NO_CIPHER_SUITES) { /* the client offers TLS 1.2 only */
     gnutls_alert_send(link->tls, GNUTLS_AL_FATAL, GNUTLS_A_PROTOCOL_VERSION);
   } else {
     gnutls_alert_send_appropriate(link->tls, result);
@@ -84,7 +84,7 @@ int link_handshake(struct link *link) {
   return -1;
 }
 
-/* Also -1 at the end. */
+/* Both return -1 at the end of the stream, too. */
 static long result_of(long got) {
   if (got > 0) {
     return got;

@@ -42,7 +42,7 @@ static bool is_loopback(const struct sockaddr *address) {
   return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
-static void names_of(int listener, char host[NI_MAXHOST], char port[NI_MAXSERV]) {
+static void listener_address(int listener, char host[NI_MAXHOST], char port[NI_MAXSERV]) {
   struct sockaddr_storage address;
   socklen_t length = sizeof address;
   memset(&address, 0, sizeof address);
@@ -76,11 +76,11 @@ int place_listen(struct place *place) {
     char port[NI_MAXSERV];
     if (!is_loopback(found->ai_addr)) {
       fprintf(stderr,
-              "bmwi-sim: warning: %s can be reached from other machines; the log-in is "
-              "public and there is no protection\n",
+              "bmwi-sim: warning: %s can be reached from other machines, and its password is "
+              "public\n",
               place->host);
     }
-    names_of(listener, host, port);
+    listener_address(listener, host, port);
     snprintf(place->port, sizeof place->port, "%.15s", port);
   }
   freeaddrinfo(found);
@@ -99,7 +99,7 @@ void address_text(const struct sockaddr_storage *address, char out[ADDRESS_ROOM]
 void place_announce(int listener, const char *word, const char *scheme) {
   char host[NI_MAXHOST];
   char port[NI_MAXSERV];
-  names_of(listener, host, port);
+  listener_address(listener, host, port);
   bool v6 = strchr(host, ':') != NULL;
   printf("bmwi-sim %s on %s://%s%s%s:%s\n", word, scheme, v6 ? "[" : "", host, v6 ? "]" : "", port);
   fflush(stdout);

@@ -10,16 +10,16 @@ struct place {
   char port[16];
 };
 
-const char *place_read(struct place *out, const char *text); /* NULL or what is wanted instead */
+const char *place_read(struct place *out, const char *text); /* NULL or the expected form */
 
-/* Listens there; -1: it has said why not. Where the port was 0 the place gets the one found, so
-   that it can be listened on again. */
+/* A listening socket; -1: it has printed why not. Port 0 in the place becomes the port that was
+   found, so that a later call listens on the same one. */
 int place_listen(struct place *place);
 
 enum { ADDRESS_ROOM = 64 };
 void address_text(const struct sockaddr_storage *address, char out[ADDRESS_ROOM]);
 
-/* Prints "bmwi-sim WORD on SCHEME://HOST:PORT". */
+/* Prints "bmwi-sim WORD on SCHEME://HOST:PORT", with the listener's address. */
 void place_announce(int listener, const char *word, const char *scheme);
 
 #endif

@@ -5,7 +5,7 @@
 #include <microhttpd.h>
 #include <string.h>
 
-enum { ENTRIES = 100000, ENTRY_COST = 2048 /* bytes besides its texts */ };
+enum { ENTRIES = 100000, ENTRY_COST = 2048 /* bytes besides target and body */ };
 static const size_t byte_limit = (size_t)128 << 20;
 
 static struct entry {

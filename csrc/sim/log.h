@@ -1,4 +1,4 @@
-/* A log of received requests for tests. Limited by entries and by bytes. */
+/* The received requests, for tests. Limited in entries and in bytes. */
 #ifndef BMWI_SIM_LOG_H
 #define BMWI_SIM_LOG_H
 

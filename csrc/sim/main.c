@@ -1,4 +1,4 @@
-/* The program: options, start and end, and which services there are. */
+/* The program: its options, its services, startup and shutdown. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -40,9 +40,9 @@ static const char *set_tied(const char *value) {
 }
 
 static const struct option own_options[] = {
-  {"--listen", "HOST:PORT", "where to listen (default 127.0.0.1:0; port 0: a free one)",
+  {"--listen", "HOST:PORT", "where to listen (default 127.0.0.1:0; port 0: any free port)",
    set_listen},
-  {"--tied", NULL, "end when the reader of standard output has gone", set_tied},
+  {"--tied", NULL, "exit when nobody reads standard output any more", set_tied},
   {0},
 };
 
@@ -57,7 +57,7 @@ static void print_options(FILE *out, const struct option *option) {
 static void print_usage(FILE *out) {
   fputs("usage: bmwi-sim [options]\n"
         "\n"
-        "  bmwi-sim        listens on a free port of 127.0.0.1 and prints its URL\n"
+        "  bmwi-sim        listens on any free port of 127.0.0.1 and prints its URL\n"
         "  bmwi-sim --listen 127.0.0.1:8080 --tls server.pem server.key\n"
         "\n",
         out);
@@ -74,7 +74,7 @@ static void print_usage(FILE *out) {
   for (int i = 0; services[i] != NULL; i++) {
     fputs(services[i]->about != NULL ? services[i]->about : "", out);
   }
-  fputs("Faults, the log and all that can be changed are under /_sim/.\n", out);
+  fputs("GET /_sim/ lists how to set faults, read the log and change the simulator.\n", out);
 }
 
 static int bad_option(const char *problem, const char *what) {
@@ -108,7 +108,7 @@ static int read_options(int count, char **words) {
       puts("bmwi-sim " SIM_VERSION);
       return 0;
     }
-    if (strcmp(word, "--tls") == 0) { /* the only one with two values */
+    if (strcmp(word, "--tls") == 0) { /* the only one that takes two values */
       if (i + 2 >= count) {
         return bad_option("two files are missing after", word);
       }
@@ -125,7 +125,7 @@ static int read_options(int count, char **words) {
     const char *wanted = option->set(words[i]);
     if (wanted != NULL) {
       char problem[128];
-      snprintf(problem, sizeof problem, "%s wants %s, not", word, wanted);
+      snprintf(problem, sizeof problem, "%s expects %s, not", word, wanted);
       return bad_option(problem, words[i]);
     }
   }
@@ -189,8 +189,8 @@ int main(int count, char **words) {
   if (serving) {
     server_stop(daemon); /* closes the listener too */
   } else if (listener >= 0) {
-    fprintf(stderr, "bmwi-sim: the server does not start%s\n",
-            cert != NULL ? "; do the certificate and the key fit together?" : "");
+    fprintf(stderr, "bmwi-sim: cannot start the server%s\n",
+            cert != NULL ? "; does the key belong to the certificate?" : "");
     close(listener);
   }
   services_end();

@@ -50,7 +50,8 @@ static size_t read_varint(struct reader *in) {
   return 0;
 }
 
-/* Bytes of a number, or V a varint, S a text or bytes, P a pair of texts (5, section 2.2.2.2). */
+/* A digit: a number of so many bytes; V: varint; S: string or binary data; P: string pair (MQTT 5,
+   section 2.2.2.2). */
 static char property_kind(unsigned long identifier) {
   static const char kinds[PROPERTIES + 1] = "-14S----SS-V-----4S2-SS141S-S--S-22211P4111";
   return identifier < PROPERTIES ? kinds[identifier] : '-';

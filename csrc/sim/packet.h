@@ -1,4 +1,4 @@
-/* MQTT control packets as bytes (3.1.1 and 5, section 2 of both): what is in them, and new ones. */
+/* Reads and writes MQTT control packets (3.1.1 and 5, section 2 of both). */
 #ifndef BMWI_SIM_PACKET_H
 #define BMWI_SIM_PACKET_H
 
@@ -46,11 +46,11 @@ struct properties {
 };
 
 unsigned long read_number(struct reader *in, int bytes);
-struct part read_part(struct reader *in); /* its length comes first, in two bytes */
+struct part read_part(struct reader *in); /* prefixed with its length in two bytes */
 void read_properties(struct reader *in, struct properties *out);
 
-/* The length of the packet at the front of these bytes, with its body in `body`. 0: it is not whole
-   yet; -1: it is none, or longer than the limit. */
+/* The length of the first packet in these bytes, with its body in `body`. 0: incomplete; -1:
+   invalid or too long. */
 long packet_read(const struct bytes *in, size_t limit, struct reader *body);
 
 /* ---- writing ---- */
@@ -59,7 +59,7 @@ void put_number(struct bytes *out, unsigned long number, int bytes);
 void put_part(struct bytes *out, const char *data, size_t length);
 void put_varint(struct bytes *out, size_t number, int least_bytes);
 
-/* Writes its length in as few bytes as possible, but at least this many. */
+/* Encodes the body's length in as few bytes as possible, but in at least `length_bytes`. */
 void packet_add(struct bytes *out, int first_byte, const struct bytes *body, int length_bytes);
 
 #endif

@@ -1,4 +1,4 @@
-/* The bytes of two small pictures. */
+/* Two small pictures. */
 #ifndef BMWI_SIM_PICTURE_H
 #define BMWI_SIM_PICTURE_H
 

@@ -42,14 +42,14 @@ static bool read_lines(FILE *file) {
     number++;
     good = json_is_object(line);
     if (!good) {
-      fprintf(stderr, "bmwi-sim: %s: line %ld is no JSON object\n", path, number);
+      fprintf(stderr, "bmwi-sim: %s: line %ld is not a JSON object\n", path, number);
     }
     with_messages = with_messages || is_message(line);
     json_array_append_new(lines, line);
   }
   free(text);
   if (good && json_number(json_array_get(lines, 0), "bmwi_recording", 0) < 1) {
-    fprintf(stderr, "bmwi-sim: %s is no recording\n", path);
+    fprintf(stderr, "bmwi-sim: %s is not a recording\n", path);
     good = false;
   }
   return good;

@@ -1,24 +1,23 @@
-/* A recording of what a service sent (`bmwi --record`), played in place of what the simulator would
-   say. Its clock begins with the first message that somebody can get, or, where it has no messages,
-   with the first answer. */
+/* Plays a recording of a service (made by `bmwi --record`) instead of the simulator's own answers.
+   Its clock starts with the first subscription or, if it has no messages, with the first answer. */
 #ifndef BMWI_SIM_REPLAY_H
 #define BMWI_SIM_REPLAY_H
 
 #include "http.h"
 
 const char *replay_set_file(const char *file);
-bool replay_start(void); /* false: has reported the problem */
+bool replay_start(void); /* false: it has printed why */
 void replay_rewind(void);
 void replay_end(void);
 
 /* The lines of the recording; NULL: there is none, or it belongs to another service. */
 const json_t *replay_lines(const char *service);
 
-/* The newest response to such a request so far, or the first; false: none was recorded. */
+/* Answers with the newest response recorded up to now, or the first one; false: there is none. */
 bool replay_answer(const struct request *request, struct reply *reply);
 
-void replay_begin(void); /* from now on a client receives the messages */
-/* The next message if it is due, else NULL; `due`: when it will be. */
+void replay_begin(void); /* starts the recording's clock, once */
+/* The next message if it is due, else NULL, with the time when it will be in `due`. */
 const json_t *replay_message(double now, double *due);
 json_t *replay_report(void); /* NULL: there is no recording */
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static bool path_fits(const char *pattern, struct request *request) {
+static bool path_matches(const char *pattern, struct request *request) {
   const char *at = request->path;
   request->argument[0] = '\0';
   for (; *pattern != '\0'; pattern++) {
@@ -23,7 +23,8 @@ static bool path_fits(const char *pattern, struct request *request) {
   return *at == '\0';
 }
 
-/* If only the path matches, its service and argument are kept, for headers and faults. */
+/* If the path matches but not the method, the service and the argument are set all the same, for
+   headers and faults. */
 void route_find(struct request *request) {
   bool head = strcmp(request->method, "HEAD") == 0; /* a GET whose body is not sent */
   const char *method = head ? "GET" : request->method;
@@ -34,7 +35,7 @@ void route_find(struct request *request) {
       request->service = service_at(i);
     }
     for (; route->path != NULL && request->route == NULL; route++) {
-      if (!path_fits(route->path, request) || (route->fits != NULL && !route->fits(request))) {
+      if (!path_matches(route->path, request) || (route->fits != NULL && !route->fits(request))) {
         continue;
       }
       request->path_known = true;

@@ -5,7 +5,7 @@
 #include "service.h"
 
 void route_find(struct request *request);
-bool route_control(const struct request *request); /* under /_sim: about the simulator itself */
+bool route_control(const struct request *request); /* is it below /_sim? */
 /* Called with the world locked. */
 void route_answer(struct request *request, struct reply *reply);
 

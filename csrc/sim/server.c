@@ -23,7 +23,7 @@ static const char *type_of_body(const char *body) {
                                             : "text/plain";
 }
 
-/* The fault's response, which replaces the service's. */
+/* The fault's own response, if it has one, instead of the service's. */
 static bool fault_reply(struct request *request, const struct fault *fault, struct reply *reply) {
   if (fault->status == 0 && fault->recorded == NULL) {
     return false;
@@ -48,7 +48,7 @@ static bool fault_reply(struct request *request, const struct fault *fault, stru
 
 static void read_form(struct request *request) {
   const char *type = request_header(request, "Content-Type");
-  /* No type at all is taken too, and the misspelling without the last letter, which is old. */
+  /* Also accepts no type at all, and the missing "d" of an old client. */
   static const char form[] = "application/x-www-form-urlencode";
   request->is_form = type == NULL || strncasecmp(type, form, sizeof form - 1) == 0;
   if (request->is_form && request->body.length > 0) {
@@ -133,12 +133,12 @@ static enum MHD_Result answer(struct request *request) {
   world_unlock();
 
   enum MHD_Result result = MHD_NO;
-  bool going_on = fault.latency <= 0 || world_pause(fault.latency);
+  bool running = fault.latency <= 0 || world_pause(fault.latency);
   if (fault.reset == RESET_BEFORE || fault.reset == RESET_AFTER) {
     if (!fault.orderly) {
       stream_reset(connection);
     }
-  } else if (going_on) {
+  } else if (running) {
     result = send_reply(request, &reply, &fault);
   }
   reply_free(&reply);
@@ -146,7 +146,7 @@ static enum MHD_Result answer(struct request *request) {
   return result;
 }
 
-/* The client is still writing, if the body is a large one. */
+/* With a large body the client is still sending. */
 static bool reset_reading(struct request *request) {
   world_lock();
   bool found = !route_control(request) && fault_while_reading(request->method, request->target);
@@ -169,7 +169,7 @@ static enum MHD_Result on_request(void *unused, struct MHD_Connection *connectio
   if (request == NULL) {
     return MHD_NO;
   }
-  if (request->connection == NULL) { /* the first call: no body yet */
+  if (request->connection == NULL) { /* the first call, before the body */
     size_t length = strlen(url);
     while (length > 1 && url[length - 1] == '/') {
       length--;
@@ -195,7 +195,7 @@ static enum MHD_Result on_request(void *unused, struct MHD_Connection *connectio
   return answer(request);
 }
 
-/* Called first of all, with the target as it was sent. */
+/* Called before everything else, with the target exactly as sent. */
 static void *on_target(void *unused, const char *target, struct MHD_Connection *connection) {
   struct request *request = must_alloc(sizeof *request);
   (void)unused;
@@ -228,7 +228,7 @@ static void on_completed(void *unused, struct MHD_Connection *connection, void *
   *context = NULL;
 }
 
-/* Only the accepting thread starts connections, so a plain counter does. */
+/* Only the accepting thread starts connections, so the counter needs no lock. */
 static void on_connection(void *unused, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode code) {
   static unsigned connections;
@@ -259,8 +259,8 @@ struct MHD_Daemon *server_start(int listener, const char *key, const char *cert)
     flags, 0, NULL, NULL, on_request, NULL, MHD_OPTION_LISTEN_SOCKET, listener,
     MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
     MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL, MHD_OPTION_THREAD_STACK_SIZE,
-    (size_t)512 * 1024, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)1024 * 1024 /* headers */,
-    MHD_OPTION_ARRAY, pair, MHD_OPTION_END);
+    (size_t)512 * 1024, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+    (size_t)1024 * 1024 /* for the headers */, MHD_OPTION_ARRAY, pair, MHD_OPTION_END);
 }
 
 void server_stop(struct MHD_Daemon *daemon) {

@@ -1,4 +1,4 @@
-/* The HTTP server: receives requests, gets responses for them, and logs both. */
+/* The HTTP server: receives, routes, answers and logs requests. */
 #ifndef BMWI_SIM_SERVER_H
 #define BMWI_SIM_SERVER_H
 
@@ -6,7 +6,7 @@
 
 struct MHD_Daemon;
 
-/* With a key and a certificate (PEM) HTTPS. NULL: it does not start. */
+/* HTTPS if there are a key and a certificate (PEM). NULL: failed. */
 struct MHD_Daemon *server_start(int listener, const char *key, const char *cert);
 void server_stop(struct MHD_Daemon *daemon);
 

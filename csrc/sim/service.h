@@ -1,5 +1,5 @@
-/* What the shared parts need of a service: its paths, its options, and what it does of its own.
-   All of it is a value, so that services stand side by side on one port. */
+/* What the shared code needs to know about a service. Services are plain values, so that several
+   can share one port. */
 #ifndef BMWI_SIM_SERVICE_H
 #define BMWI_SIM_SERVICE_H
 
@@ -7,41 +7,43 @@
 
 struct route {
   const char *method;
-  const char *path; /* one "*" at most; a path may have several rows, one for each method */
+  const char *path; /* with at most one "*"; one row for each method */
   void (*handle)(struct request *request, struct reply *reply);
-  const char *(*change)(const json_t *options); /* instead of `handle`: what takes the body */
+  const char *(*change)(const json_t *options); /* instead of `handle`: see reply_change */
   int access;                                   /* for the service's `allow` */
-  const char *help;                             /* of a path under /_sim: one line */
-  bool (*fits)(const struct request *request);  /* where services share a path; NULL: always */
+  const char *help;                             /* of a path below /_sim: one line */
+  bool (*fits)(
+    const struct request *request); /* where services share a path; NULL: always matches */
 };
 
 struct option {
   const char *word;
-  const char *value;                     /* its name in the help; NULL: none is taken */
+  const char *value;                     /* its name in the help; NULL: takes no value */
   const char *help;                      /* several lines are allowed */
-  const char *(*set)(const char *value); /* NULL or what it wants */
+  const char *(*set)(const char *value); /* NULL or what it expects */
 };
 
 struct service {
   const struct route *routes;   /* ends with a row without a path */
   const struct option *options; /* of the command line; ends with a row without a word */
-  const char *about;            /* a line of the help: how to log in */
-  bool (*start)(void);          /* after the options; false: it has said what is wrong */
-  /* Listens on a port of its own, with this certificate unless it is NULL; false: it has said what
-     is wrong. `announce` then prints where. */
+  const char *about;            /* a line for the help: how to log in */
+  bool (*start)(void);          /* after the options are read; false: it has printed why */
+  /* Listens on a port of its own, with this certificate unless it is NULL; false: it has printed
+     why. `announce` then prints the address. */
   bool (*listen)(const char *key, const char *cert);
   void (*announce)(void);
-  void (*reset)(void); /* resets to the initial state */
+  void (*reset)(void); /* to the initial state */
   void (*end)(void);
-  void (*seen)(struct request *request); /* called for its paths, even if a fault answers */
-  bool (*allow)(struct request *request, struct reply *reply); /* false: answered */
+  void (*seen)(struct request *request); /* for each request, even if a fault answers it */
+  bool (*allow)(struct request *request, struct reply *reply); /* false: it has answered */
   bool (*unknown)(struct request *request,
-                  struct reply *reply);              /* an unknown path; true: handled */
-  void (*headers)(struct reply *reply, long number); /* that all its answers carry */
-  /* A recorded error by its name, with the detail that its text speaks of (NULL: it has one of its
-     own); without a reply: is there such a name? */
+                  struct reply *reply);              /* an unknown path; true: it has answered */
+  void (*headers)(struct reply *reply, long number); /* adds those that all its answers have */
+  /* Answers with a recorded error; `detail` replaces the name in its text (NULL: the recorded one).
+     false: no such error. With a NULL reply it only checks that. */
   bool (*recorded)(struct reply *reply, const char *name, const char *detail);
-  const char *(*detail)(const struct request *request); /* for such an error as a fault */
+  const char *(*detail)(
+    const struct request *request); /* for a recorded error that a fault sends */
 };
 
 /* The list ends with NULL; the last service handles unknown paths. */

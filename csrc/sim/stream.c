@@ -17,27 +17,27 @@
 #include <unistd.h>
 #include <zlib.h>
 
-/* A response that is not sent in one piece. */
+/* A response that is not simply sent as a whole. */
 struct stream {
   struct MHD_Connection *connection;
   struct bytes body;
   uint64_t size; /* of the body */
   uint64_t stop_at;
-  bool zeros; /* instead of the body */
+  bool zeros; /* sends zeros instead of the body */
   bool reset;
   double rate; /* bytes per second, 0: at once */
   z_stream *packer;
 };
 
-/* Closing with lingering off resets the connection. The descriptor stays taken, since it is the
-   HTTP library that closes it. */
+/* Closing with a linger time of 0 resets the connection. dup2 does that and keeps the descriptor
+   allocated, because libmicrohttpd will close it itself. */
 void stream_reset(struct MHD_Connection *connection) {
   const union MHD_ConnectionInfo *info =
     MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  struct linger off = {.l_onoff = 1, .l_linger = 0};
+  struct linger linger = {.l_onoff = 1, .l_linger = 0};
   int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (info != NULL && nothing >= 0) {
-    setsockopt(info->connect_fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
+    setsockopt(info->connect_fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     dup2(nothing, info->connect_fd);
   }
   if (nothing >= 0) {
@@ -78,7 +78,7 @@ static ssize_t read_packed(struct stream *stream, char *out, size_t most) {
 static ssize_t read_stream(void *from, uint64_t position, char *out, size_t most) {
   struct stream *stream = from;
   if (stream->packer != NULL) {
-    return read_packed(stream, out, most < 16384 ? most : 16384); /* 16 MB of zeros at a time */
+    return read_packed(stream, out, most < 16384 ? most : 16384); /* that is 16 MB of zeros */
   }
   if (position >= stream->stop_at) {
     push(stream->connection);
@@ -136,7 +136,7 @@ static struct MHD_Response *make_stream(struct request *request, struct reply *r
   }
   uint64_t announced = stream->size;
   if (stream->zeros) {
-    /* Sent in chunks, so that the length is not known beforehand, unless it is cut short. */
+    /* Chunked, without a Content-Length, unless it is truncated. */
     announced = stream->stop_at < stream->size ? stream->size : MHD_SIZE_UNKNOWN;
     if (fault->gzip) {
       stream->packer = must_alloc(sizeof *stream->packer);

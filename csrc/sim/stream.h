@@ -1,4 +1,4 @@
-/* Sends a response: complete, or as a fault requires. */
+/* Makes the response to be sent: as it is, or as a fault requires. */
 #ifndef BMWI_SIM_STREAM_H
 #define BMWI_SIM_STREAM_H
 
@@ -9,7 +9,7 @@ struct MHD_Response;
 
 struct MHD_Response *stream_response(struct request *request, struct reply *reply,
                                      const struct fault *fault);
-/* The peer sees a reset, not an orderly end. */
+/* Resets the TCP connection instead of closing it. */
 void stream_reset(struct MHD_Connection *connection);
 
 #endif

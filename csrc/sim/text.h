@@ -1,11 +1,11 @@
-/* Allocation that cannot fail, growable bytes, random letters. */
+/* Allocation that aborts on failure, growable buffers, random letters. */
 #ifndef BMWI_SIM_TEXT_H
 #define BMWI_SIM_TEXT_H
 
 #include <stddef.h>
 
 struct bytes {
-  char *at; /* always ends in a zero byte that is not counted; NULL while empty */
+  char *at; /* NUL-terminated (not counted in the length); NULL while empty */
   size_t length;
   size_t room;
 };
@@ -19,6 +19,6 @@ void bytes_format(struct bytes *out, const char *format, ...)
   __attribute__((format(printf, 2, 3), nonnull(2)));
 void bytes_free(struct bytes *out);
 
-void random_text(char *out, size_t length); /* letters and digits, and a zero byte after them */
+void random_text(char *out, size_t length); /* letters and digits, NUL-terminated */
 
 #endif

@@ -44,7 +44,7 @@ double world_now(void) {
          advanced;
 }
 
-/* Called with the lock held, as is all that asks for the time. */
+/* Called with the lock held, like everything that reads the clock. */
 void world_advance(double seconds) {
   advanced += seconds;
   if (watcher != NULL) {
@@ -80,9 +80,9 @@ bool world_pause(double seconds) {
   while (!stopping && result == 0) {
     result = pthread_cond_timedwait(&stop_condition, &stop_mutex, &until);
   }
-  bool going_on = !stopping;
+  bool running = !stopping;
   pthread_mutex_unlock(&stop_mutex);
-  return going_on;
+  return running;
 }
 
 /* Async-signal-safe: only wakes the main thread. */
@@ -126,10 +126,10 @@ bool world_start(void) {
   return true;
 }
 
-void world_wait(bool with_out) {
-  /* With no events asked for, poll reports only that nobody reads standard output any more. */
+void world_wait(bool watch_stdout) {
+  /* Without events, poll only reports that standard output's reader is gone. */
   struct pollfd watched[2] = {{.fd = wake[0], .events = POLLIN},
-                              {.fd = with_out ? STDOUT_FILENO : -1}};
+                              {.fd = watch_stdout ? STDOUT_FILENO : -1}};
   for (;;) {
     int ready = poll(watched, 2, -1);
     if (ready < 0 && errno != EINTR) {

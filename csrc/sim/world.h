@@ -1,4 +1,4 @@
-/* The lock for the simulated world, its clock, and shutting down. */
+/* The lock for all simulated state, the simulator's clock, and shutdown. */
 #ifndef BMWI_SIM_WORLD_H
 #define BMWI_SIM_WORLD_H
 
@@ -6,21 +6,21 @@
 
 extern const double never; /* later than any time */
 
-bool world_start(void);         /* also takes over the signals that end the program */
-void world_wait(bool with_out); /* until world_stop, or until nobody reads standard output */
-void world_finish(void);        /* every pause is over */
+bool world_start(void);             /* also handles the signals that end the program */
+void world_wait(bool watch_stdout); /* for world_stop, or until nobody reads standard output */
+void world_finish(void);            /* ends every pause */
 
 void world_lock(void);
 void world_unlock(void);
-/* Waits without the lock held; false when the simulator is being stopped meanwhile. */
+/* To be called without the lock; false: the simulator is being stopped. */
 bool world_pause(double seconds);
 void world_stop(void);  /* may be called from anywhere, even from signal handlers */
-double world_now(void); /* seconds since the start; goes back at a reset only */
+double world_now(void); /* seconds since the start; only a reset sets it back */
 void world_advance(double seconds);
-/* The speed factor of the simulation. */
+/* How many times as fast as in reality. */
 double world_speed(void);
-const char *world_set_speed(const char *value); /* NULL or what is wanted */
-/* Called, with the lock held, whenever the clock was advanced. */
+const char *world_set_speed(const char *value); /* NULL or what it expects */
+/* `then` is called, with the lock held, whenever the clock is advanced. */
 void world_watch(void (*then)(void));
 void world_reset(void);
 double world_epoch(void); /* the same instant as seconds since 1970 */

@@ -24,7 +24,7 @@ static bool running;
 static bool stopping;
 static bool with_tls;
 static double (*tick)(double now);
-/* A connection to our own port that fills its queue, so that TCP answers no other one. */
+/* A connection to our own port that fills its listen queue, so that no other handshake succeeds. */
 static int filler = -1;
 static struct sockaddr_storage filler_address;
 static double stalled_until;
@@ -62,17 +62,17 @@ const char *broker_stall(double seconds) {
   struct sockaddr_storage address = {0};
   socklen_t length = sizeof address;
   if (listener < 0) {
-    return "the broker does not listen";
+    return "the broker is not listening";
   }
   if (filler >= 0) {
-    return "it is stalled already";
+    return "the broker is already stalled";
   }
   if (getsockname(listener, (struct sockaddr *)&address, &length) == 0) {
     filler = socket(address.ss_family, SOCK_STREAM, 0);
   }
   if (filler < 0 || fcntl(filler, F_SETFD, FD_CLOEXEC) != 0 || listen(listener, 0) != 0 ||
       connect(filler, (struct sockaddr *)&address, length) != 0) {
-    return "the queue cannot be filled";
+    return "cannot fill the listen queue";
   }
   length = sizeof filler_address;
   getsockname(filler, (struct sockaddr *)&filler_address, &length);
@@ -114,11 +114,11 @@ static void watch(struct watched *watched, int fd, short events) {
     watched->list = list;
     watched->room = room;
   }
-  /* Not polled without events, or a hang-up would be reported repeatedly. */
+  /* Without events the fd is left out, since poll would report a hang-up again and again. */
   watched->list[watched->count++] = (struct pollfd){.fd = events != 0 ? fd : -1, .events = events};
 }
 
-/* Milliseconds for poll. */
+/* In milliseconds, for poll. */
 static int wait_time(double due) {
   double left = (due - world_now()) * 1000;
   return left > 3600e3 ? 3600 * 1000 : left > 0 ? (int)left + 1 : 0;
@@ -126,7 +126,7 @@ static int wait_time(double due) {
 
 static double step(const struct watched *watched) {
   size_t i = 2;
-  struct session *last = session_first(); /* newer ones come before it */
+  struct session *last = session_first(); /* sessions accepted below are put before it */
   char drained[64];
   while (read(wake[0], drained, sizeof drained) > 0) {}
   if (listener >= 0 && watched->list[1].revents != 0 && !stalled()) {
@@ -141,7 +141,7 @@ static double step(const struct watched *watched) {
   due = filler >= 0 && stalled_until < due ? stalled_until : due;
   for (struct session *s = session_first(); s != NULL; s = s->next) {
     mqtt_watch(s);
-    session_step(s, 0); /* what is queued for it */
+    session_step(s, 0); /* sends what has been queued */
     mqtt_watch(s);
   }
   sessions_sweep();
@@ -182,7 +182,7 @@ static const char *open_listener(void) {
   if (listener >= 0 && fcntl(listener, F_SETFL, O_NONBLOCK) == 0) {
     return NULL;
   }
-  return "the port cannot be listened on";
+  return "cannot listen on the port";
 }
 
 const char *broker_listen(bool wanted) {
@@ -192,7 +192,7 @@ const char *broker_listen(bool wanted) {
   if (wanted) {
     return open_listener();
   }
-  shutdown(listener, SHUT_RDWR); /* poll, in the other thread, holds on to what is only closed */
+  shutdown(listener, SHUT_RDWR); /* or poll, in the broker's thread, would keep it open */
   close(listener);
   listener = -1;
   mqtt_end_all("the broker was stopped", 0, END_CUT);
@@ -209,7 +209,7 @@ bool broker_start(const struct place *where, const char *key, const char *cert,
   }
   if (pipe(wake) != 0 || fcntl(wake[0], F_SETFL, O_NONBLOCK) != 0 ||
       fcntl(wake[1], F_SETFL, O_NONBLOCK) != 0 || pthread_create(&thread, NULL, serve, NULL) != 0) {
-    perror("bmwi-sim: the stream's broker");
+    perror("bmwi-sim: cannot start the stream's broker");
     return false;
   }
   world_lock();

@@ -1,22 +1,22 @@
-/* The stream's broker: a thread of its own that waits for clients and for its own times. */
+/* The stream's broker: its thread, its listening socket and its event loop. */
 #ifndef BMWI_SIM_CARDATA_BROKER_H
 #define BMWI_SIM_CARDATA_BROKER_H
 
 #include "session.h"
 
-/* `tick` is called with the time, by world_now, whenever something has happened or the time that it
-   returned last has come; it returns the next one. false: it has said what is wrong. */
+/* `tick` is called, with world_now, after every event and at the time that it last returned; it
+   returns the time of its next call. false: it has printed why. */
 bool broker_start(const struct place *place, const char *key, const char *cert,
                   double (*tick)(double now));
 void broker_announce(void);
 void broker_end(void);
 bool broker_running(void);
-void broker_wake(void); /* call after any change that it must act on */
+void broker_wake(void); /* to be called after any change that the thread must act on */
 
-/* Stops and starts to listen, on the same port. */
+/* Stops listening, or starts again on the same port. */
 const char *broker_listen(bool wanted); /* NULL or a problem */
 bool broker_listening(void);
-/* TCP handshakes get no answer for this long. NULL or a problem. */
+/* For this long TCP handshakes get no answer. NULL or a problem. */
 const char *broker_stall(double seconds);
 
 #endif

@@ -16,7 +16,7 @@
 
 enum access { OPEN, REST };
 
-/* Simulates calls by another program of the same account. */
+/* Simulates calls by another program with the same account. */
 static const char *spend(const json_t *options) {
   double calls = 0;
   const struct json_setting rows[] = {{"calls", NULL, &calls, 0, 1e6, 0}, {0}};
@@ -25,7 +25,7 @@ static const char *spend(const json_t *options) {
   return problem;
 }
 
-/* A token that has ended may end connections. */
+/* An expired token ends its connections. */
 static const char *change_tokens(const json_t *options) {
   const char *problem = cardata_token_control(options);
   broker_wake();
@@ -60,24 +60,25 @@ static const struct route routes[] = {
   {"GET", CAR "/image", rest_image, .access = REST},
   {"GET", "/_sim/cardata", show_state, .help = "log-ins, quota, containers"},
   {"POST", "/_sim/cardata/login", .change = login_control,
-   .help = "allow: true or false, clicks; allow_after (polls), interval, expires_in, complete, "
+   .help = "allow: clicks Allow (true) or Deny (false); allow_after (polls), interval, expires_in, "
+           "complete, "
            "answers (of the next polls)"},
   {"POST", "/_sim/cardata/token", .change = change_tokens,
-   .help =
-     "expire, expire_refresh, expire_id, reuse_kills, no_api, no_streaming; of tokens to come: "
-     "expires_in, scope, scope_turned, no_gcid, no_refresh_token, no_dynamic_scopes, "
-     "same_id_token"},
+   .help = "expire, expire_refresh, expire_id, reuse_kills, no_api, no_streaming; for new tokens: "
+           "expires_in, scope, scope_turned, no_gcid, no_refresh_token, no_dynamic_scopes, "
+           "same_id_token"},
   {"POST", "/_sim/cardata/config", .change = cardata_settings_control,
    .help = "quota, quota_rolling, quota_status_429, quota_retry_after, x_version_optional, "
            "container_limit, container_status, deleted_uncounted, refused (descriptors), "
            "history_broken_page, history_endless, page_token_life"},
-  {"POST", "/_sim/cardata/spend", .change = spend, .help = "calls: another program makes so many"},
-  {"GET", "/_sim/cardata/car/*", vehicle_report, .help = "all that is known of a car"},
+  {"POST", "/_sim/cardata/spend", .change = spend,
+   .help = "calls: so many calls by another program"},
+  {"GET", "/_sim/cardata/car/*", vehicle_report, .help = "everything known about a car"},
   {"POST", "/_sim/cardata/car/*", feed_change_car,
-   .help = "changes it or adds one: mappingType (null: it is gone), basicData, telematicData "
+   .help = "changes or adds a car: mappingType (null removes the car), basicData, telematicData "
            "(null: left out; age in seconds; now: stamped at each request), chargingHistory, "
            "locationBasedChargingSettings, smartMaintenanceTyreDiagnosis, image; "
-           "what changes is streamed"},
+           "changes are streamed"},
   {"GET", "/_sim/cardata/stream", feed_report, .help = "connections, attempts, packets"},
   {"POST", "/_sim/cardata/stream", .change = feed_control,
    .help = "publish (vin, data, all, each, times, age, topic, payload, pad, qos, retain, dup), "
@@ -91,10 +92,10 @@ static struct place stream_place;
 static const char *set_stream(const char *value) { return place_read(&stream_place, value); }
 
 static const struct option options[] = {
-  {"--stream", "HOST:PORT", "where CarData's stream listens (port 0: a free one; without it none)",
-   set_stream},
-  {"--live", "SECONDS", "a car of CarData charges and drives while its stream is used",
-   live_set_start},
+  {"--stream", "HOST:PORT",
+   "where to serve CarData's stream (port 0: any free port; default: nowhere)", set_stream},
+  {"--live", "SECONDS",
+   "while the stream is used a car charges and drives: new values every SECONDS", live_set_start},
   {0},
 };
 
@@ -125,9 +126,9 @@ static bool is_rest(const struct request *request) {
   return request->route != NULL && request->route->access == REST;
 }
 
-/* Only the calls of a known user are counted. */
-static bool is_counted(const char *token_says) {
-  return token_says == NULL || strcmp(token_says, "CU-103") == 0;
+/* Only calls of a known user are counted: CU-103 means that the token is valid. */
+static bool is_counted(const char *problem) {
+  return problem == NULL || strcmp(problem, "CU-103") == 0;
 }
 
 static void seen(struct request *request) {

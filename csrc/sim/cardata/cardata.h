@@ -1,4 +1,4 @@
-/* BMW CarData, as a value: the log-in by a code and the REST service. */
+/* BMW CarData: log-in with a code, REST service and stream. */
 #ifndef BMWI_SIM_CARDATA_H
 #define BMWI_SIM_CARDATA_H
 

@@ -8,12 +8,11 @@
 #include <string.h>
 
 enum { CONTAINERS = 200, ID_LENGTH = 13 };
-static const double kept_deleted = 29 * 24 * 3600;
+static const double deleted_kept_for = 29 * 24 * 3600;
 
-/* The displayed data, and when it was deleted. */
 static struct container {
-  json_t *all;
-  double deleted; /* 0: it is not */
+  json_t *all;    /* as it is sent */
+  double deleted; /* when; 0: not deleted */
 } containers[CONTAINERS];
 static size_t count;
 
@@ -27,7 +26,7 @@ void container_reset(void) {
 /* Deleted ones stay in the list for a while. */
 static void purge(void) {
   for (size_t i = 0; i < count;) {
-    if (containers[i].deleted > 0 && world_now() > containers[i].deleted + kept_deleted) {
+    if (containers[i].deleted > 0 && world_now() > containers[i].deleted + deleted_kept_for) {
       json_decref(containers[i].all);
       memmove(containers + i, containers + i + 1, (--count - i) * sizeof *containers);
     } else {

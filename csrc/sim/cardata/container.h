@@ -1,4 +1,4 @@
-/* Containers: lists of descriptors, of the account and not of a car. */
+/* Containers: lists of descriptors, which belong to the account, not to a car. */
 #ifndef BMWI_SIM_CARDATA_CONTAINER_H
 #define BMWI_SIM_CARDATA_CONTAINER_H
 
@@ -9,7 +9,7 @@ void container_create(struct request *request, struct reply *reply);
 void container_show(struct request *request, struct reply *reply);
 void container_delete(struct request *request, struct reply *reply);
 
-/* The descriptors of a readable one; otherwise NULL, and the error is in the reply. */
+/* The container's descriptors; NULL: there is none, or it is deleted, and the reply says so. */
 const json_t *container_descriptors(const char *id, struct reply *reply);
 json_t *container_report(void);
 void container_reset(void);

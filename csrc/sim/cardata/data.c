@@ -12,11 +12,10 @@ enum kind {
   ALL = PLUG | TANK
 };
 
-/* The cars that have it; without a value: null, which may still have a unit. */
 struct value {
-  int kinds;
+  int kinds; /* of the cars that have it */
   const char *name;
-  const char *value;
+  const char *value; /* NULL: sent as null, perhaps with a unit all the same */
   const char *unit;
   double age; /* negative: the time of the request */
 };
@@ -112,7 +111,7 @@ static json_t *values_of(int kind) {
 
 enum { SESSIONS = 23 };
 
-/* Newest first, as they are sent; now and then something is missing. */
+/* Newest first, as they are sent; some lack members. */
 static json_t *sessions(double now, int kind) {
   json_t *list = json_array();
   for (int i = 0; i < SESSIONS; i++) {
@@ -203,7 +202,7 @@ static const struct vehicle {
    "png"},
 };
 
-/* As really sent: without the VIN, and "countryCode" under another name than in the description. */
+/* As BMW sends it: without the VIN, and "countryCode" under another name than documented. */
 static json_t *basic_data(const struct vehicle *vehicle) {
   json_t *out = json_pack(
     "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:i, s:s, s:s, s:s}", "bodyType",

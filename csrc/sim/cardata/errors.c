@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* The forms of the bodies: of the REST service, of the log-in, of the gateway before both; a page,
-   XML, bytes that are no UTF-8, nothing. */
+/* Kinds of bodies: REST service, log-in, the gateway before both, an HTML page, XML, invalid UTF-8,
+   nothing. */
 enum form { REST, OAUTH, GATEWAY, PAGE, XML, BROKEN, EMPTY };
 
 static const struct error {

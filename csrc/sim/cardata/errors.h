@@ -4,7 +4,7 @@
 
 #include "../http.h"
 
-/* false: no such name. Without a reply it only looks. */
+/* false: no such name. With a NULL reply it only checks the name. */
 bool error_reply(struct reply *reply, const char *name, const char *detail);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-static double play(double now) {
+static double play_recording(double now) {
   const json_t *message;
   double due;
   while ((message = replay_message(now, &due)) != NULL) {
@@ -22,7 +22,7 @@ static double play(double now) {
 
 double feed_tick(double now) {
   double live = live_tick(now);
-  double recorded = play(now);
+  double recorded = play_recording(now);
   return live < recorded ? live : recorded;
 }
 
@@ -49,7 +49,7 @@ void feed_report(struct request *request, struct reply *reply) {
   reply_new(reply, 200, out);
 }
 
-/* ---- what is done at once ---- */
+/* ---- actions, which take effect at once ---- */
 
 static const char *const endings[] = {"notify", "cut", "reset"};
 enum { ENDINGS = sizeof endings / sizeof *endings };
@@ -100,7 +100,7 @@ static const char *action_problem(const json_t *options) {
     return "listen must be true or false";
   }
   if (disconnect != NULL && (!json_is_number(disconnect) || reason < 0 || reason > 255)) {
-    return "disconnect must be a reason";
+    return "disconnect must be a reason code";
   }
   if (end != NULL && ending_of(word) < 0 && (word == NULL || strcmp(word, "freeze") != 0)) {
     return "end must be notify, cut, reset or freeze";

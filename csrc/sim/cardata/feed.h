@@ -1,4 +1,4 @@
-/* What is streamed, and the stream's part of /_sim. */
+/* Decides what is streamed, and handles the stream's part of /_sim. */
 #ifndef BMWI_SIM_CARDATA_FEED_H
 #define BMWI_SIM_CARDATA_FEED_H
 

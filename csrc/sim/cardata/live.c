@@ -24,7 +24,7 @@ static struct {
 } live;
 
 enum { FULL = 80, EMPTY = 40, FULL_POWER = 10800 };
-static const double km_for_percent = 3.5;
+static const double km_per_percent = 3.5;
 
 void live_reset(void) {
   memset(&live, 0, sizeof live);
@@ -83,8 +83,8 @@ static void set_number(json_t *values, const char *name, double value, int digit
 static void set_level(json_t *values, double level) {
   set_number(values, ENGINE "charging.level", level, 0, "%");
   set_number(values, "vehicle.drivetrain.batteryManagement.header", level, 0, "%");
-  set_number(values, ENGINE "kombiRemainingElectricRange", level * km_for_percent, 0, "km");
-  set_number(values, "vehicle.drivetrain.lastRemainingRange", level * km_for_percent, 0, "km");
+  set_number(values, ENGINE "kombiRemainingElectricRange", level * km_per_percent, 0, "km");
+  set_number(values, "vehicle.drivetrain.lastRemainingRange", level * km_per_percent, 0, "km");
 }
 
 static void set_plug(json_t *values, bool plugged) {
@@ -98,7 +98,7 @@ static void set_plug(json_t *values, bool plugged) {
 
 static void drive(const json_t *car, json_t *values) {
   const char *mileage = "vehicle.vehicle.travelledDistance";
-  set_number(values, mileage, value_of(car, mileage) + km_for_percent, 1, "km");
+  set_number(values, mileage, value_of(car, mileage) + km_per_percent, 1, "km");
   set_number(values, PLACE "latitude", value_of(car, PLACE "latitude") + 0.0123, 7, "degrees");
   set_number(values, PLACE "longitude", value_of(car, PLACE "longitude") + 0.0234, 7, "degrees");
   set_number(values, PLACE "heading", 48, 0, "degrees");

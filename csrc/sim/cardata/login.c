@@ -29,11 +29,11 @@ static struct flow {
 static unsigned long started;
 
 static struct {
-  double allow_after; /* polls; negative: only by hand */
+  double allow_after; /* polls; negative: never by itself */
   double interval;
   double expires_in;
-  bool complete;   /* the address with the code in it is sent too */
-  json_t *answers; /* names of errors, or "ok": what the next polls get; NULL: none */
+  bool complete;   /* also send verification_uri_complete */
+  json_t *answers; /* to the next polls: names of errors, or "ok"; NULL: none */
 } settings;
 
 void login_reset(void) {
@@ -59,7 +59,7 @@ static bool challenge_good(const char *challenge) {
   return true;
 }
 
-static json_t *amount(double value) {
+static json_t *shortest_number(double value) {
   return value > (double)(json_int_t)value ? json_real(value) : json_integer((json_int_t)value);
 }
 
@@ -95,9 +95,10 @@ void login_code(struct request *request, struct reply *reply) {
   bytes_format(&page, "%s://%s/oneid/link", request->tls ? "https" : "http",
                host != NULL ? host : "127.0.0.1");
   json_t *uri = json_text(page.at, page.length);
-  json_t *out = json_pack("{s:s, s:s, s:o, s:O, s:o}", "user_code", flow->user_code, "device_code",
-                          flow->device_code, "interval", amount(settings.interval),
-                          "verification_uri", uri, "expires_in", amount(settings.expires_in));
+  json_t *out =
+    json_pack("{s:s, s:s, s:o, s:O, s:o}", "user_code", flow->user_code, "device_code",
+              flow->device_code, "interval", shortest_number(settings.interval), "verification_uri",
+              uri, "expires_in", shortest_number(settings.expires_in));
   if (settings.complete) {
     bytes_format(&page, "?user_code=%s", flow->user_code);
     json_object_set_new(out, "verification_uri_complete", json_text(page.at, page.length));
@@ -107,7 +108,7 @@ void login_code(struct request *request, struct reply *reply) {
   reply_new(reply, 200, out);
 }
 
-/* ---- the polls ---- */
+/* ---- polls ---- */
 
 static struct flow *find_flow(const char *device_code) {
   for (size_t i = 0; i < FLOWS && device_code != NULL; i++) {
@@ -131,7 +132,7 @@ static bool verifier_good(const struct flow *flow, const char *verifier) {
   return good;
 }
 
-/* The first of the responses set by a test; NULL: none is left. Owned by the caller. */
+/* Removes the first of the answers set by a test; NULL: none left. Owned by the caller. */
 static json_t *take_answer(void) {
   json_t *answer = json_incref(json_array_get(settings.answers, 0));
   json_array_remove(settings.answers, 0);
@@ -146,7 +147,7 @@ static const char *poll_problem(struct flow *flow) {
     return "expired_token";
   }
   if (early) {
-    flow->interval += 5; /* for good */
+    flow->interval += 5; /* permanently, as RFC 8628 says */
     return "slow_down";
   }
   if (flow->state == PENDING && settings.allow_after >= 0 &&
@@ -201,8 +202,8 @@ void login_token(struct request *request, struct reply *reply) {
 
 /* ---- the page ---- */
 
-/* By the user's code, whatever its case; without one the newest. */
-static struct flow *shown_flow(const char *user_code) {
+/* The log-in with this user code, ignoring case; NULL: the newest. */
+static struct flow *find_by_user_code(const char *user_code) {
   struct flow *found = NULL;
   for (unsigned long i = 0; i < FLOWS && i < started; i++) {
     struct flow *flow = &flows[(started - 1 - i) % FLOWS];
@@ -224,10 +225,10 @@ static void add_page(struct reply *reply, int status, const char *text) {
 }
 
 void login_page(struct request *request, struct reply *reply) {
-  const struct flow *flow = shown_flow(query_value(request, "user_code"));
+  const struct flow *flow = find_by_user_code(query_value(request, "user_code"));
   struct bytes text = {0};
   if (flow == NULL) {
-    add_page(reply, 404, "<p>No log-in waits for this code.</p>");
+    add_page(reply, 404, "<p>No log-in is waiting for this code.</p>");
     return;
   }
   bytes_format(&text,
@@ -240,7 +241,7 @@ void login_page(struct request *request, struct reply *reply) {
 }
 
 static bool decide(const char *user_code, bool allow) {
-  struct flow *flow = shown_flow(user_code);
+  struct flow *flow = find_by_user_code(user_code);
   if (flow != NULL && flow->state != DONE) {
     flow->state = allow ? ALLOWED : DENIED;
   }
@@ -252,9 +253,10 @@ void login_click(struct request *request, struct reply *reply) {
   const char *action = field_value(&request->form, "action");
   bool allow = action != NULL && strcmp(action, "allow") == 0;
   if (code == NULL || !decide(code, allow)) {
-    add_page(reply, 404, "<p>No log-in waits for this code.</p>");
+    add_page(reply, 404, "<p>No log-in is waiting for this code.</p>");
   } else {
-    add_page(reply, 200, allow ? "<p>Allowed. The program can go on.</p>" : "<p>Denied.</p>");
+    add_page(reply, 200,
+             allow ? "<p>Allowed. You can return to the program.</p>" : "<p>Denied.</p>");
   }
 }
 
@@ -309,7 +311,7 @@ const char *login_control(const json_t *options) {
     settings.answers = json_is_array(answers) ? json_deep_copy(answers) : NULL;
   }
   if (allow != NULL && !decide(json_word(options, "user_code"), json_is_true(allow))) {
-    return "no log-in waits for this code";
+    return "no log-in is waiting for this code";
   }
   return NULL;
 }

@@ -11,7 +11,7 @@
 
 /* ---- values ---- */
 
-/* A text with nothing but a number in it becomes that number, "true" and "false" booleans. */
+/* The stream has numbers and booleans where REST has strings. */
 static json_t *typed(const json_t *value) {
   const char *text = json_string_value(value);
   char *end = NULL;
@@ -31,8 +31,8 @@ static json_t *typed(const json_t *value) {
   return strchr(text, '.') != NULL ? json_real(number) : json_integer(strtoll(text, NULL, 10));
 }
 
-/* The stream's times end with the seconds. */
-static json_t *without_thousandths(const char *time) {
+/* The stream's timestamps have no fraction. */
+static json_t *without_fraction(const char *time) {
   struct bytes text = {0};
   size_t length = strcspn(time, ".");
   bytes_add(&text, time, length);
@@ -48,7 +48,7 @@ static json_t *streamed_value(const json_t *entry) {
   json_t *out = json_object();
   json_object_set_new(out, "timestamp",
                       time == NULL || json_flag(entry, "now", false) ? stamp_seconds(world_epoch())
-                                                                     : without_thousandths(time));
+                                                                     : without_fraction(time));
   json_object_set_new(out, "value", typed(json_object_get(entry, "value")));
   if (unit != NULL) {
     json_object_set_new(out, "unit", json_string(unit));
@@ -69,7 +69,7 @@ static json_t *streamed_values(const json_t *values) {
   return out;
 }
 
-/* As set by a test: the value is not converted; the time is given, or follows from its age. */
+/* As given by a test: the value is not converted; the timestamp is given, or follows from `age`. */
 static json_t *given_value(const json_t *given, double age) {
   if (!json_is_object(given)) {
     return json_pack("{s:o, s:O}", "timestamp", stamp_seconds(world_epoch() - age), "value", given);
@@ -120,7 +120,7 @@ static void publish_bytes(const struct shape *shape, const char *payload, size_t
   bytes_free(&topic);
 }
 
-/* Blanks before the last brace pad it to the requested length. */
+/* Spaces before the last brace pad it to the requested length. */
 static void publish_data(const struct shape *shape, json_t *data) {
   struct bytes text = {0};
   json_t *all = json_pack("{s:s, s:s, s:s, s:o, s:o}", "vin", shape->vin, "entityId", gcid, "topic",
@@ -129,12 +129,12 @@ static void publish_data(const struct shape *shape, json_t *data) {
   json_decref(all);
   if (text.length < shape->pad) {
     size_t more = shape->pad - text.length;
-    char *blanks = must_alloc(more);
-    memset(blanks, ' ', more);
+    char *spaces = must_alloc(more);
+    memset(spaces, ' ', more);
     text.length--;
-    bytes_add(&text, blanks, more);
+    bytes_add(&text, spaces, more);
     bytes_text(&text, "}");
-    free(blanks);
+    free(spaces);
   }
   publish_bytes(shape, text.at, text.length);
   bytes_free(&text);

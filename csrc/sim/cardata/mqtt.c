@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { PACKET_LIMIT = 256 * 1024, KEPT = 1000 };
-/* Reasons of MQTT 5, section 2.4. */
+/* Reason codes (MQTT 5, section 2.4). */
 enum {
   MALFORMED = 129,
   PROTOCOL_ERROR = 130,
@@ -21,9 +21,9 @@ enum {
 enum { CLIENT_ID_PROPERTY = 18, KEEP_ALIVE_PROPERTY = 19, ALIASES_PROPERTY = 34, ALIAS_PROPERTY };
 
 static json_t *last_connect;
-static json_t *published; /* by clients, wills too */
+static json_t *published; /* by clients, including wills */
 static long pubacks;
-static double last_end = -1e9; /* of a connection that was accepted */
+static double last_end = -1e9; /* when the last accepted connection ended */
 static struct {
   double at;
   char address[ADDRESS_ROOM];
@@ -117,8 +117,8 @@ static json_t *will_of(const struct connect *connect) {
                    "will", 1);
 }
 
-/* The password itself is not stored. */
-static void note_connect(const struct connect *connect, bool right, const json_t *will) {
+/* Does not store the password. */
+static void record_connect(const struct connect *connect, bool right, const json_t *will) {
   json_decref(last_connect);
   last_connect = json_pack(
     "{s:I, s:o, s:I, s:b, s:o, s:I, s:b, s:O?, s:I}", "protocol", (json_int_t)connect->level,
@@ -129,7 +129,7 @@ static void note_connect(const struct connect *connect, bool right, const json_t
     "topic_alias_maximum", (json_int_t)connect->properties.number[ALIASES_PROPERTY]);
 }
 
-/* Those that are refused count too. */
+/* Refused connections count, too. */
 static bool rate_exceeded(const char *address) {
   double now = world_now();
   unsigned long within = 0;
@@ -143,7 +143,7 @@ static bool rate_exceeded(const char *address) {
   return stream.rate_limit >= 1 && (double)within > stream.rate_limit;
 }
 
-/* 0 or a reason of MQTT 5. */
+/* 0 or an MQTT 5 reason code. */
 static int refusal(const struct connect *connect, const struct id_token *token, bool too_many) {
   if (too_many) {
     return RATE_EXCEEDED;
@@ -161,7 +161,8 @@ static int refusal(const struct connect *connect, const struct id_token *token, 
   return token->streaming ? 0 : NOT_AUTHORIZED;
 }
 
-static int code_for(int protocol, int reason) {
+/* The CONNACK code for an MQTT 5 reason. */
+static int connack_code(int protocol, int reason) {
   static const int old[] = {[BAD_VERSION - 132] = 1,
                             [133 - 132] = 2,
                             [BAD_CREDENTIALS - 132] = 4,
@@ -195,7 +196,7 @@ static void send_connack(struct session *session, int code, bool assigned) {
   bytes_free(&body);
 }
 
-/* What a test has set instead of the response; true: nothing else is sent. */
+/* Sends the bytes that a test has set instead of the response; false: it has set none. */
 static bool answer_raw(struct session *session, const json_t *digits) {
   struct bytes bytes = {0};
   if (!json_is_string(digits)) {
@@ -207,7 +208,7 @@ static bool answer_raw(struct session *session, const json_t *digits) {
   return true;
 }
 
-/* One connection for each user; a newer one replaces it. */
+/* A user has one connection (with `anyone`, a client id has one): a new one ends the old. */
 static void kick_others(const struct session *session) {
   for (struct session *s = session_first(); s != NULL; s = s->next) {
     if (s != session && s->phase == CONNECTED &&
@@ -230,7 +231,7 @@ static void accept_client(struct session *session, const struct connect *connect
   kick_others(session);
 }
 
-/* The code of a test, as long as it is to be given; negative: none. */
+/* The CONNACK code set by a test, until `connack_times` is used up; negative: none. */
 static int wanted_code(void) {
   int code = stream.connack >= 1 ? (int)stream.connack : -1;
   if (code > 0 && stream.connack_times >= 1 && --stream.connack_times < 1) {
@@ -259,11 +260,11 @@ static void take_connect(struct session *session, struct reader *in) {
     memcpy(session->client_id, "auto-", 5);
     random_text(session->client_id + 5, 16);
   }
-  note_connect(&connect, token != NULL && world_now() < token->ends, session->will);
+  record_connect(&connect, token != NULL && world_now() < token->ends, session->will);
   bool too_many = rate_exceeded(json_word(session->record, "address"));
   int wanted = wanted_code();
   int reason = known ? refusal(&connect, token, too_many) : BAD_VERSION;
-  int code = wanted >= 0 ? wanted : code_for(session->protocol, reason);
+  int code = wanted >= 0 ? wanted : connack_code(session->protocol, reason);
   json_object_set_new(session->record, "protocol", json_integer((json_int_t)connect.level));
   json_object_set_new(session->record, "connack", json_integer(code));
   if (stream.connack_silent || (too_many && stream.rate_silent)) {
@@ -283,8 +284,8 @@ static void take_connect(struct session *session, struct reader *in) {
 
 /* ---- subscriptions ---- */
 
-/* By level: "+" stands for any one, "#" for all that follow. */
-static bool topic_fits(const char *filter, const char *topic) {
+/* Compares level by level: "+" matches one level, "#" all that follow. */
+static bool topic_matches(const char *filter, const char *topic) {
   while (*filter != '\0') {
     size_t level = strcspn(filter, "/");
     size_t part = strcspn(topic, "/");
@@ -311,8 +312,8 @@ static bool topic_fits(const char *filter, const char *topic) {
   return *topic == '\0';
 }
 
-/* A user has the topics GCID/VIN and GCID/+ only. */
-static bool may_have(const struct session *session, const char *filter) {
+/* A user may subscribe to GCID/VIN and GCID/+ only. */
+static bool may_subscribe(const struct session *session, const char *filter) {
   if (session->token == NULL) {
     return true;
   }
@@ -322,7 +323,7 @@ static bool may_have(const struct session *session, const char *filter) {
          rest[0] != '\0' && rest[0] != '#' && strchr(rest, '/') == NULL;
 }
 
-/* Reads what comes before the filters, and begins the answer. */
+/* Reads what precedes the filters, and begins the answer. */
 static struct bytes begin_answer(const struct session *session, struct reader *in) {
   struct bytes body = {0};
   struct properties unused;
@@ -342,7 +343,7 @@ static void take_subscribe(struct session *session, struct reader *in) {
     struct part part = read_part(in);
     unsigned long options = read_number(in, 1);
     char *filter = must_copy(part.at, part.length);
-    bool good = may_have(session, filter);
+    bool good = may_subscribe(session, filter);
     int code = good ? 0 : session->protocol == 5 ? NOT_AUTHORIZED : 128;
     code = stream.suback >= 0 ? (int)stream.suback : code;
     in->bad = in->bad || part.length == 0 || (options & 3) == 3;
@@ -395,7 +396,7 @@ static void take_unsubscribe(struct session *session, struct reader *in) {
 
 /* ---- messages ---- */
 
-/* From a client: recorded for the report, but not distributed. */
+/* From a client: kept for the report, not distributed. */
 static void take_publish(struct session *session, int flags, struct reader *in) {
   struct properties unused;
   int qos = flags >> 1 & 3;
@@ -426,14 +427,14 @@ static bool wants(const struct session *session, const char *topic) {
   size_t i;
   json_t *filter;
   json_array_foreach(session->filters, i, filter) {
-    if (topic_fits(json_string_value(filter), topic)) {
+    if (topic_matches(json_string_value(filter), topic)) {
       return true;
     }
   }
   return false;
 }
 
-/* The topic, or from the second time on the alias that stands for it. */
+/* The topic; with aliases, the second time only its alias. */
 static void put_topic(struct session *session, struct bytes *out, struct bytes *properties,
                       const char *topic) {
   bool aliased =
@@ -479,7 +480,7 @@ void mqtt_publish(const struct message *message) {
   }
 }
 
-/* ---- every packet ---- */
+/* ---- packets ---- */
 
 static void take_disconnect(struct session *session, struct reader *in) {
   bool with_will = session->protocol == 5 && in->left > 0 && read_number(in, 1) == 4;

@@ -1,4 +1,4 @@
-/* The broker's responses to a client's packets, and what it sends by itself. */
+/* The broker's protocol: it answers clients' packets, publishes, and ends connections. */
 #ifndef BMWI_SIM_CARDATA_MQTT_H
 #define BMWI_SIM_CARDATA_MQTT_H
 
@@ -12,12 +12,12 @@ struct message {
   bool retain, dup;
 };
 
-/* Called before what a client subscribes to is acknowledged. */
+/* `then` is called before each SUBACK. */
 void mqtt_on_subscribe(void (*then)(void));
 
-void mqtt_take(struct session *session);        /* answers all packets that are whole */
-void mqtt_watch(struct session *session);       /* ends it when it is due */
-double mqtt_due(const struct session *session); /* when that may be */
+void mqtt_take(struct session *session);        /* answers all complete packets */
+void mqtt_watch(struct session *session);       /* ends the session if that is due */
+double mqtt_due(const struct session *session); /* when it will be, at the earliest */
 
 void mqtt_publish(const struct message *message); /* to its subscribers */
 void mqtt_end_all(const char *why, int reason, enum ending how);

@@ -10,7 +10,7 @@
 enum { CALLS = 1000000 }; /* as many as the setting allows */
 static const double day = 24 * 3600;
 
-static double calls[CALLS]; /* when they were made, oldest first; refused ones are not kept */
+static double calls[CALLS]; /* times, oldest first; refused calls are not kept */
 static size_t count;
 static bool exceeded;
 
@@ -19,7 +19,7 @@ void quota_reset(void) {
   exceeded = false;
 }
 
-/* Calls that are available again. */
+/* Drops calls that no longer count. */
 static void forget_old(void) {
   double now = world_epoch();
   double midnight = (double)((long long)(now / day)) * day;

@@ -18,7 +18,7 @@ void rest_mappings(struct request *request, struct reply *reply) {
   reply_new(reply, 200, vehicle_mappings());
 }
 
-/* One member of the car as it is; with an error where the car has none. */
+/* Sends one member of the car, or the error `missing` if the car has none. */
 static void send_member(const struct request *request, struct reply *reply, const char *name,
                         const char *missing) {
   const json_t *value = json_object_get(request->subject, name);
@@ -37,7 +37,7 @@ void rest_tyres(struct request *request, struct reply *reply) {
   send_member(request, reply, "smartMaintenanceTyreDiagnosis", "CU-500");
 }
 
-/* The order of the keys is not guaranteed, so it is varied. */
+/* BMW guarantees no order of the keys, so it varies here. */
 void rest_telematic_data(struct request *request, struct reply *reply) {
   const char *id = query_value(request, "containerId");
   if (id == NULL) {
@@ -63,7 +63,8 @@ void rest_telematic_data(struct request *request, struct reply *reply) {
 
 /* ---- pages ---- */
 
-/* A token says where the next page begins and when it was given out; it is not for URLs. */
+/* Where the next page starts and when the token was issued. It has characters that a client must
+   percent-encode. */
 static json_t *page_token(size_t start) {
   char text[64];
   snprintf(text, sizeof text, "T/%zu+%.0f==", start, world_now() * 1000);
@@ -91,8 +92,8 @@ static json_t *cut_page(const json_t *all, size_t start) {
   return page;
 }
 
-/* NULL: the period is invalid, and the response says so. */
-static json_t *sessions_asked(const struct request *request, struct reply *reply) {
+/* The sessions of the requested period. NULL: it is invalid, and the reply says so. */
+static json_t *requested_sessions(const struct request *request, struct reply *reply) {
   static const double longest = 45 * 24 * 3600 + 1;
   const char *from_text = query_value(request, "from");
   const char *to_text = query_value(request, "to");
@@ -117,7 +118,7 @@ static json_t *sessions_asked(const struct request *request, struct reply *reply
 
 void rest_charging_history(struct request *request, struct reply *reply) {
   size_t start;
-  json_t *found = sessions_asked(request, reply);
+  json_t *found = requested_sessions(request, reply);
   if (found == NULL || !page_start(request, &start, reply)) {
     json_decref(found);
     return;
@@ -152,7 +153,7 @@ void rest_charging_settings(struct request *request, struct reply *reply) {
 
 /* ---- the picture ---- */
 
-/* "png", "jpeg", or "untyped": a PNG whose type says otherwise. */
+/* "png", "jpeg", or "untyped": a PNG sent as text/plain. */
 void rest_image(struct request *request, struct reply *reply) {
   const char *kind = json_word(request->subject, "image");
   if (kind == NULL) {

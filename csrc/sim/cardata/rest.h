@@ -1,4 +1,4 @@
-/* What the REST service answers about a car, which is the request's subject. */
+/* The REST service's endpoints for a car, which is the request's subject. */
 #ifndef BMWI_SIM_CARDATA_REST_H
 #define BMWI_SIM_CARDATA_REST_H
 

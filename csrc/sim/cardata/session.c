@@ -12,12 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RECORDS = 1000, RECORD_SIZE = 16384 /* of TLS, bytes */ };
+enum { RECORDS = 1000, RECORD_SIZE = 16384 /* bytes in a TLS record */ };
 static const size_t out_limit = (size_t)64 << 20;
 static const double linger_time = 2;
 
 static struct session *sessions;
-static json_t *records; /* the attempts, oldest first */
+static json_t *records; /* of connection attempts, oldest first */
 static long attempts;
 static long received[PACKET_TYPES];
 static long sent[PACKET_TYPES];
@@ -89,7 +89,7 @@ void sessions_reset(void) {
   memset(sent, 0, sizeof sent);
 }
 
-/* ---- from the first byte to the last ---- */
+/* ---- lifetime ---- */
 
 void session_open(int fd, const struct sockaddr_storage *address) {
   struct session *session = must_alloc(sizeof *session);
@@ -145,7 +145,7 @@ void session_send_bytes(struct session *session, const struct bytes *bytes) {
     return;
   }
   if (session->out.length - session->sent + bytes->length > out_limit) {
-    session_end(session, "it does not read", END_RESET);
+    session_end(session, "the client does not read", END_RESET);
     return;
   }
   if (session->out.length == 0) {
@@ -218,8 +218,8 @@ static void flush(struct session *session) {
   }
 }
 
-/* What comes after the end is read too, else closing would reset the connection and take away what
-   the client has not read yet. */
+/* Keeps reading after the end: closing with unread data would reset the connection, and the client
+   would lose what it has not read yet. */
 static void fill(struct session *session) {
   char part[RECORD_SIZE];
   for (;;) {
@@ -248,7 +248,7 @@ void session_step(struct session *session, short happened) {
   if (session->frozen || session->over || world_now() < session->ready_at) {
     return;
   }
-  if (session->read_all) { /* and what was read is answered by now */
+  if (session->read_all) { /* and everything read has been answered */
     record_end(session, "the client's end");
     session->over = true;
     return;

@@ -1,4 +1,4 @@
-/* One connection of the stream: its bytes and its end, independent of the packets. */
+/* A connection of the stream, below the MQTT protocol: reading, sending, ending. */
 #ifndef BMWI_SIM_CARDATA_SESSION_H
 #define BMWI_SIM_CARDATA_SESSION_H
 
@@ -8,11 +8,11 @@
 #include "token.h"
 
 enum phase {
-  OPENING,   /* the TLS handshake */
-  EXPECTING, /* a CONNECT */
+  OPENING,   /* in the TLS handshake */
+  EXPECTING, /* a CONNECT packet */
   CONNECTED,
-  ENDING,   /* queued data is still sent */
-  LINGERING /* for the client's end, so that it gets to read all of it */
+  ENDING,   /* still sends what is queued */
+  LINGERING /* waits for the client to close, so that it can read everything */
 };
 enum ending { END_NOTIFY, END_CUT /* without TLS's close_notify */, END_RESET };
 
@@ -21,22 +21,22 @@ struct session {
   struct link link;
   struct bytes in;
   struct bytes out;
-  size_t sent; /* of `out` */
+  size_t sent; /* bytes of `out` */
   enum phase phase;
   enum ending ending;
-  bool frozen;   /* reading and writing have stopped */
+  bool frozen;   /* neither reads nor writes */
   bool over;     /* to be freed */
   bool read_all; /* the client sends no more */
   double ready_at, write_at, linger_until;
-  json_t *record; /* what the report says of this attempt */
+  json_t *record; /* this attempt in the report */
 
-  int protocol; /* 4 or 5; 0: there was no CONNECT yet */
+  int protocol; /* 4 or 5; 0: no CONNECT yet */
   char *client_id;
   double keepalive; /* in force; 0: none */
   double heard_at;
   double cut_at;
-  const struct id_token *token; /* NULL: any client is accepted */
-  json_t *filters;              /* of the subscriptions */
+  const struct id_token *token; /* NULL: not checked (`anyone`) */
+  json_t *filters;              /* subscribed topic filters */
   json_t *will;                 /* NULL: none */
   char *alias_topic;            /* what alias 1 stands for */
   unsigned long aliases;        /* how many the client allows */
@@ -45,14 +45,14 @@ struct session {
 
 struct session *session_first(void);
 void session_open(int fd, const struct sockaddr_storage *address);
-void sessions_sweep(void); /* frees those that are over; for the broker's thread */
-void sessions_reset(void); /* all are over, and forgotten */
+void sessions_sweep(void); /* frees those that are over; only in the broker's thread */
+void sessions_reset(void); /* ends all of them, and clears the report */
 
 void session_send(struct session *session, int first_byte, const struct bytes *body);
 void session_send_bytes(struct session *session, const struct bytes *bytes);
-void session_hold(struct session *session, double seconds); /* what is not sent yet */
+void session_hold(struct session *session, double seconds); /* delays queued output */
 void session_end(struct session *session, const char *why, enum ending how);
-void session_receive(struct session *session, int type); /* counts it */
+void session_receive(struct session *session, int type); /* counts a received packet */
 
 short session_events(const struct session *session); /* for poll */
 double session_due(const struct session *session);

@@ -6,16 +6,16 @@
 
 struct settings {
   double quota;             /* calls a day */
-  bool quota_rolling;       /* each comes back after 24 hours; otherwise all at midnight UTC */
+  bool quota_rolling;       /* over the last 24 hours, instead of since midnight UTC */
   bool quota_status_429;    /* instead of 403 */
   double quota_retry_after; /* Retry-After in seconds; 0: the header is missing */
   bool x_version_optional;
   double container_limit;
-  bool deleted_uncounted;     /* deleted containers do not count in the limit */
-  double container_status;    /* of the answer to POST */
-  json_t *refused;            /* array of descriptors that no container may have; NULL: none */
-  double history_broken_page; /* always fails, the first is 1; 0: none */
-  bool history_endless;       /* the last page always names another one */
+  bool deleted_uncounted;     /* deleted containers do not count towards the limit */
+  double container_status;    /* HTTP status of a creation */
+  json_t *refused;            /* descriptors that no container may have, an array; NULL: none */
+  double history_broken_page; /* this page always fails, counted from 1; 0: none */
+  bool history_endless;       /* the last page always refers to another one */
   double page_token_life;
 };
 

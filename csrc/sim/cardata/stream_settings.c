@@ -54,9 +54,9 @@ void stream_settings_reset(void) {
     json_decref(*texts[i].value);
   }
   memset(&stream, 0, sizeof stream);
-  for (const struct json_setting *row = rows; row->name != NULL; row++) {
+  for (const struct json_setting *row = rows; row->name != NULL; row++) { /* flags: false */
     if (row->number != NULL) {
-      *row->number = row->otherwise;
+      *row->number = row->fallback;
     }
   }
 }

@@ -4,11 +4,11 @@
 
 #include "../json.h"
 
-/* Times are seconds; a reason of 0 is a bare end of the connection. */
+/* Times are in seconds; with a reason of 0 the connection ends without a DISCONNECT. */
 struct stream_settings {
   double handshake_delay;
   double connack_delay, connack, connack_times;
-  double protocol; /* the highest that is spoken: 4 or 5 */
+  double protocol; /* the highest supported: 4 or 5 */
   double refuse_after_disconnect;
   double rate_limit, rate_window;
   double expire_reason, kick_reason, keepalive_reason;
@@ -30,7 +30,7 @@ void stream_settings_reset(void);
 /* `more`: names that the caller reads itself. NULL or a problem. */
 const char *stream_settings_change(const json_t *options, const char *const more[]);
 
-/* The bytes of hexadecimal digits; false: they are none. */
+/* Appends the bytes of hexadecimal digits; false: not hexadecimal. */
 bool read_hex(struct bytes *out, const char *digits);
 
 #endif

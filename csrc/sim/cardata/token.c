@@ -23,19 +23,19 @@ static struct token {
   char scope[SCOPE_ROOM];
   double access_ends;
   double refresh_ends;
-  bool used; /* its refresh token */
+  bool used; /* the refresh token was used */
 } tokens[TOKENS];
 static unsigned long issued;
-static char id_token[2048]; /* the last one */
+static char id_token[2048]; /* the last one issued */
 static struct id_token id_tokens[TOKENS];
 static unsigned long id_tokens_issued;
 
-/* Of the answers to come. */
+/* For tokens issued from now on. */
 static struct {
   double expires_in;
   bool no_gcid, no_refresh_token, scope_turned, no_dynamic_scopes, same_id_token, reuse_kills;
-  bool no_api, no_streaming; /* the client is not subscribed to it */
-  char scope[SCOPE_ROOM];    /* empty: as asked */
+  bool no_api, no_streaming; /* the client is not subscribed to that service */
+  char scope[SCOPE_ROOM];    /* empty: as requested */
 } next;
 
 void cardata_token_reset(void) {
@@ -86,7 +86,7 @@ bool scope_good(const char *scope) {
   return true;
 }
 
-/* A JWT of the usual length; nobody has the key, so the signature is noise. */
+/* A JWT of the usual length. Nobody checks the signature, so it is random. */
 static void make_id_token(double seconds) {
   char noise[343];
   char filler[401];
@@ -135,8 +135,8 @@ const struct id_token *id_token_find(const char *text, size_t length) {
   return NULL;
 }
 
-/* The last word first. */
-static void turn_scope(char scope[SCOPE_ROOM]) {
+/* Reverses the order of the words. */
+static void reverse_scope(char scope[SCOPE_ROOM]) {
   struct bytes turned = {0};
   const char *at = scope;
   size_t length;
@@ -160,7 +160,7 @@ void token_issue(struct reply *reply, const char *scope) {
   random_text(token->refresh, REFRESH_LENGTH);
   snprintf(token->scope, sizeof token->scope, "%s", next.scope[0] != '\0' ? next.scope : scope);
   if (next.scope_turned) {
-    turn_scope(token->scope);
+    reverse_scope(token->scope);
   }
   token->access_ends = now + next.expires_in;
   token->refresh_ends = now + refresh_life;
@@ -208,7 +208,7 @@ void token_refresh(const struct request *request, struct reply *reply) {
   }
   char scope[SCOPE_ROOM];
   memcpy(scope, token->scope, sizeof scope);
-  token->used = !next.no_refresh_token; /* each works once; without another it stays */
+  token->used = !next.no_refresh_token; /* valid once, unless there is no new one */
   token_issue(reply, scope);
 }
 
@@ -250,7 +250,7 @@ const char *cardata_token_control(const json_t *options) {
   const json_t *scope = json_object_get(options, "scope");
   if (scope != NULL && !json_is_null(scope) &&
       (!json_is_string(scope) || json_string_length(scope) >= sizeof next.scope)) {
-    return "scope must be a short text";
+    return "scope must be a short string";
   }
   const char *problem = json_settings(options, rows, more);
   if (problem == NULL) {
@@ -258,7 +258,7 @@ const char *cardata_token_control(const json_t *options) {
       snprintf(next.scope, sizeof next.scope, "%s",
                json_is_string(scope) ? json_string_value(scope) : "");
     }
-    /* A client that is unsubscribed from a service loses its log-in. */
+    /* Unsubscribing the client from a service ends its log-in. */
     end_all(expire, expire_refresh || next.no_api || next.no_streaming,
             expire_id || next.no_streaming);
   }

@@ -10,7 +10,7 @@
 
 static json_t *vehicles; /* by VIN */
 
-/* An "age" in seconds becomes a time, which then stands still: reading wakes no car. */
+/* Turns an "age" in seconds into a fixed timestamp: reading does not refresh values. */
 static void fix_times(json_t *values) {
   const char *name;
   json_t *entry;
@@ -27,7 +27,7 @@ static json_t *new_vehicle(void) {
   return json_pack("{s:s, s:{}, s:{}}", "mappingType", "PRIMARY", "basicData", "telematicData");
 }
 
-/* The cars in a recording, about which only the recording is known. */
+/* The cars in a recording, without any data of the simulator's own. */
 static json_t *recorded_vehicles(const json_t *lines) {
   static const char root[] = "/customers/vehicles/";
   size_t i;
@@ -85,7 +85,7 @@ json_t *vehicle_mappings(void) {
 }
 
 json_t *vehicle_value(const json_t *vehicle, const char *descriptor) {
-  /* They have an end point of their own or stand in the basic data. */
+  /* They have an endpoint of their own, or are in the basic data. */
   static const char *const elsewhere[] = {"vehicle.drivetrain.batteryManagement.batterySizeMax",
                                           "vehicle.drivetrain.electricEngine.hvsMaxEnergyAbsolute",
                                           "vehicle.extras.optionalEquipment.code",
@@ -107,7 +107,7 @@ json_t *vehicle_value(const json_t *vehicle, const char *descriptor) {
   bool now = json_flag(entry, "now", false);
   json_t *out = json_copy(entry);
   json_object_del(out, "now");
-  if (now) { /* some carry the time of the request, not that of the measurement */
+  if (now) { /* some have the time of the request, not of the measurement */
     json_object_set_new(out, "timestamp", stamp(world_epoch()));
   }
   return out;
@@ -142,7 +142,7 @@ const char *vehicle_change(const char *vin, json_t *changes) {
     json_object_set_new(vehicles, vin, vehicle);
   }
   if (json_is_null(json_object_get(changes, "mappingType"))) {
-    json_object_del(vehicles, vin); /* no longer the user's */
+    json_object_del(vehicles, vin); /* no longer the user's car */
     return NULL;
   }
   const char *name;

@@ -1,4 +1,4 @@
-/* The account's cars and what is known of each. */
+/* The account's cars and their data. */
 #ifndef BMWI_SIM_CARDATA_VEHICLE_H
 #define BMWI_SIM_CARDATA_VEHICLE_H
 
@@ -6,15 +6,15 @@
 
 void vehicles_reset(void);
 void vehicles_end(void);
-json_t *vehicle_find(const char *vin); /* NULL: none has this VIN */
+json_t *vehicle_find(const char *vin); /* NULL: no car has this VIN */
 json_t *vehicle_mappings(void);
 
-/* The value of a descriptor as it is sent; NULL: it is left out. */
+/* A descriptor's value as it is sent; NULL: it is left out. */
 json_t *vehicle_value(const json_t *vehicle, const char *descriptor);
 
 json_t *vehicle_first(const char **vin); /* NULL: there is none */
 
-/* Changes it, or adds one. NULL or a problem. An "age" in the changes becomes a time. */
+/* Changes or adds a car. NULL or a problem. An "age" in `changes` becomes a timestamp. */
 const char *vehicle_change(const char *vin, json_t *changes);
 void vehicle_report(struct request *request, struct reply *reply); /* /_sim/cardata/car */
 
