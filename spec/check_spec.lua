@@ -3,6 +3,7 @@ local async = require "bmwi.async"
 local geo = require "bmwi.geo"
 local host = require "bmwi.host"
 local navigation = require "bmwi.navigation"
+local store = require "bmwi.store"
 local time = require "bmwi.time"
 local units = require "bmwi.units"
 local wait = require "bmwi.wait"
@@ -51,6 +52,22 @@ local CASES = {
     function() local _ = navigation.decode({}, "58") end },
   { "bad argument #2 to 'health' (a capacity in kWh above 0 expected)",
     function() local _ = navigation.health({}, 0) end },
+  { "bad argument #1 to 'new' (string expected, got nil)",
+    function() local _ = store.new() end },
+  { "bad argument #1 to 'new' (the path must not be empty)",
+    function() local _ = store.new("") end },
+  { "bad argument #2 to 'new' (table expected, got string)",
+    function() local _ = store.new("file", "me") end },
+  { "bad argument #2 to 'new' (username must be a string)",
+    function() local _ = store.new("file", { username = 5 }) end },
+  { "bad argument #1 to 'save' (table expected, got nil)",
+    function() local _ = store.new("file"):save() end },
+  { "bad argument #1 to 'save' (it has no access_token)",
+    function() local _ = store.new("file"):save({}) end },
+  { "bad argument #1 to 'save' (expires_at must be finite)",
+    function() local _ = store.new("file"):save({ access_token = "a", expires_at = 1 / 0 }) end },
+  { "bad argument #1 to 'lock' (number expected, got string)",
+    function() local _ = store.new("file"):lock("long") end },
   { "bad argument #1 to 'parse' (string expected, got table)",
     function() local _ = time.parse({}) end },
   { "bad argument #1 to 'format' (number expected, got nil)",

@@ -4,6 +4,7 @@
 --- module never contain a token.
 
 local bmwi = require "bmwi"
+local check = require "bmwi._check"
 local change = require "bmwi.store.change"
 local form = require "bmwi.store.form"
 local place = require "bmwi.store.place"
@@ -43,16 +44,19 @@ local MOST_AUTH_ERRORS = 8 -- maximum kept: one for each server and user
 local RENEWAL = "lock"
 local LOCK_STEP = 0.05 -- seconds between two attempts to get it
 
-local function only(members, from, where)
+local function is_finite(number)
+  return number == number and math.abs(number) ~= math.huge
+end
+
+-- The members of an argument, checked.
+local function only(members, from, position, method)
   local copy = {}
   for name, kind in pairs(members) do
     local value = from[name]
-    if value ~= nil and type(value) ~= kind then
-      error(("%s: %s must be a %s"):format(where, name, kind), 3)
-    end
-    if kind == "number" and value and (value ~= value or math.abs(value) == math.huge) then
-      error(("%s: %s must be finite"):format(where, name), 3)
-    end
+    check.that(value == nil or type(value) == kind, name .. " must be a " .. kind, position, method,
+      3)
+    check.that(type(value) ~= "number" or is_finite(value), name .. " must be finite", position,
+      method, 3)
     copy[name] = value
   end
   return copy
@@ -83,17 +87,12 @@ end
 --- and username if they are omitted
 ---@return bmwi.store store
 function store.new(path, owner)
-  if type(path) ~= "string" or path == "" then
-    error("store.new: path must be a string that is not empty", 2)
-  end
-  if path:find("%z") then
-    error("store.new: path must not contain a zero byte", 2)
-  end
-  if owner ~= nil and type(owner) ~= "table" then
-    error("store.new: owner must be a table", 2)
-  end
+  check.argument(path, "string", 1, "new")
+  check.that(path ~= "", "the path must not be empty", 1, "new")
+  check.that(not path:find("%z"), "the path must not contain a zero byte", 1, "new")
+  check.optional(owner, "table", 2, "new")
   return setmetatable({ path = path, place = place.file(path), held = false,
-    owner = only(OWNER, owner or {}, "store.new") }, Store)
+    owner = only(OWNER, owner or {}, 2, "new") }, Store)
 end
 
 --- A store in memory, which is lost when the program ends.
@@ -164,10 +163,9 @@ end
 ---@return string|nil message
 ---@return "file"|nil code
 function Store:save(token, owner)
-  if type(token) ~= "table" or type(token.access_token) ~= "string" then
-    error("store:save: token must be a table with a string access_token", 2)
-  end
-  local fresh = only(MEMBERS, token, "store:save")
+  check.argument(token, "table", 1, "save")
+  check.that(token.access_token ~= nil, "it has no access_token", 1, "save")
+  local fresh = only(MEMBERS, token, 1, "save")
   owner = owner_of(self, owner)
   local done, message, code = change.now(self.place, function(kept)
     if fresh.gcid and kept.gcid and fresh.gcid ~= kept.gcid then
@@ -222,9 +220,8 @@ end
 ---@return string|nil message
 ---@return "locked"|"file"|nil code
 function Store:lock(seconds)
-  if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds) then
-    error("store:lock: seconds must be a number", 2)
-  end
+  check.optional(seconds, "number", 1, "lock")
+  check.that(seconds == seconds, "the seconds must be a number", 1, "lock")
   return change.take(self.place, RENEWAL, seconds or 10, LOCK_STEP, bmwi.sleep)
 end
 
