@@ -182,8 +182,11 @@ describe("a stream", function()
       end
       assert.equal(2, seen)
       assert.same({ "ended", "closed" }, { stream:state() })
-      if old_lua then return end -- an iterator cannot yield there
-      stream, seen = client:stream(), 0
+    end)
+
+    it("its values to a loop in a task", function()
+      if old_lua then return pending("an iterator cannot yield on this Lua") end
+      local stream, seen = client:stream(), 0
       async.run(function()
         for _ in stream:updates() do
           seen = seen + 1
@@ -496,7 +499,9 @@ describe("a stream", function()
     end)
 
     it("on Lua 5.4 with its block", function()
-      if not coroutine.close then return end -- luacheck: ignore (Lua 5.4)
+      if not rawget(coroutine, "close") then
+        return pending("this Lua has no variables that are closed")
+      end
       load([[local stream, await = ...
         local s <close> = stream
         await(s, "connected")]])(client:stream(), streams.await)

@@ -258,7 +258,7 @@ function group_methods:cancel(results)
   end
 end
 
-local function hold(task, group)
+local function wait_for(task, group)
   group.waiter, group.gate = task, loop:gate()
   enter(task, group)
   yield(loop, group.gate)
@@ -276,12 +276,12 @@ if close then
     end
   end
 
-  hold = load([[
-    local hold = ...
+  wait_for = load([[
+    local wait_for = ...
     return function(task, group)
       local guard <close> = group
-      hold(task, group)
-    end]], "=bmwi.async")(hold)
+      wait_for(task, group)
+    end]], "=bmwi.async")(wait_for)
 end
 
 -- Drives the loop until all tasks have ended. Ctrl-C cancels them.
@@ -306,7 +306,7 @@ function group_methods:wait()
   if not task then
     self:drive()
   elseif self.left > 0 then
-    hold(task, self)
+    wait_for(task, self)
   end
   if self.failure then
     error(self.failure, 0)

@@ -191,7 +191,7 @@ static void send_connack(struct session *session, int code, bool assigned) {
     bytes_add(&body, properties.at, properties.length);
     bytes_free(&properties);
   }
-  session_hold(session, stream.connack_delay);
+  session_delay(session, stream.connack_delay);
   session_send(session, CONNACK << 4, &body);
   bytes_free(&body);
 }
@@ -358,7 +358,7 @@ static void take_subscribe(struct session *session, struct reader *in) {
     malformed(session);
   } else if (!stream.suback_silent) {
     on_subscribe();
-    session_hold(session, stream.suback_delay);
+    session_delay(session, stream.suback_delay);
     if (!answer_raw(session, stream.suback_raw)) {
       session_send(session, SUBACK << 4, &body);
     }

@@ -135,7 +135,7 @@ void session_receive(struct session *session, int type) {
   session->heard_at = world_now();
 }
 
-void session_hold(struct session *session, double seconds) {
+void session_delay(struct session *session, double seconds) {
   double until = world_now() + seconds;
   session->write_at = until > session->write_at ? until : session->write_at;
 }
@@ -149,7 +149,7 @@ void session_send_bytes(struct session *session, const struct bytes *bytes) {
     return;
   }
   if (session->out.length == 0) {
-    session_hold(session, stream.gather);
+    session_delay(session, stream.gather);
   }
   bytes_add(&session->out, bytes->at, bytes->length);
 }
@@ -213,7 +213,7 @@ static void flush(struct session *session) {
       session->sent = 0;
     }
     if (stream.chunk >= 1) {
-      session_hold(session, stream.chunk_pause);
+      session_delay(session, stream.chunk_pause);
     }
   }
 }

@@ -50,7 +50,7 @@ void sessions_reset(void); /* ends all of them, and clears the report */
 
 void session_send(struct session *session, int first_byte, const struct bytes *body);
 void session_send_bytes(struct session *session, const struct bytes *bytes);
-void session_hold(struct session *session, double seconds); /* delays queued output */
+void session_delay(struct session *session, double seconds); /* delays queued output */
 void session_end(struct session *session, const char *why, enum ending how);
 void session_receive(struct session *session, int type); /* counts a received packet */
 

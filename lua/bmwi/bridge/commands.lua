@@ -36,7 +36,7 @@ end
 -- How waiting ends with an outcome. Any other end of it leaves open whether the car did it.
 local FAILED = { not_executed = true, timed_out = true }
 
--- After these a reading of the car would tell nothing new.
+-- After these a reading of the car would show nothing new.
 local UNCHANGED = { failed = true, refused = true }
 
 local Commands = {}
@@ -63,7 +63,7 @@ local function parse(payload)
   return message
 end
 
--- Carries out a command, from sending it to its outcome, in a task. progress.sent tells whether it
+-- Carries out a command, from sending it to its outcome, in a task. progress.sent says whether it
 -- was sent, also where an error is raised.
 local function carry_out(self, vin, message, progress)
   local o, known = self.options, METHODS[message.command]
@@ -93,18 +93,18 @@ function Commands:receive(topic, payload)
   local o, vin = self.options, topics.car_of(topic)
   if not vin or not o.cars[vin] then return end
   local message = parse(payload)
-  local function tell(result)
+  local function respond(result)
     result.command, result.id = message and message.command, message and message.id
     o.say(topics.result(vin), bmwi._sys.json(result))
   end
   if not message then
-    return tell({ result = "refused", code = "usage", message = "no such command; there are: "
+    return respond({ result = "refused", code = "usage", message = "no such command; there are: "
       .. table.concat(sorted_names(METHODS), ", ") })
   elseif not commands.takes(o.cars[vin].vehicle, message.command) then
-    return tell({ result = "refused", code = "unsupported",
+    return respond({ result = "refused", code = "unsupported",
       message = "the car does not offer this" })
   elseif self.running[vin] then
-    return tell({ result = "refused", code = "busy",
+    return respond({ result = "refused", code = "busy",
       message = "another command of this car is under way" })
   end
   self.running[vin] = true
@@ -112,7 +112,7 @@ function Commands:receive(topic, payload)
   async.spawn(function() return carry_out(self, vin, message, progress) end, function(ok, result)
     self.running[vin] = nil
     if not ok then result = raised(progress.sent, result) end
-    tell(result)
+    respond(result)
     if UNCHANGED[result.result] then return end
     async.spawn(function() o.refresh(vin) end)
   end)

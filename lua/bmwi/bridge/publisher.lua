@@ -83,7 +83,7 @@ function Publisher:send(topic, payload, retain)
   local about = code == "too_large" and topic or message -- the other is the same for all topics
   if not self.left_out[about] then
     self.left_out[about] = true
-    self:tell(("the broker does not take %s: %s"):format(topic, message))
+    self:report(("the broker does not take %s: %s"):format(topic, message))
   end
   return true
 end
@@ -105,9 +105,9 @@ function Publisher:pump()
   end
 end
 
-function Publisher:tell(text)
-  if text == self.told then return end
-  self.told = text
+function Publisher:report(text)
+  if text == self.reported then return end
+  self.reported = text
   self.options.on_state(text)
 end
 
@@ -118,12 +118,12 @@ local EVENTS = {
     if not topic then return end
     self.sent[id], self.in_flight = nil, self.in_flight - 1
     if reason and reason >= REFUSED then
-      self:tell(("the broker refuses %s (reason %d)"):format(topic, reason))
+      self:report(("the broker refuses %s (reason %d)"):format(topic, reason))
     end
   end,
   suback = function(self, _, codes)
     if codes[1] >= REFUSED then
-      self:tell(("the broker refuses the subscription to %s"):format(topics.COMMANDS))
+      self:report(("the broker refuses the subscription to %s"):format(topics.COMMANDS))
     end
   end,
   publish = function(self, topic, payload, _, retain)
@@ -138,7 +138,7 @@ function Publisher:begin()
   self:set(topics.AVAILABILITY, topics.ONLINE)
   self.sent, self.in_flight, self.online, self.ever = {}, 0, true, true
   self.since = bmwi._sys.monotonic()
-  self:tell("connected to the broker")
+  self:report("connected to the broker")
   if self.options.commands then self.connection:subscribe(topics.COMMANDS, 0) end
   for topic in pairs(self.wanted) do
     if topic ~= topics.AVAILABILITY then self:mark(topic) end
@@ -199,7 +199,7 @@ function Publisher:run()
     local message, code, info = self:serve()
     if not self.ever and LASTING[code] then return nil, message, code, info end
     self.tries = self.tries + 1
-    self:tell(("the broker is away (%s)"):format(message))
+    self:report(("the broker is away (%s)"):format(message))
     bmwi.sleep(DELAYS[math.min(self.tries, #DELAYS)])
   end
 end

@@ -50,7 +50,7 @@ local function times_of(status, details)
   return times
 end
 
-local function tell(o, vin, status, details, changed)
+local function report(o, vin, status, details, changed)
   o.on_update({ vin = vin, status = status, details = details, changed = changed,
     times = times_of(status, details) })
 end
@@ -86,7 +86,7 @@ function source.read(options, vin)
   note(options, vin)
   local changed = source.changed(options.last[vin] or {}, status)
   options.last[vin] = status
-  if next(changed) then tell(options, vin, status, nil, changed) end
+  if next(changed) then report(options, vin, status, nil, changed) end
   return true
 end
 
@@ -136,7 +136,7 @@ local function follow(o)
   local function take(update)
     local set = news(told[update.vin] or {}, update)
     told[update.vin] = update
-    if next(set) then tell(o, update.vin, update.status, update.details, set) end
+    if next(set) then report(o, update.vin, update.status, update.details, set) end
   end
   local done, message, code, info = first_values(o, take)
   while done do
@@ -147,7 +147,7 @@ local function follow(o)
   o.fail(message, code, info)
 end
 
---- Functions, each to be run as a task, that tell of the cars' news. Where that is of no more use,
+--- Functions, each to be run as a task, that report the cars' news. Where that is of no more use,
 --- one of them calls fail().
 ---@param options table client; service; vins: the cars; all: more cars may come (CarData); every:
 --- seconds between two readings, last, failed: empty tables (all classic); on_update(update);

@@ -31,7 +31,7 @@ function Hub:log(event, about)
   if not ok then loop:fail(why) end
 end
 
-function Hub:tell(state, reason, seconds)
+function Hub:set_state(state, reason, seconds)
   self.state, self.reason = state, reason
   self.until_ = seconds and monotonic() + seconds
   self:log("stream", { state = state, reason = reason, wait = seconds })
@@ -107,7 +107,7 @@ end
 function Hub:pause(seconds, reason)
   if self:is_closed() then return CLOSED end
   if seconds <= 0 then return nil end
-  self:tell("waiting", reason, seconds)
+  self:set_state("waiting", reason, seconds)
   self.gate = self.client:_gate(seconds)
   local _, _, code = loop:pass(self.gate)
   self.gate = nil
@@ -149,7 +149,7 @@ function Hub:attempt(step)
   local ended = self:pause(step.wait, step.reason)
   local renew = step.renew
   while not ended do
-    self:tell("connecting")
+    self:set_state("connecting")
     local token, other = self:token(renew)
     if not token then return other end
     local wait = self:slot()
@@ -223,7 +223,7 @@ function COMES.suback(self, session, _, codes)
     if code >= 0x80 then return self.plan:refused_topic(code, monotonic()) end
   end
   self.plan:subscribed()
-  self:tell("connected")
+  self:set_state("connected")
 end
 
 function COMES.publish(self, _, topic, payload)

@@ -137,8 +137,8 @@ function bridge.run(ctx)
     on_update = function(update) target:update(update) end,
     on_state = function(state, reason)
       local text = live.words(state, reason)
-      if text ~= target.told then out:remark("Cars: " .. text) end
-      target.told = text
+      if text ~= target.reported then out:remark("Cars: " .. text) end
+      target.reported = text
       target:state(state == "connected", text)
     end,
     on_problem = function(text) out:remark("Cars: " .. text) end,

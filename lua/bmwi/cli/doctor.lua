@@ -93,7 +93,7 @@ local function run_step(ctx, step)
   return nil, ctx.client and session.explain(ctx, failure) or failure
 end
 
-local function tell(out, name, line, failure, hint)
+local function show_step(out, name, line, failure, hint)
   local mark = line and out:paint("green", "ok  ") or out:paint("red", "FAIL")
   out:line(("%s  %-18s %s"):format(mark, name, clean(line or failure.message)))
   if line then return end
@@ -115,7 +115,7 @@ local function examine(ctx)
     local hint = failure and fail.hint(failure, true)
     steps[#steps + 1] = { name = step[1], ok = line ~= nil, detail = line or failure.message,
       code = failure and failure.code, hint = hint }
-    if not out.json then tell(out, step[1], line, failure, hint) end
+    if not out.json then show_step(out, step[1], line, failure, hint) end
     first = first or failure
     if failure and step.stop then break end
   end
