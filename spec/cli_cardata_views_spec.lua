@@ -1,6 +1,7 @@
 -- What the command line shows of CarData's answers: table rows and CSV, by pure functions.
 local bmwi = require "bmwi"
 local render = require "bmwi.cli.render"
+local status_view = require "bmwi.cli.cardata_status"
 local views = require "bmwi.cli.cardata_views"
 
 local ABSENT = render.ABSENT
@@ -16,7 +17,7 @@ end
 local function shown(member, value, detail, system)
   detail = detail or {}
   detail.value, detail.age = value, detail.age or 60
-  return views.status({ [member] = value }, { [member] = detail }, system or "metric")
+  return status_view.rows({ [member] = value }, { [member] = detail }, system or "metric")
 end
 
 describe("the view of a CarData status", function()
@@ -50,7 +51,7 @@ describe("the view of a CarData status", function()
   end)
 
   it("is as old as the oldest of the members in a row, not as the oldest of all", function()
-    local rows = views.status({ hood = "CLOSED", trunk = "CLOSED", mileage = 5 }, {
+    local rows = status_view.rows({ hood = "CLOSED", trunk = "CLOSED", mileage = 5 }, {
       hood = { value = "CLOSED", age = 2 * DAY }, trunk = { value = "CLOSED", age = 60 },
       mileage = { value = 5, age = HOUR } }, "metric")
     assert.equal("2 days ago: old", row_of(rows, "Doors")[3])
@@ -62,7 +63,7 @@ describe("the view of a CarData status", function()
       local row = shown("mileage", 93272, { flag = "unit_unknown" }, system)[1]
       assert.equal("93272 (unit unknown)", row[2])
     end
-    local rows = views.status({ remainingFuel = 24, fuelPercent = 58 }, {
+    local rows = status_view.rows({ remainingFuel = 24, fuelPercent = 58 }, {
       remainingFuel = { value = 24, flag = "unit_unknown", age = 2 * DAY },
       fuelPercent = { value = 58, age = 60 } }, "metric")
     assert.equal("24 (unit unknown), 58 %", row_of(rows, "Fuel")[2])
@@ -77,7 +78,7 @@ describe("the view of a CarData status", function()
 
   it("says of a value that was kept, and of one without a time", function()
     assert.equal("1 minute ago, saved earlier", shown("mileage", 5, { source = "cache" })[1][3])
-    local row = views.status({ mileage = 5 }, { mileage = { value = 5 } }, "metric")[1]
+    local row = status_view.rows({ mileage = 5 }, { mileage = { value = 5 } }, "metric")[1]
     assert.equal("at an unknown time", row[3])
     row = shown("mileage", 5, { age = -61 })[1]
     assert.same({ "in the future; the clocks differ", "yellow" }, { row[3], row.paint })
@@ -85,7 +86,7 @@ describe("the view of a CarData status", function()
   end)
 
   it("says why a value is absent, and leaves out what the car lacks", function()
-    local rows = views.status({}, {
+    local rows = status_view.rows({}, {
       mileage = { reason = "absent", message = "BMW sent nothing for this car; not every car" },
       chargingLevelHv = { reason = "not_fitted", message = "no battery" } }, "metric")
     assert.same({ { "Mileage", ABSENT, "BMW sent nothing for this car" } }, rows)
@@ -105,7 +106,8 @@ describe("the view of a CarData status", function()
     for member in pairs(details) do
       local hidden = member == "chargingTimeRemaining" or member == "singleImmediateCharging"
         or member == "lastChargingEndReason" or member == "updateTime"
-      local seen = #views.status({}, { [member] = { reason = "null", message = "m" } }, "metric")
+      local absent = { reason = "null", message = "m" }
+      local seen = #status_view.rows({}, { [member] = absent }, "metric")
       assert.equal(hidden and 0 or 1, seen, member)
       rows = rows + seen
     end

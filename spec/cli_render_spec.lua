@@ -1,5 +1,6 @@
 -- What the command line shows of an answer: rows of label and value, by pure functions.
 local render = require "bmwi.cli.render"
+local trips = require "bmwi.cli.trips"
 local views = require "bmwi.cli.views"
 
 local ABSENT = render.ABSENT
@@ -144,13 +145,13 @@ describe("render.status", function()
   end)
 end)
 
-describe("render.last_trip", function()
+describe("trips.last_trip", function()
   it("has one row for a car without a trip", function()
-    assert.same({ { "Last trip", ABSENT } }, render.last_trip({}, "metric"))
+    assert.same({ { "Last trip", ABSENT } }, trips.last_trip({}, "metric"))
   end)
 
   it("shows distance, use and scores, and the time by the car's own clock", function()
-    local rows = render.last_trip({ date = "2015-10-30T18:45:04+0100", duration = 61,
+    local rows = trips.last_trip({ date = "2015-10-30T18:45:04+0100", duration = 61,
       totalDistance = 12.5, electricDistance = 5, electricDistanceRatio = 40,
       efficiencyValue = 0.53 }, "metric")
     assert.equal("2015-10-30 18:45, by the car's clock", value_of(rows, "Ended"))
@@ -162,7 +163,7 @@ describe("render.last_trip", function()
   end)
 end)
 
-describe("render.bar", function()
+describe("trips.bar", function()
   for _, case in ipairs({
     { 0, 5, 10, 10, 11, "[-----|----*]" }, { 0, 5, 10, 0, 11, "[*----|-----]" },
     { 0, 5, 10, 5, 11, "[-----*-----]" }, { 0, 5, 10, 99, 11, "[-----|----*]" },
@@ -171,12 +172,12 @@ describe("render.bar", function()
   }) do
     it(("of %s among %s, %s, %s is %q"):format(tostring(case[4]), tostring(case[1]),
       tostring(case[2]), tostring(case[3]), case[6]), function()
-      assert.equal(case[6], render.bar(case[1], case[2], case[3], case[4], case[5]))
+      assert.equal(case[6], trips.bar(case[1], case[2], case[3], case[4], case[5]))
     end)
   end
 end)
 
-describe("render.compared and render.all_trips", function()
+describe("trips.compared and trips.all_trips", function()
   local answer = {
     avgElectricConsumption = { userAverage = 15, communityAverage = 16, communityLow = 10,
       communityHigh = 20 },
@@ -186,13 +187,13 @@ describe("render.compared and render.all_trips", function()
   }
 
   it("compares with other drivers what the server compares", function()
-    local rows = render.compared(answer, "metric")
+    local rows = trips.compared(answer, "metric")
     assert.equal(2, #rows)
     assert.same({ "Electric use", "15 kWh/100 km", "16 kWh/100 km", "20 kWh/100 km" },
       { rows[1][1], rows[1][2], rows[1][3], rows[1][4] })
     assert.matches("^%[%-+%*%-*|%-+%]$", rows[1][5])
     assert.same({ "Range per charge", "70 km" }, { rows[2][1], rows[2][2] })
-    assert.same({}, render.compared({ avgRecuperation = 5 }, "metric"))
+    assert.same({}, trips.compared({ avgRecuperation = 5 }, "metric"))
   end)
 
   it("shows more recuperation as more, in every unit", function()
@@ -200,15 +201,15 @@ describe("render.compared and render.all_trips", function()
     for system, expected in pairs({ metric = { "2 kWh/100 km", "3 kWh/100 km", "10 kWh/100 km" },
       imperial = { "3.2 kWh/100 mi", "4.8 kWh/100 mi", "16.1 kWh/100 mi" },
       us = { "3.2 kWh/100 mi", "4.8 kWh/100 mi", "16.1 kWh/100 mi" } }) do
-      local row = render.compared(set, system)[1]
+      local row = trips.compared(set, system)[1]
       assert.same(expected, { row[2], row[3], row[4] })
       assert.equal(expected[1],
-        value_of(render.last_trip({ avgRecuperation = 2 }, system), "Recuperation"))
+        value_of(trips.last_trip({ avgRecuperation = 2 }, system), "Recuperation"))
     end
   end)
 
   it("shows the totals", function()
-    local rows = render.all_trips(answer, "metric")
+    local rows = trips.all_trips(answer, "metric")
     assert.equal("120 km", value_of(rows, "Longest charge"))
     assert.equal("12 km", value_of(rows, "Since charging"))
     assert.equal("33.2 kWh", value_of(rows, "Battery size"))
@@ -217,7 +218,7 @@ describe("render.compared and render.all_trips", function()
   end)
 end)
 
-describe("render.soc", function()
+describe("views.soc", function()
   for _, case in ipairs({
     { { soc = 10, socMax = 20, isoCountryCode = "GB" }, nil, "10 kWh, 50 %" },
     { { soc = 60, socmax = 20 }, 60, "12 kWh, 60 %" },
@@ -226,7 +227,7 @@ describe("render.soc", function()
     { { soc = 10 }, nil, "10" }, { {}, nil, ABSENT },
   }) do
     it("shows the charge as " .. case[3], function()
-      assert.equal(case[3], value_of(render.soc(case[1], case[2]), "Charge"))
+      assert.equal(case[3], value_of(views.soc(case[1], case[2]), "Charge"))
     end)
   end
 end)

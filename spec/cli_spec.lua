@@ -999,7 +999,7 @@ describe("bmwi", function()
   describe("the tables for people", function()
     it("take whatever a server may send", function()
       local render, views = require("bmwi.cli.render"), require("bmwi.cli.views")
-      local output = require("bmwi.cli.output")
+      local output, trips = require("bmwi.cli.output"), require("bmwi.cli.trips")
       local answers = { status = json.decode(ok("status --json").out),
         last_trip = json.decode(ok("trips last --json").out),
         all_trips = json.decode(ok("trips all --json").out),
@@ -1018,12 +1018,12 @@ describe("bmwi", function()
 
       local function show(name, answer)
         for _, system in ipairs { "metric", "imperial" } do
-          local rows = (render[name] or views[name])(answer, system)
+          local rows = (render[name] or trips[name] or views[name])(answer, system)
           for _, row in ipairs(rows) do
             for i = 1, #row do assert.is_string(output.clean(row[i])) end
           end
         end
-        if name == "all_trips" then render.compared(answer, "imperial") end
+        if name == "all_trips" then trips.compared(answer, "imperial") end
         if name == "vehicles" then
           for _, car in ipairs(render.tables(answer)) do views.abilities(car) end
         end

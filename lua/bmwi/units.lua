@@ -2,6 +2,7 @@
 --- is in km); only members whose name ends in `Mls` are in miles.
 
 local check = require "bmwi._check"
+local number_of = require "bmwi._number"
 
 local units = {}
 
@@ -152,17 +153,7 @@ end
 ---@param value any
 ---@return number|nil number nil for everything else ("--", nil, true, ...)
 function units.number(value)
-  if type(value) == "number" then return value end
-  if type(value) ~= "string" then return nil end
-  local text = value:match("^%s*(.-)%s*$")
-  if not (text:find("^[+-]?%d+%.?%d*$") or text:find("^[+-]?%d+%.?%d*[eE][+-]?%d+$")) then
-    return nil
-  end
-  -- Lua 5.1 and 5.2 parse numbers in the process's locale, which may need a decimal comma.
-  local point = ("%.1f"):format(0.5):sub(2, -2)
-  local number = tonumber(text) or tonumber((text:gsub("%.", point)))
-  if number == math.huge or number == -math.huge then return nil end
-  return number
+  return number_of(value)
 end
 
 -- The measures of the server's members. If a member is a table of numbers (allTrips), its measure
@@ -212,7 +203,7 @@ local function convert(source, owner, system, found)
   local copy = {}
   for key, value in pairs(source) do
     local member = MEMBERS[key] and key or owner
-    local number = units.number(value)
+    local number = number_of(value)
     if type(value) == "table" then
       copy[key] = convert(value, member, system, found)
     elseif type(key) == "string" and key:find("Mls$") then

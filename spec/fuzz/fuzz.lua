@@ -7,6 +7,7 @@ local print_json = bmwi._sys.json
 local navigation = require("bmwi.navigation")
 local render = require("bmwi.cli.render")
 local time = require("bmwi.time")
+local trips = require("bmwi.cli.trips")
 local units = require("bmwi.units")
 local views = require("bmwi.cli.views")
 local values = bmwi._values
@@ -72,10 +73,10 @@ local uses = {
     end
     drawn(answer)
   end,
-  last_trip = function(answer) cells(render.last_trip(answer, "us")) end,
+  last_trip = function(answer) cells(trips.last_trip(answer, "us")) end,
   all_trips = function(answer)
-    cells(render.all_trips(answer, "imperial"))
-    cells(render.compared(answer, "metric"))
+    cells(trips.all_trips(answer, "imperial"))
+    cells(trips.compared(answer, "metric"))
   end,
   charging_profile = function(answer)
     cells(views.profile(answer))
@@ -94,7 +95,7 @@ local uses = {
     navigation.decode(answer)
     navigation.decode(answer, 47)
     judge(navigation.health(answer, 33.2))
-    cells(render.soc(answer, 47))
+    cells(views.soc(answer, 47))
   end,
 }
 

@@ -5,7 +5,12 @@ local fail = require "bmwi.cli.fail"
 local clean = require("bmwi.cli.output").clean
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
-local views = require "bmwi.cli.cardata_views"
+local status_view = require "bmwi.cli.cardata_status"
+
+-- Loaded on demand; the most common command, `bmwi status`, does not need it.
+local views = setmetatable({}, { __index = function(_, name)
+  return require("bmwi.cli.cardata_views")[name]
+end })
 
 local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore
 local cardata = {}
@@ -103,7 +108,7 @@ function cardata.status(ctx)
     return ctx.out:document(status)
   end
   title(ctx, "Status")
-  ctx.out:columns(views.STATUS_HEADS, views.status(status, details, system(ctx)))
+  ctx.out:columns(status_view.HEADS, status_view.rows(status, details, system(ctx)))
 end
 
 --- bmwi telematics

@@ -6,11 +6,13 @@ local bmwi = require "bmwi"
 local geo = require "bmwi.geo"
 local wait = require "bmwi.wait"
 local cardata_views = require "bmwi.cli.cardata_views"
+local status_view = require "bmwi.cli.cardata_status"
 local checks = require "bmwi.cli.checks"
 local fail = require "bmwi.cli.fail"
 local programs = require "bmwi.cli.programs"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
+local trips = require "bmwi.cli.trips"
 local views = require "bmwi.cli.views"
 
 local demo = {}
@@ -147,7 +149,7 @@ local TOUR = {
   end },
   { "The last trip", function(ctx)
     local trip = fail.check(ctx.car:last_trip())
-    local rows = render.last_trip(trip, "metric")
+    local rows = trips.last_trip(trip, "metric")
     for _, row in ipairs(rows) do
       if row[1] == "Distance" then row[2] = both("distance", trip.totalDistance)
       elseif row[1] == "Electric use" then row[2] = both("electric", trip.avgElectricConsumption)
@@ -158,9 +160,9 @@ local TOUR = {
   end },
   { "Lifetime totals, compared with other drivers", function(ctx)
     local all = fail.check(ctx.car:all_trips())
-    ctx.out:columns(render.COMPARED_HEADS, render.compared(all, "metric"), "  ")
+    ctx.out:columns(trips.COMPARED_HEADS, trips.compared(all, "metric"), "  ")
     ctx.out:line()
-    ctx.out:pairs(render.all_trips(all, "metric"), "  ")
+    ctx.out:pairs(trips.all_trips(all, "metric"), "  ")
     return all
   end },
   { "The charging schedule: read, changed, sent, read again", function(ctx)
@@ -196,7 +198,7 @@ local TOUR = {
   end },
   { "The battery (this answer was recorded from another car)", function(ctx)
     local answer = fail.check(ctx.car:navigation())
-    ctx.out:pairs(render.soc(answer, ctx.level), "  ")
+    ctx.out:pairs(views.soc(answer, ctx.level), "  ")
     return answer
   end },
   { "Flash the lights and lock the doors", function(ctx)
@@ -240,8 +242,7 @@ local CARDATA_TOUR = {
     ctx.car = ctx.client:vehicle(fail.check(ctx.client:vehicles())[1].vin)
     local status, details, code, info = ctx.car:status()
     fail.check(status, details, code, info)
-    ctx.out:columns(cardata_views.STATUS_HEADS,
-      cardata_views.status(status, details, "metric"), "  ")
+    ctx.out:columns(status_view.HEADS, status_view.rows(status, details, "metric"), "  ")
     return status
   end },
   { "Charging sessions, and how many of the day's calls are left", function(ctx)
@@ -258,7 +259,7 @@ local CARDATA_TOUR = {
       fail.check(update, message, code, info)
       local rows
       rows, shown = render.changes(shown,
-        cardata_views.status(update.status, update.details, "metric"))
+        status_view.rows(update.status, update.details, "metric"))
       if number > 0 then -- the first one holds all that is known of the car
         levels[number] = update.status.chargingLevelHv
         ctx.out:line(("  %s  %s"):format(os.date("%H:%M:%S"), render.in_line(rows)))

@@ -41,18 +41,18 @@ function read.status(ctx)
 end
 
 local function show_trips(ctx, last, all)
-  local out = ctx.out
+  local out, trips = ctx.out, require "bmwi.cli.trips"
   if last then
     title(ctx, "Last trip")
-    out:pairs(render.last_trip(last, system(ctx)))
+    out:pairs(trips.last_trip(last, system(ctx)))
   end
   if last and all then out:line() end
   if all then
     title(ctx, "All trips")
-    local rows = render.compared(all, system(ctx))
-    if #rows > 0 then out:columns(render.COMPARED_HEADS, rows) end
+    local rows = trips.compared(all, system(ctx))
+    if #rows > 0 then out:columns(trips.COMPARED_HEADS, rows) end
     out:line()
-    out:pairs(render.all_trips(all, system(ctx)))
+    out:pairs(trips.all_trips(all, system(ctx)))
   end
 end
 
@@ -162,7 +162,7 @@ function read.soc(ctx)
   local answer = fail.check(session.car(ctx):navigation())
   if ctx.out.json then return ctx.out:document(answer) end
   title(ctx, "Battery")
-  ctx.out:pairs(render.soc(answer))
+  ctx.out:pairs(views.soc(answer))
 end
 
 -- Decodes "%41" and "+" in a query.

@@ -7,7 +7,7 @@ local render = require "bmwi.cli.render"
 
 local views = {}
 
-local text_of, words = render.cell, render.words
+local amount, text_of, words = render.amount, render.cell, render.words
 
 views.VEHICLE_HEADS = { "VIN", "Model", "Plate", "Year", "Drive", "Colour", "Hub" }
 
@@ -176,6 +176,26 @@ function views.range_map(map, system)
       tostring(count) }
   end
   return rows
+end
+
+--- Rows for car:navigation().
+---@param answer table
+---@param level? any chargingLevelHv of the status, which determines the unit of `soc`
+function views.soc(answer, level)
+  local data = require("bmwi.navigation").decode(answer, units.number(level))
+  local charge = render.text(data.soc)
+  if data.soc_kwh or data.soc_percent then
+    charge = ("%s, %s%s"):format(amount(data.soc_kwh, "kWh", 2), amount(data.soc_percent, "%"),
+      data.soc_guessed and " (the server does not say in which unit)" or "")
+  end
+  return {
+    { "Charge", charge },
+    { "Full today", amount(data.soc_max_kwh, "kWh", 2) },
+    { "Position", render.place(data.position) },
+    { "Country", render.text(data.country) },
+    { "Drive train", words(data.drive_train) },
+    { "Vehicle mass", amount(data.mass_kg, "kg", 0) },
+  }
 end
 
 return views

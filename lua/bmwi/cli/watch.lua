@@ -19,7 +19,7 @@ local function rows_of(ctx, car)
   local system, rows = session.system(ctx), {}
   if not car.status then return rows end
   if car.details then
-    for i, row in ipairs(require("bmwi.cli.cardata_views").status(car.status, car.details,
+    for i, row in ipairs(require("bmwi.cli.cardata_status").rows(car.status, car.details,
       system)) do
       rows[i] = row
     end
