@@ -129,6 +129,22 @@ describe("with CarData", function()
       assert.truthy(shown.screen:find("%d+ of 50 calls of the day are left"), shown.screen)
     end)
 
+    it("fits a narrow terminal", function()
+      local reason = helper.no_terminal()
+      if reason then return pending(reason) end
+      local shown = cli.on_terminal({ "watch" }, { { "connected", "" }, { "48260 km", "\3" } },
+        settings(), "60 rows 70")
+      local frames = 0
+      for frame in shown.screen:gmatch("\27%[H(.-)\27%[J") do
+        frames = frames + 1
+        for line in frame:gsub("\r", ""):gsub("\27%[[%d;]*%a", ""):gmatch("[^\n]+") do
+          assert.is_true(#line <= 60, line)
+        end
+        helper.has(frame, "Ctrl-C ends.")
+      end
+      assert.is_true(frames > 0)
+    end)
+
     it("says that the bridge has the stream already", function()
       start { "bridge", "--json" }
       connected()

@@ -2,6 +2,7 @@
 -- is redrawn; otherwise a line for each update, in JSON with --json.
 
 local bmwi = require "bmwi"
+local layout = require "bmwi.cli.layout"
 local live = require "bmwi.cli.live"
 local output = require "bmwi.cli.output"
 local render = require "bmwi.cli.render"
@@ -70,15 +71,13 @@ local function since(details, seconds)
   return details and older
 end
 
--- The lines that fit on the screen, including the last one.
-local function clipped(text)
+-- A screen of these lines, as many as fit, and of those that end it.
+local function clipped(text, last)
   local lines, _, height = {}, bmwi._sys.columns()
   for line in text:gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
-  local last = lines[#lines]
-  if height and height > 1 and #lines > height - 1 then
-    for i = #lines, height, -1 do lines[i] = nil end
-    lines[height - 1] = last
-  end
+  local most = height and height > 1 and math.max(height - 1 - #last, 0) or #lines
+  for i = #lines, most + 1, -1 do lines[i] = nil end
+  for _, line in ipairs(last) do lines[#lines + 1] = line end
   return table.concat(lines, "\27[K\n") .. "\27[K\n"
 end
 
@@ -86,7 +85,11 @@ end
 local function draw(state, ctx)
   local out, parts = ctx.out, {}
   out.write = function(_, bytes) parts[#parts + 1] = bytes end
-  out:line(("%s, %s"):format(os.date("%H:%M:%S"), output.clean(state.connection)))
+  out.screen = bmwi._sys.columns() or out.screen -- it may have been resized
+  local function fill(text) return layout.fill(text, out.screen or math.huge) end
+  for _, line in ipairs(fill(os.date("%H:%M:%S, ") .. output.clean(state.connection))) do
+    out:line(line)
+  end
   for _, car in ipairs(state.order) do
     out:line()
     out:heading(session.name(car.vehicle or car))
@@ -100,9 +103,9 @@ local function draw(state, ctx)
     else out:columns({ "  ", "Value", car.details and "Measured" or "" }, rows) end
   end
   out:line()
-  out:line(quota_line(state, ctx) .. "* changed by the last update. Ctrl-C ends.")
   out.write = nil
-  io.stdout:write(HOME, clipped(table.concat(parts)), TO_END)
+  local last = fill(quota_line(state, ctx) .. "* changed by the last update. Ctrl-C ends.")
+  io.stdout:write(HOME, clipped(table.concat(parts), last), TO_END)
   io.stdout:flush()
 end
 
