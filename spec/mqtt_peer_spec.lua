@@ -191,6 +191,7 @@ describe("against openssl", function()
     -- The alert may be lost in the reset that follows it.
     assert.truthy(results[3] == "tls" or results[3] == "network", results[2])
     assert.equal("connect", results[4].phase)
+    if results[3] == "tls" then helper.has(results[4].hint, "TLS 1.3") end
   end)
 
   it("whose process dies is a bare end, without TLS's good-bye", function()
