@@ -109,7 +109,7 @@ local function common(new)
     assert.same({ NOW }, kept:_read().attempts)
   end)
 
-  it("knows when BMW's refresh token ends", function()
+  it("knows when BMW's refresh token expires", function()
     local token = { access_token = "a", refresh_token = "one", gcid = TOKEN.gcid }
     local before = os.time()
     assert(kept:save(token))
@@ -301,7 +301,7 @@ describe("the quota", function()
       kept:_quota(50, NOW + DAY))
   end)
 
-  it("has another limit where one is set", function()
+  it("uses another limit if one is set", function()
     spend_all(kept, 3, NOW, 3)
     assert.same({ nil, DAY, "limit" }, { kept:_spend({ limit = 3, now = NOW }) })
     assert.same({ true, 46 }, { kept:_spend({ now = NOW }) })
@@ -323,7 +323,7 @@ describe("the quota", function()
     assert.is_true((kept:_spend({ now = NOW + DAY })))
   end)
 
-  it("is closed until midnight at least", function()
+  it("stays closed until midnight at least", function()
     assert(kept:_spend({ now = NOW }))
     local late = NOW + DAY - HOUR -- in the morning of the next day
     assert(kept:_close_day(late))
@@ -373,7 +373,7 @@ describe("the quota", function()
     end
   end)
 
-  it("has what was used while the clock was behind, from when it is right again", function()
+  it("counts calls made while the clock was behind once it is right again", function()
     local LONG_AGO, right = NOW - 2000 * DAY, NOW + 60
     spend_all(kept, 4, NOW)
     spend_all(kept, 3, LONG_AGO)
@@ -389,7 +389,7 @@ describe("the quota", function()
     assert.equal(0, kept:_quota(50, right + DAY).used)
   end)
 
-  it("does not take calls made before for such", function()
+  it("does not mistake earlier calls for calls made while the clock was behind", function()
     spend_all(kept, 2, NOW - HOUR)
     spend_all(kept, 2, NOW)
     spend_all(kept, 1, NOW - 2 * HOUR) -- only this was made with the clock behind
@@ -403,14 +403,14 @@ describe("the quota", function()
     assert.equal(2, kept:_quota(50, NOW + 73 * HOUR).used)
   end)
 
-  it("does not grow", function()
+  it("does not grow without bound", function()
     for day = 1, 30 do spend_all(kept, 40, NOW + day * DAY) end
     assert(#kept:_read().quota.calls <= 240, #kept:_read().quota.calls)
   end)
 end)
 
 describe("connections to the stream", function()
-  it("are four in a minute at most", function()
+  it("are limited to four a minute", function()
     local kept = store.memory()
     for second = 0, 3 do assert.same({ true, 0 }, { kept:_stream_attempt(NOW + second) }) end
     assert.same({ false, 55 }, { kept:_stream_attempt(NOW + 5) })
@@ -419,7 +419,7 @@ describe("connections to the stream", function()
     assert.same({ false, 1 }, { kept:_stream_attempt(NOW + 60) })
   end)
 
-  it("are not locked out for long by a clock that was ahead", function()
+  it("are not blocked for long by a clock that was ahead", function()
     local kept = store.memory()
     for _ = 1, 4 do assert(kept:_stream_attempt(NOW + 400 * DAY)) end
     assert.same({ false, 60 }, { kept:_stream_attempt(NOW) })
@@ -479,7 +479,7 @@ describe("the account file", function()
     assert.equal("me", kept:_read().owner.username)
   end)
 
-  it("keeps what a later version has put into it", function()
+  it("keeps members that a later version has added", function()
     helper.write(folder .. "/new.json", '{"access_token":"a","later":{"x":[]}}', "600")
     local kept = store.new(folder .. "/new.json")
     assert(kept:_spend({ now = NOW }))
@@ -487,7 +487,7 @@ describe("the account file", function()
     helper.has(helper.read(folder .. "/new.json"), '"later":{"x":[]}')
   end)
 
-  it("that is damaged is reported, and set aside only by the next log-in", function()
+  it("is reported if damaged, and set aside only by the next log-in", function()
     path = folder .. "/token.json"
     local kept = store.new(path)
     for _, text in ipairs({ '{"access_token":"s3cret","quota":{"cal', "", "s3cret", "[1]",
@@ -515,7 +515,7 @@ describe("the account file", function()
     end
   end)
 
-  it("that is damaged is kept if it cannot be set aside", function()
+  it("is kept if it is damaged and cannot be set aside", function()
     path = folder .. "/token.json"
     helper.write(path, "s3cret", "600")
     shell(("mkdir '%s.damaged'"):format(path))
@@ -583,7 +583,7 @@ describe("the account file", function()
     lock:unlock()
   end)
 
-  describe("with programs of their own", function()
+  describe("shared by several processes", function()
     local lua = os.getenv("LUA") or "lua" .. _VERSION:match("%d+%.%d+")
 
     -- The command that runs a Lua text; `kept` is the store in it.
@@ -627,7 +627,7 @@ describe("the account file", function()
       assert.matches("^x+%d+$", kept:load().access_token)
     end)
 
-    it("gives others a turn at a lock that it had to wait for", function()
+    it("gives others a turn at a lock after waiting for it", function()
       local change, seen, free = require("bmwi.store.change"), {}, { false, true, true, true }
       local place = { try_lock = function()
         seen[#seen + 1] = "try"
@@ -642,7 +642,7 @@ describe("the account file", function()
       end
     end)
 
-    it("is complete whenever a process is killed, and has every reported call #slow", function()
+    it("is complete whenever a process is killed, and counts every reported call #slow", function()
       local kept = store.new(path)
       assert(kept:save(TOKEN))
       local command = program([[

@@ -119,7 +119,7 @@ describe("bmwi.async", function()
       assert.same({ 10, 20 }, result)
     end)
 
-    it("takes as long as the longest, not as all together", function()
+    it("takes as long as the longest function, not as all together", function()
       local car = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 0.3 })
       local start = bmwi._sys.monotonic()
@@ -263,7 +263,7 @@ describe("bmwi.async", function()
       assert.same({ "beside", "innermost", "inner", "outer" }, order)
     end)
 
-    it("raises through a nested run", function()
+    it("raises errors through a nested run", function()
       local ok, message = pcall(async.run, function()
         async.run(function()
           bmwi.sleep(0)
@@ -274,7 +274,7 @@ describe("bmwi.async", function()
       has(message, "inside")
     end)
 
-    it("waits for commands to be carried out, several at once", function()
+    it("waits for several commands at once", function()
       local car = logged_in()
       local function go(command)
         return function()
@@ -359,8 +359,8 @@ describe("bmwi.async", function()
     end)
   end)
 
-  describe("a call outside", function()
-    it("waits as always", function()
+  describe("a call outside a task", function()
+    it("blocks as usual", function()
       local car = logged_in()
       local status
       async.run(function() status = car:status() end)
@@ -393,7 +393,7 @@ describe("bmwi.async", function()
   end)
 
   describe("map", function()
-    it("keeps the order", function()
+    it("keeps the order of the list", function()
       local results, errors = async.map(numbers(20), function(n)
         bmwi.sleep((21 - n) / 1000)
         return n * n
@@ -457,14 +457,14 @@ describe("bmwi.async", function()
       return most
     end
 
-    it("runs at most that many at once", function()
+    it("runs at most `concurrency` functions at once", function()
       assert.equal(1, peak(5, { concurrency = 1 }))
       assert.equal(4, peak(20, { concurrency = 4 }))
       assert.equal(20, peak(20, { concurrency = 500 }))
       assert.equal(64, peak(150))
     end)
 
-    it("sends at most that many requests at once", function()
+    it("sends at most `concurrency` requests at once", function()
       local car = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 0.15 })
       async.map(numbers(12), function() return car:status() end, { concurrency = 4 })
@@ -499,7 +499,7 @@ describe("bmwi.async", function()
       assert.has_error(function() async.map({ 1 }, function() end, { concurency = 2 }) end)
     end)
 
-    it("does not grow the stack with functions that end at once", function()
+    it("does not grow the stack with functions that return immediately", function()
       local results = async.map(numbers(100000), function(i) return i end, { concurrency = 3 })
       assert.equal(100000, #results)
     end)
@@ -536,7 +536,7 @@ describe("bmwi.async", function()
   end)
 
   describe("spawn", function()
-    it("starts at once, and is done when the function returns", function()
+    it("starts immediately, and is done when the function returns", function()
       local steps = {}
       local task = async.spawn(function()
         steps[#steps + 1] = "start"
@@ -629,7 +629,7 @@ describe("bmwi.async", function()
   end)
 
   describe("cancel", function()
-    it("ends a task where it waits, and what it waits for", function()
+    it("ends a waiting task, and what it waits for", function()
       local car = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 60 })
       local after, got = false, {}
@@ -649,7 +649,7 @@ describe("bmwi.async", function()
       assert.equal(1, #got)
     end)
 
-    it("ends a task in a sleep, in a log-in and before a repeat", function()
+    it("ends a task in a sleep, in a log-in and before a retry", function()
       sim:fault({ path = "/oauth/token", times = 0, latency = 60 })
       local client = new()
       local other = bmwi.new(helper.client(sim, { retries = 5, timeout = 60,
@@ -681,7 +681,7 @@ describe("bmwi.async", function()
       assert.is_nil(loop:timeout())
     end)
 
-    it("of one leaves those that wait for the same log-in alone", function()
+    it("of one task leaves others waiting for the same log-in alone", function()
       sim:fault({ path = "/oauth/token", latency = 0.2 })
       local client = new()
       local answers, tasks = 0, {}
@@ -708,7 +708,7 @@ describe("bmwi.async", function()
       assert.equal(1, calls)
     end)
 
-    it("of itself ends a task at its next call", function()
+    it("of the running task ends it at its next call", function()
       local task, after
       task = async.spawn(function()
         bmwi.sleep(0)
@@ -862,13 +862,13 @@ describe("bmwi.async", function()
     pending("a coroutine that is closed: this Lua cannot do that")
   end
 
-  describe("what nobody takes", function()
+  describe("an error that nothing receives", function()
     local function raised()
       local ok, message = pcall(loop.step, loop)
       return not ok and message or nil
     end
 
-    it("of a task that fails at once comes out of the next step, not of spawn", function()
+    it("is raised by the next step, not by spawn, if a task fails immediately", function()
       local task = async.spawn(function() error("at once", 0) end)
       assert.is_true(task:done())
       assert.equal(0, loop:timeout()) -- so that a host makes that step
@@ -877,7 +877,7 @@ describe("bmwi.async", function()
       assert.is_nil(loop:timeout())
     end)
 
-    it("of on_done at once comes out of the next step, not of spawn", function()
+    it("is raised by the next step, not by spawn, if on_done fails immediately", function()
       assert.is_true(async.spawn(function() end, function() error("done broke", 0) end):done())
       assert.equal("done broke", raised())
     end)
@@ -905,7 +905,7 @@ describe("bmwi.async", function()
     end)
   end)
 
-  describe("a task that is lost", function()
+  describe("a task that nothing can wake", function()
     -- What a task waits for is taken away from it, as running out of memory could. In a program
     -- with a limit: it was waited for without one.
     local function said(script)
@@ -926,7 +926,7 @@ describe("bmwi.async", function()
       has(text, "\nexit 0\n")
     end)
 
-    it("ends with the error that was kept", function()
+    it("ends with the error that is pending", function()
       local text = said([[
         async.spawn(function()
           bmwi.sleep(0.01)
@@ -941,7 +941,7 @@ describe("bmwi.async", function()
       has(text, "\ntrue\nexit 0\n")
     end)
 
-    it("ends as a part of others, too", function()
+    it("ends inside a map too", function()
       local text = said([[
         local results, errors = async.map({ 1, 2 }, function(i)
           if i == 1 then return (async.run(waits)) end
@@ -1002,7 +1002,7 @@ describe("bmwi.async", function()
       assert.is_nil(loop:timeout())
     end)
 
-    it("ends thousands of them no slower one by one", function()
+    it("ends thousands of calls in linear time", function()
       local car, client = logged_in()
       local left = 40000
       for _ = 1, left do
@@ -1047,7 +1047,7 @@ describe("bmwi.async", function()
       assert.equal(VIN, vin)
     end)
 
-    it("by one of the tasks ends the other's calls", function()
+    it("ends other tasks' calls if one of them closes it", function()
       sim:fault({ path = "/status", times = 0, latency = 60 })
       local car, client = logged_in()
       local code

@@ -4,7 +4,7 @@ local base64 = bmwi.base64
 
 local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
--- RFC 4648 section 10, and the mission document's own example.
+-- RFC 4648 section 10, and an example of the API description.
 local VECTORS = {
   { "", "" },
   { "f", "Zg==" },
@@ -85,7 +85,7 @@ describe("bmwi.base64", function()
     assert.equal(("x"):rep(100000), base64.decode(text))
   end)
 
-  it("agrees with the reference on random bytes of each length, there and back", function()
+  it("agrees with the reference on random bytes of each length, in both directions", function()
     math.randomseed(4648)
     for length = 0, 200 do
       local list = {}
@@ -98,7 +98,7 @@ describe("bmwi.base64", function()
   end)
 
   describe("refuses", function()
-    it("every byte outside of the alphabet, at each place", function()
+    it("every byte outside the alphabet, at each place", function()
       for i = 0, 255 do
         local byte = string.char(i)
         if not byte:find("[%w+/=]") then
@@ -117,14 +117,14 @@ describe("bmwi.base64", function()
       assert.equal("\251\239\190", base64.decode("++++"))
     end)
 
-    it("line breaks and blanks", function()
+    it("line breaks and spaces", function()
       for _, text in ipairs({ "Zm9v\n", "Zm9v\r\n", "Zm9\n", "Zm9v\nYmFy", " Zm9", "Zm9v    ",
         "Zg==\n", "\239\187\191Zm9" }) do
         refused(text)
       end
     end)
 
-    it("lengths that are no multiple of four", function()
+    it("lengths that are not a multiple of four", function()
       for _, text in ipairs({ "Z", "Zg", "Zg=", "Zm8", "Zm9vY", "Zm9vYg", "Zm9vYg=", "=", "==",
         "===" }) do
         refused(text)
@@ -150,7 +150,7 @@ describe("bmwi.base64", function()
       end
     end)
 
-    it("values that are no text, by raising", function()
+    it("values that are not strings, by raising", function()
       for _, f in ipairs({ base64.encode, base64.decode }) do
         assert.has_error(function() f() end)
         assert.has_error(function() f({}) end)

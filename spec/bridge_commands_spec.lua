@@ -7,7 +7,7 @@ local json = helper.json
 
 local TOPIC = "bmwi/" .. helper.vin .. "/command"
 
-describe("a command of the bridge", function()
+describe("a command received by the bridge", function()
   local car, results, refreshed, carrying
 
   before_each(function()
@@ -29,7 +29,7 @@ describe("a command of the bridge", function()
     async.run(function() bmwi.sleep(0) end) -- the loop would raise what a task has left
   end
 
-  it("that is misuse is refused at once, and the next one is carried out", function()
+  it("is refused immediately if it is misuse, and the next one is executed", function()
     function car.lock_doors() error("lock_doors: nonsense\nand more") end
     receive('{"command":"lock","id":3}')
     assert.equal(1, #results)
@@ -43,7 +43,7 @@ describe("a command of the bridge", function()
     assert.equal("forbidden", results[2].code)
   end)
 
-  it("that was sent before something was raised has an unknown outcome", function()
+  it("has an unknown outcome if an error was raised after it was sent", function()
     function car.lock_doors() return { event_id = "x", status = "PENDING" } end
     receive("lock") -- and to ask for its status is an error with this car
     assert.equal(1, #results)

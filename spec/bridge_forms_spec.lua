@@ -20,7 +20,7 @@ local STATUS = {
 local TIMES = { mileage = 1000, chargingLevelHv = 1600 }
 
 describe("the topics of the bridge", function()
-  it("are the whole status, the times, and one for each member", function()
+  it("are the whole status, the times, and one topic for each member", function()
     local messages = topics.messages(VIN, STATUS, TIMES)
     local root = "bmwi/" .. VIN .. "/"
     assert.equal("48260", messages[root .. "mileage"])
@@ -39,7 +39,7 @@ describe("the topics of the bridge", function()
     assert.equal("1", messages["bmwi/" .. VIN .. "/mileage"])
   end)
 
-  it("are not made of names that are no topics, nor of the bridge's own", function()
+  it("use no name that is invalid in a topic, nor one of the bridge's own", function()
     local messages = topics.messages(VIN, { ["a/b"] = 1, ["#"] = 1, ["+"] = 1, command = 1 }, {})
     assert.same({ "bmwi/" .. VIN .. "/status", "bmwi/" .. VIN .. "/times" },
       helper.names(messages))
@@ -55,7 +55,7 @@ describe("the topics of the bridge", function()
     assert.is_nil(text:find("%d,%d"))
   end)
 
-  it("name the car of a command", function()
+  it("identify the car of a command", function()
     assert.equal(VIN, topics.car_of("bmwi/" .. VIN .. "/command"))
     assert.is_nil(topics.car_of("bmwi/" .. VIN .. "/command/result"))
     assert.is_nil(topics.car_of("other/" .. VIN .. "/command"))
@@ -69,7 +69,7 @@ describe("an update as a line of JSON", function()
     assert.equal('{"changed":["a","b"],"status":{"a":1,"b":"x\\ny"},"vin":"' .. VIN .. '"}', line)
   end)
 
-  it("has an empty array where nothing has changed", function()
+  it("has an empty array if nothing has changed", function()
     assert.truthy(topics.line({ vin = VIN, status = {}, changed = {} }):find('"changed":[]', 1,
       true))
   end)
@@ -117,7 +117,7 @@ describe("Home Assistant's discovery", function()
 
   local function entity(name, status) return discovery({}, status).cmps[name] end
 
-  it("has the right kinds for mileage, battery, plug, doors, windows, lock", function()
+  it("has the right device classes for mileage, battery, plug, doors, windows, lock", function()
     local mileage = entity("mileage_sensor")
     assert.equal("distance", mileage.device_class)
     assert.equal("km", mileage.unit_of_measurement)
@@ -139,7 +139,7 @@ describe("Home Assistant's discovery", function()
     return json.decode(said)
   end
 
-  it("has templates by which Jinja finds the states", function()
+  it("has templates with which Jinja finds the states", function()
     if helper.shell("python3 -c 'import jinja2' 2>&1; echo $?") ~= "0" then
       return pending("python3-jinja2 is not installed")
     end
@@ -168,7 +168,7 @@ describe("Home Assistant's discovery", function()
     end
   end)
 
-  it("reports the position by attributes, as Home Assistant requires", function()
+  it("reports the position as attributes, as Home Assistant requires", function()
     local tracker = entity("position_device_tracker")
     assert.equal("bmwi/" .. VIN .. "/position", tracker.json_attributes_topic)
     assert.is_nil(tracker.state_topic)
@@ -182,7 +182,7 @@ describe("Home Assistant's discovery", function()
     assert.is_nil(entity("somethingNew_sensor"))
   end)
 
-  it("has buttons only where commands are allowed, of what the car offers, never to unlock",
+  it("has buttons only if commands are allowed and the car offers them, never to unlock",
     function()
       assert.is_nil(entity("command_lock"))
       local told = discovery({ hornBlow = "NOT_SUPPORTED" }, STATUS, { commands = true }).cmps
@@ -228,7 +228,7 @@ describe("the file for Prometheus", function()
     assert.is_nil(text():find("48.17", 1, true))
   end)
 
-  it("has one HELP and TYPE for each family, all of its samples below, and ends in a line end",
+  it("has one HELP and TYPE for each family, its samples below them, and a final newline",
     function()
       local seen, current = {}, nil
       assert.equal("\n", text():sub(-1))

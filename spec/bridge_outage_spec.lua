@@ -73,14 +73,14 @@ describe("bmwi bridge", function()
     assert.is_nil(process:said():find("away", 1, true), process:said())
   end)
 
-  it("ends soon where the broker does not answer", function()
+  it("exits promptly if the broker does not respond", function()
     local mute = kept(mqtt.broker("hold"))
     local process = start(mute.port)
     bridge.await(function() return #sim:log() > 2 end) -- it reads the cars meanwhile
     ends_soon(process)
   end)
 
-  it("ends soon where nothing is acknowledged, and has few messages under way until then",
+  it("exits promptly if nothing is acknowledged, with few messages in flight",
     function()
       local lazy = kept(mqtt.broker("read:1", "send:" .. mqtt.CONNACK[5], "stay"))
       local process = start(lazy.port)
@@ -94,7 +94,7 @@ describe("bmwi bridge", function()
       ends_soon(process)
     end)
 
-  it("ends soon while a command is under way", function()
+  it("exits promptly while a command is in progress", function()
     local missing = bridge.no_witness()
     if missing then return pending(missing) end
     local own = kept(mqtt.mosquitto())
@@ -138,7 +138,7 @@ describe("bmwi bridge", function()
     assert.is_nil((process:said() .. one.process:printed()):find("blue-car-7", 1, true))
   end)
 
-  it("refuses what the car does not offer", function()
+  it("refuses commands that the car does not offer", function()
     local missing = bridge.no_witness()
     if missing then return pending(missing) end
     local other = kept(helper.start { vehicles = json.encode { { vin = helper.vin,
@@ -166,7 +166,7 @@ describe("bmwi bridge", function()
     ends_soon(process)
   end)
 
-  it("does not grow while the broker is away for long", function()
+  it("does not use more memory during a long broker outage", function()
     local nobody = kept(mqtt.broker("hold"))
     local process = start(nobody.port)
     says(process, "Cars: connected")

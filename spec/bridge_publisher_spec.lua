@@ -46,7 +46,7 @@ describe("the bridge's publisher", function()
     return false
   end
 
-  describe("leaves out what the broker does not take, says so once, and goes on", function()
+  describe("skips what the broker does not accept, says so once, and continues", function()
     local function count(part)
       local n = 0
       for _, text in ipairs(said) do
@@ -55,7 +55,7 @@ describe("the bridge's publisher", function()
       return n
     end
 
-    it("where it is too large", function()
+    it("if a message is too large", function()
       local made = publish_to("read:1", "send:20080000052700000100", "stay") -- 256 bytes at most
       made:set("homeassistant/large", ("x"):rep(300))
       made:say("large/note", ("x"):rep(300))
@@ -66,7 +66,7 @@ describe("the bridge's publisher", function()
       assert.equal(1, count("large/note: "))
     end)
 
-    it("when it has grown too large", function()
+    it("if a message has become too large", function()
       local made = publish_to("read:1", "send:20080000052700000100", "read:1",
         "send:40020001", "stay") -- our availability, once
       work(made, function()
@@ -80,7 +80,7 @@ describe("the bridge's publisher", function()
       assert.equal(1, count("take large: "))
     end)
 
-    it("where it retains nothing", function()
+    it("if the broker retains nothing", function()
       local made = publish_to("read:1", "send:20050000022500", "stay")
       made:set("a", "1")
       made:say("note", "2")
@@ -90,7 +90,7 @@ describe("the bridge's publisher", function()
     end)
   end)
 
-  it("makes longer pauses until a connection has lasted a minute", function()
+  it("pauses longer each time until a connection has lasted a minute", function()
     local made = publish_to("read:1", "send:" .. mqtt.CONNACK[5], "close")
     work(made, function() return #pauses >= 4 end)
     assert.equal("1 2 5 10", table.concat(pauses, " ", 1, 4))
@@ -104,13 +104,13 @@ describe("the bridge's publisher", function()
     assert.equal("1 1", table.concat(pauses, " ", 1, 2))
   end)
 
-  it("does not try 3.1.1 where that has no password without a user name", function()
+  it("does not try 3.1.1 with a password but no user name, which 3.1.1 cannot send", function()
     local made = publish_to("read:1", "close") -- as a broker ends that knows 3.1.1 only
     made.options.password = "s3cret"
     work(made, function() return #pauses >= 2 end)
   end)
 
-  it("does not mind acknowledgements of what it never sent", function()
+  it("ignores acknowledgements of messages that it never sent", function()
     local made = publish_to("read:1", "send:" .. mqtt.CONNACK[5], "flood:3000:4002fff0",
       "sleep:0.2", "send:4002fff1", "flood:3000:4002fff2", "stay")
     work(made, function() return has("bmwi/availability") end)

@@ -3,7 +3,7 @@ local async = require "bmwi.async"
 local bmwi = require "bmwi"
 local source = require "bmwi.bridge.source"
 
-describe("the source of news", function()
+describe("the bridge's source of updates", function()
   local answers, told, options
 
   -- car:status() of each car by turns; the last answer is repeated.
@@ -69,7 +69,7 @@ describe("the source of news", function()
     assert.equal(1, count("update", "B"))
   end)
 
-  it("ends where no car is one of the account's, not where one is not", function()
+  it("ends if no car belongs to the account, but not if only one does not", function()
     local WRONG = { nil, "no such car", "not_found", {} }
     answers = { A = { WRONG }, B = { { { x = 1 } } } }
     assert.is_nil(run())
@@ -78,7 +78,7 @@ describe("the source of news", function()
     assert.equal("not_found", run(5))
   end)
 
-  it("goes on where a car that was there is gone for a while", function()
+  it("continues if a car disappears for a while", function()
     answers = { A = { { { x = 1 } }, { nil, "not found", "not_found", {} }, { { x = 2 } } },
       B = { { { x = 1 } } } }
     assert.is_nil(run())
@@ -97,7 +97,7 @@ describe("the source of news", function()
     assert.is_true(count("state", "waiting") > 1) -- B goes on
   end)
 
-  it("knows what has changed, nested values too", function()
+  it("detects what has changed, nested values too", function()
     assert.same({ b = true, c = true, d = true }, source.changed(
       { a = { 1, { x = 1 } }, b = { lat = 1 }, c = 1 },
       { a = { 1, { x = 1 } }, b = { lat = 2 }, d = 1 }))

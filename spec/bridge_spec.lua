@@ -79,7 +79,7 @@ describe("bmwi bridge", function()
     helper.has(process:said(), "MQTT: connected to the broker")
   end)
 
-  it("says offline and ends within a second on SIGTERM, with 0; with 130 on Ctrl-C", function()
+  it("publishes offline and exits within a second: 0 on SIGTERM, 130 on Ctrl-C", function()
     for signal, expected in pairs { TERM = 0, INT = 130 } do
       local process, one = start(to_broker()), witness()
       one:await("bmwi/availability", "online")
@@ -98,7 +98,7 @@ describe("bmwi bridge", function()
     one:await("bmwi/availability", "offline")
   end)
 
-  it("publishes everything anew after the broker was away, and what came meanwhile", function()
+  it("publishes everything again after a broker outage, and what came meanwhile", function()
     local own = broker_of_its_own()
     local process = start({ "--mqtt", ("mqtt://127.0.0.1:%d"):format(own.port) })
     local one = witness(nil, own)
@@ -170,7 +170,7 @@ describe("bmwi bridge", function()
     os.execute("rm -rf " .. folder)
   end)
 
-  it("uses TLS, and no broker that it does not trust", function()
+  it("uses TLS, and refuses a broker that it does not trust", function()
     local own = broker_of_its_own(nil, true)
     local url = ("mqtts://127.0.0.1:%d"):format(own.port)
     local process = start({ "--mqtt", url }, { BMWI_MQTT_CA_FILE = own.ca })
@@ -188,7 +188,7 @@ describe("bmwi bridge", function()
     end
     local function posts() return sim:count("POST", "executeService") end
 
-    it("are carried out once, and their results published", function()
+    it("are executed once, and their results published", function()
       local one = witness()
       start(to_broker("--allow-commands"))
       one:await(ROOT .. "mileage")
@@ -243,16 +243,16 @@ describe("bmwi bridge", function()
       return { result.result, result.code }
     end
 
-    it("have failed where the log-in failed", function()
+    it("have failed if the log-in failed", function()
       assert.same({ "failed", "server" }, result_with { path = "oauth/token", status = 503 })
     end)
 
-    it("are unknown where the server does not say what became of them", function()
+    it("have an unknown outcome if the server does not report it", function()
       assert.same({ "unknown", "forbidden" },
         result_with { path = "serviceExecutionStatus", status = 403 })
     end)
 
-    it("that are retained are not carried out, since they would be at each start", function()
+    it("are ignored if retained, since they would be executed at each start", function()
       publish("lock", "-r")
       local one = witness()
       start(to_broker("--allow-commands"))
@@ -261,7 +261,7 @@ describe("bmwi bridge", function()
       assert.equal(0, posts())
     end)
 
-    it("that are published with -r meanwhile are ignored as well", function()
+    it("are ignored if published with -r while the bridge runs", function()
       local one = witness()
       start(to_broker("--allow-commands"))
       one:await(ROOT .. "mileage")
@@ -347,7 +347,7 @@ describe("bmwi bridge without a broker", function()
   before_each(function() cli.begin(sim) end)
   after_each(cli.finish)
 
-  it("keeps a file for Prometheus, which everybody may read", function()
+  it("keeps a world-readable file for Prometheus", function()
     local path = cli.home .. "/bmwi.prom"
     local process = bridge.start { "--every", "0.1", "--prometheus", path }
     bridge.await(function()
@@ -360,7 +360,7 @@ describe("bmwi bridge without a broker", function()
     assert.equal(0, (process:stop()))
   end)
 
-  it("ends at once where the file cannot be written", function()
+  it("exits immediately if the file cannot be written", function()
     local result = cli.run("bridge --prometheus /dev/null/x.prom")
     assert.equal(1, result.code)
     helper.has(result.err, "/dev/null/x.prom")

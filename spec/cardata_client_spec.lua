@@ -130,7 +130,7 @@ describe("a client of CarData", function()
       assert.is_true(done, message)
     end)
 
-    it("and gives up when it stays denied", function()
+    it("and gives up if it is still denied", function()
       local denials = {}
       for i = 1, 40 do denials[i] = "access_denied" end
       login({ interval = 0.02, answers = denials })
@@ -218,7 +218,7 @@ describe("a client of CarData", function()
       assert.equal(gcid, client:token().gcid)
     end)
 
-    it("that BMW no longer takes before its time, and asks once more", function()
+    it("that BMW rejects before it expires, and repeats the request once", function()
       local client = logged_in()
       sim:control("POST", "/cardata/token", { expire = true })
       local used = client:quota().used
@@ -226,7 +226,7 @@ describe("a client of CarData", function()
       assert.equal(used + 2, client:quota().used)
     end)
 
-    it("once for a token that is refused, and then not until a log-in by name", function()
+    it("once for a refused token, and then not until login() is called", function()
       local client = logged_in()
       sim:fault({ path = "/customers/", recorded = "CU-102", times = 0 })
       local used, asked = client:quota().used, #requests("/oauth/token")
@@ -249,14 +249,14 @@ describe("a client of CarData", function()
       assert.equal(4, #assert(new():vehicles()))
     end)
 
-    it("as before where another resource refuses its token, but no token at all", function()
+    it("only as usual while one resource refuses its token and others accept it", function()
       local client = logged_in()
       sim:fault({ path = "/mappings", status = 401, body = "{}", times = 0 })
       helper.fails_as("auth", client:vehicles())
       assert(client:vehicle(BEV):basic_data())
     end)
 
-    it("though it was empty once, which is no refusal", function()
+    it("again after an empty response, which is not a refusal", function()
       sim:control("POST", "/cardata/token", { expires_in = 2 })
       local client = logged_in()
       bmwi.sleep(2)
@@ -269,7 +269,7 @@ describe("a client of CarData", function()
       assert.equal(1, #prompts)
     end)
 
-    it("until somebody else logs in, which a program that waits sees", function()
+    it("once after a refusal, until another process logs in", function()
       sim:control("POST", "/cardata/token", { expires_in = 2 })
       local client = logged_in()
       sim:fault({ path = "/oauth/token", status = 400, times = 2,
@@ -326,7 +326,7 @@ describe("a client of CarData", function()
       assert.equal(sim:control("GET", "/cardata").quota.used, client:quota().used)
     end)
 
-    it("on connections that do not stay open", function()
+    it("over connections that do not stay open", function()
       logged_in():close()
       local grown = helper.program(([[
         local helper, bmwi = require("spec.helper"), require("bmwi")
@@ -343,7 +343,7 @@ describe("a client of CarData", function()
       assert.truthy(tonumber(grown) <= 1, grown)
     end)
 
-    it("counting what had to wait for the log-in, too", function()
+    it("counting calls that had to wait for the log-in, too", function()
       local client = new()
       login({ interval = 0.3 })
       async.run(function()
@@ -370,7 +370,7 @@ describe("a client of CarData", function()
       assert.equal("quota", select(3, new({ daily_limit = 1 }):vehicles())) -- the next process
     end)
 
-    it("until BMW itself says that they are", function()
+    it("until BMW itself says that the day's calls are used up", function()
       local client = logged_in()
       sim:fault({ path = "/customers/", recorded = "CU-429", times = 0 })
       local _, _, code, info = client:vehicles()
@@ -395,7 +395,7 @@ describe("a client of CarData", function()
       assert.equal(5, client:quota().used) -- none was sent again
     end)
 
-    it("once more where a breakdown may pass, and counts that", function()
+    it("again after a failure that may be transient, and counts the retry", function()
       local client = logged_in()
       sim:fault({ path = "/customers/vehicles/mappings", recorded = "CU-500" })
       assert(client:vehicles())
@@ -405,7 +405,7 @@ describe("a client of CarData", function()
       assert.equal(3, client:quota().used)
     end)
 
-    it("by requests that are all counted, also where a kept connection breaks", function()
+    it("by requests that are all counted, even if a reused connection breaks", function()
       local client = logged_in()
       async.map({ 1, 2, 3 }, function() assert(client:vehicles()) end)
       for _, at in ipairs({ "after", "before" }) do

@@ -71,7 +71,7 @@ describe("car:charging_history()", function()
     end
   end)
 
-  it("keeps the longer of two that began at the same time", function()
+  it("keeps the longer of two sessions that began at the same time", function()
     client.answer.charging_history = pages({ 1 }, { 1 }, { 2 })
     local again = client.answer.charging_history[2][1].data[1]
     client.answer.charging_history[1][1].data[1].endTime = nil
@@ -80,7 +80,7 @@ describe("car:charging_history()", function()
     assert.equal(again.endTime, sessions[2].endTime)
   end)
 
-  it("reads times, mileage and what is missing", function()
+  it("reads times and mileage, and allows for missing members", function()
     client.answer.charging_history = { { { data = {
       { startTime = 1700000000123, endTime = "1700003600", mileage = 1000,
         mileageUnits = "MileageUnits.MI", energyConsumedFromPowerGridKwh = 22.979991912841797,
@@ -118,7 +118,7 @@ describe("car:charging_history()", function()
     { "no network", { nil, "no route", "network" }, "network" },
   }
   for _, failure in ipairs(FAILURES) do
-    it("keeps what came before " .. failure[1], function()
+    it("keeps the sessions read before " .. failure[1], function()
       local list = pages({ 1, 2 }, { 3 }, { 4 })
       list[3] = failure[2]
       client.answer.charging_history = list
@@ -149,7 +149,7 @@ describe("car:charging_history()", function()
     { "empty pages", function(n) return {}, "t" .. n end, 2 },
   }
   for _, kind in ipairs(ENDLESS) do
-    it("ends where the pages have no end: " .. kind[1], function()
+    it("stops if the pages never end: " .. kind[1], function()
       local n = 0
       client.answer.charging_history = function()
         n = n + 1
@@ -172,7 +172,7 @@ describe("car:charging_history()", function()
     assert.same({}, car:charging_history())
   end)
 
-  it("refuses wrong spans", function()
+  it("refuses invalid periods", function()
     local nan = 0 / 0
     for _, span in ipairs({ { from = "2026" }, { from = NOW, to = NOW - 1 }, { to = 1e15 },
       { from = nan }, { to = nan }, { from = -math.huge }, { since = 1 } }) do

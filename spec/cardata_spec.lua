@@ -87,7 +87,7 @@ describe("car:status()", function()
   end)
 
   for _, gone in ipairs({ "deleted", "purged" }) do
-    it("heals a container that is " .. gone, function()
+    it("replaces a container that is " .. gone, function()
       assert.truthy(car:status())
       client:called()
       if gone == "deleted" then bmw.containers[1].state = "DELETED" else bmw.containers = {} end
@@ -99,7 +99,7 @@ describe("car:status()", function()
     end)
   end
 
-  it("heals after a 404, but only where the container is gone", function()
+  it("replaces the container after a 404, but only if it is gone", function()
     assert.truthy(car:status())
     client:called()
     local function missing() return { nil, "not found", "not_found", { status = 404 } } end
@@ -123,7 +123,7 @@ describe("car:status()", function()
       client:called())
   end)
 
-  it("19: makes room by its own old containers", function()
+  it("19: makes room by deleting its own old containers", function()
     for i = 1, 10 do bmw:add(i < 3 and "bmwi" or "evcc.io", "v6") end
     assert.truthy(car:status())
     assert.equal("containers create_container delete_container delete_container create_container "
@@ -132,7 +132,7 @@ describe("car:status()", function()
     assert.equal("ACTIVE", bmw.containers[3].state)
   end)
 
-  it("19: names the others where there is no room for one more", function()
+  it("19: names the other containers if there is no room for one more", function()
     for _ = 1, 10 do bmw:add("evcc.io", "v6") end
     local message, info = helper.fails_as("forbidden", car:status())
     helper.has(message, "W000000000010 (evcc.io)")
@@ -161,7 +161,7 @@ describe("car:status()", function()
     assert.equal("telematic_data containers create_container telematic_data", client:called())
   end)
 
-  it("21: finds the descriptor by halves where BMW names none", function()
+  it("21: finds the descriptor by bisection if BMW names none", function()
     for _, refused in ipairs({ MILEAGE, "vehicle.body.chargingPort.combinedStatus" }) do
       open()
       bmw.refused = { [refused] = true }
@@ -176,7 +176,7 @@ describe("car:status()", function()
     end
   end)
 
-  it("21: does not spend the day on it, and goes on the next time", function()
+  it("21: does not spend the day's calls on it, and continues the next time", function()
     for i, descriptor in ipairs(bmwi._values.descriptors()) do
       if i % 12 == 1 then bmw.refused[descriptor] = true end
     end
@@ -191,7 +191,7 @@ describe("car:status()", function()
     assert.equal(5, #client.store:_read().refused_descriptors)
   end)
 
-  it("21: blames no descriptor where BMW refuses the list as a whole", function()
+  it("21: blames no descriptor if BMW refuses the list as a whole", function()
     local create = client.answer.create_container
     client.answer.create_container = function(request)
       return #request.body.technicalDescriptors > 30 and refusal("CU-402") or create(request)
@@ -201,14 +201,14 @@ describe("car:status()", function()
     assert.same({}, client.store:_refused_descriptors())
   end)
 
-  it("22: hands on a refusal that is not about the container", function()
+  it("22: passes on a refusal that is not about the container", function()
     client.answer.containers = function() return refusal("CU-403") end
     local _, info = helper.fails_as("forbidden", car:status())
     assert.equal("CU-403", info.api_code)
     assert.equal("containers", client:called())
   end)
 
-  it("23: asks nothing more once the quota is used up", function()
+  it("23: sends nothing more once the quota is used up", function()
     assert.truthy(car:status())
     client:called()
     client.answer.telematic_data = function() return refusal("CU-429", { retry_after = 600 }) end
@@ -255,7 +255,7 @@ describe("car:status()", function()
     assert.equal("rest", select(2, car:status()).chargingLevelHv.source)
   end)
 
-  it("says the same of a position, which is made of two values", function()
+  it("reports the source of a position, which consists of two values", function()
     bmw.values[PLACE .. "latitude"] = value("51.1", "degrees")
     bmw.values[PLACE .. "longitude"] = value("-1.2", "degrees")
     for _ = 1, 2 do
@@ -288,7 +288,7 @@ describe("car:status()", function()
     assert.equal(FIRST .. " telematic_data", client:called())
   end)
 
-  it("fails for an answer that is something else", function()
+  it("fails for a response of another form", function()
     client.answer.telematic_data = { { {} }, { true } }
     helper.fails_as("json", car:status())
     helper.fails_as("json", car:status())
@@ -355,7 +355,7 @@ describe("car:status()", function()
 end)
 
 describe("car:telematics() and car:basic_data()", function()
-  it("give all that is known", function()
+  it("return everything that is known", function()
     local client = double.client()
     client.bmw.values = { [MILEAGE] = value("48260", "km"),
       [LEVEL] = { unit = "%" }, [FUEL] = value("-NA-", "%") }
@@ -415,7 +415,7 @@ describe("car:tyres()", function()
       frontLeft = { label = "A tyre", season = tyre.season, tyreWear = tyre.tyreWear } } }, answer)
   end)
 
-  it("hands a failure on", function()
+  it("passes a failure on", function()
     helper.fails_as("json", tyres("x"))
     client.answer.tyres = { refusal("CU-104") }
     helper.fails_as("forbidden", client.car:tyres())
@@ -426,14 +426,14 @@ describe("car:image()", function()
   local client = double.client()
   local PNG, JPEG = "\137PNG\r\n\26\n\0\0\0\13IHDR", "\255\216\255\224\0\16JFIF"
 
-  it("gives PNG or JPEG bytes", function()
+  it("returns PNG or JPEG bytes", function()
     client.answer.image = { { PNG }, { JPEG } }
     assert.same({ PNG, "png" }, { client.car:image() })
     assert.same({ JPEG, "jpeg" }, { client.car:image() })
     assert.equal(VIN, client.calls[1].request.vin)
   end)
 
-  it("and nothing else", function()
+  it("refuses any other format", function()
     for _, bytes in ipairs({ "string", "", PNG:sub(1, 7), "\137PNG\n", "\255\216" }) do
       client.answer.image = { { bytes } }
       helper.fails_as("json", client.car:image())
@@ -461,7 +461,7 @@ describe("client:vehicles()", function()
     assert.equal(2, #client.store:_vehicles())
   end)
 
-  it("takes a single object and an empty list, and nothing else", function()
+  it("accepts a single object or an empty list, and nothing else", function()
     client.answer.mappings = { { { vin = VIN, mappingType = "PRIMARY" } }, { {} },
       { { cars = {} } }, { true }, refusal("CU-403") }
     assert.equal(VIN, client:vehicles()[1].vin)
@@ -501,7 +501,7 @@ describe("the containers of an account", function()
     helper.fails_as("forbidden", client:containers("W000000000099"))
   end)
 
-  it("are forgotten when bmwi's own is deleted", function()
+  it("no longer include bmwi's own once it is deleted", function()
     assert.truthy(client.car:telematics())
     client:called()
     assert.is_true(client:delete_container(client.store:_container().id))
@@ -509,7 +509,7 @@ describe("the containers of an account", function()
     assert.equal("delete_container containers create_container telematic_data", client:called())
   end)
 
-  it("are checked before anything is sent", function()
+  it("are validated before anything is sent", function()
     for _, options in ipairs({ {}, { name = "x" }, { name = "", descriptors = { MILEAGE } },
       { name = "x", descriptors = {} }, { name = "x", descriptors = { 1 } },
       { name = "x", descriptors = { "a b" } }, { name = "x", descriptors = MILEAGE },

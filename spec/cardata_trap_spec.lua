@@ -48,7 +48,7 @@ describe("CarData's traps:", function()
       { "pending many times",
         { "authorization_pending", "authorization_pending", "authorization_pending", "ok" } },
     }) do
-      it("goes on after " .. case[1], function()
+      it("continues after " .. case[1], function()
         set("login", { answers = case[2] })
         assert.is_true(client:login())
         assert.equal(#case[2], sent("POST", "/oauth/token"))
@@ -70,7 +70,7 @@ describe("CarData's traps:", function()
       end)
     end
 
-    it("waits for an answer that takes longer than the interval", function()
+    it("waits for a response that takes longer than the interval", function()
       sim:fault({ path = "/oauth/token", latency = 0.5 })
       set("login", { allow_after = 1 })
       assert.is_true(client:login())
@@ -94,7 +94,7 @@ describe("CarData's traps:", function()
       end)
     end
 
-    it("17: are over for good, in one state, where the refresh token is dead", function()
+    it("17: reach one final state if the refresh token is dead", function()
       for _, dead in ipairs({ { expire_refresh = true }, { no_api = true } }) do
         set("token", { no_api = false })
         local message, info = helper.fails_as("auth", renewed_after(dead))
@@ -110,7 +110,7 @@ describe("CarData's traps:", function()
       end
     end)
 
-    it("17: are over for other programs, too, which send nothing", function()
+    it("17: have ended for other programs too, which send nothing", function()
       local path = os.tmpname()
       os.remove(path)
       finally(function() helper.shell(("rm -f %s*"):format(helper.quote(path))) end)
@@ -130,7 +130,7 @@ describe("CarData's traps:", function()
       assert(client:vehicles())
     end)
 
-    it("last 14 days by the server's clock, also where this one's is behind", function()
+    it("last 14 days by the server's clock, even if this machine's is behind", function()
       log_in()
       sim:control("POST", "/clock", { advance = 13 * DAY })
       assert(client:vehicles())
@@ -169,7 +169,7 @@ describe("CarData's traps:", function()
   end)
 
   describe("the quota", function()
-    it("is closed for all when another program has spent it", function()
+    it("is closed for all programs when another one has used it up", function()
       log_in()
       set("spend", { calls = 50 })
       local _, info = helper.fails_as("quota", client:vehicles())
@@ -194,7 +194,7 @@ describe("CarData's traps:", function()
       return assert(client:create_container({ name = name, descriptors = { MILEAGE } })).containerId
     end
 
-    it("33: have the version header on POST and DELETE, and any 2xx will do", function()
+    it("33: get the version header on POST and DELETE, and accept any 2xx", function()
       log_in()
       set("config", { container_status = 200 })
       local id = make("mine")
@@ -227,7 +227,7 @@ describe("CarData's traps:", function()
       assert.equal(10, sent("DELETE"))
     end)
 
-    it("19: tell which there are where deleted ones count", function()
+    it("19: are listed in the message if deleted ones count", function()
       log_in()
       for _ = 1, 9 do make("other") end
       make("bmwi")
@@ -237,7 +237,7 @@ describe("CarData's traps:", function()
       assert.equal(1, sent("DELETE"))
     end)
 
-    it("21: do without a descriptor that is not named", function()
+    it("21: drop a descriptor that BMW does not name", function()
       log_in()
       set("config", { refused = { MILEAGE } })
       local status = client:vehicle(BEV):status()
@@ -256,7 +256,7 @@ describe("CarData's traps:", function()
       return client:vehicle(BEV)
     end
 
-    it("are empty in three ways, which are told apart", function()
+    it("are empty in three ways, which are distinguished", function()
       local level, charge = "vehicle.drivetrain.batteryManagement.header",
         "vehicle.powertrain.electric.battery.stateOfCharge.target"
       local car = car_with({ [MILEAGE] = null,
@@ -273,7 +273,7 @@ describe("CarData's traps:", function()
       end
     end)
 
-    it("have their own ages, and the time of a request is not theirs", function()
+    it("have their own ages, not that of the request", function()
       local car = car_with({ [MILEAGE] = { value = "48260", unit = "km", age = 40 * 3600 } })
       local status, details = car:status()
       assert.truthy(details.mileage.age > 39 * 3600)
@@ -282,7 +282,7 @@ describe("CarData's traps:", function()
       assert.truthy(age >= 500, age)
     end)
 
-    it("are km whatever the word, and have no unit where none can be known", function()
+    it("are in km whatever its spelling, and have no unit if none is known", function()
       for unit, expected in pairs({ km = 1000, KILOMETER = 1000, mi = 1000 / 0.621371,
         miles = 1000 / 0.621371, MILE = 1000 / 0.621371 }) do
         local car = car_with({ [MILEAGE] = { value = "1000", unit = unit, age = 60 } })
@@ -313,7 +313,7 @@ describe("CarData's traps:", function()
       { "a page that always fails", { history_broken_page = 2 }, "server", 3, 10 },
       { "page tokens that expire at once", { page_token_life = 0 }, "http", 4, 10 },
     }) do
-      it("ends, with what came, in spite of " .. case[1], function()
+      it("ends, with what came, despite " .. case[1], function()
         log_in()
         set("config", case[2])
         local _, info = helper.fails_as(case[3], history(44))
@@ -322,7 +322,7 @@ describe("CarData's traps:", function()
       end)
     end
 
-    it("has sessions without an end, in miles, twice, with members of later days", function()
+    it("has sessions without an end, in miles, duplicated, with members added later", function()
       local start = os.time() - 5 * DAY
       set("car/" .. BEV, { chargingHistory = {
         { startTime = start * 1000, mileage = 100, mileageUnits = "MileageUnits.MI" },
@@ -363,7 +363,7 @@ describe("CarData's traps:", function()
     assert.same({ errors = { { type = "e" } } }, client:vehicle(BEV):tyres())
   end)
 
-  it("a picture is PNG or JPEG by its bytes, whatever its type says, or none", function()
+  it("an image is PNG or JPEG by its bytes, whatever its content type, or an error", function()
     set("car/" .. BEV, { image = "untyped" })
     log_in()
     local bytes, kind = client:vehicle(BEV):image()
@@ -373,7 +373,7 @@ describe("CarData's traps:", function()
     helper.fails_as("not_found", client:vehicle(PETROL):image())
   end)
 
-  it("the list of cars may be of several brands, have one of somebody else, or be empty", function()
+  it("the list of cars may have several brands or another user's car, or be empty", function()
     log_in()
     local list = assert(client:vehicles())
     for _, car in ipairs(list) do
@@ -402,7 +402,7 @@ describe("CarData's traps:", function()
     end
   end)
 
-  it("29: a level is what was measured; BMW's own prediction says that it is one", function()
+  it("29: a level is the measured one; BMW's prediction is marked as one", function()
     local predicted = "vehicle.drivetrain.electricEngine.charging.level"
     set("car/" .. BEV, { telematicData = {
       ["vehicle.drivetrain.batteryManagement.header"] = null,

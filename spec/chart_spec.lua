@@ -44,7 +44,7 @@ describe("chart.trips", function()
     assert.is_true(math.abs(circles(svg)[3] - (20 + 760 * 72.6 / 200)) < 0.01)
   end)
 
-  it("labels miles as well, and draws the same", function()
+  it("labels miles as well, with the same drawing", function()
     local svg = chart.trips(TRIPS, { units = "imperial" })
     has(svg, "you 4.2 mi/kWh")
     has(svg, "you 3.7 kWh/100 mi")
@@ -89,7 +89,7 @@ describe("chart.charging_history", function()
     return list
   end
 
-  it("adds up the energy of each week, over the change to summer time as well", function()
+  it("adds up the energy of each week, across the change to summer time as well", function()
     -- Sunday evening belongs to the first week, the next Monday to the second.
     local svg = chart.charging_history { session(0, 10, 20, 80), session(6.5, 20, 30, 60),
       session(7, 15, 50, 100), session(21, 5, 10, 20) }
@@ -105,7 +105,7 @@ describe("chart.charging_history", function()
     assert.equal(4, select(2, svg:gsub("<circle ", "")))
   end)
 
-  it("leaves out what is not known", function()
+  it("omits unknown values", function()
     local svg = chart.charging_history { { startTime = MONDAY }, { displayedSoc = 5 }, "?",
       { startTime = 1e300 }, { startTime = "x" }, session(1, "much", "low", 50),
       session(2, -3, -20, 400) }
@@ -115,7 +115,7 @@ describe("chart.charging_history", function()
     has(svg, "3 sessions, 0 kWh")
   end)
 
-  it("says so where there is nothing", function()
+  it("says so if there is nothing to draw", function()
     check_xml(chart.charging_history {})
     has(chart.charging_history({}, { title = "Mine" }), "There are no charging sessions.")
   end)

@@ -100,7 +100,7 @@ local CASES = {
     function() local _ = wait.until_true(nothing, { sleep = 5 }) end },
 }
 
-describe("misuse of the Lua layer is raised in the caller's line:", function()
+describe("misuse of the Lua layer is reported at the caller's line:", function()
   for _, case in ipairs(CASES) do
     it(case[1], function()
       local ok, message = pcall(case[2])

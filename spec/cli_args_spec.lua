@@ -213,7 +213,7 @@ describe("config.parse", function()
 end)
 
 describe("fail", function()
-  it("passes a result on, or raises what came instead of it", function()
+  it("passes a result on, or raises the failure", function()
     assert.equal(5, fail.check(5, "not told"))
     local info = { status = 401 }
     local failure = failure_of(fail.check, nil, "no", "auth", info)
@@ -251,7 +251,7 @@ describe("fail", function()
     assert.equal("mine", hint("network", fail.advise({ retryable = true, hint = "x" }, "mine")))
   end)
 
-  it("says when a log-in was refused that is not tried now, and how to try it", function()
+  it("says when a log-in that is not retried was refused, and how to retry it", function()
     for _, row in ipairs { { "auth", nil, "lock the account" },
       { "rate_limited", 6.2, "retried in 7 seconds" }, { "not_found", nil, "not retried" } } do
       local info = { retryable = false, refused_at = 0, hint = "x", retry_after = row[2] }

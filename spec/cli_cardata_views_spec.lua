@@ -50,7 +50,7 @@ describe("the view of a CarData status", function()
     assert.same({ "Mileage", "5 km", "1 day ago" }, shown("mileage", 5, { age = DAY })[1])
   end)
 
-  it("is as old as the oldest of the members in a row, not as the oldest of all", function()
+  it("gives each row the age of its oldest member, not of the oldest of all", function()
     local rows = status_view.rows({ hood = "CLOSED", trunk = "CLOSED", mileage = 5 }, {
       hood = { value = "CLOSED", age = 2 * DAY }, trunk = { value = "CLOSED", age = 60 },
       mileage = { value = 5, age = HOUR } }, "metric")
@@ -71,12 +71,12 @@ describe("the view of a CarData status", function()
 
   for flag, words in pairs({ predicted = "predicted", unit_inferred = "unit inferred",
     refused = "a newer value was not plausible" }) do
-    it("says of a value that is " .. flag, function()
+    it("marks a value that is " .. flag, function()
       assert.equal("1 minute ago, " .. words, shown("mileage", 5, { flag = flag })[1][3])
     end)
   end
 
-  it("says of a value that was kept, and of one without a time", function()
+  it("marks a saved value, and one without a time", function()
     assert.equal("1 minute ago, saved earlier", shown("mileage", 5, { source = "cache" })[1][3])
     local row = status_view.rows({ mileage = 5 }, { mileage = { value = 5 } }, "metric")[1]
     assert.equal("at an unknown time", row[3])
@@ -85,7 +85,7 @@ describe("the view of a CarData status", function()
     assert.equal("just now", shown("mileage", 5, { age = -60 })[1][3])
   end)
 
-  it("says why a value is absent, and leaves out what the car lacks", function()
+  it("says why a value is absent, and omits what the car lacks", function()
     local rows = status_view.rows({}, {
       mileage = { reason = "absent", message = "BMW sent nothing for this car; not every car" },
       chargingLevelHv = { reason = "not_fitted", message = "no battery" } }, "metric")
@@ -116,7 +116,7 @@ describe("the view of a CarData status", function()
 end)
 
 describe("the view of telematics", function()
-  it("is sorted, with what is empty and why", function()
+  it("is sorted, and says which values are empty and why", function()
     local rows = views.telematics({
       b = { value = 5, unit = "km", age = 60 }, a = { empty = "null", unit = "%", age = 60 },
       c = { value = false, age = 2 * DAY }, d = { value = 7, flag = "unit_unknown", age = 60 } })
@@ -147,32 +147,32 @@ describe("the view of a charging history", function()
     assert.equal("77 (unit unknown)", views.history(SESSIONS, "imperial")[2][6])
   end)
 
-  it("adds up, and says how many sessions have told their energy", function()
+  it("adds up, and says how many sessions have reported their energy", function()
     assert.same({ { "Sessions", "2" },
       { "Energy", "23 kWh (reported by 1 of 2 sessions)" },
       { "Time charging", "0:50 h" } }, views.history_totals(SESSIONS))
     assert.equal(ABSENT, row_of(views.history_totals({}), "Energy")[2])
   end)
 
-  it("takes the time between start and end where the duration is missing", function()
+  it("uses the time between start and end if the duration is missing", function()
     assert.equal("1:01", views.history({ { startTime = 0, endTime = 3660 } }, "metric")[1][2])
     assert.equal("-", views.history({ { startTime = 10, endTime = 5 } }, "metric")[1][2])
   end)
 
-  it("is CSV of RFC 4180, empty where nothing is known", function()
+  it("is CSV of RFC 4180, with empty fields for unknown values", function()
     assert.equal("start,end,charging_seconds,start_percent,end_percent,grid_kwh,mileage,"
       .. "mileage_unit,place,lat,lon\n"
       .. '2026-09-21T14:13:20Z,2026-09-21T15:13:20Z,3000,20,80,22.98,1000,km,"A ""b"", C",48.5,11\n'
       .. "2026-09-21T17:00:00Z,,,,,,77,,,,\n", views.history_csv(SESSIONS, "metric"))
   end)
 
-  it("lets no address control the terminal or add lines, also as CSV", function()
+  it("lets no address control the terminal or add lines, even as CSV", function()
     local csv = views.history_csv({ { chargingLocation = { municipality = "a\27[2J\nb" } } },
       "metric")
     assert.equal(",,,,,,,,a?[2J?b,,\n", csv:match("\n(.*)$"))
   end)
 
-  it("has miles in the CSV where they are wanted", function()
+  it("has miles in the CSV if requested", function()
     assert.truthy(views.history_csv(SESSIONS, "us"):find(",621,mi,", 1, true))
   end)
 end)

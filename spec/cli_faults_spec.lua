@@ -6,7 +6,7 @@ local json = helper.json
 
 local CLIENT = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a"
 
-describe("bmwi where something fails:", function()
+describe("bmwi, when something fails:", function()
   local sim, home
 
   setup(function() sim = helper.start({ args = { "--speed", "100" } }) end)
@@ -126,7 +126,7 @@ describe("bmwi where something fails:", function()
     assert.equal(0, sim:count("GET"))
   end)
 
-  it("a server cannot turn the direction of text around", function()
+  it("a server cannot change the direction of text", function()
     local clean = require("bmwi.cli.output").clean
     for _, control in ipairs { "\226\128\142", "\226\128\143", "\226\128\170", "\226\128\174",
       "\226\129\166", "\226\129\169" } do
@@ -136,7 +136,7 @@ describe("bmwi where something fails:", function()
     assert.equal(words, clean(words))
   end)
 
-  it("without any configuration it says how to begin", function()
+  it("without any configuration it says how to start", function()
     local nothing = { BMWI_BASE_URL = false, BMWI_USERNAME = false, BMWI_PASSWORD = false,
       BMWI_API_KEY = false, BMWI_API_SECRET = false }
     local result = cli.run("status", nothing)

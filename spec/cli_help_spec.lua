@@ -27,7 +27,7 @@ describe("the layout of the command line", function()
     assert.same({ "\195\182\195\182 \195\182" }, layout.fill("\195\182\195\182 \195\182", 4))
   end)
 
-  it("wraps a text below itself", function()
+  it("aligns the lines of a wrapped text", function()
     assert.equal("  name  one two three four\n        five",
       layout.hang("  name  ", "one two three four five", 28))
     -- However little room the label leaves.
@@ -36,14 +36,14 @@ describe("the layout of the command line", function()
   end)
 end)
 
-describe("what the command line says of itself", function()
+describe("the command line's description of itself", function()
   local sim
   setup(function() sim = helper.start { args = { "--speed", "100" } } end)
   teardown(function() sim:stop() end)
   before_each(function() cli.begin(sim) end)
   after_each(cli.finish)
 
-  it("names the versions that a report of a fault needs", function()
+  it("names the versions that a bug report needs", function()
     local told = json.decode(cli.ok("--version --json").out)
     assert.equal(bmwi._VERSION, told.version)
     assert.same({ "classic", "cardata" }, told.services)
@@ -70,7 +70,7 @@ describe("what the command line says of itself", function()
     has(shown.screen, "--wait-timeout SECONDS")
   end)
 
-  it("fits 60 columns of a terminal, and is whole in a pipe", function()
+  it("fits a terminal of 60 columns, and is complete in a pipe", function()
     if helper.no_terminal() then return pending(helper.no_terminal()) end
     for _, name in ipairs { "vehicles", "status", "trips", "destinations", "range-map", "soc" } do
       local shown = cli.on_terminal({ name }, nil, { NO_COLOR = "1", LC_ALL = "C" }, 60)
@@ -97,7 +97,7 @@ describe("what the command line says of itself", function()
   end)
 
   describe("as a manual page", function()
-    it("names every command, option and key, and renders without a complaint", function()
+    it("names every command, option and key, and renders without warnings", function()
       local page = cli.home .. "/bmwi.1"
       cli.write(page, cli.ok("help --man").out)
       if missing("man") or missing("groff") then return end
@@ -124,7 +124,7 @@ describe("what the command line says of itself", function()
       { "bmwi --vin X charging-history --format cs", "csv" }, { "bmwi help unl", "unlock" },
     }
 
-    it("are refused for a shell that is not known", function()
+    it("are refused for an unknown shell", function()
       assert.equal(2, cli.run("completion tcsh").code)
     end)
 

@@ -20,7 +20,7 @@ describe("--record", function()
     return list
   end
 
-  it("writes the responses of a reading to a private file, without VIN and log-in", function()
+  it("writes the responses of a read to a private file, without VIN and log-in", function()
     local result = cli.ok { "status", "--record", path }
     helper.has(result.err, "Recorded to " .. path)
     local all = lines()
@@ -47,7 +47,7 @@ describe("--record", function()
     end
   end)
 
-  it("keeps what goes wrong, too", function()
+  it("records failures, too", function()
     sim:fault({ path = "/status", times = 0, recorded = "gone" })
     cli.run { "status", "--record", path }
     assert.equal(410, lines()[#lines()].status)

@@ -42,13 +42,13 @@ describe("render.measure", function()
 end)
 
 describe("render.words, tables and span", function()
-  it("writes the server's words for people", function()
+  it("makes the server's words readable", function()
     assert.equal("charge now", render.words("CHARGE_NOW"))
     assert.equal(ABSENT, render.words(nil))
     assert.equal(ABSENT, render.words(5))
   end)
 
-  it("takes the tables of a list, whatever it is", function()
+  it("returns the tables in a list, or none if it is not a list", function()
     local one, two = {}, {}
     assert.same({ one, two }, render.tables({ one, "x", two, 5 }))
     for _, other in ipairs({ "x", 5, true, {} }) do assert.same({}, render.tables(other)) end
@@ -77,7 +77,7 @@ describe("render.age", function()
     end)
   end
 
-  it("is not reported of what is no date, which is shown as it is", function()
+  it("is omitted for an invalid date, which is shown unchanged", function()
     for _, other in ipairs({ "yesterday", "2015-13-01T00:00:00Z" }) do
       assert.equal(ABSENT, render.age(other, epoch))
       assert.equal(other, render.moment(other, epoch))
@@ -138,7 +138,7 @@ describe("render.status", function()
     end)
   end
 
-  it("is in miles where they are wanted", function()
+  it("is in miles if requested", function()
     local rows = render.status({ mileage = 1234, remainingRangeElectric = 100 }, "imperial")
     assert.equal("767 mi", value_of(rows, "Mileage"))
     assert.equal("62 mi", value_of(rows, "Electric range"))
@@ -150,7 +150,7 @@ describe("trips.last_trip", function()
     assert.same({ { "Last trip", ABSENT } }, trips.last_trip({}, "metric"))
   end)
 
-  it("shows distance, use and scores, and the time by the car's own clock", function()
+  it("shows distance, consumption and scores, and the time by the car's own clock", function()
     local rows = trips.last_trip({ date = "2015-10-30T18:45:04+0100", duration = 61,
       totalDistance = 12.5, electricDistance = 5, electricDistanceRatio = 40,
       efficiencyValue = 0.53 }, "metric")
@@ -233,14 +233,14 @@ describe("views.soc", function()
 end)
 
 describe("views.vehicles and views.abilities", function()
-  it("has a dash for what the list does not tell", function()
+  it("shows a dash for what the list omits", function()
     assert.same({ { "V", "I3", "-", "2015", "-", "-", "HUB_ECE" } }, views.vehicles({
       { vin = "V", model = "I3", licensePlate = "", yearOfConstruction = 2015, color = {},
         hub = "HUB_ECE" }, "junk" }))
     assert.equal(#views.VEHICLE_HEADS, #views.vehicles({ {} })[1])
   end)
 
-  it("tells what the car offers and what not", function()
+  it("shows what the car offers and what it does not", function()
     local rows = views.abilities({ doorLock = "SUPPORTED", climateNow = "ACTIVATED",
       hornBlow = "NOT_SUPPORTED", chargeNow = "NOT_SUPPORTED" })
     assert.equal("lock, climate", value_of(rows, "Offers"))
@@ -269,7 +269,7 @@ describe("views.profile", function()
     assert.equal("22:00 to 05:00, off", value_of(rows, "Charging window"))
   end)
 
-  it("recognises the other kind by its root, and a profile without one", function()
+  it("recognises a two-timer profile by its root, and a profile without one", function()
     assert.equal("two timers", value_of(views.profile({ twoTimesTimer = {} }), "Schedule"))
     assert.same({ { "Charging schedule", ABSENT } }, views.profile({ odd = {} }))
     local root, found = views.root({ twoTimesTimer = plan })
@@ -298,7 +298,7 @@ describe("views.destinations", function()
 end)
 
 describe("views.range_map", function()
-  it("shows shortest, mean and longest way as the crow flies", function()
+  it("shows the shortest, mean and longest straight-line distance", function()
     local rows = views.range_map({ center = { lat = 0, lon = 0 }, rangemaps = {
       { type = "ECO_PRO", polyline = { { lat = 1, lon = 0 }, { lat = 0, lon = 2 }, {} } },
       { type = "COMFORT" } } }, "metric")

@@ -30,7 +30,7 @@ describe("bmwi", function()
       for line in help:gmatch("[^\n]+") do assert.is_true(#line <= 100, line) end
     end)
 
-    it("is there for every command, with examples", function()
+    it("exists for every command, with examples", function()
       for name in pairs(require("bmwi.cli.commands")) do
         local help = name == "help" and ok("help help").out or ok(name .. " --help").out
         assert.is_truthy(help:find("\nExamples:\n  bmwi " .. name, 1, true), name)
@@ -105,7 +105,7 @@ describe("bmwi", function()
       end)
     end
 
-    it("hold no secrets, and what was tried is not repeated", function()
+    it("hold no secrets, and one that is given is not echoed", function()
       for _, option in ipairs { "--password=hunter2", "--api-secret=hunter2", "--token=hunter2",
         "--security-answer=hunter2", "--pass=hunter2" } do
         local result = run({ "status", option })
@@ -115,7 +115,7 @@ describe("bmwi", function()
       end
     end)
 
-    it("may come in any order and form", function()
+    it("are accepted in any order and form", function()
       assert.equal(ok("status --json").out, ok("--json status").out)
       assert.equal(ok("status --units imperial").out, ok("status --units=imperial").out)
       ok({ "poi", "-33.8568,151.2153", "--name", "Opera House" })
@@ -123,7 +123,7 @@ describe("bmwi", function()
       ok({ "poi", "--name", "--x", "--", "1,2" })
     end)
 
-    it("in error are told as JSON with --json", function()
+    it("that are invalid are reported as JSON with --json", function()
       local result = run("status --json --vni X")
       local told = json.decode(result.err).error
       assert.equal(2, told.exit)
@@ -174,7 +174,7 @@ describe("bmwi", function()
       end
     end)
 
-    it("says what is not reported, and never 0 for it (trap 11)", function()
+    it("says which values are not reported, and never shows 0 for them (trap 11)", function()
       sim:change(helper.vin, { status = { mileage = json.null, chargingLevelHv = json.null,
         remainingRangeElectric = json.null, doorLockState = json.null, updateTime = json.null } })
       local out = ok("status").out
@@ -224,7 +224,7 @@ describe("bmwi", function()
       assert.is_nil(text:find("{}", 1, true))
     end)
 
-    it("shows destinations, also none", function()
+    it("shows destinations, even if there are none", function()
       assert.is_truthy(ok("destinations").out:find("PITFIELD STREET", 1, true))
       assert.equal(51.53053283691406, json.decode(ok("destinations --json").out)[1].lat)
       sim:change(helper.vin, { destinations = json.decode("[]") })
@@ -269,13 +269,13 @@ describe("bmwi", function()
       assert.equal("a b", query.x)
     end)
 
-    it("gets a path with names that are repeated", function()
+    it("gets a path with repeated query names", function()
       ok({ "get", "/webapi/v1/user/vehicles/?a=1&b=x&a=2&a=%26" })
       local log = sim:log()
       assert.equal("a=1&a=2&a=%26&b=x", log[#log].query)
     end)
 
-    it("shows the trips that came where others failed, and says so", function()
+    it("shows the trips that could be read if others failed, and says so", function()
       ok("login")
       sim:fault({ path = "/allTrips", status = 404, times = 0 })
       local result = run("trips")
@@ -414,7 +414,7 @@ describe("bmwi", function()
       assert_no_secret(result.err)
     end)
 
-    it("can be made and forgotten", function()
+    it("can be created and deleted", function()
       local out = ok("login").out
       assert.is_truthy(out:find("vehicle_data remote_services", 1, true))
       assert_no_secret(out)
@@ -433,14 +433,14 @@ describe("bmwi", function()
       assert.is_truthy(result.err:find("chmod 600", 1, true))
     end)
 
-    it("is made once by ten runs at a time", function()
+    it("is made once by ten concurrent runs", function()
       local one = command({ "status", "-q" }) .. " >/dev/null"
       shell(("for i in 1 2 3 4 5 6 7 8 9 10; do %s & done; wait"):format(one))
       assert.equal(1, sim:count("POST", "/oauth/token"))
       assert.equal(10, sim:count("GET", "/status"))
     end)
 
-    it("is not tried again once it was refused, until something changes", function()
+    it("is not retried once refused, until something changes", function()
       configure("password = wrong\n")
       local bare = { BMWI_PASSWORD = false }
       local refused = run("status", bare)
@@ -475,7 +475,7 @@ describe("bmwi", function()
       ok("status", bare)
     end)
 
-    it("is refused once for ten runs at a time", function()
+    it("is refused once for ten concurrent runs", function()
       local one = command({ "status", "-q" }, { BMWI_PASSWORD = "wrong" }) .. " >/dev/null 2>&1"
       local codes = shell(("for i in 1 2 3 4 5 6 7 8 9 10; do (%s; echo $?) & done; wait")
         :format(one))
@@ -483,7 +483,7 @@ describe("bmwi", function()
       assert.equal(1, sim:count("POST", "/oauth/token"))
     end)
 
-    it("is tried again when only the environment has changed", function()
+    it("is retried when only the environment has changed", function()
       assert.equal(4, run("status", { BMWI_PASSWORD = "wrong" }).code)
       ok("status")
       assert.equal(2, sim:count("POST", "/oauth/token"))
@@ -515,7 +515,7 @@ describe("bmwi", function()
       ok("status")
     end)
 
-    it("is not tried again before the time that the server names", function()
+    it("is not retried before the time that the server gives", function()
       sim:fault({ path = "/oauth/token", status = 429, headers = { ["Retry-After"] = "3600" } })
       assert.equal(5, run("status").code)
       assert.equal(5, run("status").code)
@@ -524,7 +524,7 @@ describe("bmwi", function()
       ok("status")
     end)
 
-    it("whose renewal is refused, password and all, is not tried again either", function()
+    it("is not retried either if both renewal and password are refused", function()
       ok("status")
       sim:token({ expire = true })
       sim:fault({ path = "/oauth/token", times = 0, recorded = "authentication_failed" })
@@ -534,7 +534,7 @@ describe("bmwi", function()
       assert.equal(0, sim:count("POST", "/oauth/token"))
     end)
 
-    it("tells what goes over the wire with --verbose, without secrets", function()
+    it("shows what goes over the wire with --verbose, without secrets", function()
       local result = ok("status --verbose")
       assert.is_truthy(result.err:find("call=token", 1, true), result.err)
       assert.is_truthy(result.err:find("call=status", 1, true))
@@ -543,7 +543,7 @@ describe("bmwi", function()
   end)
 
   describe("a command", function()
-    it("is waited for", function()
+    it("is waited for by default", function()
       local result = ok("lock")
       assert.equal("Lock the doors: done by the car (EXECUTED).\n", result.out)
       assert.is_truthy(result.err:find("Lock the doors: INITIATED\n", 1, true))
@@ -569,7 +569,7 @@ describe("bmwi", function()
       end
     end)
 
-    it("is there for each service", function()
+    it("exists for each service", function()
       for name, service in pairs { climate = "CLIMATE_NOW", charge = "CHARGE_NOW",
         find = "VEHICLE_FINDER", unlock = "DOOR_UNLOCK" } do
         ok(name .. (name == "unlock" and " --yes" or "") .. " --quiet")
@@ -593,7 +593,7 @@ describe("bmwi", function()
       assert.equal(1, run("wait find").code) -- there was none
     end)
 
-    it("although the service gives its event a number for an id", function()
+    it("is followed even if its eventId is a number", function()
       ok("lock --quiet")
       sim:fault({ path = "serviceExecutionStatus", times = 0, raw = '{"executionStatus":'
         .. '{"serviceType":"DOOR_LOCK","status":"PENDING","eventId":17}}' })
@@ -601,7 +601,7 @@ describe("bmwi", function()
       assert.equal(6, result.code, result.err)
     end)
 
-    it("whose result cannot be written ends with 3: it was sent", function()
+    it("exits with 3 if its result cannot be written: it was sent", function()
       ok("login")
       for _, words in ipairs { { "lock", "--no-wait" }, { "lock" }, { "poi", "1,2" },
         { "lock", "--json" } } do
@@ -612,7 +612,7 @@ describe("bmwi", function()
       end
     end)
 
-    it("is not said to have changed nothing where the car does not know", function()
+    it("is said to have changed nothing only if the car knows that", function()
       for _, name in ipairs { "unlock --yes", "lock" } do
         assert.is_nil(ok(name).out:find("nothing has changed", 1, true))
       end
@@ -629,7 +629,7 @@ describe("bmwi", function()
         said)
     end)
 
-    it("that the car does not carry out ends with 7", function()
+    it("exits with 7 if the car does not execute it", function()
       sim:commands({ service = "*", outcome = "NOT_EXECUTED" })
       local result = run("lock")
       assert.equal(7, result.code)
@@ -637,13 +637,13 @@ describe("bmwi", function()
       assert.equal("", result.out)
     end)
 
-    it("that the server does not allow ends with 7", function()
+    it("exits with 7 if the server does not allow it", function()
       local result = run("horn")
       assert.equal(7, result.code)
       assert.is_truthy(result.err:find("A-2013", 1, true))
     end)
 
-    it("that the car never answers ends with 6", function()
+    it("exits with 6 if the car never responds", function()
       sim:commands({ service = "*", outcome = "TIMED_OUT" })
       assert.equal(6, run("lock").code)
       sim:commands({ service = "*", outcome = "NEVER" })
@@ -657,7 +657,7 @@ describe("bmwi", function()
     for _, case in ipairs { { reset = "after" }, { reset = "during" }, { truncate = 10 },
       { status = 502 }, { raw = "<html>busy</html>" } } do
       local name = next(case)
-      it("whose answer is lost ends with 3 and is never sent again: " .. name, function()
+      it("exits with 3 and is never sent again if its response is lost: " .. name, function()
         ok("login")
         case.path, case.times = "executeService", 0
         sim:fault(case)
@@ -668,7 +668,7 @@ describe("bmwi", function()
       end)
     end
 
-    it("whose outcome cannot be read ends with 3", function()
+    it("exits with 3 if its outcome cannot be read", function()
       ok("login")
       sim:fault({ path = "serviceExecutionStatus", status = 403, times = 0 })
       local result = run("lock")
@@ -676,7 +676,7 @@ describe("bmwi", function()
       assert.is_truthy(result.err:find("bmwi wait lock", 1, true), result.err)
     end)
 
-    it("survives trouble while it is waited for", function()
+    it("tolerates failures while it is waited for", function()
       sim:commands({ service = "*", no_status = 1, previous_first = 1 })
       sim:fault({ path = "serviceExecutionStatus", recorded = "server_panic", times = 2 })
       ok("lock")
@@ -702,7 +702,7 @@ describe("bmwi", function()
       assert.equal(1, answers)
     end)
 
-    it("that is interrupted says that it may still be done", function()
+    it("says, if interrupted, that the car may still execute it", function()
       sim:commands({ service = "*", outcome = "NEVER" })
       ok("login")
       local lock = command({ "lock" })
@@ -740,7 +740,7 @@ describe("bmwi", function()
       assert.equal(3, sim:count("POST", "executeService"))
     end)
 
-    it("keeps empty lists and empty objects of names that nobody knows apart", function()
+    it("distinguishes empty lists from empty objects under unknown names", function()
       local text = '{"twoTimesTimer":{"new":[[],{}],"timer1":{},"timer2":{}}}'
       sim:fault({ path = "/chargingprofile", raw = text, times = 2 })
       assert.equal(text, (ok("charging-profile --json").out:gsub("%s", "")))
@@ -782,7 +782,7 @@ describe("bmwi", function()
         json.decode(ok("poi 1,2 --json").out))
     end)
 
-    it("whose answer is lost ends with 3", function()
+    it("exits with 3 if its response is lost", function()
       ok("login")
       sim:fault({ path = "sendpoi", reset = "after" })
       local result = run("poi 1,2")
@@ -800,7 +800,7 @@ describe("bmwi", function()
       assert.is_truthy(run("status").err:find("position = LAT,LON", 1, true))
     end)
 
-    it("of too many requests ends with 5 and says how long to wait", function()
+    it("for too many requests exits with 5 and says how long to wait", function()
       sim:fault({ path = "/status", recorded = "too_many", times = 0,
         headers = { ["Retry-After"] = "77" } })
       local result = run("status")
@@ -808,7 +808,7 @@ describe("bmwi", function()
       assert.is_truthy(result.err:find("77 seconds", 1, true), result.err)
     end)
 
-    it("of a gateway that may have passed the command on ends with 3", function()
+    it("of a gateway that may have passed the command on exits with 3", function()
       for _, status in ipairs { 408, 499, 504, 524 } do
         sim:fault({ path = "/executeService", status = status })
         local result = run("lock --no-wait")
@@ -817,7 +817,7 @@ describe("bmwi", function()
       end
     end)
 
-    it("that the service is gone is said in so many words", function()
+    it("that the service is gone is stated plainly", function()
       sim:fault({ path = "/status", recorded = "gone", times = 0 })
       local result = run("status")
       assert.equal(1, result.code)
@@ -839,7 +839,7 @@ describe("bmwi", function()
       assert.equal("", result.out)
     end)
 
-    it("ends with 1 when there is none", function()
+    it("exits with 1 if no server can be reached", function()
       local result = run("status", { BMWI_BASE_URL = "http://127.0.0.1:1", BMWI_RETRIES = "0" })
       assert.equal(1, result.code)
       assert.is_truthy(result.err:find("bmwi doctor", 1, true), result.err)
@@ -853,7 +853,7 @@ describe("bmwi", function()
       return cli.on_terminal(...)
     end
 
-    it("asks for what the log-in lacks, without showing secrets", function()
+    it("prompts for what the log-in lacks, without showing secrets", function()
       local seen = on_terminal({ "status" }, { { "User name", "whatever@example.com\\n" },
         { "Password", "p4ssw0rd\\n" }, { "API key", "key\\n" }, { "API secret", "secret\\n" } },
         { BMWI_USERNAME = false, BMWI_PASSWORD = false, BMWI_API_KEY = false,
@@ -864,7 +864,7 @@ describe("bmwi", function()
       ok("status", { BMWI_PASSWORD = false }) -- it was kept
     end)
 
-    it("ends with 130 when the question is cancelled", function()
+    it("exits with 130 when the prompt is cancelled", function()
       local seen = on_terminal({ "status" }, { { "Password", "\\003" } }, { BMWI_PASSWORD = false })
       assert.equal(130, seen.code, seen.screen)
       assert.equal(0, #sim:log())
@@ -883,7 +883,7 @@ describe("bmwi", function()
       assert.equal(1, sim:car().posts.DOOR_UNLOCK)
     end)
 
-    it("asks for the answer to the security question when the server wants it", function()
+    it("prompts for the answer to the security question if the server requires it", function()
       sim:config({ secret_answer = "Rosebud" })
       local seen = on_terminal({ "unlock", "--yes" },
         { { "security question", "Rosebud\\n" } })
@@ -891,7 +891,7 @@ describe("bmwi", function()
       assert.is_nil(seen.screen:find("Rosebud", 1, true))
     end)
 
-    it("shows progress in one line that goes away", function()
+    it("shows progress in one line, which it then removes", function()
       local seen = on_terminal({ "lock" })
       assert.is_truthy(seen.screen:find("\r\27[KLock the doors: INITIATED", 1, true), seen.screen)
       assert.is_truthy(seen.screen:find("\r\27[KLock the doors: done", 1, true), seen.screen)
@@ -902,7 +902,7 @@ describe("bmwi", function()
       assert.is_truthy(seen.screen:find("INITIATED", 1, true))
     end)
 
-    it("uses colour, unless it is not wanted", function()
+    it("uses colour unless that is disabled", function()
       local function has_colour(arguments, environment)
         return on_terminal(arguments, nil, environment).screen:find("\27[32m", 1, true) ~= nil
       end
@@ -925,7 +925,7 @@ describe("bmwi", function()
     setup(function() secure = helper.start({ tls = true, args = { "--speed", "100" } }) end)
     teardown(function() secure:stop() end)
 
-    it("works with an authority of one's own, and not without", function()
+    it("works with a private CA, and not without it", function()
       local here = { BMWI_BASE_URL = secure.url }
       local result = run("status", here)
       assert.equal(1, result.code)
@@ -974,7 +974,7 @@ describe("bmwi", function()
       assert.are_not.equal(0, helper.curl("--insecure", out:match("https://[%d.:]+%d")).exit)
     end)
 
-    it("tells what it found as JSON", function()
+    it("reports what it found as JSON", function()
       local steps = json.decode(ok({ "demo", "--json", "-o", home .. "/range.svg" },
         { BMWI_SIM = os.getenv("BMWI_SIM") or "build/bmwi-sim" }).out)
       assert.equal(15, #steps)
@@ -997,7 +997,7 @@ describe("bmwi", function()
   end)
 
   describe("the tables for people", function()
-    it("take whatever a server may send", function()
+    it("tolerate whatever a server may send", function()
       local render, views = require("bmwi.cli.render"), require("bmwi.cli.views")
       local output, trips = require("bmwi.cli.output"), require("bmwi.cli.trips")
       local answers = { status = json.decode(ok("status --json").out),

@@ -68,7 +68,7 @@ describe("output.clean", function()
   end)
 end)
 
-describe("an output", function()
+describe("the command line's output", function()
   local function written(fn, options)
     local ctx, text = run_with(nil, { options = options or {} })
     fn(ctx.out)
@@ -87,7 +87,7 @@ describe("an output", function()
     end))
   end)
 
-  it("has no colours in a file", function()
+  it("has no colours if written to a file", function()
     assert.equal("Head\n", written(function(out) out:heading("Head") end))
   end)
 
@@ -97,7 +97,7 @@ describe("an output", function()
     end, { json = true }))
   end)
 
-  it("fails where its file cannot be written", function()
+  it("fails if its file cannot be written", function()
     local ctx = run_with(nil)
     ctx.out.file = "/no/such/folder/file"
     local failure = failure_of(ctx.out.finish, ctx.out)
@@ -112,14 +112,14 @@ describe("session", function()
     ["the key, which basic stands for"] = { { username = "u", basic = "b" }, { "password" } },
     ["nothing"] = { { username = "u", password = "p", api_key = "k", api_secret = "s" }, {} },
   }) do
-    it("knows that a log-in lacks " .. name, function()
+    it("reports that a log-in lacks " .. name, function()
       local list = {}
       for i, row in ipairs(session.lacking(case[1])) do list[i] = row.name end
       assert.same(case[2], list)
     end)
   end
 
-  it("takes the server from its address, else from the region", function()
+  it("takes the server from base_url, else from the region", function()
     assert.equal("https://x", session.server({ base_url = "https://x" }))
     assert.equal(bmwi.regions.usa, session.server({ region = "usa" }))
     assert.is_nil(session.server({}))
@@ -132,7 +132,7 @@ describe("session", function()
     ["one that has ended"] = { { expires_at = os.time() - 60 }, false, false },
     ["one that can be renewed"] = { { expires_at = 0, refresh_token = "r" }, false, true },
   }) do
-    it("knows how a kept token stands: " .. name, function()
+    it("reports the state of a saved token: " .. name, function()
       assert.equal(case[2], session.fresh(case[1]))
       assert.equal(case[3], session.usable(case[1]))
     end)
@@ -144,7 +144,7 @@ describe("session", function()
     assert.is_nil(session.name(nil))
   end)
 
-  it("finds the one car, or the one that was named, or says which there are", function()
+  it("finds the only car or the named one, or lists the cars", function()
     local list = { { vin = "WAB1C23456V123456" }, { vin = "WAB1C23456V654321", model = "I8" } }
     local function car_of(cars, vin)
       local ctx = run_with(nil, { cars = cars,
@@ -162,7 +162,7 @@ describe("session", function()
   end)
 end)
 
-describe("a command to the car", function()
+describe("a command for the car", function()
   it("is sent once and followed to its end", function()
     local car, calls = obedient()
     local ctx, text = run_with(car)
@@ -171,7 +171,7 @@ describe("a command to the car", function()
     assert.equal("Lock the doors: done by the car (EXECUTED).\n", text())
   end)
 
-  it("is only sent with --no-wait, and says how to follow it", function()
+  it("is only sent if --no-wait is given, and says how to follow it", function()
     local car, calls = obedient()
     local ctx, text = run_with(car, { options = { ["no-wait"] = true } })
     act.lock(ctx)
@@ -188,7 +188,7 @@ describe("a command to the car", function()
 
   for status, case in pairs({ NOT_EXECUTED = { "not_executed", 7 },
     TIMED_OUT = { "timed_out", 6 } }) do
-    it("fails as the car says: " .. status, function()
+    it("fails if the car reports: " .. status, function()
       local failure = failure_of(act.lock, (run_with(obedient(status))))
       assert.equal(case[1], failure.code)
       assert.equal(case[2], fail.EXIT[failure.code])
@@ -207,13 +207,13 @@ describe("a command to the car", function()
     end)
   end
 
-  it("flashes as often as it is told", function()
+  it("flashes the given number of times", function()
     local car, calls = obedient()
     act.flash((run_with(car, { options = { count = 3 } })))
     assert.same({ "flash_lights", { count = 3 } }, calls[1])
   end)
 
-  it("does not unlock where nobody can be asked", function()
+  it("does not unlock without a terminal for confirmation", function()
     local failure = failure_of(act.unlock, (run_with(obedient())))
     assert.equal("usage", failure.code)
     assert.truthy(failure.message:find("--yes", 1, true))
@@ -230,12 +230,12 @@ describe("a command to the car", function()
     ["states that it does not know"] = { { result = "STATUS_NOT_CHANGED", oldLock = "INVALID",
       newLock = "INVALID" }, false },
   }) do
-    it("says that nothing has changed only where that is sure: " .. name, function()
+    it("says that nothing has changed only if that is certain: " .. name, function()
       assert.equal(case[2], act.is_unchanged({ extendedStatus = case[1] }))
     end)
   end
 
-  it("cannot be waited for by a name that is none", function()
+  it("cannot be waited for under an unknown name", function()
     local failure = failure_of(act.wait, (run_with(obedient(), { args = { "dance" } })))
     assert.equal("usage", failure.code)
     assert.truthy(failure.info.hint:find("charge, charging-profile, climate, find, flash", 1, true))
@@ -274,10 +274,10 @@ describe("bmwi poi", function()
   end
 end)
 
-describe("a reading", function()
+describe("a read", function()
   local STATUS = { chargingLevelHv = 58, mileage = 100 }
 
-  it("is a table for people", function()
+  it("is shown as a table", function()
     local ctx, text = run_with({ status = function() return STATUS end })
     read.status(ctx)
     assert.truthy(text():find("^Status, I3, M 1\n"))
@@ -287,7 +287,7 @@ describe("a reading", function()
     assert.truthy(text():find("\nMileage +62 mi\n"))
   end)
 
-  it("is the service's own answer as JSON, in its own units", function()
+  it("is the service's own response as JSON, in its own units", function()
     local ctx, text = run_with({ status = function() return STATUS end },
       { options = { json = true } })
     ctx.settings.units = "imperial"
@@ -295,7 +295,7 @@ describe("a reading", function()
     assert.same(STATUS, bmwi.json.decode(text()))
   end)
 
-  it("fails as the car's method fails", function()
+  it("fails if the car's method fails", function()
     local info = { status = 403 }
     local ctx = run_with({ range_map = function() return nil, "no", "forbidden", info end })
     local failure = failure_of(read.range_map, ctx)
@@ -320,7 +320,7 @@ describe("bmwi doctor", function()
   end
 
   for name, info in pairs({ configuration = {}, settings = { setting = "vin" } }) do
-    it("ends at a failure of the step " .. name .. ", with its exit code and hint", function()
+    it("stops when a step fails: " .. name .. ", with its exit code and hint", function()
       info.hint = "so"
       local exit, found = examined(fail.new("wrong", "config", info))
       assert.equal(2, exit)
@@ -333,7 +333,7 @@ describe("bmwi doctor", function()
 end)
 
 describe("bmwi.cli.main", function()
-  it("returns the exit code and raises nothing", function()
+  it("returns the exit code and never raises", function()
     local said = helper.program([[
       print("", require("bmwi.cli").main({ "--jsn" }))
       print("", require("bmwi.cli").main({ "--version" }))

@@ -36,7 +36,7 @@ local function raises(part, overrides)
 end
 
 describe("bmwi.new", function()
-  it("takes every option it names", function()
+  it("accepts every option it names", function()
     takes()
     takes({ region = "usa" })
     takes({ region = "china", token_path = "/gcdm/oauth/token", scope = "a b" })
@@ -60,7 +60,7 @@ describe("bmwi.new", function()
     bmwi.new({ region = "usa", token = { access_token = "t" } }):close()
   end)
 
-  it("tells a new user which options are missing", function()
+  it("reports which options are missing", function()
     local function lacks(given, ...)
       local ok, message = pcall(bmwi.new, given)
       assert.is_false(ok)
@@ -87,7 +87,7 @@ describe("bmwi.new", function()
     bmwi.new(setmetatable(options(), { __name = "mine" })):close()
   end)
 
-  it("refuses a proxy that is wrong, and shows nothing of it", function()
+  it("refuses an invalid proxy without showing it", function()
     for _, proxy in ipairs({ "socks6://user:geheim@127.0.0.1:9", "geheim://127.0.0.1:9",
       "://geheim", "http://user:p#geheim@127.0.0.1:9", "http://user:p/geheim@127.0.0.1:9",
       "http://user:p?geheim@127.0.0.1:9", "http://user:p@geheim@127.0.0.1:9",
@@ -110,7 +110,7 @@ describe("bmwi.new", function()
     end
   end)
 
-  it("names the known options when it meets an unknown one", function()
+  it("lists the known options if one is unknown", function()
     local message = raises("unknown option 'pasword'", { pasword = "s3cret" })
     for _, name in ipairs(OPTIONS) do
       assert.truthy(message:find("%f[%w_]" .. name .. "%f[^%w_]"), name)
@@ -119,7 +119,7 @@ describe("bmwi.new", function()
     assert.equal(#OPTIONS + 2, names, "an option is missing in this test")
   end)
 
-  it("wants a table with names", function()
+  it("requires a table with string keys", function()
     for _, given in ipairs({ "x", 1, true, print }) do
       assert.has_error(function() bmwi.new(given) end)
     end
@@ -129,7 +129,7 @@ describe("bmwi.new", function()
     raises("with names", { [true] = "x" })
   end)
 
-  it("wants each option to be of its type", function()
+  it("requires each option to have its type", function()
     local numbers = { connect_timeout = true, max_response_bytes = true, retries = true,
       timeout = true }
     local functions = { log = true, on_token = true }
@@ -188,7 +188,7 @@ describe("bmwi.new", function()
     end
   end)
 
-  it("refuses values that cannot be right", function()
+  it("refuses values that cannot be valid", function()
     raises("'rest_of_world', 'usa' or 'china'", { region = "europe" })
     raises("'data' or 'body'", { poi_field = "poi" })
     raises("option 'api_key'", { api_key = "a:b" })
@@ -210,7 +210,7 @@ describe("bmwi.new", function()
     end
   end)
 
-  it("takes http:// for a loopback address only", function()
+  it("accepts http:// for a loopback address only", function()
     for _, url in ipairs({ "http://127.0.0.1", "http://127.0.0.1:8080", "http://127.1.2.3:1",
       "http://localhost:80", "http://[::1]:80", "http://[::1]", "http://LOCALHOST:8080",
       "HTTP://localhost:8080", "http://ip6-localhost:8080", "http://ip6-loopback",
@@ -298,8 +298,8 @@ describe("a client", function()
     assert.equal("a=1&b=2&c=3", last().query)
   end)
 
-  describe("is told by its options", function()
-    it("where it is: dlat and dlon, both, with a point (trap 4)", function()
+  describe("takes from its options", function()
+    it("where the car is: both dlat and dlon, with a decimal point (trap 4)", function()
       new():vehicle(VIN):status()
       assert.equal("", last().query)
       for _, case in ipairs({
@@ -316,7 +316,7 @@ describe("a client", function()
       assert.equal("", last().query)
     end)
 
-    it("where it is, which some cars must be told (trap 4)", function()
+    it("where the car is, which some cars require (trap 4)", function()
       sim:change(VIN, { vehicle = { bodytype = "F31" } })
       local status, _, code, info = new():vehicle(VIN):status()
       assert.is_nil(status)
@@ -328,7 +328,7 @@ describe("a client", function()
     end)
 
     for _, locale in ipairs(helper.locales) do
-      it("where it is and what it sends, with a point under " .. locale, function()
+      it("where the car is and what it sends, with a decimal point under " .. locale, function()
         if not os.setlocale(locale, "numeric") then return pending("there is no " .. locale) end
         local lat, lon = 51.53053283691406, -0.08362331241369247
         local car = new({ position = { lat = lat, lon = lon } }):vehicle(VIN)
@@ -371,7 +371,7 @@ describe("a client", function()
       assert.equal("okhttp/3.12.2 (test)", log[2].headers["user-agent"])
     end)
 
-    it("how large an answer may be, counted after decompression", function()
+    it("how large a response may be, counted after decompression", function()
       new({ max_response_bytes = 100000, retries = 0 }):login()
       for _, gzip in ipairs({ false, true }) do
         sim:fault({ path = "/vehicles", pad = 100001, gzip = gzip })
@@ -391,7 +391,7 @@ describe("a client", function()
       assert.equal("unknown", (select(3, client:vehicle(VIN):lock_doors())))
     end)
 
-    it("how large an answer may be: 16 MiB unless told #slow", function()
+    it("how large a response may be: 16 MiB by default #slow", function()
       new({ retries = 0 }):login()
       sim:fault({ path = "/vehicles", pad = 16 * 1024 * 1024, gzip = true })
       assert.equal("json", (select(3, client:vehicles())))
@@ -415,7 +415,7 @@ describe("a client", function()
       assert.is_true(bmwi._sys.monotonic() - start < 1.5)
     end)
 
-    it("how often to repeat what may be repeated (trap 17)", function()
+    it("how often to retry what may be retried (trap 17)", function()
       for retries = 0, 1 do
         new({ retries = retries })
         client:login()
@@ -435,7 +435,7 @@ describe("a client", function()
       end
     end)
 
-    it("how a loopback address may be spelt", function()
+    it("which spellings of a loopback address are accepted", function()
       for _, url in ipairs({ "HTTP://localhost:", "http://LocalHost:", "http://127.0.0.1:" }) do
         assert.is_table(new({ base_url = url .. sim.port }):vehicles())
       end
@@ -443,7 +443,7 @@ describe("a client", function()
         tostring(new({ base_url = "HTTP://LocalHost:1" })))
     end)
 
-    it("which authorities to trust; a file that cannot be used is named with the reason", function()
+    it("which CAs to trust; an unusable file is named with the reason", function()
       local secure = helper.start({ tls = true })
       local junk = os.tmpname()
       for file, reason in pairs({
@@ -472,7 +472,7 @@ describe("a client", function()
     end)
   end)
 
-  describe("tells its log hook", function()
+  describe("reports to its log hook", function()
     local function watch(overrides)
       local events = {}
       overrides = overrides or {}
@@ -509,7 +509,7 @@ describe("a client", function()
       assert.equal(2, good.attempt)
     end)
 
-    it("what failed without an answer", function()
+    it("failures without a response", function()
       local events = watch({ retries = 0 })
       client:login()
       sim:fault({ path = "/vehicles", reset = "before", times = 0 })
@@ -572,7 +572,7 @@ describe("a client", function()
       end
     end)
 
-    it("which may fail: that is raised, and the client goes on", function()
+    it("and raises an error of the hook, after which the client still works", function()
       new({ log = function() error("no space left") end })
       local ok, message = pcall(client.vehicles, client)
       assert.is_false(ok)
@@ -583,7 +583,7 @@ describe("a client", function()
   end)
 
   describe("shows nothing of its secrets", function()
-    it("as a text", function()
+    it("when converted to a string", function()
       new():login()
       local car = client:vehicle(VIN)
       for _, text in ipairs({ tostring(client), tostring(car), tostring(bmwi.loop) }) do
@@ -598,7 +598,7 @@ describe("a client", function()
       assert.is_nil(tostring(client):find(sim.url, 1, true))
     end)
 
-    it("as a table", function()
+    it("when read as a table", function()
       new():login()
       assert.is_nil(client.password)
       assert.is_nil(client.api_secret)
@@ -608,7 +608,7 @@ describe("a client", function()
   end)
 
   describe("when it is closed", function()
-    it("raises for every use but close", function()
+    it("raises an error for every use but close", function()
       new()
       local car = client:vehicle(VIN)
       client:login()
@@ -651,7 +651,7 @@ describe("a client", function()
       assert.equal(n, #sim:log())
     end)
 
-    it("ends the calls that are under way", function()
+    it("ends the calls in progress", function()
       sim:fault({ path = "/vehicles", latency = 3, times = 0 })
       new():login()
       local car = client:vehicle(VIN)
@@ -688,7 +688,7 @@ describe("a client", function()
     end)
   end)
 
-  describe("when nobody keeps it", function()
+  describe("that is no longer referenced", function()
     local function collect()
       for _ = 1, 3 do collectgarbage() end
     end
@@ -701,7 +701,7 @@ describe("a client", function()
       assert.is_nil(seen[1])
     end)
 
-    it("is kept by its cars", function()
+    it("is kept alive by its cars", function()
       local car = bmwi.new(helper.client(sim)):vehicle(VIN)
       collect()
       assert.equal(1234, car:status().mileage)
@@ -709,7 +709,7 @@ describe("a client", function()
       assert.equal(1234, car:status().mileage)
     end)
 
-    it("is kept by its calls", function()
+    it("is kept alive by its calls", function()
       sim:fault({ path = "/", latency = 0.05, times = 0 })
       local list, told
       async.spawn(function()
@@ -723,7 +723,7 @@ describe("a client", function()
       assert.is_true(told)
     end)
 
-    it("may have a hook that knows it", function()
+    it("is collected even if its hook references it", function()
       local seen = setmetatable({}, { __mode = "v" })
       do
         local itself
@@ -736,7 +736,7 @@ describe("a client", function()
     end)
   end)
 
-  it("is closed at the end of its scope where Lua can do that", function()
+  it("is closed at the end of its scope on Lua 5.4", function()
     local chunk = load_text("local new = ... local kept do local c <close> = new() kept = c end " ..
       "return kept")
     if not chunk then return pending("this Lua has no variables that are closed") end
@@ -744,7 +744,7 @@ describe("a client", function()
     assert.truthy(tostring(kept):find("closed", 1, true))
   end)
 
-  it("does not share what it has with another one", function()
+  it("shares nothing with another client", function()
     local one = bmwi.new(helper.client(sim))
     local two = bmwi.new(helper.client(sim, { user_agent = "two" }))
     one:login()

@@ -34,7 +34,7 @@ describe("bmwi.config", function()
     assert.truthy(helper.read(cli.state() .. "token.json"):find("access_token", 1, true))
   end)
 
-  it("needs no password where the log-in is saved", function()
+  it("needs no password if the log-in is saved", function()
     cli.configure(SETTINGS:format(sim.url))
     run(READS)
     cli.configure((SETTINGS:format(sim.url):gsub("password = p4ssw0rd\n", "")))
@@ -42,14 +42,14 @@ describe("bmwi.config", function()
     assert.equal(1, sim:count("POST", "/token"))
   end)
 
-  it("does not repeat a log-in that was refused, in the next run either", function()
+  it("does not repeat a refused log-in, even in the next run", function()
     cli.configure((SETTINGS:format(sim.url):gsub("p4ssw0rd", "wrong")))
     local text = READS:gsub("%.mileage", "") .. "print((select(3, client:vehicles())))"
     for _ = 1, 2 do assert.truthy(run(text):find("auth\n", 1, true)) end
     assert.equal(1, sim:count("POST", "/token"))
   end)
 
-  it("says what is wrong with the file, as the command line does", function()
+  it("reports what is wrong with the file, as the command line does", function()
     cli.configure("base_url = http://127.0.0.1:1\nregon = usa\n")
     local output = run([[
       local options, message, code, info = require "bmwi.config".load()
@@ -59,7 +59,7 @@ describe("bmwi.config", function()
       output)
   end)
 
-  it("takes another file by its path", function()
+  it("accepts the path of another file", function()
     local path = cli.home .. "/other"
     cli.write(path, SETTINGS:format(sim.url))
     local output = run(READS:gsub("%.%.%.", ("%q"):format(path)))

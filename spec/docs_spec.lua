@@ -137,7 +137,7 @@ describe("a block of code", function()
     helper.has(output, "EXECUTED\tLOCKED\n")
   end)
 
-  it("gives bmwi only arguments that it takes", function()
+  it("gives bmwi only arguments that it accepts", function()
     local args, commands = require "bmwi.cli.args", require "bmwi.cli.commands"
     local count = 0
     for _, block in ipairs(docs.blocks()) do
@@ -159,7 +159,7 @@ describe("a block of code", function()
     assert.is_true(count > 5)
   end)
 
-  it("of settings is a configuration", function()
+  it("with settings is a valid configuration", function()
     local count = 0
     for _, block in ipairs(docs.marked("")) do
       if block.text:find("^[%l_]+ = ") then
@@ -186,7 +186,7 @@ describe("a session on a terminal", function()
       :gsub("%d+", "%%d+"):gsub("  +", " +")
   end
 
-  it("shows what the page does", function()
+  it("gives the output that the page shows", function()
     local reason = helper.no_terminal()
     if reason then return pending(reason) end
     sim:control("POST", "/cardata/login", { interval = 1, allow_after = 2 })
@@ -281,7 +281,7 @@ uv.run()]])
   end)
 end)
 
-it("the picture in the README is what the example draws now", function()
+it("the picture in the README is what the example draws", function()
   helper.has(docs.page("README.md"), '<img src="docs/range-map.svg"')
   local sim, path = helper.start(), os.tmpname()
   local output, code = docs.run(("%s examples/range_map_svg.lua %s; cat %%s"):format(
@@ -293,8 +293,8 @@ it("the picture in the README is what the example draws now", function()
   assert.equal(drawn, helper.read("docs/range-map.svg"))
 end)
 
-describe("a page", function()
-  it("links to what is there", function()
+describe("a page of the documentation", function()
+  it("links only to existing targets", function()
     for _, path in ipairs(PAGES) do
       local text, folder = helper.read(path), path:match("^(.*/)") or ""
       for target in text:gmatch("%]%(([^)%s]+)%)") do
@@ -313,7 +313,7 @@ describe("a page", function()
     end
   end)
 
-  it("is linked by another one, each example too", function()
+  it("is linked from another one, as is each example", function()
     local text = docs.all() .. helper.read("CONTRIBUTING.md")
     for _, page in ipairs(docs.pages) do
       local name = page.path:match("^docs/(.*)$")
@@ -328,7 +328,7 @@ describe("a page", function()
     assert.same({}, docs.missing(text, examples, "](../examples/%s)"))
   end)
 
-  it("has tables with as many cells in each row as in the head", function()
+  it("has tables with as many cells in each row as in the header", function()
     local count = 0
     for _, path in ipairs(PAGES) do
       local cells, number
@@ -348,7 +348,7 @@ describe("a page", function()
     assert.is_true(count > 50)
   end)
 
-  it("names no target that make does not have, and `make help` lists each", function()
+  it("names only existing make targets, each listed by `make help`", function()
     local help = "\n" .. helper.shell("env -u MAKEFLAGS -u MFLAGS make help") .. "\n"
     for _, path in ipairs(PAGES) do
       local text = helper.read(path)

@@ -13,7 +13,7 @@ describe("bmwi doctor", function()
   before_each(function() home = cli.begin(sim) end)
   after_each(cli.finish)
 
-  it("finds all well, and shows no secret", function()
+  it("reports that all is well, and shows no secret", function()
     local result = ok("doctor")
     assert.is_truthy(result.out:find("All is well.", 1, true))
     assert.is_nil(result.out:find("FAIL", 1, true))
@@ -50,7 +50,7 @@ describe("bmwi doctor", function()
     assert.is_truthy(told.steps[#told.steps].hint:find("2021-11-09", 1, true))
   end)
 
-  it("tells how a kept log-in stands", function()
+  it("reports the state of a saved log-in", function()
     ok("login")
     local file = state() .. "token.json"
     local kept = json.decode(read(file))
@@ -97,20 +97,20 @@ describe("bmwi doctor", function()
     return result
   end
 
-  it("tells of no file that is not there", function()
+  it("names no file that does not exist", function()
     local result = run("doctor", { BMWI_VIN = "WBA" })
     assert.is_truthy(result.out:find("configuration      no file", 1, true), result.out)
     assert.is_truthy(result.out:find("FAIL  settings", 1, true), result.out)
   end)
 
-  it("tells at the settings that a log-in lacks what nobody can be asked for", function()
+  it("reports missing log-in settings that it cannot prompt for", function()
     fails("settings", { "password", "BMWI_PASSWORD" }, {}, { BMWI_PASSWORD = false })
     ok("login")
     ok("doctor", { BMWI_PASSWORD = false }) -- the kept one will do
   end)
 
-  describe("where the log-in cannot be kept", function()
-    it("says so, as each command warns of it", function()
+  describe("if the log-in cannot be saved", function()
+    it("says so, as each command does in a warning", function()
       if not read("/proc/self/stat") then pending("no /proc, where even root can make no file") end
       local nowhere = { BMWI_TOKEN_FILE = "/proc/bmwi/token.json" }
       assert.is_truthy(ok("status", nowhere).err:find("could not be saved", 1, true))
@@ -118,13 +118,13 @@ describe("bmwi doctor", function()
       fails("saved log-in", { "not a regular file" }, {}, { BMWI_TOKEN_FILE = home })
     end)
 
-    it("leaves nothing where it can", function()
+    it("leaves nothing behind if it can be saved", function()
       ok("doctor")
       assert.equal("token.json token.json.lock token.json.write.lock",
         cli.shell("echo $(ls " .. state() .. ")"))
     end)
 
-    it("names the owner where that is what is wrong", function()
+    it("names the owner if that is the problem", function()
       if cli.shell("id -u") ~= "0" then pending("only root can give a file away") end
       ok("login")
       cli.shell("chown 65534 " .. state() .. "token.json")
@@ -143,14 +143,14 @@ describe("bmwi doctor", function()
     end)
     teardown(function() if two then two:stop() end end)
 
-    it("wants to know which, as each command does", function()
+    it("asks for the VIN, as each command does", function()
       fails("car", { "several cars", "WBY1Z21000V000002 (I3)", "--vin" }, {},
         { BMWI_BASE_URL = two.url })
       ok("doctor", { BMWI_BASE_URL = two.url, BMWI_VIN = "wby1z21000v000002" })
     end)
   end)
 
-  it("knows a VIN that is not of this account", function()
+  it("detects a VIN that does not belong to this account", function()
     local other = { BMWI_VIN = "WBY1Z21000V000009" }
     fails("car", { "not one of this account's cars: WAB1C23456V123456" }, { "region" }, other)
     for _, arguments in ipairs { "status", "lock", "trips last" } do
@@ -162,7 +162,7 @@ describe("bmwi doctor", function()
   end)
 
   for _, status in ipairs { 301, 404, 405, 501 } do
-    it("knows a server that is none of this kind: " .. status, function()
+    it("detects a server that is not the car service: " .. status, function()
       local body = "<!DOCTYPE html><html><body>Error</body></html>"
       sim:fault({ path = "/oauth/token", status = status, body = body, times = 0 })
       fails("log-in", { "does not look like the car service", "Check base_url" },
@@ -173,7 +173,7 @@ describe("bmwi doctor", function()
     end)
   end
 
-  describe("with a clock that is off", function()
+  describe("with a wrong clock", function()
     local weather, off = helper.weather(), nil
 
     before_each(function() off = home .. "/off" end)
@@ -188,7 +188,7 @@ describe("bmwi doctor", function()
       end)
     end
 
-    it("tolerates a minute", function()
+    it("tolerates a minute's difference", function()
       if not weather then pending("no library can be preloaded here") end
       write(off, "-60")
       ok("doctor", { LD_PRELOAD = weather:match("=(.*)"), BMWI_CLOCK = off })
@@ -200,7 +200,7 @@ describe("bmwi doctor", function()
     setup(function() secure = helper.start({ tls = true, args = { "--speed", "100" } }) end)
     teardown(function() secure:stop() end)
 
-    it("leads to the clock where the certificate's dates do not fit", function()
+    it("points to the clock if the certificate's dates do not match", function()
       local weather = helper.weather()
       if not weather then pending("no library can be preloaded here") end
       for _, seconds in ipairs { -86400 * 3650, 86400 * 36500 } do
@@ -214,7 +214,7 @@ describe("bmwi doctor", function()
       end
     end)
 
-    it("tells a wrong port from a certificate that is not trusted", function()
+    it("distinguishes a wrong port from an untrusted certificate", function()
       local port, stop = helper.raw("HTTP/1.1 400 Bad Request\\r\\n\\r\\n", "")
       finally(stop)
       fails("TLS", { "wrong version number", "right port" }, { "--ca-file" },

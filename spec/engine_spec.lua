@@ -50,7 +50,7 @@ describe("the engine", function()
       fails_as("network", client:vehicle(helper.vin):unlock_doors({ secret = "Rex" }))
     end)
 
-    it("does not wait for a name that takes long when the time is over", function()
+    it("does not wait for a slow name lookup after its timeout", function()
       local start = bmwi._sys.monotonic()
       local _, _, code = with_token({ url = "https://bmwi-spec.invalid" }, { timeout = 0.001 })
         :vehicles()
@@ -89,7 +89,7 @@ describe("the engine", function()
       secure:stop()
     end)
 
-    it("refuses an option that is no proxy", function()
+    it("refuses an invalid proxy option", function()
       local made, client = pcall(with_token, sim, { proxy = "nonsense://127.0.0.1:1" })
       if made then fails_as("network", client:vehicles()) end
       assert.has_error(function() with_token(sim, { proxy = "" }) end)
@@ -106,20 +106,20 @@ describe("the engine", function()
     teardown(function() good:stop() end)
     before_each(function() good:reset() end)
 
-    it("talks to a server of the given authority", function()
+    it("connects to a server with a certificate of the given CA", function()
       local client = new(good)
       assert.is_true(client:login())
       assert.equal(1, #client:vehicles())
       assert.equal("https", good:log()[1].scheme)
     end)
 
-    it("talks to it by name", function()
+    it("connects to it by name", function()
       local client = new(good, { base_url = "https://localhost:" .. good.port,
         connect_to = { "localhost:" .. good.port .. ":127.0.0.1:" .. good.port } })
       assert.is_true(client:login())
     end)
 
-    it("talks to the names of the real service, if connect_to says where", function()
+    it("connects to the real service's names where connect_to points", function()
       local client = new(good, { base_url = "https://b2vapi.bmwgroup.com",
         connect_to = { "b2vapi.bmwgroup.com:443:127.0.0.1:" .. good.port } })
       assert.is_true(client:login())
@@ -143,7 +143,7 @@ describe("the engine", function()
       end)
     end
 
-    it("refuses an authority that only this machine's tests know", function()
+    it("refuses a CA that only these tests know", function()
       local options = helper.client(good, { retries = 0 })
       options.ca_file = nil
       fails_as("tls", bmwi.new(options):login())
@@ -157,7 +157,7 @@ describe("the engine", function()
       assert.same({}, good:log())
     end)
 
-    it("does not trust a server because another client does", function()
+    it("does not trust a server because another client trusts it", function()
       assert.is_true(new(good):login())
       good:clear()
       fails_as("tls", new(good, { ca_file = helper.certs() .. "/other-ca-authority.pem" }):login())
@@ -167,7 +167,7 @@ describe("the engine", function()
       assert.same({}, good:log())
     end)
 
-    it("reads the authorities once for all connections", function()
+    it("reads the CA certificates once for all connections", function()
       if not helper.libcurl(7, 87) then return pending("this libcurl reads them anew for each") end
       local path = os.tmpname()
       local source, copy = io.open(good.ca), io.open(path, "w")
@@ -180,14 +180,14 @@ describe("the engine", function()
       assert.is_table(client:vehicle(helper.vin):flash_lights()) -- on a connection of its own
     end)
 
-    it("fails as tls when the authority's file cannot be used", function()
+    it("fails as tls if the CA file cannot be used", function()
       for _, file in ipairs({ "/nowhere/ca.pem", helper.certs() .. "/ca.key", "/dev/null" }) do
         fails_as("tls", new(good, { ca_file = file }):login())
       end
       assert.same({}, good:log())
     end)
 
-    it("fails as tls when the server speaks none", function()
+    it("fails as tls if the server does not use TLS", function()
       local client = with_token({ url = (sim.url:gsub("^http:", "https:")) })
       fails_as("tls", client:vehicles())
       fails_as("tls", client:vehicle(helper.vin):lock_doors())
@@ -216,7 +216,7 @@ describe("the engine", function()
       assert(since(start) < 5)
     end)
 
-    it("takes an answer that comes slowly", function()
+    it("accepts a response that comes slowly", function()
       sim:fault({ path = "/status", drip = 5000 })
       assert.is_table(new(sim):vehicle(helper.vin):status())
     end)
@@ -242,7 +242,7 @@ describe("the engine", function()
     end)
   end)
 
-  describe("with answers that break", function()
+  describe("with broken responses", function()
     local function status(overrides)
       return new(sim, overrides):vehicle(helper.vin):status()
     end
@@ -259,7 +259,7 @@ describe("the engine", function()
       end)
     end
 
-    it("fails as json when there is nothing in it", function()
+    it("fails as json if the response is empty", function()
       sim:fault({ path = "/status", raw = "" })
       fails_as("json", status())
     end)
@@ -270,13 +270,13 @@ describe("the engine", function()
     end)
   end)
 
-  describe("with answers that are too large", function()
+  describe("with responses that are too large", function()
     local function answer_of(size)
       local frame = '{"vehicleStatus":{"a":""}}'
       return '{"vehicleStatus":{"a":"' .. ("x"):rep(size - #frame) .. '"}}'
     end
 
-    it("takes as much as max_response_bytes, and not a byte more", function()
+    it("accepts max_response_bytes, and not a byte more", function()
       sim:fault({ path = "/status", times = 0, raw = answer_of(5000) })
       assert.equal(5000 - 26, #new(sim, { max_response_bytes = 5000 }):vehicle(helper.vin)
         :status().a)
@@ -298,7 +298,7 @@ describe("the engine", function()
       end)
     end
 
-    it("counts after unpacking", function()
+    it("counts bytes after decompression", function()
       sim:fault({ path = "/status", pad = 50000, gzip = true })
       fails_as("too_large", new(sim, { max_response_bytes = 49999 }):vehicle(helper.vin):status())
       sim:fault({ path = "/status", pad = 50000, gzip = true })
@@ -318,7 +318,7 @@ describe("the engine", function()
       assert(message:find("headers", 1, true), message)
     end)
 
-    it("has a limit of its own for the answer to a log-in", function()
+    it("has a separate limit for the response to a log-in", function()
       for _, bytes in ipairs({ 70e3, 10e9 }) do
         sim:fault({ path = "/oauth/token", pad = bytes })
         fails_as("too_large", new(sim):login())
@@ -333,7 +333,7 @@ describe("the engine", function()
     end)
   end)
 
-  describe("when it is sent elsewhere", function()
+  describe("when redirected", function()
     local other
 
     setup(function() other = helper.start() end)
@@ -396,7 +396,7 @@ describe("the engine", function()
       return list
     end
 
-    it("for one GET after the other", function()
+    it("for consecutive GETs", function()
       local client = new(sim)
       local car = client:vehicle(helper.vin)
       assert.is_true(client:login())
@@ -426,7 +426,7 @@ describe("the engine", function()
       assert.equal(1, #connections(sim, "GET"))
     end)
 
-    it("but not one that broke", function()
+    it("but not broken ones", function()
       local client = new(sim)
       assert.is_table(client:vehicles())
       sim:fault({ path = "/status", truncate = 10 })
@@ -435,7 +435,7 @@ describe("the engine", function()
       assert.equal(2, #connections(sim, "GET"))
     end)
 
-    it("but sends no command on a kept one", function()
+    it("but sends no command on a reused one", function()
       local client = new(sim)
       local car = client:vehicle(helper.vin)
       assert.is_table(car:status())
@@ -449,7 +449,7 @@ describe("the engine", function()
       end
     end)
 
-    it("though it asks for a server's address only once", function()
+    it("and resolves a server's name only once", function()
       local weather = helper.weather()
       if not weather then return pending("no compiler") end -- luacheck: ignore
       local names = os.tmpname()
@@ -577,7 +577,7 @@ describe("the engine", function()
       assert.is_nil(next(connections, first))
     end)
 
-    it("sends a command once, though the connection breaks that others have joined", function()
+    it("sends a command once, even if the connection that others share breaks", function()
       local has_python = os.execute("python3 -c 'import ssl' 2>/dev/null")
       if has_python ~= true and has_python ~= 0 then return pending("there is no python3") end
       if not helper.libcurl(7, 80) then return pending("none joins: commands go by HTTP/1.1") end
@@ -630,7 +630,7 @@ describe("the engine", function()
       os.exit(0)]]):format(sim.url, sim.port, sim.port, setup), environment)
   end
 
-  it("hands none of libcurl's own sockets on either", function()
+  it("passes on none of libcurl's own sockets either", function()
     local fds = io.open("/proc/self/fd/0")
     if not fds then return pending("there is no /proc/self/fd") end
     fds:close()
@@ -638,7 +638,7 @@ describe("the engine", function()
     assert.equal("0\n", inherited("bmwi.loop:limit(1)")) -- by a new handle
   end)
 
-  it("hands none of the resolver's sockets on", function()
+  it("passes on none of the resolver's sockets", function()
     local weather = helper.weather()
     if not weather then return pending("no compiler") end
     assert.equal("0\n", inherited([[

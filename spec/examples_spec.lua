@@ -101,7 +101,7 @@ describe("examples/", function()
 
   for state, plug in pairs { FINISHED_NOT_FULL = "CONNECTED", ERROR = "CONNECTED",
     NOT_CHARGING = "CONNECTED", INVALID = "DISCONNECTED" } do
-    it("wait_until_charged.lua ends when charging has ended otherwise: " .. state, function()
+    it("wait_until_charged.lua ends if charging stops early: " .. state, function()
       sim = helper.start { tls = true }
       sim:change(helper.vin, { status = CHARGING })
       run("wait_until_charged.lua", { arguments = "0.05", meanwhile = function()
@@ -112,14 +112,14 @@ describe("examples/", function()
     end)
   end
 
-  it("holds no example that is not run here", function()
+  it("contains no example that is not run here", function()
     local run_here = {}
     for name in pairs(EXAMPLES) do run_here[#run_here + 1] = name end
     table.sort(run_here)
     assert.same(run_here, list())
   end)
 
-  it("tells in each head how to run it", function()
+  it("says at the top of each file how to run it", function()
     for _, name in ipairs(list()) do
       local head = read("examples/" .. name):match("^(.-)\n[^%-]")
       assert.truthy(head:find("lua5.4 examples/" .. name, 1, true), name)

@@ -170,7 +170,7 @@ local function name_of(fault)
   return fault.recorded or (fault.status or "200") .. (said and (" %q"):format(said) or "")
 end
 
-describe("a failure", function()
+describe("a failed call", function()
   setup(function()
     sim = helper.start({ args = { "--speed", "50" } })
   end)
@@ -268,7 +268,7 @@ describe("a failure", function()
     assert.equal("404", tostring(info.status))
   end)
 
-  it("carries no status where there was no answer", function()
+  it("has no status if there was no response", function()
     local one = bmwi.new(helper.client({ url = "http://127.0.0.1:1" }, { retries = 0 }))
     local message, code, info = failed(one:vehicles())
     assert.equal("network", code)
@@ -284,12 +284,12 @@ describe("a failure", function()
       return info.retry_after
     end
 
-    it("tells the seconds", function()
+    it("reports the seconds", function()
       assert.equal(7, after("7"))
       assert.equal(1, after("1", 429))
     end)
 
-    it("tells the seconds until a date", function()
+    it("reports the seconds until a date", function()
       local seconds = after(os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + 100))
       assert(seconds > 50 and seconds <= 101, tostring(seconds))
     end)
@@ -301,7 +301,7 @@ describe("a failure", function()
       end
     end)
 
-    it("never tells more than a day", function()
+    it("never reports more than a day", function()
       assert.equal(86400, after("999999999"))
       local seconds = after("99999999999999999999999999")
       assert(seconds == nil or seconds == 86400, tostring(seconds))
@@ -309,7 +309,7 @@ describe("a failure", function()
     end)
   end)
 
-  it("is told once the answer was read: the log hook gets the status, not the body", function()
+  it("is logged after the response was read, with its status, not its body", function()
     local events = {}
     sim:fault({ path = "/status", recorded = "no_status" })
     client({ log = function(event, t) events[#events + 1] = { event, t } end })
@@ -325,7 +325,7 @@ describe("a failure", function()
     end
   end)
 
-  describe("tells no secret", function()
+  describe("reveals no secret", function()
     local secrets = {
       password = 'p4ss&w0rd=% "Zürich"',
       api_key = "planted-key-8d1f",
@@ -407,7 +407,7 @@ describe("a failure", function()
       end
     end
 
-    it("when the server says it back", function()
+    it("when the server echoes it", function()
       each_secret(function(_, text)
         for _, body in ipairs(both_shapes(text)) do
           answer_with("/executeService", 400, body)
@@ -420,7 +420,7 @@ describe("a failure", function()
       end)
     end)
 
-    it("when the log-in is answered so", function()
+    it("when the response to the log-in contains it", function()
       -- The one that a log-in, or a renewal, was sent with.
       local sent = { password = false, api_key = false, api_secret = false, basic = false,
         refresh = true }
@@ -436,7 +436,7 @@ describe("a failure", function()
       end)
     end)
 
-    it("when the secret stands where the text is cut", function()
+    it("when the secret lies where the text is truncated", function()
       local pad = { access = secrets.access, answer = secrets.answer, password = secrets.password }
       for _, secret in pairs(pad) do
         for length = 290, 320, 10 do
@@ -448,7 +448,7 @@ describe("a failure", function()
       end
     end)
 
-    it("when the server says back the form as it was sent", function()
+    it("when the server echoes the form as it was sent", function()
       for _, blank in ipairs({ "+", "%20" }) do
         answer_with("/executeService", 400, both_shapes("bad form: serviceType=DOOR_UNLOCK"
           .. "&bmwSkAnswer=" .. form_encoded(secrets.answer, blank))[1])
@@ -477,7 +477,7 @@ describe("a failure", function()
       assert_nothing(message, info)
     end)
 
-    it("when it is given as the granted scope", function()
+    it("when the server sends it as the granted scope", function()
       answer_with("/oauth/token", 200, helper.json.encode({
         access_token = "x", scope = secrets.password .. "\27[31m\r\n" }))
       local one = client({ password = secrets.password, api_key = secrets.api_key,
@@ -487,7 +487,7 @@ describe("a failure", function()
       assert_nothing(message, info)
     end)
 
-    it("when nobody answers", function()
+    it("when there is no response", function()
       local one = bmwi.new({ base_url = "http://127.0.0.1:1", retries = 0,
         username = "u", password = secrets.password, api_key = secrets.api_key,
         api_secret = secrets.api_secret, log = function() logged = logged + 1 end })
@@ -505,7 +505,7 @@ describe("a failure", function()
     has(message, "a")
   end)
 
-  it("survives a very long and a badly encoded description", function()
+  it("tolerates a very long or badly encoded description", function()
     for _, text in ipairs({ ("é"):rep(5000), "\\ud800", "\\uffff" }) do
       sim:fault({ path = "/status", status = 400, body = '{"error":"x' .. text .. '"}' })
       local message, code = failed(client():vehicle(helper.vin):status())

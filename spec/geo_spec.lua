@@ -130,7 +130,7 @@ describe("geo.geojson", function()
     assert.are.equal(50, #features[2].geometry.coordinates[1]) -- 49 points, closed
   end)
 
-  it("takes the envelope as well and leaves what it is given alone", function()
+  it("accepts the envelope too, and does not modify its argument", function()
     local map = range_map()
     local before = cjson.decode(cjson.encode(map))
     assert.are.equal(geo.geojson(map), geo.geojson({ rangemap = map }))
@@ -158,7 +158,7 @@ describe("geo.geojson", function()
       updateTime = STATUS.updateTime }, features[1].properties)
   end)
 
-  it("puts several answers into one collection", function()
+  it("puts several responses into one collection", function()
     local features = check_geojson(geo.geojson({
       range_map = range_map(), destinations = DESTINATIONS, status = STATUS,
     }, { title = "My \"i3\"" }))
@@ -167,7 +167,7 @@ describe("geo.geojson", function()
     assert.are.equal('My "i3"\n', cjson.decode(text).title)
   end)
 
-  it("leaves out rings that enclose nothing, and entries without a position (trap 12)", function()
+  it("omits rings that enclose nothing, and entries without a position (trap 12)", function()
     local a, b, c = { lat = 1, lon = 1 }, { lat = 1, lon = 2 }, { lat = 2, lon = 2 }
     local map = { rangemaps = {
       { type = "A", polyline = {} }, { type = "B", polyline = { a } }, { type = "C" },
@@ -219,7 +219,7 @@ describe("geo.geojson", function()
     assert.are.equal("Polygon", features[1].geometry.type)
   end)
 
-  it("takes numeric text for coordinates and writes no exponent and no minus zero", function()
+  it("accepts numeric strings as coordinates and writes no exponent and no minus zero", function()
     local features = check_geojson(geo.geojson({ { lat = "1e-5", lon = "-0.00000001" } }))
     assert.are.same({ 0, 0.00001 }, features[1].geometry.coordinates)
     assert.is_nil(geo.geojson({ { lat = 0.00001, lon = -1e-9 } }):find("[eE]%-"))
@@ -238,7 +238,7 @@ describe("geo.geojson", function()
     assert.are.same(expected, written)
   end)
 
-  it("mends broken UTF-8 and escapes control characters", function()
+  it("repairs broken UTF-8 and escapes control characters", function()
     local city = "M\252nchen \237\160\128 \192\175 \244\144\128\128 \226\130 "
       .. "\0\1\127 \240\159\154\151"
     local text = geo.geojson({ { lat = 1, lon = 2, city = city } })
@@ -263,7 +263,7 @@ describe("geo.geojson", function()
     end
   end)
 
-  it("leaves out numbers that JSON does not have", function()
+  it("omits numbers that JSON does not have", function()
     local features = check_geojson(geo.geojson({ position = {
       lat = 1, lon = 2, heading = math.huge, status = 0 / 0,
     } }))
@@ -271,7 +271,7 @@ describe("geo.geojson", function()
   end)
 end)
 
-describe("a coordinate that is none", function()
+describe("an invalid coordinate", function()
   local function answers(bad)
     return {
       { center = bad },
@@ -373,7 +373,7 @@ describe("geo.kml", function()
     assert.are.equal(2, rings)
   end)
 
-  it("writes a document without placemarks for nothing", function()
+  it("writes a document without placemarks for empty input", function()
     local text = geo.kml({})
     check_xml(text)
     assert.is_nil(text:find("<Placemark>", 1, true))
@@ -399,7 +399,7 @@ describe("geo.svg", function()
     return list
   end
 
-  it("draws both rings inside of the frame, in two colours, the larger one below", function()
+  it("draws both rings inside the frame, in two colours, the larger one below", function()
     local text = assert(geo.svg(range_map()))
     check_xml(text)
     local rings = paths(text)
@@ -472,7 +472,7 @@ describe("geo.svg", function()
     assert.is_true(math.abs((miles - 38) / per_km - mi_label / 0.621371) < 0.1)
   end)
 
-  it("refers to nothing outside of itself", function()
+  it("refers to no external resources", function()
     local text = geo.svg({ range_map = range_map(), destinations = DESTINATIONS, status = STATUS })
     check_xml(text)
     local rest = text:gsub('xmlns="http://www.w3.org/2000/svg"', "")
@@ -481,7 +481,7 @@ describe("geo.svg", function()
     end
   end)
 
-  it("escapes and shortens texts of the server", function()
+  it("escapes and shortens the server's texts", function()
     local text = geo.svg({ { lat = 1, lon = 2, city = ("<b>&\255"):rep(1000) },
       { lat = 1, lon = 3, city = "\1\2 \239\191\191" } })
     check_xml(text)
@@ -489,7 +489,7 @@ describe("geo.svg", function()
     for line in text:gmatch("<text [^>]*>([^\n]*)</text>") do assert.is_true(#line < 1000) end
   end)
 
-  it("numbers the destinations and points the car where it heads", function()
+  it("numbers the destinations and turns the car in its direction", function()
     local text = geo.svg({ destinations = DESTINATIONS, status = STATUS })
     for _, part in ipairs({ ">1</text>", ">2</text>", "PITFIELD STREET, LONDON", "rotate(211)" }) do
       assert.is_truthy(text:find(part, 1, true), part)
@@ -553,7 +553,7 @@ describe("geo.area_km2", function()
     end
   end)
 
-  it("is 0 where nothing is enclosed, and fails for bad points", function()
+  it("is 0 if nothing is enclosed, and fails for invalid points", function()
     assert.are.equal(0, geo.area_km2({}))
     assert.are.equal(0, geo.area_km2({ { lat = 1, lon = 1 }, { lat = 2, lon = 2 } }))
     assert.equal("geo", select(3, geo.area_km2({ center = {}, rangemaps = {} })))
@@ -565,7 +565,7 @@ describe("geo.area_km2", function()
 end)
 
 describe("the cold start of the command line", function()
-  it("loads no part of bmwi.geo where no map is asked for", function()
+  it("loads no part of bmwi.geo unless a map is requested", function()
     local sim = helper.start()
     local path = os.tmpname()
     local said = helper.program([[

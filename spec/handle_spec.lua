@@ -6,7 +6,7 @@ local fails_as = helper.fails_as
 
 local TOKEN = { access_token = "AAAA", expires_at = os.time() + 3600 }
 
-describe("a handle that is used again", function()
+describe("a reused handle", function()
   local sim, other
 
   setup(function() sim, other = helper.start(), helper.start() end)
@@ -37,7 +37,7 @@ describe("a handle that is used again", function()
     return log[#log]
   end
 
-  it("names the client that asks", function()
+  it("sends the User-Agent of the calling client", function()
     local clients = {}
     for i = 1, 5 do clients[i] = warm(sim, { user_agent = "agent/" .. i }) end
     for _ = 1, 2 do
@@ -50,7 +50,7 @@ describe("a handle that is used again", function()
     end
   end)
 
-  it("names a client that replaced a closed one", function()
+  it("sends the User-Agent of a client that replaced a closed one", function()
     for i = 1, 20 do
       local client = warm(sim, { user_agent = "agent/" .. i })
       assert.is_table(client:vehicles())
@@ -74,12 +74,12 @@ describe("a handle that is used again", function()
     assert.equal(3, other:count("GET"))
   end
 
-  it("goes to the server of the client that asks", function()
+  it("connects to the calling client's server", function()
     local one, two = warm(sim), warm(other)
     in_turn(one, two)
   end)
 
-  it("goes where connect_to of the client that asks says", function()
+  it("connects where the calling client's connect_to points", function()
     local function at(server)
       return warm(server, { base_url = "http://127.0.0.1:1",
         connect_to = { "127.0.0.1:1:127.0.0.1:" .. server.port } })
@@ -93,7 +93,7 @@ describe("a handle that is used again", function()
     end
   end)
 
-  it("goes to the server of the call, where a client has two", function()
+  it("connects to the call's server, if a client has two", function()
     local client = warm(sim, { navigation_url = other.url })
     local car = client:vehicle(helper.vin)
     sim:clear()
@@ -107,7 +107,7 @@ describe("a handle that is used again", function()
     assert.equal(0, other:count("GET", "/vehicles"))
   end)
 
-  it("goes through the proxy of the client that asks, or through none", function()
+  it("uses the calling client's proxy, or none", function()
     local direct = warm(sim)
     local refused = new(sim, { proxy = "http://127.0.0.1:1", token = direct:token() })
     for _ = 1, 2 do
@@ -124,7 +124,7 @@ describe("a handle that is used again", function()
     assert.same({}, sim:log())
   end)
 
-  it("trusts what the client that asks trusts", function()
+  it("trusts what the calling client trusts", function()
     local secure = helper.start({ tls = true })
     local good = warm(secure)
     local bad = new(secure, { ca_file = helper.certs() .. "/other-ca-authority.pem",
@@ -166,7 +166,7 @@ describe("a handle that is used again", function()
     end
   end)
 
-  it("asks for what is asked where a service has other methods, too", function()
+  it("uses each call's own method: GET, POST, DELETE", function()
     local client = bmwi.new({ service = "cardata", base_url = sim.url, retries = 0,
       login_url = sim.url .. "/gcdm/oauth", client_id = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a",
       on_prompt = function() end })
@@ -196,7 +196,7 @@ describe("a handle that is used again", function()
     assert.is_table(patient:vehicles())
   end)
 
-  it("says where a redirect leads, from the path that was asked for", function()
+  it("reports a redirect's target relative to the requested path", function()
     local client = warm(sim)
     for location, target in pairs({ elsewhere = "/webapi/v1/user/elsewhere",
       ["/x/y"] = "/x/y", ["../z?q=1"] = "/webapi/v1/z" }) do
@@ -210,7 +210,7 @@ describe("a handle that is used again", function()
   end)
 
   -- curl issue 11101: from 7.84.0 to 8.0.1 libcurl would touch freed memory here.
-  it("takes an answer whose first header begins with a blank", function()
+  it("accepts a response whose first header begins with a space", function()
     local function answer(first)
       return "HTTP/1.1 200 OK\\r\\n" .. first .. "Content-Length: 2\\r\\n\\r\\n{}"
     end

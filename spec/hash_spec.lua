@@ -35,7 +35,7 @@ describe("SHA-256", function()
     end
   end)
 
-  it("takes every byte, the NUL too", function()
+  it("accepts every byte, including NUL", function()
     assert.are_not.equal(hash.sha256("a\0b"), hash.sha256("a\0c"))
     assert.equal("6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
       hex(hash.sha256("\0")))
@@ -43,14 +43,14 @@ describe("SHA-256", function()
 end)
 
 describe("base64url", function()
-  it("has no padding and the alphabet for URLs", function()
+  it("uses the URL-safe alphabet without padding", function()
     for bytes, text in pairs({ [""] = "", f = "Zg", fo = "Zm8", foo = "Zm9v", ["\251\255"] = "-_8",
       ["\255\255\254"] = "___-" }) do
       assert.equal(text, hash.base64url(bytes))
     end
   end)
 
-  it("gives PKCE's challenge of RFC 7636, appendix B", function()
+  it("computes the PKCE challenge of RFC 7636, appendix B", function()
     assert.equal("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
       hash.base64url(hash.sha256("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")))
   end)

@@ -104,7 +104,7 @@ describe("a hook", function()
     end
 
     for _, name in ipairs(OTHERS) do
-      it(("%s that raises is told once, and takes no result of a task or a command: %s")
+      it(("%s that raises is reported once, and loses no result of a task or a command: %s")
         :format(name, mode), function()
           local car = with_hook(name, function() error("it broke", 0) end)
           local ok, value = run(function() return car:status() end)
@@ -195,7 +195,7 @@ describe("a hook", function()
 
     for name, answer in pairs({ ["nothing"] = false, ["a time"] = 0.01,
       ["a token"] = { access_token = "abc" } }) do
-      it(("begin that closes the client and returns %s leaves nothing: %s"):format(name, mode),
+      it(("begin that closes the client and returns %s leaks nothing: %s"):format(name, mode),
         function()
           local car, client = with_hook("begin", function(client) client:close() end, answer or nil)
           local _, value, _, code = run(function() return car:status() end)
@@ -211,7 +211,7 @@ describe("a hook", function()
     end
   end
 
-  it("of a store shows no secret in its error", function()
+  it("of a store that raises shows no secret in the error", function()
     local car = with_hook("save", function(client)
       error("cannot write " .. client:token().access_token .. " of p4ssw0rd", 0)
     end)

@@ -71,7 +71,7 @@ describe("bmwi.host", function()
   end
 
   describe("step", function()
-    it("tells on_error of a task without on_done that failed", function()
+    it("passes the error of a task without on_done to on_error", function()
       fail_later()
       while bmwi.loop:timeout() do
         bmwi.loop:pollfd()
@@ -121,7 +121,7 @@ describe("bmwi.host", function()
       return pauses, switches
     end
 
-    it("waits through the given sleep only, many of the host's coroutines at once #slow", function()
+    it("waits only with the given sleep, in many coroutines of the host at once #slow", function()
       local functions, mileages, ticks, done = {}, {}, 0, 0
       for i = 1, 20 do
         functions[i] = function(sleep)
@@ -146,7 +146,7 @@ describe("bmwi.host", function()
       assert.equal(20, sim:count("GET", "/status"))
     end)
 
-    it("hands arguments and results over as they are", function()
+    it("passes arguments and results through unchanged", function()
       local function fn(...)
         bmwi.sleep(0.001)
         return select("#", ...), ...
@@ -213,7 +213,7 @@ describe("bmwi.host", function()
       assert.is_nil(bmwi.loop:timeout(), "what was under way has ended")
     end)
 
-    it("works where the host forbids globals that are not there", function()
+    it("works if the host forbids undefined globals", function()
       assert.equal("done\n", helper.program([[
         setmetatable(_G, { __index = function(_, name) error("no global " .. name) end })
         for _, name in ipairs({ "async", "cli", "geo", "navigation", "store", "time", "units",
@@ -237,7 +237,7 @@ describe("bmwi.host", function()
       assert_one_error()
     end)
 
-    it("refuses what is not a function", function()
+    it("refuses anything but a function", function()
       local function message(...)
         return (select(2, pcall(function(...)
           host.drive(...)
@@ -282,7 +282,7 @@ describe("bmwi.host", function()
       return now() - start
     end
 
-    it("answers 50 calls at once while the loop's timers tick, then ends #slow", function()
+    it("completes 50 concurrent calls while the loop's timers tick, then ends #slow", function()
       local ticks, timer = 0, uv.new_timer()
       timer:start(10, 10, function()
         ticks = ticks + 1
@@ -297,7 +297,7 @@ describe("bmwi.host", function()
       assert.is_true(ticks >= 10, ticks .. " ticks")
     end)
 
-    it("does not keep a loop without work, a kept connection notwithstanding", function()
+    it("does not keep an idle loop alive, even with an open connection", function()
       assert.is_true(seconds_of_run() < 5)
       handle:close()
       handle = host.luv(uv)
@@ -306,7 +306,7 @@ describe("bmwi.host", function()
       assert.equal(0, statuses.left)
     end)
 
-    it("keeps the loop for work that its last callback has started", function()
+    it("keeps the loop alive for work that its last callback has started", function()
       local statuses
       after(20, function()
         statuses = start_statuses(1)
@@ -403,7 +403,7 @@ describe("bmwi.host", function()
       handle:stop()
     end
 
-    it("answers 50 calls at once while other threads run #slow", function()
+    it("completes 50 concurrent calls while other threads run #slow", function()
       local ticks, statuses = 0, nil
       controller:wrap(function()
         while statuses.left > 0 do
@@ -418,7 +418,7 @@ describe("bmwi.host", function()
       assert.is_true(ticks >= 10, ticks .. " ticks")
     end)
 
-    it("stops at once, and only once asked", function()
+    it("stops immediately, and only when asked", function()
       controller:wrap(function()
         cqueues.sleep(0.05)
         handle:stop()

@@ -98,7 +98,7 @@ local function measured(found)
 end
 
 describe("the sources", function()
-  it("have no file over 600 lines", function()
+  it("contain no file over 600 lines", function()
     local long = {}
     for _, path in ipairs(FILES) do
       local length = #lines_of(path)
@@ -107,7 +107,7 @@ describe("the sources", function()
     assert.same({}, long)
   end)
 
-  it("have no function over 60 lines", function()
+  it("contain no function over 60 lines", function()
     local long = {}
     for _, path in ipairs(FILES) do
       local found = (path:find("%.lua$") and functions_of_lua or functions_of_c)(lines_of(path))
@@ -118,7 +118,7 @@ describe("the sources", function()
     assert.same({}, long)
   end)
 
-  it("have no line of C over 100 columns", function()
+  it("contain no line of C over 100 columns", function()
     local long = {}
     for _, folder in ipairs { "csrc", "spec/native", "spec/fuzz" } do
       for _, path in ipairs(sources(folder, "%.[ch]$")) do
@@ -170,7 +170,7 @@ describe("the measuring of functions", function()
     })))
   end)
 
-  it("finds the functions of Lua, not the words of texts and comments", function()
+  it("finds the functions of Lua, not words in strings and comments", function()
     assert.same({ ["t.one"] = 1, two = 9, ["?"] = 3, four = 2 }, measured(functions_of_lua({
       "function t.one() return 'end' end",
       "local function two(a) -- function if",

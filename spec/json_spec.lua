@@ -38,7 +38,7 @@ describe("bmwi.json", function()
     end
   end)
 
-  it("tells arrays from objects", function()
+  it("distinguishes arrays from objects", function()
     local read = json.decode('{"a":[],"b":{},"c":[1]}')
     assert.is_true(json.is_array(read.a))
     assert.is_false(json.is_array(read.b))
@@ -68,7 +68,7 @@ describe("bmwi.json", function()
   end)
 end)
 
-describe("an answer", function()
+describe("a response", function()
   local sim, client, car
 
   setup(function()
@@ -116,7 +116,7 @@ describe("an answer", function()
   end
 
   describe("has numbers", function()
-    it("that are integers where Lua has them, and floats that stay floats", function()
+    it("that are integers if Lua has them, and floats that stay floats", function()
       local status = car:status()
       assert.equal(1234, status.mileage)
       assert.equal("1234", tostring(status.mileage))
@@ -157,7 +157,7 @@ describe("an answer", function()
     end)
 
     for _, locale in ipairs(helper.locales) do
-      it("that are read with a point under " .. locale, function()
+      it("that are read with a decimal point under " .. locale, function()
         if not os.setlocale(locale, "numeric") then return pending("there is no " .. locale) end
         local ok, message = pcall(function()
           local status, why = car:status()
@@ -176,7 +176,7 @@ describe("an answer", function()
         ["after lua-cjson was, but before bmwi"] =
           'require "cjson" os.setlocale(LOCALE) local bmwi = require "bmwi"',
       }) do
-        it("and written so, where a host sets " .. locale .. " " .. name, function()
+        it("and written so if a host sets " .. locale .. " " .. name, function()
           if not os.setlocale(locale, "numeric") then return pending("there is no " .. locale) end
           os.setlocale("C", "numeric")
           local said = helper.program(('local LOCALE = "%s"\n'):format(locale) .. before .. [[
@@ -190,7 +190,7 @@ describe("an answer", function()
       end
     end
 
-    it("that exist: what is larger than any is no answer", function()
+    it("that are finite: a larger one makes it invalid", function()
       for _, number in ipairs({ "1e999", "-1e999", "NaN", "Infinity", "-Infinity", "nan", "inf",
         "0x10", ("9"):rep(400) .. ".5" }) do
         not_json('{"value":' .. number .. "}", client.get, client, ANY)
@@ -212,7 +212,7 @@ describe("an answer", function()
       assert.same({ 1, 3 }, got.d)
     end)
 
-    it("that leave no holes in arrays when they are null", function()
+    it("that leave no gaps in arrays when they are null", function()
       assert.same({ 1, 3 }, value("[null,1,null,3,null]"))
       assert.same({ { 1 }, { a = {} } }, value('[[null,1],null,{"a":[null]}]'))
       assert.same({}, value("[null,null]"))
@@ -222,7 +222,7 @@ describe("an answer", function()
       assert.equal("y", list[2].vin)
     end)
 
-    it("of the service's own names and words, known or not (traps 9, 10, 13, 14)", function()
+    it("with the service's own names and words, known or not (traps 9, 10, 13, 14)", function()
       sim:change(VIN, { status = { updateReason = "CHARGIN_STARTED", sunroof = "OPEN_TILT",
         connectionStatus = "SOMETHING_NEW", newMember = { deep = { "x", 1 } },
         ["DCS_CCH_Ongoing "] = false, internalDataTimeUTC = "2020-07-25T12:27:43+0000" } })
@@ -247,12 +247,12 @@ describe("an answer", function()
       assert.is_nil(status.position.lat)
     end)
 
-    it("once each: of two with one name the last holds", function()
+    it("once each: of two with the same name the last one counts", function()
       assert.equal(2, value('{"a":1,"a":2}').a)
     end)
   end)
 
-  describe("has texts", function()
+  describe("has strings", function()
     it("with every escape", function()
       assert.equal('"\\/\b\f\n\r\t', value([["\"\\\/\b\f\n\r\t"]]))
       assert.equal("é€🚗", value([["\u00e9\u20ac\ud83d\ude97"]]))
@@ -299,8 +299,8 @@ describe("an answer", function()
     end)
   end)
 
-  describe("is given without its envelope", function()
-    it("and without what lies beside that", function()
+  describe("is returned without its envelope", function()
+    it("and without other members beside it", function()
       local status = with_body('{"DCS_CCH_Activation":"NA","vehicleStatus":{"mileage":7}}',
         car.status, car)
       assert.same({ mileage = 7 }, status)
@@ -355,7 +355,7 @@ describe("an answer", function()
     check(car:execution("DOOR_LOCK"))
   end)
 
-  describe("that is not the thing promised is an error", function()
+  describe("of the wrong kind is an error", function()
     it("for an object in an envelope", function()
       for _, body in ipairs({ "null", "42", '"x"', "true", "[]", "[1]", "{}",
         '[{"vehicleStatus":{}}]', '{"vehicleStatus":null}', '{"vehicleStatus":[1]}',
@@ -372,7 +372,7 @@ describe("an answer", function()
       not_json('{"executionStatus":[{}]}', car.execution, car, "DOOR_LOCK")
     end)
 
-    it("for an object without one", function()
+    it("for an object without an envelope", function()
       for _, body in ipairs({ "null", "42", '"x"', "[]", '[{"weeklyPlanner":{}}]' }) do
         not_json(body, car.charging_profile, car)
         not_json(body, car.navigation, car)
@@ -399,7 +399,7 @@ describe("an answer", function()
       end
     end)
 
-    it("for a command, of which nobody knows then what became of it", function()
+    it("for a command, whose outcome is then unknown", function()
       local bodies = { "", "null", "{}", "[]", '{"executionStatus":null}', "<html>",
         -- No event could be told from that of an earlier command.
         '{"executionStatus":{"serviceType":"DOOR_LOCK","status":"INITIATED"}}',
@@ -414,7 +414,7 @@ describe("an answer", function()
       assert.equal(#bodies, sim:car().posts.DOOR_LOCK)
     end)
 
-    it("for a point of interest, which is answered with nothing (trap 2)", function()
+    it("for a point of interest, whose response is empty (trap 2)", function()
       local poi = { lat = 48, lon = 11 }
       assert.is_true(car:send_poi(poi))
       sim:fault({ path = "/sendpoi", status = 200, body = "<html>Please log in</html>" })
@@ -424,7 +424,7 @@ describe("an answer", function()
     end)
   end)
 
-  describe("that is no JSON is an error", function()
+  describe("that is not JSON is an error", function()
     it("when it is HTML under 200", function()
       sim:fault({ path = "/status", raw = "<html><body>Log in, please</body></html>",
         content_type = "text/html" })
@@ -436,7 +436,7 @@ describe("an answer", function()
       assert.truthy(info.hint:find("base_url", 1, true), info.hint)
     end)
 
-    it("when it is broken, empty or not even text", function()
+    it("when it is broken, empty or binary", function()
       for _, body in ipairs({ "", " ", "{", "}", '{"vehicleStatus":{}', '{"vehicleStatus":{}}}',
         '{"vehicleStatus":{}} x', '{"vehicleStatus":{},}', "{'vehicleStatus':{}}", "undefined",
         '{"vehicleStatus":{"a":"\\x"}}', "{vehicleStatus:{}}" }) do
@@ -455,7 +455,7 @@ describe("an answer", function()
       not_json(mark .. mark .. '{"vehicleStatus":{}}', car.status, car)
     end)
 
-    it("when it is nested beyond all measure, and nothing breaks", function()
+    it("when it is nested too deeply, without harm", function()
       local got = value(nested(50))
       for _ = 1, 49 do got = got[1] end
       assert.same({}, got)
@@ -488,7 +488,7 @@ describe("an answer", function()
       end
     end)
 
-    it("may be an object, a text, HTML or nothing (trap 8)", function()
+    it("may be an object, a string, HTML or empty (trap 8)", function()
       local bodies = { '{"error":"x","error_description":"y"}', '{"error":"x"}', '{"error":true}',
         '{"error":{"code":500}}', '{"error":{"description":7}}', '{"error":null}', '{"errors":[]}',
         "[]", "[1]", "null", "7", "<html>", "", "\239\187\191{}", nested(5000),
@@ -507,7 +507,7 @@ describe("an answer", function()
     end)
   end)
 
-  describe("and what is sent", function()
+  describe("and a request", function()
     local function sent_profile()
       local fields
       for _, request in ipairs(sim:log()) do
@@ -583,7 +583,7 @@ describe("an answer", function()
       assert.equal('{"a":[],"b":[],"c":{}}', sent_new(profile))
     end)
 
-    it("keeps the members that nobody here knows (trap 13)", function()
+    it("keeps unknown members (trap 13)", function()
       local profile = car:charging_profile()
       profile.weeklyPlanner.chargingMode = "MOON_CHARGING"
       profile.weeklyPlanner.newMember = { limit = 80, deep = { list = { 1, 2.5, "x" }, on = true } }
@@ -596,7 +596,7 @@ describe("an answer", function()
       assert.truthy(text:find('"alsoNew":{"a":{}}', 1, true))
     end)
 
-    it("keeps all digits of a place", function()
+    it("keeps all digits of a coordinate", function()
       assert.equal('{"poi":{"lat":51.53053283691406,"lon":-0.08362331241369247}}',
         sent_poi({ lat = 51.53053283691406, lon = -0.08362331241369247 }))
       assert.equal('{"poi":{"lat":0.30000000000000004,"lon":-180}}',
@@ -625,7 +625,7 @@ describe("an answer", function()
     end)
   end)
 
-  describe("does not meddle with the application's lua-cjson", function()
+  describe("leaves the application's lua-cjson alone", function()
     local cjson = require("cjson")
     local SETTINGS = { "encode_number_precision", "decode_max_depth", "encode_max_depth",
       "decode_invalid_numbers", "encode_invalid_numbers", "encode_keep_buffer",

@@ -43,7 +43,7 @@ describe("bin/bmwi", function()
     if not has_cjson then pending(lua .. " finds no lua-cjson by itself") end
   end
 
-  it("runs from a clone, wherever one stands", function()
+  it("runs from a clone, from any directory", function()
     need()
     assert.equal(VERSION, run(lua .. " bin/bmwi --version | head -n 1"))
     assert.equal(VERSION, run("cd bin; " .. lua .. " bmwi --version | head -n 1"))
@@ -56,14 +56,14 @@ describe("bin/bmwi", function()
     assert.equal(VERSION, run(lua .. " " .. folder .. "/bmwi --version | head -n 1"))
   end)
 
-  it("finds its modules where LUA_PATH is that of another Lua, or of none", function()
+  it("finds its modules if LUA_PATH is another Lua's, or empty", function()
     need()
     for _, paths in ipairs { OTHERS, "LUA_PATH=/opt/x/?.lua LUA_CPATH=/opt/x/?.so" } do
       assert.equal(VERSION, run(lua .. " bin/bmwi --version | head -n 1", paths))
     end
   end)
 
-  it("is installed precompiled, with its line numbers, where that is asked for", function()
+  it("is installed precompiled, with its line numbers, if requested", function()
     need()
     local function installed(words)
       local prefix = folder .. "/prefix" .. #words
@@ -104,7 +104,7 @@ describe("bin/bmwi", function()
     end
   end)
 
-  it("ends with 130 where Ctrl-C comes while it loads, and does nothing more", function()
+  it("exits with 130 on Ctrl-C while it loads, and does nothing more", function()
     need()
     cli.write(folder .. "/slow.lua", [[
       local ready, done = os.getenv("READY"), false
@@ -123,7 +123,7 @@ describe("bin/bmwi", function()
     assert.equal("bmwi: interrupted\n130", said)
   end)
 
-  it("says what to do in a clone in which nothing is built", function()
+  it("says what to do in a clone without a build", function()
     cli.shell(("cp -r bin lua Makefile %s"):format(folder))
     local said = run("cd " .. folder .. "; " .. lua .. " bin/bmwi --version; echo $?")
     assert.is_truthy(said:find("make", 1, true), said)
@@ -131,7 +131,7 @@ describe("bin/bmwi", function()
     assert.is_truthy(said:find("\n1$"), said)
   end)
 
-  it("says for which Lua it is built where it is another", function()
+  it("says for which Lua it is built, if that is another one", function()
     cli.shell(("cp -r bin lua Makefile %s; mkdir -p %s/build/lua9.9; touch %s/build/lua9.9/bmwi.so")
       :format(folder, folder, folder))
     local said = run("cd " .. folder .. "; " .. lua .. " bin/bmwi --version | head -n 1")
@@ -154,7 +154,7 @@ describe("a module of another Lua", function()
       here, tag))
   end
 
-  it("is told apart from one that is missing: lua-cjson", function()
+  it("is distinguished from a missing one: lua-cjson", function()
     if not built then pending("build/" .. tag .. " is not there") end
     local said = tried("cjson")
     assert.is_truthy(said:find("installed for Lua 9.9, but this is Lua " .. number, 1, true), said)

@@ -147,7 +147,7 @@ describe("a C file of the module", function()
     end
   end)
 
-  it("sees the headers of Lua in the face only, and of libcurl in the core only", function()
+  it("includes Lua's headers in the binding only, and libcurl's in the core only", function()
     for path, file in pairs(files) do
       for header, through in pairs(reached(path)) do
         for library, signs in pairs(LIBRARIES) do
@@ -158,7 +158,7 @@ describe("a C file of the module", function()
     end
   end)
 
-  it("keeps libcurl out of the headers, so that nobody else gets to see it", function()
+  it("keeps libcurl out of the headers, so that no other layer includes it", function()
     for path, file in pairs(files) do
       for _, header in ipairs(path:match("%.h$") and file.system or {}) do
         assert(not header:match(LIBRARIES.curl.headers), "csrc/" .. path .. " includes " .. header)
@@ -177,7 +177,7 @@ describe("a C file of the module", function()
     end
   end)
 
-  it("has the words of a service only where that service is", function()
+  it("has a service's words only in that service's files", function()
     for service, words in pairs(SERVICE_WORDS) do
       local more = words_in_texts(service)
       assert.truthy(next(more))
@@ -238,7 +238,7 @@ describe("the simulator", function()
   end)
 
   -- Only main.c says which services there are.
-  it("has the words of a service in the folder of that service only", function()
+  it("has a service's words only in that service's folder", function()
     local words = { "vehicle", "cars?%f[%A]", "vin%f[%A]", "poi", "smartphone", "token", "oauth",
       "executeservice", "container", "telematic", "gcid", "classic", "cardata" }
     for path, file in pairs(sim) do

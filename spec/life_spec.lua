@@ -64,12 +64,12 @@ describe("a finalizer", function()
     end)
   end
 
-  it("younger than the module may make calls still", function()
+  it("younger than the module may still make calls", function()
     local said = finalized("return assert(new():vehicle(VIN):status()).vin")
     assert.equal("true " .. VIN .. "\nexit 0\n", said)
   end)
 
-  it("may leave calls and tasks behind, that end with the state", function()
+  it("may leave behind calls and tasks, which end with the state", function()
     local said = finalized([[
       local other = new():vehicle(VIN)
       for _ = 1, 3 do

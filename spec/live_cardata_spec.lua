@@ -95,7 +95,7 @@ describe("with CarData", function()
       assert.equal(0, sim:count(nil, "/customers/"))
     end)
 
-    it("goes on with the stream where the day's calls are used up, and keeps what came", function()
+    it("continues with the stream when the day's calls are used up, and keeps what came", function()
       local function battery(process)
         bridge.await(function() return process:printed():find("Battery: 47 %", 1, true) end,
           function() return process:said() end)
@@ -109,7 +109,7 @@ describe("with CarData", function()
       battery(start({ "watch" }, { BMWI_DAILY_LIMIT = "1" }))
     end)
 
-    it("connects again after a kick, and goes on", function()
+    it("reconnects after a kick, and continues", function()
       local process = start { "watch", "--json" }
       connected()
       broker.set(sim, { ["end"] = "cut" })
@@ -145,7 +145,7 @@ describe("with CarData", function()
       assert.is_true(frames > 0)
     end)
 
-    it("says that the bridge has the stream already", function()
+    it("says that the bridge already uses the stream", function()
       start { "bridge", "--json" }
       connected()
       local process = start { "watch" }
@@ -153,14 +153,14 @@ describe("with CarData", function()
       helper.has(process:said(), "stream")
     end)
 
-    it("ends with 4 where the log-in is gone", function()
+    it("exits with 4 if the log-in is gone", function()
       cli.write(cli.state() .. "token.json", "{}")
       local process = start { "watch" }
       assert.equal(4, process:ended())
       helper.has(process:said(), "bmwi login")
     end)
 
-    it("tells of messages with --verbose, but not what is in them", function()
+    it("reports messages with --verbose, but not their content", function()
       local process = start { "watch", "--verbose" }
       connected()
       publish({ [LEVEL] = { value = 61, unit = "%" } })
@@ -169,7 +169,7 @@ describe("with CarData", function()
       assert.is_nil(process:said():find(broker.GCID, 1, true))
     end)
 
-    it("records the messages as they came, without VIN and account", function()
+    it("records the messages unchanged except for VIN and account", function()
       local path = cli.home .. "/day.jsonl"
       local process = start { "watch", "--json", "--record", path }
       connected()
@@ -209,7 +209,7 @@ describe("with CarData", function()
       return start(all, more)
     end
 
-    it("hands on what the stream brings, of all the account's cars", function()
+    it("passes on what the stream brings, for all the account's cars", function()
       local one = witness()
       start_bridge({ "--discovery", "homeassistant" }, { BMWI_VIN = false })
       one:await(("bmwi/%s/mileage"):format(VIN), "48260")
@@ -225,7 +225,7 @@ describe("with CarData", function()
         .cmps.chargingLevelHv_sensor)
     end)
 
-    it("hands on what comes of a car that is new in the account", function()
+    it("passes on data of a car that is new in the account", function()
       local one = witness()
       start_bridge({}, { BMWI_VIN = false })
       one:await(("bmwi/%s/mileage"):format(VIN), "48260")
@@ -234,7 +234,7 @@ describe("with CarData", function()
       one:await("bmwi/WBANEWCAR00000001/mileage", "7")
     end)
 
-    it("says whether the cars are heard from", function()
+    it("publishes whether the cars can be heard from", function()
       local one = witness()
       local process = start_bridge()
       one:await("bmwi/connection", "connected")
@@ -252,7 +252,7 @@ describe("with CarData", function()
       one:await("bmwi/availability", "offline")
     end)
 
-    it("is offline, with exit code 4, once the log-in is gone", function()
+    it("goes offline, with exit code 4, once the log-in is gone", function()
       local one = witness()
       cli.write(cli.state() .. "token.json", "{}")
       local process = start_bridge()
@@ -260,7 +260,7 @@ describe("with CarData", function()
       assert.is_true(one:seen()["bmwi/availability"] ~= "online")
     end)
 
-    it("tells Prometheus of the quota", function()
+    it("reports the quota to Prometheus", function()
       local path = cli.home .. "/x.prom"
       start_bridge { "--prometheus", path }
       bridge.await(function()

@@ -63,7 +63,7 @@ describe("the loop", function()
       assert(os.clock() - start < 0.5, "it has polled all the time")
     end)
 
-    it("no timeout while there is nothing to do", function()
+    it("no timeout when idle", function()
       logged_in():status()
       collectgarbage()
       collectgarbage()
@@ -71,7 +71,7 @@ describe("the loop", function()
       assert.is_nil(loop:timeout())
     end)
 
-    it("the time until the next thing to do", function()
+    it("the time until the next event", function()
       local task = async.spawn(function() bmwi.sleep(0.2) end)
       local left = loop:timeout()
       assert(left > 0 and left <= 0.2, left)
@@ -81,7 +81,7 @@ describe("the loop", function()
       assert.is_nil(loop:timeout())
     end)
 
-    it("no wait when something has ended already", function()
+    it("no wait if something has already ended", function()
       local task = async.spawn(function() bmwi.sleep(0) end)
       assert.equal(0, loop:timeout())
       drive(function() return task:done() end)
@@ -102,7 +102,7 @@ describe("the loop", function()
       assert.has_error(function() loop.step({}) end)
     end)
 
-    it("step, which waits at most as long as it is told", function()
+    it("step, which waits at most the given time", function()
       local task = async.spawn(function() bmwi.sleep(10) end)
       local start = bmwi._sys.monotonic()
       loop:step(0.05)
@@ -122,7 +122,7 @@ describe("the loop", function()
     end)
   end)
 
-  it("leaves long work to the next step, so that the host gets its turn", function()
+  it("leaves long work to the next step, so that the host can run", function()
     local secure = helper.start({ tls = true })
     secure:fault({ path = "/status", times = 0, latency = 0.1 })
     -- Begins sixty TLS connections; the longest step's part of all that takes time.
@@ -157,7 +157,7 @@ describe("the loop", function()
     assert(best < 0.5, best) -- all at once it would be nearly 1
   end)
 
-  it("carries tasks on, step by step", function()
+  it("advances tasks, step by step", function()
     local car = logged_in()
     sim:fault({ path = "/status", times = 0, latency = 0.1 })
     local answers = {}
@@ -176,7 +176,7 @@ describe("the loop", function()
     end
   end)
 
-  it("carries a log-in, a renewal and a repeat on", function()
+  it("advances a log-in, a renewal and a retry", function()
     sim:fault({ path = "/status", status = 503 })
     local car = new({ retries = 1 }):vehicle(VIN)
     local answers = 0
@@ -222,7 +222,7 @@ describe("the loop", function()
         assert.is_false(readable(0))
       end)
 
-      it("tells of timers", function()
+      it("reports timers", function()
         local task = async.spawn(function()
           for _ = 1, 3 do bmwi.sleep(0.05) end
         end)
@@ -232,7 +232,7 @@ describe("the loop", function()
         assert.is_false(readable(0))
       end)
 
-      it("tells of sleeps that are over at once, and of shorter ones that come later", function()
+      it("reports sleeps that end immediately, and shorter ones that start later", function()
         local long = async.spawn(function() bmwi.sleep(60) end)
         local short = async.spawn(function() bmwi.sleep(0) end)
         poll_until(function() return short:done() end)
@@ -241,14 +241,14 @@ describe("the loop", function()
         long:cancel()
       end)
 
-      it("tells of answers, without turning idly", function()
+      it("reports responses, without spinning", function()
         local car = new():vehicle(VIN)
         sim:fault({ path = "/status", times = 0, latency = 0.3 })
         local task = async.spawn(function() assert(car:status()) end)
         assert(poll_until(function() return task:done() end) < 200)
       end)
 
-      it("tells of time-outs and of what was cancelled", function()
+      it("reports time-outs and cancellations", function()
         sim:fault({ path = "/status", times = 0, latency = 20 })
         local car = logged_in({ timeout = 0.2 })
         local code
@@ -263,7 +263,7 @@ describe("the loop", function()
         assert.equal("closed", code)
       end)
 
-      it("goes on after a blocking call in between", function()
+      it("still works after a blocking call", function()
         local car = logged_in()
         local task = async.spawn(function()
           bmwi.sleep(0.1)
@@ -306,18 +306,18 @@ describe("the loop", function()
       assert.equal(count, sim:count("GET", "/status"))
     end
 
-    it("has no more connections to a server than that", function()
+    it("opens no more connections to a server than that", function()
       loop:limit(3)
       ask(12)
       assert(connections() <= 3)
     end)
 
-    it("has more without", function()
+    it("opens more without one", function()
       ask(12)
       assert(connections() > 3)
     end)
 
-    it("has 64 unless told otherwise", function()
+    it("is 64 by default", function()
       loop:limit(before)
       ask(100)
       assert.equal(64, before)
@@ -325,7 +325,7 @@ describe("the loop", function()
       assert(count > 12 and count <= 64, count)
     end)
 
-    it("lets go of connections beyond it that are open already", function()
+    it("closes open connections that exceed it", function()
       ask(12)
       assert.equal(0, loop:limit(3))
       ask(12)
@@ -336,7 +336,7 @@ describe("the loop", function()
       assert(count > 3 and count <= 5, count)
     end)
 
-    it("lets the calls end that are under way when it comes", function()
+    it("lets calls finish that are in progress when it is set", function()
       local car = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 0.2 })
       sim:clear()
@@ -354,7 +354,7 @@ describe("the loop", function()
       assert(connections(first) <= 2)
     end)
 
-    it("ends what waits for its turn like any other call", function()
+    it("times out queued calls like any other", function()
       loop:limit(1)
       local car, client = logged_in({ timeout = 0.3 })
       local other, another = logged_in()
@@ -383,7 +383,7 @@ describe("the loop", function()
       assert.is_nil(loop:timeout())
     end)
 
-    it("takes whole numbers only", function()
+    it("accepts whole numbers only", function()
       for _, bad in ipairs({ -1, 100001, "x", {} }) do
         assert.has_error(function() loop:limit(bad) end)
       end
@@ -392,7 +392,7 @@ describe("the loop", function()
   end)
 
   describe("sleeps", function()
-    it("as long as it is told", function()
+    it("for the given time", function()
       local start = bmwi._sys.monotonic()
       bmwi.sleep(0.1)
       assert(since(start) >= 0.099)
@@ -401,19 +401,19 @@ describe("the loop", function()
       assert(since(start) < 5)
     end)
 
-    it("returning nothing", function()
+    it("and returns nothing", function()
       assert.equal(0, select("#", bmwi.sleep(0)))
       async.run(function() assert.equal(0, select("#", bmwi.sleep(0))) end)
     end)
 
-    it("for a sensible time only", function()
+    it("for a valid time only", function()
       for _, bad in ipairs({ -1, 0 / 0, 1e300, "x", {} }) do
         assert.has_error(function() bmwi.sleep(bad) end)
       end
       assert.has_error(function() bmwi.sleep() end)
     end)
 
-    it("in the order of the ends, not of the beginnings", function()
+    it("and wakes in the order of the ends, not of the starts", function()
       local order = {}
       local function nap(seconds)
         return function()
@@ -443,7 +443,7 @@ describe("the loop", function()
   end)
 
   describe("under a blocking call", function()
-    it("carries tasks on", function()
+    it("advances tasks", function()
       local car = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 0.05 })
       local answer
@@ -453,7 +453,7 @@ describe("the loop", function()
       assert.equal(VIN, answer.vin)
     end)
 
-    it("gives each caller its own answer", function()
+    it("gives each caller its own response", function()
       local car, client = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 0.1 })
       local first
@@ -472,7 +472,7 @@ describe("the loop", function()
       assert.equal(VIN, answer.vin)
     end)
 
-    it("blocks in a plain coroutine of a task, while the other tasks go on", function()
+    it("blocks in a plain coroutine of a task, while the other tasks continue", function()
       local car = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 0.2 })
       local ticks, answer = 0, nil
@@ -566,7 +566,7 @@ describe("the loop", function()
       assert.equal(1, sim:count("POST", "/oauth/token"))
     end)
 
-    it("raises from step, and the tasks go on", function()
+    it("raises from step, and the tasks continue", function()
       local broken = true
       local car = new({ log = function() if broken then error("hook broke", 0) end end })
         :vehicle(VIN)
@@ -624,7 +624,7 @@ describe("the loop", function()
       assert.is_true(loop:step())
     end)
 
-    it("writes errors that nobody received when the state is closed", function()
+    it("writes errors that nothing received when the state is closed", function()
       local script = [[
         local bmwi, async = require("bmwi"), require("bmwi.async")
         async.spawn(function()
@@ -659,7 +659,7 @@ describe("the loop", function()
     end)
   end)
 
-  describe("with hooks that interfere", function()
+  describe("with hooks that close or cancel", function()
     it("ends the calls of a client that is closed in its log hook", function()
       local client
       client = new({ log = function() client:close() end })
@@ -699,7 +699,7 @@ describe("the loop", function()
       assert.equal(VIN, logged_in():status().vin)
     end)
 
-    it("survives that the log hook cancels during a repeat", function()
+    it("survives the log hook cancelling a retry", function()
       sim:fault({ path = "/status", times = 0, status = 503 })
       local task
       local car = logged_in({ retries = 2, log = function(event)
@@ -715,7 +715,7 @@ describe("the loop", function()
       assert.equal(1, sim:count("GET", "/status"))
     end)
 
-    it("takes what is collected or forgotten in between", function()
+    it("tolerates objects collected in between", function()
       local answers = 0
       for _ = 1, 20 do
         local task = async.spawn(function()
@@ -731,8 +731,8 @@ describe("the loop", function()
     end)
   end)
 
-  describe("that a host steps", function()
-    it("gives it its turn, however many end at once", function()
+  describe("that is driven by a host", function()
+    it("returns to it, however many calls end at once", function()
       local count, left = 20000, 20000
       for _ = 1, count do
         async.spawn(function() bmwi.sleep(0.01) end, function() left = left - 1 end)
@@ -744,7 +744,7 @@ describe("the loop", function()
       drive(function() return left == 0 end)
     end)
 
-    it("gives it its turn, though a task asks again and again and is refused at once", function()
+    it("returns to it even if a task repeats a call that fails immediately", function()
       local client = new({ password = "wrong" })
       assert.is_nil((client:login()))
       local calls, enough = 0, false
@@ -762,7 +762,7 @@ describe("the loop", function()
       assert.is_nil(loop:timeout())
     end)
 
-    it("does not send what had to wait for it until its time was over", function()
+    it("does not send a call that timed out while the host was busy", function()
       local car = logged_in({ timeout = 0.3 })
       for _, seconds in ipairs({ 0.5, 2 }) do
         local result
@@ -774,7 +774,7 @@ describe("the loop", function()
       assert.equal(0, sim:count("POST", "/executeService"))
     end)
 
-    it("leaves a log-in alone whose client is being collected", function()
+    it("does not touch a log-in whose client is being collected", function()
       sim:fault({ path = "/oauth/token", latency = 0.3 })
       local text = helper.program(([[
         local bmwi, async = require("bmwi"), require("bmwi.async")
@@ -810,7 +810,7 @@ describe("the loop", function()
         void _exit(int status);
       ]])
 
-      it("refuses all work, and disturbs nothing of the parent's", function()
+      it("refuses all work, and does not disturb the parent", function()
         local car, client = logged_in()
         sim:fault({ path = "/status", times = 0, latency = 0.3 })
         local vin

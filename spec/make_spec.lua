@@ -35,7 +35,7 @@ describe("make", function()
   for _, target in ipairs { "lint", "asan", "tsan", "memory", "valgrind", "gc", "fuzz",
     "fuzz-corpus", "coverage", "soak", "bench", "hosts", "test-all",
     "contract OPENAPI=Makefile" } do
-    it(target .. " names missing packages and how to get them, and installs none", function()
+    it(target .. " names missing packages and how to install them, and installs none", function()
       local said, well, asked = make(target)
       assert.truthy(said:find("packages are missing:[^\n]* openssl"), said)
       assert.truthy(said:find("make deps SET='[^']*build"), said)
@@ -52,13 +52,13 @@ describe("make", function()
     end)
   end
 
-  it("deps installs the sets it is told", function()
+  it("deps installs the given sets", function()
     local _, _, asked = make("deps SET=lint")
     assert.truthy(asked:find("install [^\n]* lua%-check"), asked)
     assert.is_nil(asked:find("openssl", 1, true), asked)
   end)
 
-  it("contract says where BMW's file is, which it cannot do without", function()
+  it("contract says where to get BMW's file, which it requires", function()
     for _, words in ipairs { "contract", "contract OPENAPI=docs" } do
       local said, well, asked = make(words)
       assert.truthy(said:find("make contract OPENAPI=FILE:[^\n]* docs/contract.md"), said)
@@ -68,7 +68,7 @@ describe("make", function()
     end
   end)
 
-  it("names the packages that are missing where nothing compiles", function()
+  it("names the missing packages if nothing compiles", function()
     local said, well, asked = make(("%s/sim SIM=%s/sim SIM_BUILD=%s CC=false")
       :format(folder, folder, folder))
     assert.truthy(said:find("packages are missing: gcc", 1, true), said)

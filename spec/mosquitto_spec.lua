@@ -93,7 +93,7 @@ describe("a stream of mosquitto", function()
         helper.has(log, GCID .. "/+ (QoS 0)")
       end)
 
-      it("comes back when another program was there, and ends when that goes on", function()
+      it("returns after another program used it, and ends if that continues", function()
         if mqtt.no_mosquitto() then return pending(mqtt.no_mosquitto()) end
         start()
         streams.hurry({ window = 20 })
@@ -113,7 +113,7 @@ describe("a stream of mosquitto", function()
         assert.equal("conflict", code, message)
       end)
 
-      it("renews the log-in once when its time is over, and goes on with the new one", function()
+      it("renews the log-in once when it expires, and continues with the new one", function()
         if mqtt.no_mosquitto() then return pending(mqtt.no_mosquitto()) end
         start()
         streams.hurry({ ladder = { 1, 4, 8 }, rotation = 2 }) -- time to set the next password

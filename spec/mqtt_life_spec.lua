@@ -25,7 +25,7 @@ local function drive(fn)
 end
 
 describe("a wait", function()
-  it("ends in time, and the connection goes on", function()
+  it("ends in time, and the connection continues", function()
     with_broker({ "read:1", GREET, "sleep:0.2", "send:" .. ONE, "stay" }, nil, function(connection)
       connected(connection)
       for _, seconds in ipairs({ 0, 0.05 }) do
@@ -55,7 +55,7 @@ describe("a wait", function()
     end)
   end)
 
-  it("is one at a time, and given up with its task", function()
+  it("is allowed once at a time, and ends with its task", function()
     with_broker({ "read:1", "sleep:0.3", GREET, "stay" }, nil, function(connection)
       local task = async.spawn(function() connection:receive() end)
       local ok, message = pcall(connection.receive, connection, 0)
@@ -68,7 +68,7 @@ describe("a wait", function()
 
   local close = rawget(coroutine, "close")
   if close then
-    it("is given up when its coroutine is closed", function()
+    it("ends when its coroutine is closed", function()
       with_broker({ "read:1", "sleep:0.3", GREET, "stay" }, nil, function(connection)
         local thread
         async.spawn(function()
@@ -94,7 +94,7 @@ describe("a wait", function()
     end)
   end)
 
-  it("outside carries the tasks on", function()
+  it("outside a task advances the tasks", function()
     with_broker({ "read:1", "sleep:0.3", GREET, "stay" }, nil, function(connection)
       local ticks = 0
       local task = async.spawn(function()
@@ -109,7 +109,7 @@ describe("a wait", function()
     end)
   end)
 
-  it("of several connections at once gives each its own", function()
+  it("on several connections at once gives each its own messages", function()
     local brokers, connections, got = {}, {}, {}
     local tasks = {}
     for i = 1, 10 do
@@ -132,7 +132,7 @@ describe("a wait", function()
 end)
 
 describe("keepalive", function()
-  it("pings when nothing was sent for so long, whoever moves the engine", function()
+  it("pings when nothing was sent for that long, whoever drives the engine", function()
     with_broker({ "read:1", GREET, "read:1", "send:d000", "stay" }, { keepalive = 1 },
       function(connection, broker)
         connected(connection)
@@ -142,7 +142,7 @@ describe("keepalive", function()
       end)
   end)
 
-  it("is the server's, where it says so", function()
+  it("is the server's if it sends one", function()
     with_broker({ "read:1", "send:200600000313" .. "0001", "stay" }, { keepalive = 300 },
       function(connection, broker)
         assert.same({ "connected", false, 1 }, { connection:receive(LIMIT) })
@@ -151,7 +151,7 @@ describe("keepalive", function()
       end)
   end)
 
-  it("goes on while a script is busy with what has come", function()
+  it("continues while a script processes messages", function()
     with_broker({ "read:1", GREET .. ONE:rep(8), "stay" }, { keepalive = 1 },
       function(connection, broker)
         connected(connection)
@@ -163,7 +163,7 @@ describe("keepalive", function()
       end)
   end)
 
-  it("ends the connection where PINGRESP does not come #slow", function()
+  it("ends the connection if PINGRESP does not arrive #slow", function()
     with_broker({ "read:1", GREET, "stay" }, { keepalive = 1 }, function(connection, broker)
       connected(connection)
       local message, info = fails_as("timeout", connection:receive(40))
@@ -189,7 +189,7 @@ describe("keepalive", function()
 end)
 
 describe("connecting", function()
-  it("has its time-out: without a TCP connection, without TLS, without CONNACK", function()
+  it("times out without a TCP connection, without TLS, without CONNACK", function()
     for _, case in ipairs({ { "mqtt", "hold", "connack" }, { "mqtts", "hold", "connect" } }) do
       with_broker({ case[2] }, { connect_timeout = 0.3 }, function(connection)
         local _, info = fails_as("timeout", connection:receive(LIMIT))
@@ -261,7 +261,7 @@ describe("connecting", function()
     end)
   end)
 
-  it("goes through an HTTP proxy, which tunnels", function()
+  it("goes through an HTTP proxy's tunnel", function()
     local broker = mqtt.broker("proxy:200", "read:1", GREET, "stay")
     local connection = mqtt.connect({ url = "mqtt://no-such-host.invalid:1883" },
       { proxy = "http://user:proxyp4ss@127.0.0.1:" .. broker.port })
@@ -273,7 +273,7 @@ describe("connecting", function()
     assert.equal("CONNECT no-such-host.invalid:1883 HTTP/1.1", got[1])
   end)
 
-  it("tells of a proxy that refuses, without its password", function()
+  it("reports a proxy that refuses, without its password", function()
     local broker = mqtt.broker("proxy:407")
     local connection = mqtt.connect({ url = "mqtts://no-such-host.invalid:1883" },
       { proxy = "http://user:proxyp4ss@127.0.0.1:" .. broker.port })
@@ -302,7 +302,7 @@ describe("what is received", function()
     end)
   end)
 
-  it("comes out in order, in tasks and outside, with the collector at work", function()
+  it("is returned in order, in tasks and outside, with the collector at work", function()
     local steps = { "read:1", GREET }
     for i = 1, 50 do
       steps[#steps + 1] = "send:" .. packet(0x30, text("a") .. "00" .. hex(("%d "):format(i)
@@ -342,7 +342,7 @@ describe("what is sent", function()
     end)
   end)
 
-  it("arrives in order and whole, however little of it is taken at a time", function()
+  it("arrives in order and complete, however little of it is accepted at a time", function()
     with_broker({ "read:1", GREET, "sleep:0.5", "stay" }, nil, function(connection, broker)
       connected(connection)
       local sent, start = 0, monotonic()
@@ -363,7 +363,7 @@ describe("what is sent", function()
     end)
   end)
 
-  it("ends the connection where the broker has stopped reading #slow", function()
+  it("ends the connection if the broker has stopped reading #slow", function()
     with_broker({ "read:1", GREET, "hold" }, { keepalive = 1 }, function(connection)
       connected(connection)
       local start = monotonic()
@@ -378,7 +378,7 @@ describe("what is sent", function()
     end)
   end)
 
-  it("keeps to what the server allows", function()
+  it("respects the server's limits", function()
     local limits = packet(0x20, "0000" .. packet(0, "210002" .. "2400" .. "2500" .. "2700000064")
       :sub(3))
     with_broker({ "read:1", "send:" .. limits, "stay" }, nil, function(connection)
@@ -402,7 +402,7 @@ describe("what is sent", function()
       end)
   end)
 
-  it("is no message of more than 1 MiB", function()
+  it("is at most 1 MiB per message", function()
     with_broker({ "read:1", GREET, "stay" }, nil, function(connection)
       connected(connection)
       fails_as("too_large", connection:publish("a", ("x"):rep(1024 * 1024 - 7)))
@@ -410,7 +410,7 @@ describe("what is sent", function()
     end)
   end)
 
-  it("is refused before it is connected and after its end", function()
+  it("is refused before the connection is established and after its end", function()
     with_broker({ "read:1", "sleep:0.2", "send:20030087" .. "00" }, nil, function(connection)
       fails_as("busy", connection:publish("a", ""))
       fails_as("busy", connection:subscribe("a"))
@@ -423,7 +423,7 @@ describe("what is sent", function()
     end)
   end)
 
-  it("uses no identifier twice that is under way", function()
+  it("reuses no packet identifier that is in flight", function()
     with_broker({ "read:1", GREET, "hold" }, nil, function(connection)
       connected(connection)
       local seen, count = {}, 0
@@ -461,7 +461,7 @@ describe("a connection", function()
     assert.equal("e000", broker:await(3)[2])
   end)
 
-  it("keeps its client", function()
+  it("keeps its client alive", function()
     local broker = mqtt.broker("read:1", GREET, "stay")
     finally(function() broker:stop() end)
     local connection = mqtt.connect(broker, { client = bmwi.new({ service = "cardata",
@@ -472,7 +472,7 @@ describe("a connection", function()
     connection:close()
   end)
 
-  it("says good-bye when it is collected", function()
+  it("sends DISCONNECT when it is collected", function()
     local broker = mqtt.broker("read:1", GREET, "stay")
     local connection = mqtt.connect(broker)
     connected(connection)
@@ -499,7 +499,7 @@ describe("a connection", function()
     end)
   end)
 
-  it("is let go while it connects, and while a task that is dropped waits for it", function()
+  it("is collected while connecting, and while an abandoned task waits for it", function()
     for _, steps in ipairs({ { "hold" }, { "read:1", GREET, "stay" } }) do
       local broker = mqtt.broker(unpack(steps))
       local task = async.spawn(function()
@@ -536,7 +536,7 @@ describe("a connection", function()
     end
   end)
 
-  it("shows nothing of itself", function()
+  it("reveals nothing when printed", function()
     with_broker({ "hold" }, { username = "joe", password = "geheim" }, function(connection)
       assert.equal("bmwi.mqtt", tostring(connection))
       assert.is_false(pcall(connection.state, io.stdout))
@@ -547,7 +547,7 @@ end)
 
 local has_ffi, ffi = pcall(require, "ffi")
 describe("a forked child", function()
-  it("disturbs nothing of its parent's", function()
+  it("does not disturb its parent", function()
     if not has_ffi then return pending("this Lua has no ffi") end
     ffi.cdef("int fork(void); int waitpid(int pid, int *status, int options); void _exit(int);")
     with_broker({ "read:1", GREET, "stay" }, nil, function(connection, broker)

@@ -44,7 +44,7 @@ describe("against mosquitto", function()
     end
   end
 
-  it("the will comes where there was no good-bye, or one with it", function()
+  it("the will is sent without a DISCONNECT, or with one that asks for it", function()
     with_mosquitto(nil, false, function(server)
       local watcher = mqtt.connect(server, { client_id = "watcher" })
       connected(watcher)
@@ -66,7 +66,7 @@ describe("against mosquitto", function()
     end)
   end)
 
-  it("a certificate that is not good, or of nobody that is trusted, is refused", function()
+  it("an invalid or untrusted certificate is refused", function()
     with_mosquitto(nil, true, function(server)
       local c = mqtt.connect(server)
       local _, info = fails_as("tls", c:receive(LIMIT))
@@ -78,7 +78,7 @@ describe("against mosquitto", function()
   end)
 
   for _, tls in ipairs({ false, true }) do
-    it("the second of the same name ends the first, " .. (tls and "TLS" or "plain"), function()
+    it("a second client of the same name ends the first, " .. (tls and "TLS" or "plain"), function()
       with_mosquitto(nil, tls, function(server)
         local options = { client_id = "one", ca_file = server.ca }
         local a = mqtt.connect(server, options)
@@ -96,7 +96,7 @@ describe("against mosquitto", function()
     end)
   end
 
-  it("goes on where the limit of connections to a server is lowered", function()
+  it("continues if the limit of connections to a server is lowered", function()
     with_mosquitto(nil, false, function(server)
       local c = mqtt.connect(server)
       connected(c)
@@ -111,7 +111,7 @@ describe("against mosquitto", function()
     end)
   end)
 
-  it("the broker names a client that has no name, and its keepalive", function()
+  it("the broker assigns a client identifier, and its keepalive", function()
     with_mosquitto("allow_anonymous true\nmax_keepalive 60", false, function(server)
       local c = mqtt.connect(server, { client_id = "", keepalive = 300 })
       local what, present, keepalive, id = c:receive(LIMIT)
@@ -121,7 +121,7 @@ describe("against mosquitto", function()
     end)
   end)
 
-  it("many tasks receive, in plain coroutines each inside another, and beside that", function()
+  it("many tasks receive, in nested plain coroutines and outside them", function()
     with_mosquitto(nil, false, function(server)
       local publisher = mqtt.connect(server, { client_id = "publisher" })
       connected(publisher)
@@ -183,7 +183,7 @@ describe("against openssl", function()
       stop
   end
 
-  it("that has nothing newer than TLS 1.2 is refused", function()
+  it("a broker with nothing newer than TLS 1.2 is refused", function()
     local c, stop = serve("-tls1_2")
     if not c then return pending("openssl s_server does not start") end
     local results = { c:receive(LIMIT) }
@@ -194,7 +194,7 @@ describe("against openssl", function()
     if results[3] == "tls" then helper.has(results[4].hint, "TLS 1.3") end
   end)
 
-  it("whose process dies is a bare end, without TLS's good-bye", function()
+  it("a broker that dies ends the connection without close_notify", function()
     local c, stop = serve("-tls1_3")
     if not c then return pending("openssl s_server does not start") end
     fails_as("timeout", c:receive(1))

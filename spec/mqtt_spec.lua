@@ -45,7 +45,7 @@ describe("CONNECT", function()
     end)
   end
 
-  it("leaves only once there is a connection, in any bytes that the stream takes", function()
+  it("is sent only once connected, in whatever pieces the connection accepts", function()
     with_broker({ "read:1", "drip:" .. CONNACK[5], "hold" }, nil, function(connection)
       assert.equal("connecting", connection:state())
       connected(connection)
@@ -86,7 +86,7 @@ describe("a wrong option", function()
     end)
   end
 
-  it("of a client cannot be given beside it", function()
+  it("of a client cannot be given together with it", function()
     local client = bmwi.new({ service = "cardata", client_id = "x" })
     for _, name in ipairs({ "ca_file", "proxy", "connect_timeout" }) do
       local ok, message = pcall(bmwi._mqtt.connect, { url = URL, client = client,
@@ -127,7 +127,7 @@ describe("what is sent once it is connected", function()
     end)
   end
 
-  it("is good-bye with a reason, or none so that the will is sent", function()
+  it("is DISCONNECT with a reason, or none so that the will is sent", function()
     local cases = { { 5, 4, "e00104" }, { 5, 0x82, "e00182" }, { 5, 0, "e000" }, { 4, 0, "e000" },
       { 4, 0x82, "e000" }, { 4, 4, nil } }
     for _, case in ipairs(cases) do
@@ -141,7 +141,7 @@ describe("what is sent once it is connected", function()
     end
   end)
 
-  it("refuses what is no topic or no filter", function()
+  it("is refused if it is not a valid topic or filter", function()
     with_broker({ "read:1", connack(5), "stay" }, nil, function(connection)
       connected(connection)
       for _, topic in ipairs({ "", "a/+", "#", "a\0b", "\255", "\237\160\128",
@@ -197,7 +197,7 @@ describe("a packet from the broker", function()
     end)
   end
 
-  it("is acknowledged where it asks for that", function()
+  it("is acknowledged if it requires that", function()
     for _, protocol in ipairs({ 4, 5 }) do
       local none = protocol == 5 and "00" or ""
       with_broker({ "read:1", connack(protocol), "send:" .. packet(0x32, text("a") .. "1234" .. none
@@ -213,7 +213,7 @@ describe("a packet from the broker", function()
     end
   end)
 
-  it("answers what was sent", function()
+  it("completes what was sent", function()
     for _, case in ipairs({ { 4, "40020002" .. "9004000180" .. "01", 0, { 0x80, 1 } },
       { 5, "4003000210" .. packet(0x90, "0001" .. packet(0, "1f" .. text("no")):sub(3) .. "87"),
         0x10, { 0x87 } },
@@ -234,7 +234,7 @@ describe("a packet from the broker", function()
     return packet(0x20, "0000" .. packet(0, properties):sub(3))
   end
 
-  it("CONNACK says what the connection is like", function()
+  it("CONNACK describes the connection", function()
     for properties, expected in pairs({
       [""] = { "connected", false, 30, nil },
       ["13003c"] = { "connected", false, 60, nil },
@@ -326,7 +326,7 @@ describe("a packet from the broker", function()
     end
   end)
 
-  it("may be of 1 MiB, and no more", function()
+  it("may be up to 1 MiB, and no more", function()
     local size = 1024 * 1024 - 4
     local body = text("a") .. hex(("x"):rep(size - 3))
     local events = run_of({ "read:1", connack(4), "file:" .. mqtt.file(packet(0x30, body)) },
@@ -386,7 +386,7 @@ describe("the end", function()
       { code = "server", phase = "session", reason = 255, reason_name = "unknown reason" } },
   }
   for _, case in ipairs(cases) do
-    it("is told truly: " .. case[1], function()
+    it("is reported correctly: " .. case[1], function()
       local events, again = run_of(case[2], case[3])
       local last = events[#events]
       for name, value in pairs(case[4]) do
@@ -397,14 +397,14 @@ describe("the end", function()
     end)
   end
 
-  it("comes after all that came before it", function()
+  it("comes after everything received before it", function()
     local one = packet(0x30, text("a") .. "00")
     local events = run_of({ "read:1", "send:" .. CONNACK[5] .. one .. one .. "e0018e" .. one })
     assert.same({ "connected", "publish", "publish" }, { events[1][1], events[2][1], events[3][1] })
     assert.equal(142, events[4][4].reason)
   end)
 
-  it("is what broke the protocol, though the broker has gone before that was looked at", function()
+  it("is the protocol error, even if the broker left before it was read", function()
     with_broker({ "read:1", "send:" .. CONNACK[5] .. packet(0x36, text("a") .. "0001" .. "00") },
       nil, function(connection)
         local start = bmwi._sys.monotonic()
@@ -419,7 +419,7 @@ describe("the end", function()
       end)
   end)
 
-  it("shows no password that the broker says back", function()
+  it("shows no password that the broker echoes", function()
     local secret = "eyJhbGciOi.s3cret-Token"
     for _, steps in ipairs({
       { "read:1", "send:" .. packet(0x20, "0086" .. packet(0, "1f" .. text("bad " .. secret))
@@ -433,7 +433,7 @@ describe("the end", function()
     end
   end)
 
-  it("names where nobody listens, what is no host, what is no TLS", function()
+  it("names an unused port, an unknown host and a missing TLS", function()
     local probe = mqtt.broker("hold")
     probe:stop()
     local cases_of = {
@@ -459,7 +459,7 @@ describe("the option stream_url", function()
     return kept
   end
 
-  it("is BMW's broker, or another one, without TLS on this machine only", function()
+  it("is BMW's broker or another one, without TLS only on this machine", function()
     assert.equal("mqtts://customer.streaming-cardata.bmwgroup.com:9000", url_of(nil))
     assert.equal("mqtts://host:1", url_of("MQTTS://host:1/"))
     assert.equal("mqtt://127.0.0.1:1", url_of("mqtt://127.0.0.1:1"))

@@ -72,7 +72,7 @@ describe("navigation.decode", function()
     assert.is_nil(data.drive_train)
   end)
 
-  it("takes soc for per cent when it is more than the battery holds", function()
+  it("takes soc as a percentage if it exceeds the battery's capacity", function()
     local data = navigation.decode({ latitude = 1, longitude = 2, soc = 100.0, socmax = 38.76 })
     assert.are.equal("percent", data.soc_unit)
     assert.are.equal(100, data.soc_percent)
@@ -92,7 +92,7 @@ describe("navigation.decode", function()
     end
   end)
 
-  it("settles the unit with the charging level of the status", function()
+  it("determines the unit from the charging level of the status", function()
     local answer = { latitude = 1, longitude = 2, soc = 30, socmax = 38.76 }
     local data = navigation.decode(answer, 77)
     assert.are.equal("kWh", data.soc_unit)
@@ -121,7 +121,7 @@ describe("navigation.decode", function()
     assert.is_nil(data.soc_unit)
   end)
 
-  it("reads numbers that are text", function()
+  it("reads numbers sent as strings", function()
     local data = navigation.decode({
       isoCountryCode = "DEU", soc = "25.95", socmax = "29.84", vehicleMass = 1560,
       latitude = "50.1", longitude = "14.4", pendingUpdate = "true", kUp = "--",
@@ -141,7 +141,7 @@ describe("navigation.decode", function()
     assert.are.same({ eco = "number 2 of the curve is not hexadecimal" }, data.unreadable)
   end)
 
-  it("takes an empty answer and leaves what it is given alone", function()
+  it("accepts an empty response, and does not modify its argument", function()
     assert.are.same({ curves = {}, aux_power = {}, coefficients = {} }, navigation.decode({}))
     local answer = { soc = "1", socMax = 2 }
     navigation.decode(answer)
@@ -157,7 +157,7 @@ describe("navigation.decode", function()
 end)
 
 describe("navigation.curve", function()
-  it("reads hexadecimal without 0x, in either case, with blanks", function()
+  it("reads hexadecimal without 0x, in either case, with spaces", function()
     assert.are.same({ 0x1c94, 0x1206, 0xd9d }, navigation.curve("1c94,1206,d9d"))
     assert.are.same({ 171, 10, 0 }, navigation.curve(" AB, a ,0"))
     assert.are.same({ 4294967295 }, navigation.curve("ffffffff"))
@@ -188,7 +188,7 @@ describe("navigation.health", function()
     near(105, navigation.health({ socmax = 21 }, 20))
   end)
 
-  it("has no answer without a maximum", function()
+  it("returns nil without a maximum", function()
     for _, answer in ipairs({ {}, { soc = 4 }, { socMax = "--" }, { socMax = -1 } }) do
       local percent, message, code = navigation.health(answer, 20)
       assert.is_nil(percent)

@@ -98,7 +98,7 @@ describe("an operation", function()
   for _, row in ipairs(faults) do
     local name, rule = row[1], row[2]
 
-    it("reads again what is safe to, and commands once: " .. name, function()
+    it("retries what is safe to repeat, and sends commands once: " .. name, function()
       if row.reused then -- no connections of earlier specs
         sim:stop()
         sim = start_sim()
@@ -134,7 +134,7 @@ describe("an operation", function()
     end)
   end
 
-  it("that is posted freely is not sent again either", function()
+  it("of client:post() is not sent again either", function()
     local _, client = logged_in()
     fault("/executeService", { reset = "after" })
     local path = "/webapi/v1/user/vehicles/" .. VIN .. "/executeService"
@@ -143,7 +143,7 @@ describe("an operation", function()
     assert.equal(1, sim:car().posts.DOOR_LOCK)
   end)
 
-  it("goes on after trouble that passes", function()
+  it("continues after a transient failure", function()
     local car = logged_in({ retries = 3 })
     for _, rule in ipairs({ { status = 429 }, { reset = "during" } }) do
       sim:clear()
@@ -162,7 +162,7 @@ describe("an operation", function()
     end
   end)
 
-  it("tells the log hook of each attempt", function()
+  it("reports each attempt to the log hook", function()
     local events = {}
     fault("/status", { status = 503 })
     local car = logged_in({ log = function(event, t) events[#events + 1] = { event, t } end })
@@ -176,7 +176,7 @@ describe("an operation", function()
 
   -- Nothing has left this machine, so that a command is as good as a reading.
   for _, call in ipairs({ "status", "lock_doors" }) do
-    it("is tried again where there was no connection at all: " .. call, function()
+    it("is retried if there was no connection at all: " .. call, function()
       local attempts = 0
       local client = bmwi.new(helper.client({ url = "http://127.0.0.1:1" }, {
         token = { access_token = "x" }, retries = 2, timeout = 10,
@@ -188,12 +188,12 @@ describe("an operation", function()
     end)
   end
 
-  describe("on a connection that died while it was kept", function()
+  describe("on a reused connection that had died", function()
     local function restart(port)
       return helper.start({ args = { "--listen", "127.0.0.1:" .. port, "--speed", "50" } })
     end
 
-    it("is sent once, command or not", function()
+    it("is sent once, whether or not it is a command", function()
       local first = helper.start()
       local saved
       local client = bmwi.new(helper.client(first, { retries = 0,
@@ -250,7 +250,7 @@ describe("an operation", function()
       assert.equal(1, sim:car().posts.DOOR_LOCK)
     end)
 
-    it("logs in anew where the renewal is refused too", function()
+    it("logs in again if the renewal is refused too", function()
       local car = logged_in()
       sim:token({ expire = true, revoke_refresh = true })
       sim:clear()
@@ -259,7 +259,7 @@ describe("an operation", function()
     end)
 
     for _, call in ipairs({ "status", "lock_doors" }) do
-      it("gives up when the new one is refused as well: " .. call, function()
+      it("gives up if the new one is refused as well: " .. call, function()
         local car = logged_in({ retries = 3 })
         sim:fault({ path = "/webapi/v1/", times = 0, recorded = "invalid_token" })
         sim:clear()
@@ -274,7 +274,7 @@ describe("an operation", function()
       end)
     end
 
-    it("is renewed when it has ended, though it was refused at first", function()
+    it("renews it when it expires, even if it was refused at first", function()
       local car = logged_in({ retries = 0 })
       sim:fault({ path = "/webapi/v1/", times = 2, recorded = "invalid_token" })
       fails_as("auth", car:status())
@@ -284,7 +284,7 @@ describe("an operation", function()
       assert.equal(3, sim:count("POST", "/oauth/token"))
     end)
 
-    it("gets another one by a log-in that is asked for", function()
+    it("gets another one by client:login()", function()
       local car, client = logged_in({ retries = 0 })
       sim:fault({ path = "/webapi/v1/", times = 2, recorded = "invalid_token" })
       fails_as("auth", car:status())
@@ -298,7 +298,7 @@ describe("an operation", function()
       assert.equal(2, #sim:log())
     end)
 
-    it("is not sent where the log-in fails", function()
+    it("is not sent if the log-in fails", function()
       local car = logged_in()
       sim:token({ expire = true })
       sim:fault({ path = "/oauth/token", times = 0, recorded = "authn_circuit" })
@@ -326,14 +326,14 @@ describe("an operation", function()
       { "wrong password", { recorded = "authn_circuit" }, "auth", 1 },
       { "410", { recorded = "gone" }, "gone", 1 },
     }) do
-      it("asks as often as is safe: " .. row[1], function()
+      it("retries as often as is safe: " .. row[1], function()
         fault("/oauth/token", row[2])
         fails_as(row[3], new():login())
         assert.equal(row[4], sim:count("POST", "/oauth/token"))
       end)
     end
 
-    it("does not use a refresh token twice when the answer was lost", function()
+    it("does not use a refresh token twice if the response was lost", function()
       local car = logged_in()
       sim:token({ expire = true })
       fault("/oauth/token", { reset = "after" }, 1)
@@ -354,7 +354,7 @@ describe("an operation", function()
       assert.equal(2, #sim:log())
     end)
 
-    it("tries again after a failure that passes", function()
+    it("tries again after a transient failure", function()
       sim:fault({ path = "/oauth/token", status = 500 })
       local car = new({ retries = 0 }):vehicle(VIN)
       fails_as("server", car:status())
@@ -399,7 +399,7 @@ describe("an operation", function()
       end)
     end
 
-    it("does not wait when the time would be over", function()
+    it("does not wait beyond its deadline", function()
       local car = logged_in({ timeout = 5 })
       sim:fault({ path = "/status", times = 0, status = 503, headers = { ["Retry-After"] = "60" } })
       local start = bmwi._sys.monotonic()
@@ -477,7 +477,7 @@ describe("an operation", function()
       assert.equal(0, sim:count(nil, "/webapi/v1/"))
     end)
 
-    it("that the log-in has used up", function()
+    it("that the log-in may use up", function()
       fault("/oauth/token", { latency = 0.3 })
       fault("/status", { latency = 20 })
       local start = bmwi._sys.monotonic()
@@ -524,7 +524,7 @@ describe("an operation", function()
       end
     end)
 
-    it("which a server that is not there does not lengthen", function()
+    it("which an unreachable server does not extend", function()
       local client = bmwi.new(helper.client({ url = "http://127.0.0.1:1" },
         { timeout = 0.5, retries = 10 }))
       local start = bmwi._sys.monotonic()
@@ -559,7 +559,7 @@ describe("an operation", function()
   end)
 
   -- What fails for one car and works the second time is no server in trouble.
-  it("always tries again what works then: one call, and eight at once #slow", function()
+  it("always retries what then works: one call, and eight at once #slow", function()
     local car = logged_in({ retries = 2, timeout = 60 })
     for _ = 1, 30 do
       fault("/status", { status = 500 }, 1)

@@ -21,7 +21,7 @@ for service, options in pairs(bmwi._sys.options()) do
       end
     end)
 
-    it("is no argument of the command line, nor shown by it, if it is a secret", function()
+    it("is neither an argument of the command line nor shown by it if it is a secret", function()
       local count = 0
       for _, option in ipairs(options) do
         for name, key in pairs(config.KEYS) do

@@ -170,7 +170,7 @@ describe("the outcome of a command", function()
 
   for _, row in ipairs(rows) do
     local name = row[1] .. (row.speed and row.speed <= 1.5 and " #slow" or "")
-    it("is told truly: " .. name, function()
+    it("is reported correctly: " .. name, function()
       local args = { "--speed", tostring(row.speed or 20) }
       sim = helper.start({ args = args })
       local options = { timeout = 10, retries = 2 }
@@ -244,7 +244,7 @@ describe("the outcome of a command", function()
     print(done and "executed" or code)
   ]]
 
-  it("of a destination is done where another server answers it with next to nothing", function()
+  it("of a destination is success even if the response is nearly empty", function()
     sim = helper.start()
     local car = bmwi.new(helper.client(sim)):vehicle(VIN)
     local poi = { lat = 48.1769, lon = 11.5569, name = "BMW Welt" }
@@ -260,7 +260,7 @@ describe("the outcome of a command", function()
     assert.equal(8, sim:count("POST", "/sendpoi"))
   end)
 
-  it("is told truly: the process is interrupted and started again", function()
+  it("is reported correctly: the process is interrupted and started again", function()
     sim = helper.start({ args = { "--speed", "2" } })
     local text = helper.program(FIRST:format(json.encode(helper.client(sim)), VIN), "", [[
       out=$(mktemp); COMMAND >$out 2>&1 & pid=$!
@@ -273,7 +273,7 @@ describe("the outcome of a command", function()
     one_posted({})
   end)
 
-  it("is told truly: the command line is interrupted and goes on with `bmwi wait`", function()
+  it("is reported correctly: the command line is interrupted and resumed by `bmwi wait`", function()
     sim = helper.start({ args = { "--speed", "2" } })
     local home = os.tmpname()
     os.remove(home)
@@ -301,7 +301,7 @@ describe("the outcome of a command", function()
   -- A clock that goes forward makes a token look older than it is, which costs a renewal; one that
   -- goes back must not make it look younger: its life is counted on the monotonic clock too.
   for _, hours in ipairs({ -1, 1 }) do
-    it(("is told truly: the clock is set %s an hour #slow"):format(
+    it(("is reported correctly: the clock is set %s an hour #slow"):format(
       hours < 0 and "back" or "forward"), function()
       local weather = helper.weather()
       if not weather then return pending("no compiler") end -- luacheck: ignore

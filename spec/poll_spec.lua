@@ -24,7 +24,7 @@ local function unseen()
   return not watched() and "no /proc says what epoll watches" or nil
 end
 
-describe("a connection that nobody uses", function()
+describe("an idle connection", function()
   local sim
 
   before_each(function() sim = helper.start() end)
@@ -41,7 +41,7 @@ describe("a connection that nobody uses", function()
     loop:limit(limit)
   end
 
-  it("is watched on, and is the same one at the next call", function()
+  it("stays watched, and is reused by the next call", function()
     if unseen() then return pending(unseen()) end -- luacheck: ignore
     drop_all()
     local client = new(sim)
@@ -56,7 +56,7 @@ describe("a connection that nobody uses", function()
     assert.same({}, watched())
   end)
 
-  it("is watched on, however early the response came", function()
+  it("stays watched, however early the response came", function()
     if unseen() then return pending(unseen()) end -- luacheck: ignore
     local client = new(sim)
     for _ = 1, 50 do -- libcurl 8.14 reads many of them before it has waited for them

@@ -11,14 +11,14 @@ describe("the JSON that is printed", function()
       print_json({ bmwi.json.array(), { weekdays = {}, x = {} } }))
   end)
 
-  it("has a line for each member where that is wanted", function()
+  it("has a line for each member if requested", function()
     assert.equal('{\n  "a": [\n    1,\n    {\n      "b": "x"\n    }\n  ],\n  "c": {},\n'
       .. '  "d": []\n}',
       print_json({ a = { 1, { b = "x" } }, c = {}, d = bmwi.json.array() }, true))
     assert.equal("5", print_json(5, true))
   end)
 
-  it("writes texts that are valid, whatever came in", function()
+  it("writes valid strings, whatever came in", function()
     assert.equal('"a\\"\\\\\\n\\u0001\\u007f/\\u0000"', print_json('a"\\\n\1\127/\0'))
     assert.equal('"\195\188 \226\130\172 \240\159\154\151"',
       print_json("\195\188 \226\130\172 \240\159\154\151"))
@@ -36,7 +36,7 @@ describe("the JSON that is printed", function()
       "a number that is not finite cannot be sent")
   end)
 
-  it("sorts the names by their bytes, however many there are", function()
+  it("sorts names by their bytes, however many there are", function()
     local object, names = {}, {}
     for i = 1, 3000 do
       names[i] = ("k%d\0%d"):format(i % 7, i)
@@ -54,7 +54,7 @@ describe("the JSON that is printed", function()
     end
   end)
 
-  it("raises for what cannot be JSON", function()
+  it("raises an error for what cannot be JSON", function()
     for _, value in ipairs({ print, coroutine.create(function() end), { [1] = 1, a = 2 },
       { [2.5] = 1 }, { a = print }, setmetatable({}, { __index = {} }) }) do
       assert.has_error(function() print_json(value) end)

@@ -76,7 +76,7 @@ describe("the documentation", function()
     for _, code in pairs(require("bmwi.cli.fail").EXIT) do present({ code }, "| %d |") end
   end)
 
-  it("promises the form of --json", function()
+  it("promises the format of --json", function()
     local promise = docs.page("docs/cli.md"):match("%*%*With `%-%-json`%*%*.-\n\n<!")
     for _, name in ipairs { "lastTrip", "allTrips", "type", "base64", "command", "serviceType",
       "status", "extendedStatus", "sent", "poi", "server", "scope", "expires_at", "token_file",
@@ -88,7 +88,7 @@ describe("the documentation", function()
   end)
 
   for _, state in ipairs { "FINISHED_NOT_FULL", "ERROR", "NOT_CHARGING", "INVALID" } do
-    it("has a piece that ends when charging has ended: " .. state, function()
+    it("has a snippet that ends when charging has ended: " .. state, function()
       sim:change(helper.vin, { status = { chargingStatus = state } })
       for _, block in ipairs(docs.marked("lua")) do
         if block.text:find("8 * 3600", 1, true) then
@@ -118,7 +118,7 @@ describe("the documentation", function()
 end)
 
 describe("CHANGELOG.md", function()
-  it("has each entry of what is not released below a category", function()
+  it("has each unreleased entry below a category", function()
     local ORDER = { Added = 1, Changed = 2, Fixed = 3, Security = 4 }
     local entries, last = 0, 0
     for line in read("CHANGELOG.md"):match("\n## Unreleased\n(.-)\n## "):gmatch("[^\n]+") do
@@ -137,7 +137,7 @@ describe("CHANGELOG.md", function()
 end)
 
 describe("CONTRIBUTING.md", function()
-  it("names targets and files that are there", function()
+  it("names existing targets and files", function()
     local text, count = read("CONTRIBUTING.md"), 0
     for target in text:gmatch("`make ([%l-]+)") do
       assert.truthy(makefile:find("\n" .. target .. ":", 1, true), target)
@@ -174,7 +174,7 @@ describe("SECURITY.md", function()
     return text:find('"' .. (start or title), 1, true) ~= nil
   end
 
-  it("names for each promise the tests that would fail, by titles that are there", function()
+  it("names for each promise the specs that would fail, by existing titles", function()
     local count = 0
     for _, row in ipairs(promises()) do
       local named = 0

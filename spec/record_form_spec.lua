@@ -14,7 +14,7 @@ describe("what is replaced in a recording", function()
 
   before_each(function() names = anonymous.new() end)
 
-  it("are VINs, wherever they stand, each by the same one every time", function()
+  it("are VINs, anywhere, each consistently replaced", function()
     assert.equal(('{"vin":"%s","text":"of %s.","%s":1}'):format(NEW_VIN, NEW_VIN, NEW_VIN),
       names:json(('{"vin":"%s","text":"of %s.","%s":1}'):format(VIN, VIN, VIN)))
     assert.equal("/webapi/v1/user/vehicles/WBARECRD000000002/status",
@@ -23,7 +23,7 @@ describe("what is replaced in a recording", function()
     assert.equal(NEW_VIN, names:path(NEW_VIN)) -- what was replaced stays
   end)
 
-  it("are positions of every spelling; equal ones stay equal, and tell nothing of others",
+  it("are positions in every spelling; equal ones stay equal, and reveal no others",
     function()
       local told = json.decode(names:json('{"position":{"lat":51.5305,"lon":-0.1246},'
         .. '"a":{"latitude":"51.5305","mapMatchedLongitude":"7.5"},"lat":51.5306}'))
@@ -36,13 +36,13 @@ describe("what is replaced in a recording", function()
         names:path("/status?dlat=51.5305&dlon=-0.1246"))
     end)
 
-  it("are CarData's positions, whose numbers stand in `value`", function()
+  it("are CarData's positions, whose numbers are in `value`", function()
     local told = json.decode(names:json(('{"%s":{"timestamp":"2026-01-01T10:00:00Z","unit":'
       .. '"degrees","value":"48.1769"}}'):format(LATITUDE)))[LATITUDE]
     assert.same({ timestamp = "2026-01-01T10:00:00Z", unit = "degrees", value = "48.001" }, told)
   end)
 
-  it("are names, plates, addresses and ids, but not the words of BMW's", function()
+  it("are names, plates, addresses and ids, but not BMW's own words", function()
     local told = json.decode(names:json([[{"licensePlate":"M-AB 123","name":"Anna Muster",
       "street":"Musterweg","phoneNumbers":["+49 89 1"],"note":"from anna.muster@example.org",
       "eventId":"123456@bmw.de","containerId":"S00012345678","gcid":"]] .. GCID .. [[",
@@ -72,14 +72,14 @@ describe("what is replaced in a recording", function()
       names:path("/telematicData?containerId=S00012345678"))
   end)
 
-  it("leaves all else byte for byte", function()
+  it("leaves everything else unchanged, byte for byte", function()
     for _, text in ipairs { '{ "a" : null , "b" : 1560.0, "c":[], "d":{}, "e":"\\u00fc\\/\\"" }',
       "[ ]", "null", "-1.50e+3", ' {"mileage":48260,"x":[[1],[{"y":true}]]}' } do
       assert.equal(text, names:json(text))
     end
   end)
 
-  it("is not JSON: no JSON, whatever it looks like", function()
+  it("does not include what only looks like JSON", function()
     for _, text in ipairs { "", "<html>", "{", '{"a"}', '{"a":}', "[1", '"a', "nul", "1 2", "{a:1}",
       ("["):rep(200) } do
       assert.is_nil(names:json(text), text)
@@ -104,7 +104,7 @@ describe("a recording", function()
     return list
   end
 
-  it("is a private file of a head and a line for each thing that came", function()
+  it("is a private file with a header and a line for each response", function()
     local recorder = record.new(path, { service = "cardata" })
     recorder:answer({ call = "status", method = "GET", path = "/" .. VIN .. "/status", status = 200,
       body = '{"vin":"' .. VIN .. '",\n "x":null}' })
@@ -133,7 +133,7 @@ describe("a recording", function()
     assert.is_nil(text:find(GCID, 1, true))
   end)
 
-  it("replaces nothing where that is asked for", function()
+  it("replaces nothing if requested", function()
     local recorder = record.new(path, { service = "classic", personal = true })
     recorder:answer({ call = "status", method = "GET", path = "/" .. VIN, status = 200,
       body = '{"vin":"' .. VIN .. '"}' })
@@ -143,7 +143,7 @@ describe("a recording", function()
     assert.is_false(lines()[1].replaced)
   end)
 
-  it("ends where the disk is full, and says so", function()
+  it("ends if the disk is full, and says so", function()
     if not io.open("/dev/full", "a") then return pending("there is no /dev/full") end
     local recorder = record.new(path, { service = "classic" })
     recorder.file:close()
@@ -153,7 +153,7 @@ describe("a recording", function()
     helper.has(recorder:close(), "space")
   end)
 
-  it("cannot be made where nothing can be written", function()
+  it("cannot be made if nothing can be written", function()
     local ok, failure = pcall(record.new, "/dev/null/x", { service = "classic" })
     assert.is_false(ok)
     assert.equal("file", failure.code)

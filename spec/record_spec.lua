@@ -17,7 +17,7 @@ describe("a client's recorder", function()
 
   local function car() return client:vehicle(helper.vin) end
 
-  it("gets each answer as it came, byte for byte, and no log-in", function()
+  it("gets each response unchanged, byte for byte, and no log-in", function()
     local status = assert(car():status())
     assert.equal(1, #seen)
     local one = seen[1]
@@ -33,25 +33,25 @@ describe("a client's recorder", function()
     assert.equal(raw.body, one.body)
   end)
 
-  it("gets refusals, too, and each answer of what is repeated", function()
+  it("gets refusals, too, and each response of a retried call", function()
     sim:fault({ path = "/status", status = 503 })
     assert(car():status())
     assert.same({ 503, 200 }, { seen[1].status, seen[2].status })
   end)
 
-  it("gets nothing where there is no answer", function()
+  it("gets nothing if there is no response", function()
     sim:fault({ path = "/status", times = 0, reset = "after" })
     assert.is_nil((car():status()))
     assert.same({}, seen)
   end)
 
-  it("gets them in tasks, and may close the client", function()
+  it("gets responses in tasks, and may close the client", function()
     client:_record(function() client:close() end)
     async.run(function() car():status() end)
     assert.is_false(pcall(client.vehicles, client))
   end)
 
-  it("is told by _record(), and taken away by false", function()
+  it("is returned by _record(), and removed by false", function()
     assert.is_function(client:_record())
     client:_record(false)
     assert(client:vehicles())
@@ -60,7 +60,7 @@ describe("a client's recorder", function()
     assert.is_false(pcall(client._record, client, "x"))
   end)
 
-  it("raises out of the call it was for", function()
+  it("raises its error from the call that was recorded", function()
     client:_record(function() error("disk full", 0) end)
     assert.same({ false, "disk full" }, { pcall(client.vehicles, client) })
   end)

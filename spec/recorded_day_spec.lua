@@ -83,7 +83,7 @@ describe("a recorded day", function()
       helper.has(helper.read(file), 'bmwi_mileage_meters{vin="' .. VIN .. '"} 48320000\n')
     end)
 
-  it("of the classic service: what each reading found, and a gateway that broke down", function()
+  it("of the classic service: what each read found, and a gateway failure", function()
     play("classic-day.jsonl", 10000)
     process = bridge.process(cli.command({ "watch", "--json", "--every", "0.1" },
       { BMWI_VIN = VIN, BMWI_RETRIES = "0" }))

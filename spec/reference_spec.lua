@@ -204,7 +204,7 @@ describe("the types", function()
     end
   end)
 
-  it("and the comments of the modules are all in the reference", function()
+  it("are all in the reference, with the comments of the modules", function()
     local set = {}
     for file in helper.shell("ls lua/bmwi"):gmatch("[^\n]+") do
       local name = file:match("^(%l.*)%.lua$")
@@ -215,7 +215,7 @@ describe("the types", function()
     assert.same(helper.names(set), helper.names(listed))
   end)
 
-  it("and the comments of the modules name each public function of theirs, and no other", function()
+  it("and the comments of the modules name exactly their public functions", function()
     for _, name in ipairs(MODULES) do
       local _, described = collect((types.read("lua/bmwi/" .. name .. ".lua")))
       assert.same(public(functions(require("bmwi." .. name))), public(described[name]), name)
@@ -231,7 +231,7 @@ describe("the types", function()
     assert.same(public(getmetatable(task).__index), public(described["bmwi.task"]))
   end)
 
-  it("name no type that is described nowhere", function()
+  it("name no undefined type", function()
     local known, count = {}, 0
     for name in pairs(classes) do known[name] = true end
     for _, name in ipairs(MODULES) do
@@ -253,7 +253,7 @@ describe("the types", function()
     assert.is_true(count > 100)
   end)
 
-  it("are installed and packed", function()
+  it("are installed and in the rock", function()
     local files = helper.shell("ls types")
     assert.equal("answers.lua\nbmwi.lua", files)
     helper.has(read("Makefile"), "TYPES := $(wildcard types/*.lua)")
@@ -294,7 +294,7 @@ describe("the options", function()
     end
   end)
 
-  it("take each word that is listed for them, and no other", function()
+  it("accept exactly the words that are listed for them", function()
     local count = 0
     for name, of in pairs(rows) do
       for service, row in pairs(of) do
@@ -317,7 +317,7 @@ describe("the options", function()
 end)
 
 describe("the codes", function()
-  it("are those that the sources return", function()
+  it("are exactly those that the sources return", function()
     local codes = { config = true }
     for name in read("csrc/binding/fail.c"):gmatch('%[BMWI_%u[%u_]*%] = {"([%l_]+)"') do
       if name ~= "ok" and name ~= "no_memory" then codes[name] = true end -- never returned
@@ -342,7 +342,7 @@ describe("the codes", function()
     assert.same({}, docs.missing(docs.page("docs/errors.md"), names, "`%s`"))
   end)
 
-  it("come with members of info that are described", function()
+  it("come with documented members of info", function()
     local info, source = fields("bmwi.info"), read("csrc/binding/fail.c")
     local body, count = assert(source:match("\nint bmwi_fail%(.-\n}\n")), 0
     for _, pattern in ipairs { 'lua_setfield%(L, %-2, "([%l_]+)"%)', 'set_text%(L, "([%l_]+)"' } do
@@ -402,7 +402,7 @@ describe("a status", function()
     end
   end)
 
-  it("has each word that CarData's are changed to", function()
+  it("has each word that CarData's are mapped to", function()
     local tables, count = {}, 0
     for name, body in source:gmatch("static const bmwi_word ([%l_]+)%[%] = {\n(.-)\n};") do
       tables[name] = {}
@@ -471,21 +471,21 @@ describe("an answer of the classic service", function()
   for method, class in pairs { status = "bmwi.status", last_trip = "bmwi.trip",
     all_trips = "bmwi.trips", charging_profile = "bmwi.charging_profile",
     range_map = "bmwi.range_map", navigation = "bmwi.navigation_data" } do
-    it("has only members that are described: " .. method, function()
+    it("has only documented members: " .. method, function()
       local answer = assert(car[method](car))
       assert.truthy(next(answer))
       check(class, answer)
     end)
   end
 
-  it("has only members that are described: lists, a command", function()
+  it("has only documented members: lists, a command", function()
     check("bmwi.vehicle", assert(client:vehicles())[1])
     check("bmwi.destination", assert(car:destinations())[1])
     check("bmwi.execution", assert(car:lock_doors()))
     check("bmwi.execution", assert(car:execution("DOOR_LOCK")))
   end)
 
-  it("is asked with members that are described", function()
+  it("has a documented request", function()
     local source, poi = read("csrc/service/classic.c"), {}
     local rows = source:match("poi_members%[%] = {\n(.-)\n};")
     for name in rows:gmatch('%.name = "(%w+)"') do poi[name] = true end

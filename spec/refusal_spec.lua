@@ -38,7 +38,7 @@ describe("a token", function()
 
   describe("that is refused with 401", function()
     for _, name in ipairs({ "invalid_token", "empty_401" }) do
-      it("is renewed once, then it is an error: never a loop (" .. name .. ")", function()
+      it("is renewed once, then it is an error, never a loop (" .. name .. ")", function()
         sim:fault({ path = "/vehicles", recorded = name, times = 0 })
         local _, info = fails("auth", new():vehicles())
         assert.equal(401, info.status)
@@ -59,7 +59,7 @@ describe("a token", function()
       assert.equal(1, sim:car().posts.DOOR_LOCK)
     end)
 
-    it("is not renewed twice for one call, though it has changed in between", function()
+    it("is not renewed twice for one call, even if it has changed meanwhile", function()
       new():login()
       sim:fault({ path = "/status", recorded = "invalid_token" })
       sim:fault({ path = "/status", recorded = "invalid_token", latency = 0.8 })
@@ -74,7 +74,7 @@ describe("a token", function()
     end)
   end)
 
-  describe("that one resource refuses for ever", function()
+  describe("that one resource always refuses", function()
     local SECOND = "WAB1C23456V123457"
 
     it("is renewed once for it, while the others are read", function()
@@ -112,7 +112,7 @@ describe("a token", function()
       assert.equal(2, sim:count("POST", TOKEN))
     end)
 
-    it("is renewed for it again once it has changed for another reason", function()
+    it("is renewed for it again once replaced for another reason", function()
       sim:fault({ path = "/navigation/", recorded = "invalid_token", times = 0 })
       local car = new():vehicle(VIN)
       assert.is_table(car:status())
@@ -172,7 +172,7 @@ describe("a token", function()
       end)
     end
 
-    it("keeps its refresh token when the answer is empty, and goes on by itself", function()
+    it("keeps its refresh token if the response is empty, and recovers by itself", function()
       assert.is_true(new():login())
       for _, status in ipairs({ 200, 204 }) do
         sim:token({ expire = true })
@@ -184,7 +184,7 @@ describe("a token", function()
       end
     end)
 
-    it("goes on by itself when a quota is back", function()
+    it("recovers by itself when the quota is reset", function()
       assert.is_true(new():login())
       sim:token({ expire = true })
       sim:fault({ path = TOKEN, status = 403, body = QUOTA })
@@ -195,7 +195,7 @@ describe("a token", function()
   end)
 
   describe("that is refused at log-in", function()
-    it("is not asked for again by itself, only by login()", function()
+    it("is not requested again automatically, only by login()", function()
       new({ password = "wrong" })
       for _ = 1, 3 do fails("auth", client:vehicles()) end
       fails("auth", client:vehicle(VIN):lock_doors())
@@ -205,7 +205,7 @@ describe("a token", function()
       assert.equal(2, #sim:log())
     end)
 
-    it("can be had by login() later", function()
+    it("can be obtained by login() later", function()
       sim:fault({ path = TOKEN, recorded = "client_disabled" })
       new()
       fails("auth", client:vehicles())
@@ -225,7 +225,7 @@ describe("a token", function()
         "password" },
     }
     for name, refusal in pairs(REFUSALS) do
-      it("says so: " .. name, function()
+      it("reports why: " .. name, function()
         sim:fault({ path = TOKEN, recorded = name, times = 0 })
         local message, info = fails("auth", new():vehicles())
         assert.equal(refusal[1], info.status)
@@ -237,7 +237,7 @@ describe("a token", function()
       end)
     end
 
-    it("is not an empty answer, as to a missing Basic value", function()
+    it("is distinguished from an empty response, as to a missing Basic value", function()
       for _, status in ipairs({ 200, 204 }) do
         answer_token("", 1, status)
         local message, info = fails("json", new():login())
@@ -291,7 +291,7 @@ describe("a token", function()
       end)
     end
 
-    it("with a time to wait is tried again after it", function()
+    it("is retried after Retry-After if there is one", function()
       sim:fault({ path = TOKEN, status = 429, headers = { ["Retry-After"] = "1" } })
       new({ retries = 0 })
       fails("rate_limited", client:vehicles())
@@ -302,14 +302,14 @@ describe("a token", function()
       assert.same({ "password 429", "password 200", "GET 200" }, story())
     end)
 
-    it("with no time to wait is not tried again for some minutes", function()
+    it("is not retried for some minutes without Retry-After", function()
       sim:fault({ path = TOKEN, recorded = "too_many" })
       fails("rate_limited", new():vehicles())
       local _, info = fails("rate_limited", client:vehicles())
       assert.is_true(info.retry_after > 60 and info.retry_after <= 600)
     end)
 
-    it("sends no password for a minute to what cannot answer it", function()
+    it("is not retried for a minute if the server is no token endpoint", function()
       for _, rule in ipairs({ { status = 403 }, { raw = "<html>Welcome</html>" }, { raw = "" } }) do
         rule.path = TOKEN
         sim:fault(rule)
@@ -332,7 +332,7 @@ describe("a token", function()
       end
     end)
 
-    it("says so: too many log-ins, which are not made more (traps 5 and 17)", function()
+    it("reports why: too many log-ins, without adding to them (traps 5 and 17)", function()
       sim:fault({ path = TOKEN, recorded = "too_many", times = 0 })
       local _, info = fails("rate_limited", new():vehicles())
       assert.equal(429, info.status)
@@ -340,13 +340,13 @@ describe("a token", function()
       assert.equal(1, #sim:log())
     end)
 
-    it("says so: the end of the service", function()
+    it("reports why: the end of the service", function()
       sim:fault({ path = TOKEN, recorded = "gone" })
       local _, info = fails("gone", new():login())
       assert.truthy(info.hint:find("2021-11-09", 1, true))
     end)
 
-    it("says so: a page under 200, no token, or one that no header can hold", function()
+    it("reports why: a web page with 200, no token, or one that fits no header", function()
       local answers = { "<html>Welcome</html>", "[]", "null", "42", '"x"', "{}",
         '{"access_token":1}', '{"access_token":""}', '{"access_token":null}',
         '{"access_token":"a\\r\\nX: y"}', '{"access_token":"a b"}',
@@ -361,7 +361,7 @@ describe("a token", function()
       assert.equal(#answers, #sim:log())
     end)
 
-    it("says so: no answer", function()
+    it("reports why: no response", function()
       new({ retries = 0 })
       for _, reset in ipairs({ "before", "during" }) do
         sim:fault({ path = TOKEN, reset = reset })
@@ -372,7 +372,7 @@ describe("a token", function()
       fails("timeout", new({ retries = 0, timeout = 0.2 }):login())
     end)
 
-    it("reveals nothing of what it sent, whatever the server repeats (trap 20)", function()
+    it("reveals nothing of the request, whatever the server echoes (trap 20)", function()
       local key, secret_of_key = "k3yk3yk3y", "s3cr3ts3cr3t"
       new({ api_key = key, api_secret = secret_of_key })
       local secrets = { "p4ssw0rd", key, secret_of_key,

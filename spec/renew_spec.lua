@@ -50,7 +50,7 @@ describe("the stream's needs", function()
       end
     end)
 
-    it("replaces the token that it is given", function()
+    it("replaces the given token", function()
       for _, store in ipairs({ stores.new(path), false }) do
         local client = logged_in({ store = store })
         local before = client:token()
@@ -65,7 +65,7 @@ describe("the stream's needs", function()
       end
     end)
 
-    it("does so once for all tasks", function()
+    it("replaces it once for all tasks", function()
       local client = logged_in()
       local used = client:token().access_token
       local list = {}
@@ -76,7 +76,7 @@ describe("the stream's needs", function()
       assert.equal(1, renewals())
     end)
 
-    it("does so once for all programs of an account, and takes the newest token of it", function()
+    it("replaces it once for all processes of an account, and takes its newest token", function()
       local one = logged_in()
       local two = new()
       local used = one:token().access_token
@@ -90,7 +90,7 @@ describe("the stream's needs", function()
       assert.equal(2, renewals())
     end)
 
-    it("does not replace a good token by an older one", function()
+    it("does not replace a valid token with an older one", function()
       local client = logged_in()
       local before = client:token()
       local old = stores.new(path):load()
@@ -113,7 +113,7 @@ describe("the stream's needs", function()
       assert.equal(0, #sim:log())
     end)
 
-    it("says why there is none", function()
+    it("says why there is no token", function()
       local client = logged_in()
       sim:fault({ path = "/oauth/token", times = 1, status = 400,
         body = '{"error":"invalid_grant"}' })
@@ -131,7 +131,7 @@ describe("the stream's needs", function()
   end)
 
   describe("a gate", function()
-    it("is opened by another task, by time, and before anybody waits", function()
+    it("is opened by another task, by time, and before anything waits", function()
       local client = new()
       for _, make in ipairs({ function(s) return loop:gate(s) end,
         function(s) return client:_gate(s) end }) do
@@ -156,7 +156,7 @@ describe("the stream's needs", function()
       end
     end)
 
-    it("lets others work, where it is waited for outside of a task", function()
+    it("lets tasks run while it is waited for outside a task", function()
       local gate = loop:gate()
       async.spawn(function()
         bmwi.sleep(0.01)
@@ -182,14 +182,14 @@ describe("the stream's needs", function()
       helper.fails_as("closed", loop:pass(gate))
     end)
 
-    it("says nothing to the log", function()
+    it("logs nothing", function()
       local events = 0
       local client = new({ log = function() events = events + 1 end })
       loop:pass(client:_gate(0.001))
       assert.equal(0, events)
     end)
 
-    it("refuses what is none", function()
+    it("refuses invalid arguments", function()
       local gate = loop:gate(0.1)
       assert.has_error(function() loop:gate(-1) end)
       assert.has_error(function() loop:gate(0 / 0) end)

@@ -140,7 +140,7 @@ describe("the password of a proxy", function()
   before_each(function() sim:reset() end)
 
   for _, name in ipairs({ "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }) do
-    it("is not told when " .. name .. " is wrong", function()
+    it("is not revealed when " .. name .. " is wrong", function()
       for _, proxy in ipairs({ "http://user:p#geheim@127.0.0.1:9", "user:1234/geheim@127.0.0.1",
         "socks6://user:geheim@127.0.0.1:9", "http://user:geheim@127.0.0.1:99999",
         "http://geheim@geheim@127.0.0.1:9" }) do
@@ -169,7 +169,7 @@ describe("the password of a proxy", function()
     end
   end)
 
-  it("does not matter where no_proxy exempts the server, nor for plain HTTP", function()
+  it("is not needed if no_proxy exempts the server, nor for plain HTTP", function()
     local wrong = "https_proxy='http://user:p#geheim@127.0.0.1:9'"
     local said = program(wrong .. " no_proxy=127.0.0.1", CALL)
     assert.is_nil(said:find("proxy", 1, true), said)
@@ -180,7 +180,7 @@ describe("the password of a proxy", function()
     assert.truthy(log[#log].path:find("^/webapi/v1/user/vehicles"))
   end)
 
-  it("is redacted if a server repeats it", function()
+  it("is redacted if a server echoes it", function()
     sim:fault({ path = "/vehicles", status = 404, times = 0,
       body = '{"error":{"description":"p#geheim, p%23geheim"}}' })
     local said = program("no_proxy=127.0.0.1",
@@ -220,7 +220,7 @@ describe("eight planted secrets", function()
     for _, fault in ipairs(rest) do sim:fault(fault) end
   end
 
-  describe("are told by no call", function()
+  describe("are revealed by no call", function()
     before_each(function() out = {} end)
 
     local function new(overrides)
@@ -268,7 +268,7 @@ describe("eight planted secrets", function()
     end
 
     for _, path in ipairs({ "/oauth/token", "/webapi/v1/" }) do
-      it("when the service fails as it did: " .. path, function()
+      it("when the service fails as the real one did: " .. path, function()
         local faults = plant()
         for _, name in ipairs(RECORDED) do
           set({ { path = path, times = 0, recorded = name } }, faults)
@@ -292,7 +292,7 @@ describe("eight planted secrets", function()
     end
 
     for spelling, spell in pairs(SPELLINGS) do
-      it("when the server says them back: " .. spelling, function()
+      it("when the server echoes them: " .. spelling, function()
         local faults = plant()
         local function all(...)
           local parts = { "you sent" }
@@ -345,7 +345,7 @@ describe("eight planted secrets", function()
       end)
     end
 
-    it("when the wait is over, whatever the server says meanwhile", function()
+    it("when a wait times out, whatever the server sends meanwhile", function()
       local faults = plant()
       for _, spell in pairs({ SPELLINGS.plain, SPELLINGS.base64, SPELLINGS["all percent"] }) do
         for _, status in ipairs({ 400, 500 }) do
@@ -361,7 +361,7 @@ describe("eight planted secrets", function()
       assert_nothing(table.concat(out, "\n"))
     end)
 
-    it("when it is called wrongly", function()
+    it("when it is misused", function()
       local function raised(...)
         local ok, message = pcall(...)
         assert.is_false(ok)
@@ -457,7 +457,7 @@ describe("eight planted secrets", function()
 
     for _, path in ipairs({ "/oauth/token", "/executeService", "/serviceExecutionStatus",
       "/vehicles/" }) do
-      it("whose server says all back: " .. path, function()
+      it("whose server echoes everything: " .. path, function()
         local faults = plant()
         local all = {}
         for name, secret in pairs(SECRETS) do
@@ -476,7 +476,7 @@ describe("eight planted secrets", function()
       end)
     end
 
-    it("as it runs: in its arguments, or in a core file", function()
+    it("while it runs: in its arguments, or in a core file", function()
       set({ { path = "/oauth/token", times = 0, latency = 20 } }, plant())
       local pid = shell(("%s >/dev/null 2>&1 & echo $!"):format(command("status")))
       finally(function() shell("kill " .. pid) end)
@@ -492,7 +492,7 @@ describe("eight planted secrets", function()
       assert.equal("0", limit)
     end)
 
-    it("in a file that others can read", function()
+    it("and left in no file that others can read", function()
       set({}, plant())
       shell("umask 0; " .. command("unlock --yes --no-wait") .. " 2>&1")
       local files = shell("grep -rlF -e '" .. SECRETS.access .. "' -e '" .. SECRETS.event .. "' '"

@@ -38,7 +38,7 @@ describe("the settings", function()
       :find("b2vapi.bmwgroup.cn:8592", 1, true))
   end)
 
-  it("may hold values with blanks, quotes and signs", function()
+  it("may hold values with spaces, quotes and signs", function()
     configure((whole():gsub("password= p4ssw0rd ", 'password = " a=b#c\\"')))
     assert.equal(4, run("status", bare).code)
     local form = helper.form(sim:log()[1].body)
@@ -68,7 +68,7 @@ describe("the settings", function()
     end
   end)
 
-  it("are checked line by line; what stands in a wrong line is not shown", function()
+  it("are checked line by line, and an invalid line's content is not shown", function()
     for text, told in pairs {
       ["pasword = hunter2\n"] = "Did you mean password?",
       ["frobnicate = hunter2\n"] = "Known keys: api_key, api_secret",
@@ -125,7 +125,7 @@ describe("the settings", function()
 
   for _, case in ipairs(WRONG) do
     local name, value, told = case[1], case[2], case[3]
-    it(("are found with file, line and value: %s = %s"):format(name, value), function()
+    it(("are rejected with file, line and value: %s = %s"):format(name, value), function()
       cli.configure("# mine\n\n" .. name .. " = " .. value .. "\n")
       local variable = { ["BMWI_" .. name:upper()] = false }
       if name == "basic" then
@@ -152,7 +152,7 @@ describe("the settings", function()
     end)
   end
 
-  it("are named by their variable or option, too", function()
+  it("are named by their variable or option if they came from there", function()
     local result = run("status", { BMWI_VIN = "WBA" })
     assert.is_truthy(result.err:find("vin = WBA (BMWI_VIN)", 1, true), result.err)
     result = run({ "status", "--base-url", "https://u:hunter2@example.com" })
@@ -177,20 +177,20 @@ describe("the settings", function()
     assert.equal(2, run("status", bare).code)
   end)
 
-  it("can be named, and then has to be there", function()
+  it("may be in a named file, which then must exist", function()
     write(home .. "/mine", whole())
     ok({ "status", "--config", home .. "/mine" }, bare)
     assert.equal(2, run({ "status", "--config", home .. "/none" }, bare).code)
     ok("status", { BMWI_CONFIG = home .. "/mine", BMWI_BASE_URL = false })
   end)
 
-  it("must say which server, if nothing else does", function()
+  it("must name a server, if nothing else does", function()
     local result = run("status", { BMWI_BASE_URL = false })
     assert.equal(2, result.code)
     assert.is_truthy(result.err:find("bmwi demo", 1, true))
   end)
 
-  it("can give the position", function()
+  it("can include the position", function()
     configure("position = 51.5, -0.12\n")
     ok("status")
     local log = sim:log()

@@ -113,7 +113,7 @@ describe("the simulated CarData", function()
   end)
 
   describe("gives a code", function()
-    it("in the recorded form, without the address that has it in it", function()
+    it("in the recorded form, without the URL that contains it", function()
       local answer = decoded(ask_code())
       assert.truthy(answer.user_code:match("^%w%w%w%w%w%w%w%w$"))
       assert.equal(sim.url .. "/oneid/link", answer.verification_uri)
@@ -128,7 +128,7 @@ describe("the simulated CarData", function()
       assert.equal(60, answer.expires_in)
     end)
 
-    it("only to a client that asks as it must", function()
+    it("only for a correct request", function()
       refused(ask_code({ client_id = CLIENT:upper() }), 401, "invalid_client")
       for _, change in ipairs({ { client_id = false }, { response_type = "code" },
         { code_challenge = false }, { code_challenge = CHALLENGE .. "=" },
@@ -144,7 +144,7 @@ describe("the simulated CarData", function()
   end)
 
   describe("is polled", function()
-    it("twice in vain, then the user has allowed it", function()
+    it("twice in vain before the user has allowed it", function()
       login({ interval = 0 })
       local code = decoded(ask_code())
       refused(poll(code), 403, "authorization_pending")
@@ -157,7 +157,7 @@ describe("the simulated CarData", function()
       refused(poll(code), 400, "invalid_grant") -- consumed
     end)
 
-    it("too fast: the interval grows for good", function()
+    it("too fast, which permanently raises the interval", function()
       login({ allow_after = json.null })
       local code = decoded(ask_code())
       refused(poll(code), 403, "authorization_pending")
@@ -201,7 +201,7 @@ describe("the simulated CarData", function()
       refused(poll(code), 401, "expired_token")
     end)
 
-    it("with the answers that a test wants", function()
+    it("with the responses that a test sets", function()
       login({ interval = 0, answers = { "gateway_fault", "access_denied", "expired_token_400",
         "slow_down", "page_502", "ok" } })
       local code = decoded(ask_code())
@@ -252,7 +252,7 @@ describe("the simulated CarData", function()
       refused(refresh(third), 400, "invalid_request")
     end)
 
-    it("for 14 days, and not when the client is taken off", function()
+    it("for 14 days, unless the client is deleted", function()
       advance(13.9 * DAY)
       local second = decoded(refresh(sent))
       advance(14.1 * DAY)
@@ -262,7 +262,7 @@ describe("the simulated CarData", function()
       refused(refresh(other), 400, "invalid_request")
     end)
 
-    it("in the variants that were seen", function()
+    it("in the observed variants", function()
       tokens({ no_gcid = true, no_refresh_token = true, scope_turned = true, same_id_token = true,
         expires_in = 20 })
       local token = decoded(refresh(sent))
@@ -277,7 +277,7 @@ describe("the simulated CarData", function()
       refused(get("/customers/vehicles/mappings"), 403, "CU-103")
     end)
 
-    it("beside the classic service on the same path", function()
+    it("on the same path as the classic service", function()
       local answer = helper.curl("-H", "Authorization: Basic a2V5OnNlY3JldA==", "-d",
         "grant_type=password&username=whatever%40example.com&password=p4ssw0rd" ..
         "&scope=vehicle_data", sim.url .. "/gcdm/oauth/token")
@@ -287,7 +287,7 @@ describe("the simulated CarData", function()
     end)
   end)
 
-  describe("answers", function()
+  describe("responds", function()
     it("only to a token and with the version", function()
       local path = "/customers/vehicles/mappings"
       refused(helper.curl(sim.url .. path), 401, "CU-100")
@@ -318,7 +318,7 @@ describe("the simulated CarData", function()
       assert.equal("CONV", decoded(of(PETROL, "basicData")).driveTrain)
     end)
 
-    it("values as texts, in three states of empty", function()
+    it("with values as strings, and three kinds of empty ones", function()
       local BATTERY = "vehicle.electricalSystem.battery."
       local ALTITUDE = "vehicle.cabin.infotainment.navigation.currentLocation.altitude"
       local asked = { MILEAGE, BATTERY .. "stateOfCharge", BATTERY .. "voltage", ALTITUDE,
@@ -422,7 +422,7 @@ describe("the simulated CarData", function()
       refused(history(from, to, token), 400, "CU-125")
     end)
 
-    it("with a page that always fails, or without an end", function()
+    it("with a page that always fails, or with endless pages", function()
       local now = os.time()
       local from, to = iso(now - 44 * DAY), iso(now)
       config({ history_broken_page = 2 })
@@ -439,7 +439,7 @@ describe("the simulated CarData", function()
   describe("keeps containers", function()
     local LIST = "/customers/containers"
 
-    it("that are made, shown, deleted, and stay in the list", function()
+    it("that are created, shown, deleted, and stay in the list", function()
       local answer = create({ MILEAGE })
       assert.equal(201, answer.status)
       local made = decoded(answer)
@@ -459,7 +459,7 @@ describe("the simulated CarData", function()
       assert.equal(1, #decoded(get(LIST)).containers)
     end)
 
-    it("and refuses what is wrong", function()
+    it("and refuses invalid requests", function()
       refused(get(LIST .. "/W00J029D733HA"), 403, "CU-105")
       refused(get(LIST .. "/undefined"), 400, "CU-121")
       refused(of(BEV, "telematicData"), 400, "CU-401")
@@ -491,7 +491,7 @@ describe("the simulated CarData", function()
   describe("counts calls", function()
     local LIST = "/customers/vehicles/mappings"
 
-    it("of the whole account, failed ones too, but not the log-in", function()
+    it("of the whole account, including failed ones, but not the log-in", function()
       assert.same({ limit = 50, used = 0, left = 50 }, quota())
       get(LIST)
       of("WBA", "basicData")
@@ -504,7 +504,7 @@ describe("the simulated CarData", function()
       assert.equal(5, quota().used)
     end)
 
-    it("until none is left, and gives them back at midnight UTC", function()
+    it("until none is left, and resets at midnight UTC", function()
       sim:control("POST", "/cardata/spend", { calls = 49 })
       assert.equal(200, get(LIST).status)
       refused(get(LIST), 403, "CU-429")

@@ -60,7 +60,7 @@ describe("a recording", function()
     return broker.report(sim).replay.messages
   end
 
-  it("streams its messages by their times, from the first subscription on", function()
+  it("streams its messages at their times, from the first subscription on", function()
     if no_python then return pending(no_python) end
     write("cardata", { message(0, 1), { at = 3, kind = "state", state = "waiting" },
       message(100, 2), { at = 100, kind = "message", vin = VIN, text = "{ " }, message(500, 3) })
@@ -80,14 +80,14 @@ describe("a recording", function()
     assert.same({ 0, false }, { played(), broker.report(sim).replay.begun })
   end)
 
-  it("goes as fast as --speed says", function()
+  it("plays as fast as --speed says", function()
     if no_python then return pending(no_python) end
     write("cardata", { message(1, 1), message(86400, 2) })
     start("--speed", "1000000")
     assert.same({ 1, 2 }, listen(2))
   end)
 
-  it("answers with the newest of its responses whose time has come", function()
+  it("responds with the newest of its responses whose time has come", function()
     write("classic", {
       { at = 5, kind = "answer", method = "GET", path = STATUS .. "?dlat=1", status = 200,
         body = { vehicleStatus = { mileage = 1 } } },
@@ -132,7 +132,7 @@ describe("a recording", function()
     assert.equal("i4", get("WBARECRD000000002/basicData").modelName)
   end)
 
-  it("is refused where it is none", function()
+  it("is refused if it is not one", function()
     for _, text in ipairs({ "", "{}\n", "[]\n", '{"bmwi_recording":1}\n{"at":\n' }) do
       helper.write(file, text)
       local said = helper.shell(("%s --replay %s 2>&1 </dev/null; echo $?"):format(
@@ -167,7 +167,7 @@ describe("a recording", function()
     return first, second
   end
 
-  it("of the classic service gives the same status again", function()
+  it("of the classic service reproduces the same status", function()
     local first, second = round_trip({ "status", "--json" }, { VIN = helper.vin })
     assert.is_number(first.mileage)
     assert.same(first.mileage, second.mileage)
@@ -175,7 +175,7 @@ describe("a recording", function()
     assert.equal(VIN, second.vin)
   end)
 
-  it("of CarData gives the same status again", function()
+  it("of CarData reproduces the same status", function()
     local first, second = round_trip({ "status", "--json" }, { VIN = broker.VIN,
       BMWI_SERVICE = "cardata", BMWI_CLIENT_ID = broker.CLIENT })
     assert.is_number(first.mileage)

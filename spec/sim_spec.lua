@@ -94,7 +94,7 @@ describe("the simulator", function()
       end
     end)
 
-    it("takes the misspelt content type and blanks as %20", function()
+    it("and accepts the misspelt content type, and spaces as %20", function()
       local answer = helper.curl("-H", BASIC, "-H", TYPO, "-d",
         PASSWORD_FORM .. "&scope=authenticate_user%20vehicle_data%20remote_services",
         sim.url .. "/gcdm/oauth/token")
@@ -102,7 +102,7 @@ describe("the simulator", function()
       assert.equal("vehicle_data remote_services authenticate_user", json.decode(answer.body).scope)
     end)
 
-    it("refreshes once with each refresh token", function()
+    it("once for each refresh token", function()
       local first = json.decode(log_in(PASSWORD_FORM .. SCOPE).body)
       local form = "grant_type=refresh_token&refresh_token="
       local answer = log_in(form .. first.refresh_token)
@@ -115,7 +115,7 @@ describe("the simulator", function()
       assert.equal(200, log_in(form .. second.refresh_token).status)
     end)
 
-    it("refuses with the recorded errors", function()
+    it("or refuses with the recorded errors", function()
       local wrong = PASSWORD_FORM:gsub("p4ssw0rd", "wrong")
       refused(log_in(wrong .. SCOPE), 400,
         '{"error":"invalid_grant","error_description":"the authN circuit failed"}')
@@ -131,7 +131,7 @@ describe("the simulator", function()
       refused(answer, 400, '{"error":"invalid_request"')
     end)
 
-    it("to every API key when told to: old clients have one built in", function()
+    it("to every API key if configured: old clients have one built in", function()
       local key = "Authorization: Basic b2xkOmNsaWVudA=="
       sim:config({ any_key = true })
       assert.equal(200, log_in(PASSWORD_FORM .. SCOPE, nil, key).status)
@@ -144,20 +144,20 @@ describe("the simulator", function()
       assert.equal(200, answer.status)
     end)
 
-    it("answers nothing at all without the Basic header", function()
+    it("and responds with nothing without the Basic header", function()
       local answer = helper.curl("-d", PASSWORD_FORM .. SCOPE, sim.url .. "/webapi/oauth/token/")
       assert.equal(200, answer.status)
       assert.equal("", answer.body)
     end)
 
-    it("gives another scope when none is asked, and that opens nothing", function()
+    it("of another scope if none is requested, which gives no access", function()
       local got = json.decode(log_in(PASSWORD_FORM).body)
       assert.equal("journey_mate", got.scope)
       token = got.access_token
       refused(ask("/webapi/v1/user/vehicles"), 401, '{"error":"invalid_token"')
     end)
 
-    it("changes them when told to", function()
+    it("that can be changed on demand", function()
       sim:token({ expires_in = 1, expires_in_string = true, no_refresh_token = true })
       local got = json.decode(log_in(PASSWORD_FORM .. SCOPE).body)
       assert.equal("1", got.expires_in)
@@ -168,7 +168,7 @@ describe("the simulator", function()
       refused(ask("/webapi/v1/user/vehicles"), 401, "invalid_token")
     end)
 
-    it("ends them when told to", function()
+    it("that can be expired on demand", function()
       local got = json.decode(log_in(PASSWORD_FORM .. SCOPE).body)
       sim:token({ expire = true, revoke_refresh = true })
       refused(ask("/webapi/v1/user/vehicles"), 401, "invalid_token")
@@ -177,15 +177,15 @@ describe("the simulator", function()
     end)
   end)
 
-  describe("answers", function()
-    it("only to a token", function()
+  describe("responds", function()
+    it("only to a valid token", function()
       local path = sim.url .. "/webapi/v1/user/vehicles"
       refused(helper.curl(path), 401, '{"error":"invalid_token","error_description":')
       refused(helper.curl("-H", "Authorization: Bearer wrong", path), 401, "invalid_token")
       refused(helper.curl("-H", "Authorization: Bearer ", path), 401, "invalid_token")
     end)
 
-    it("the list, as object or array, with and without the slash", function()
+    it("with the list, as object or array, with and without the slash", function()
       local answer = ask("/webapi/v1/user/vehicles/")
       assert.equal("application/json;charset=UTF-8", answer.headers["content-type"])
       assert.equal("JOY", answer.headers["x-powered-by"])
@@ -197,7 +197,7 @@ describe("the simulator", function()
       assert.equal("SOLARORANGE MET. M. AKZE", json.decode(of_car("").body).vehicle.color)
     end)
 
-    it("numbers with the document's digits", function()
+    it("with the document's digits in numbers", function()
       local status = of_car("/status?deviceTime=2015-10-30T18:45:04&dlat=0.0&dlon=0.0").body
       contains(status, '{"vehicleStatus":{"vin":"WAB1C23456V123456","mileage":1234,')
       contains(status, '"remainingFuel":8.9,')
@@ -211,7 +211,7 @@ describe("the simulator", function()
       contains(ask("/api/vehicle/navigation/v1/" .. VIN).body, '"soc":4.019000053405762,')
     end)
 
-    it("a range map of two closed rings around the car", function()
+    it("with a range map of two closed rings around the car", function()
       local body = of_car("/rangemap").body
       contains(body, '"polyline":[{"lat":51.6991281509399,"lon":-2.00423240661621},' ..
         '{"lat":51.6909098625183,"lon":-1.91526889801025},')
@@ -234,7 +234,7 @@ describe("the simulator", function()
       end
     end)
 
-    it("a picture of every view and the recorded error for another", function()
+    it("with an image of every view, and the recorded error for another", function()
       for _, view in ipairs({ "FRONTSIDE", "FRONT", "REARSIDE", "REAR", "SIDE", "DASHBOARD",
         "DRIVERDOOR", "REARBIRDSEYE" }) do
         local answer = of_car("/image?width=400&height=300&view=" .. view)
@@ -246,7 +246,7 @@ describe("the simulator", function()
         "(SmartPhoneUtil-A-2012) Ressource not found. No image available for VIN " .. VIN)
     end)
 
-    it("unknown cars, methods and paths with errors", function()
+    it("to unknown cars, methods and paths with errors", function()
       refused(ask("/webapi/v1/user/vehicles/WBA00000000000000/status"), 404,
         '{"error":{"code":500,"description":"(SmartPhoneUtil-A-2012) Ressource not found.')
       assert.equal(405, of_car("/executeService").status)
@@ -255,7 +255,7 @@ describe("the simulator", function()
       assert.equal(404, ask("/webapi/v1/user/nothing").status)
     end)
 
-    it("navigation only with the scope for it", function()
+    it("with navigation only if the scope covers it", function()
       sim:config({ navigation_scope = false })
       assert.equal(403, ask("/api/vehicle/navigation/v1/" .. VIN).status)
     end)
@@ -303,7 +303,7 @@ describe("the simulator", function()
     end)
   end)
 
-  describe("carries commands out", function()
+  describe("executes commands", function()
     it("step by step as time passes", function()
       sim:config({ speed = 10 })
       local answer = json.decode(execute("serviceType=DOOR_LOCK").body).executionStatus
@@ -333,7 +333,7 @@ describe("the simulator", function()
       assert.truthy(status.updateTime:match("^20%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%+0100$"))
     end)
 
-    it("in the time it takes", function()
+    it("in the configured time", function()
       local function advance(seconds) sim:control("POST", "/clock", { advance = seconds }) end
       sim:config({ speed = 0.1 })
       execute("serviceType=LIGHT_FLASH")
@@ -359,7 +359,7 @@ describe("the simulator", function()
       assert.equal(2, car.executions[2].count)
     end)
 
-    it("charges only when plugged in", function()
+    it("that charge only when plugged in", function()
       assert.equal("STATUS_NOT_CHANGED", executed("serviceType=CHARGE_NOW").extendedStatus.result)
       assert.equal("INVALID", sim:car().status.chargingStatus)
       sim:change(VIN,
@@ -370,7 +370,7 @@ describe("the simulator", function()
       assert.is_number(sim:car().status.chargingTimeRemaining)
     end)
 
-    it("takes the document's charging profile", function()
+    it("that set the document's charging profile", function()
       local answer = of_car("/executeService", "-X", "POST", "-H", TYPO,
         "--data-urlencode", "serviceType=CHARGING_CONTROL", "--data-urlencode", [[data={
 "weeklyPlanner":
@@ -409,7 +409,7 @@ describe("the simulator", function()
         '"12:30","timerEnabled":true,"weekdays":[]},"timer2":{"weekdays":[]},')
     end)
 
-    it("refuses profiles that are none", function()
+    it("and refuses invalid profiles", function()
       for _, data in ipairs({ "", "x", "[]", "{}", '{"weeklyPlanner":[]}',
         '{"weeklyPlanner":{},"twoTimesTimer":{}}', '{"weeklyPlanner":{"timer1":{"weekdays":{}}}}',
         '{"weeklyPlanner":{"timer1":{"departureTime":"25:00"}}}',
@@ -421,7 +421,7 @@ describe("the simulator", function()
       assert.is_nil(sim:car().posts.CHARGING_CONTROL)
     end)
 
-    it("refuses with the recorded errors", function()
+    it("or refuses with the recorded errors", function()
       refused(execute(""), 400, "(SmartPhoneUtil-A-101) Mandatory parameter(s) missed or blank")
       refused(execute("serviceType=FLY"), 400, "(SmartPhoneUtil-A-101)")
       refused(execute("serviceType=HORN_BLOW"), 403,
@@ -436,7 +436,7 @@ describe("the simulator", function()
       assert.equal(200, execute("serviceType=DOOR_UNLOCK&bmwSkAnswer=Rex+%26+S%C3%B6hne").status)
     end)
 
-    it("with an event of its own for each, also within one second", function()
+    it("with an event for each, even within one second", function()
       local seen = {}
       for i = 1, 5 do
         local id = json.decode(execute("serviceType=DOOR_LOCK").body).executionStatus.eventId
@@ -449,7 +449,7 @@ describe("the simulator", function()
       assert.equal("DOOR_LOCK", history[1].serviceType)
     end)
 
-    it("in the ways a test asks for", function()
+    it("with the outcome that a test sets", function()
       for _, outcome in ipairs({ "NOT_EXECUTED", "TIMED_OUT" }) do
         sim:commands({ service = "DOOR_LOCK", outcome = outcome })
         assert.equal(outcome, executed("serviceType=DOOR_LOCK").status)
@@ -472,7 +472,7 @@ describe("the simulator", function()
     end)
   end)
 
-  describe("takes points of interest", function()
+  describe("accepts points of interest", function()
     local POI = '{"poi":{"city":"abc","lat":48.1,"lon":11.5,"name":"Café & \\"Bär\\" 🚗",' ..
       '"rating":-1,"postalCode":"12345","street":"Musterstr. 6"}}'
 
@@ -491,7 +491,7 @@ describe("the simulator", function()
       assert.equal('Café & "Bär" 🚗', sim:car().pois[2].name)
     end)
 
-    it("with numbers as texts, or as a message without a place", function()
+    it("with numbers as strings, or as a message without a place", function()
       assert.equal(204, of_car("/sendpoi", "-d",
         'data={"poi":{"lat":"53.69822","lon":"-1.266915","useAsDestination":"true"}}').status)
       contains(of_car("/destinations").body, '"lat":53.69822,"lon":-1.266915,')
@@ -545,7 +545,7 @@ describe("the simulator", function()
       contains(ask(LIST).body, '{"vehicles":[')
     end)
 
-    it("as often and for whom it is asked", function()
+    it("as often as, and for the requests that, a test sets", function()
       sim:fault({ path = "/status", method = "GET", skip = 1, times = 2, status = 502 })
       assert.equal(200, ask(LIST).status)
       local got = {}
@@ -560,7 +560,7 @@ describe("the simulator", function()
       assert.equal(200, select(2, execution("DOOR_LOCK")).status)
     end)
 
-    it("by a reset before, after and during", function()
+    it("by a reset before, after and during the response", function()
       local flash = { path = "/executeService" }
       for when, posts in pairs({ before = 0, after = 1, during = 1 }) do
         sim:reset()
@@ -577,7 +577,7 @@ describe("the simulator", function()
       end
     end)
 
-    it("by an end without an answer", function()
+    it("by closing without a response", function()
       for when, posts in pairs({ before = 0, after = 1 }) do
         sim:reset()
         token = json.decode(log_in(PASSWORD_FORM .. SCOPE).body).access_token
@@ -595,7 +595,7 @@ describe("the simulator", function()
       assert.equal(40, sim:count("GET", LIST))
     end)
 
-    it("by a cut answer, slow bytes and slow answers", function()
+    it("by truncated responses, slow bytes and delayed responses", function()
       sim:fault({ path = LIST, truncate = 100 })
       local answer = ask(LIST)
       assert.equal(18, answer.exit) -- "partial file"
@@ -615,7 +615,7 @@ describe("the simulator", function()
       assert.truthy(seconds >= 0.3 and seconds < 2, seconds)
     end)
 
-    it("by more bytes than anybody wants", function()
+    it("by more bytes than any client accepts", function()
       sim:fault({ path = LIST, pad = 3000000 })
       assert.equal(3000000, #ask(LIST).body)
       sim:fault({ path = LIST, pad = 3000000, gzip = true })
@@ -626,7 +626,7 @@ describe("the simulator", function()
       assert.equal(3000000, #ask(LIST, "--compressed").body)
     end)
 
-    it("but not on a misspelt demand", function()
+    it("but not for a misspelt fault", function()
       for _, demand in ipairs({ '{"stauts":500}', '{"reset":"later"}', '{"close":"during"}',
         '{"recorded":"nothing"}', '{"status":"500"}', "[]", "x" }) do
         assert.equal(400, helper.curl("-d", demand, sim.url .. "/_sim/fault").status)
@@ -652,7 +652,7 @@ describe("the simulator", function()
       end
     end)
 
-    it("or lists them when it does not know a path", function()
+    it("or lists the paths if one is unknown", function()
       local list = helper.curl(sim.url .. "/_sim")
       assert.equal(200, list.status)
       for _, path in ipairs({ "/_sim/nothing", "/_sim/car", "/_sim/log/1" }) do
@@ -693,7 +693,7 @@ describe("the simulator", function()
   end)
 
   describe("logs", function()
-    it("what it received, and itself not", function()
+    it("what it received, but no requests to /_sim", function()
       ask("/webapi/v1/user/vehicles/?a=b%20c&d", "-H", "X-Test: one", "-H", "X-Test: two")
       execute("serviceType=LIGHT_FLASH&count=2")
       helper.curl("--data-binary", "a\255b", sim.url .. "/nothing")
@@ -717,7 +717,7 @@ describe("the simulator", function()
       assert.equal(0, #sim:log())
     end)
 
-    it("what it did to the answer, and which command came of a request", function()
+    it("what it did to the response, and which command a request started", function()
       sim:fault({ path = "/status", times = 1, recorded = "too_many" })
       sim:fault({ path = "/executeService", times = 1, reset = "after" })
       of_car("/status")
@@ -761,7 +761,7 @@ describe("the simulator", function()
     end)
   end)
 
-  describe("serves old clients in another language, unchanged but for the address", function()
+  describe("serves old clients in another language, unchanged except for the address", function()
     -- The program is no part of what the specs need: without it this is pending.
     local has_python = os.execute("python3 -c 'import ssl, urllib.request' 2>/dev/null")
     has_python = has_python == true or has_python == 0
@@ -792,7 +792,7 @@ describe("the simulator", function()
   end)
 
   describe("over TLS", function()
-    it("serves the document's own commands with nothing changed but where they go", function()
+    it("serves the document's own commands, changed only in their address", function()
       local tls = helper.start({ tls = true })
       local function real(...)
         return helper.curl("--cacert", tls.ca, "--connect-to",
@@ -810,7 +810,7 @@ describe("the simulator", function()
       tls:stop()
     end)
 
-    it("shows the wrong certificates the specs need", function()
+    it("presents the invalid certificates that specs need", function()
       for _, name in ipairs({ "expired", "wrong-host", "no-name", "self-signed", "other-ca" }) do
         local tls = helper.start({ tls = name })
         local answer = helper.curl("--cacert", tls.ca, tls.url .. "/webapi/v1/user/vehicles")
@@ -831,7 +831,7 @@ describe("the simulator", function()
       return tonumber(code), text
     end
 
-    it("explains itself and refuses what it does not know", function()
+    it("explains itself and refuses unknown arguments", function()
       local code, text = run("--help")
       assert.equal(0, code)
       contains(text, "usage: bmwi-sim")
@@ -858,7 +858,7 @@ describe("the simulator", function()
       return code, text
     end
 
-    it("ends on demand, on a signal and with its reader", function()
+    it("exits on demand, on a signal and with its reader", function()
       local code, text = run_and_signal("", "TERM")
       assert.equal(0, code)
       contains(text, "bmwi-sim listening on http://")

@@ -43,7 +43,7 @@ describe("the simulated stream", function()
 
   for protocol, version in pairs({ [4] = "mqttv311", [5] = "mqttv5" }) do
     describe("for mosquitto_sub with " .. version, function()
-      it("takes the id_token for the user's gcid and streams what is published", function()
+      it("accepts the id_token for the user's gcid and streams what is published", function()
         if no_mosquitto then return pending(no_mosquitto) end
         local finish = mosquitto_sub(version, 2)
         wait(subscribed)
@@ -75,7 +75,7 @@ describe("the simulated stream", function()
     end)
   end
 
-  it("streams what changes of a car, typed", function()
+  it("streams a car's changes, typed", function()
     if no_mosquitto then return pending(no_mosquitto) end
     local finish = mosquitto_sub("mqttv5", 3)
     wait(subscribed)
@@ -94,7 +94,7 @@ describe("the simulated stream", function()
     assert.equal("CLOSED", lines[3].data["vehicle.body.trunk.isOpen"].value)
   end)
 
-  it("is there without TLS too, and only where it is asked for", function()
+  it("works without TLS too, and only if requested", function()
     if no_python then return pending(no_python) end
     local plain = helper.start({ stream = true })
     finally(function() plain:stop() end)
@@ -111,7 +111,7 @@ describe("the simulated stream", function()
     assert.equal(400, helper.curl("-d", "{}", none.url .. "/_sim/cardata/stream").status)
   end)
 
-  it("takes nobody else", function()
+  it("accepts nobody else", function()
     if no_python then return pending(no_python) end
     local cases = {
       { "mqtt 5, unknown token", 5, GCID, "no-such-token", 134 },
@@ -770,7 +770,7 @@ describe("the simulated stream", function()
     assert.equal("2", said:match("%d+$"))
   end)
 
-  it("says what it does not understand", function()
+  it("reports what it does not understand", function()
     local wrong = { '{"connak":5}', '{"connack":256}', '{"end":"gone"}', '{"publish":{}}',
       '{"publish":[{"data":1}]}', '{"publish":{"data":{},"vni":"x"}}', '{"listen":1}',
       '{"send":"a"}', '{"live":-1}',

@@ -61,7 +61,7 @@ describe("the lists of source files", function()
     assert.same(make_list("SRC"), sources)
   end)
 
-  it("name the same Lua files in the rockspec, each under its module's name", function()
+  it("name the same Lua files in the rockspec, each under its module name", function()
     local expected = { bmwi = "C" }
     for _, path in ipairs(files("lua", ".lua")) do
       expected[path:match("^lua/(.*)%.lua$"):gsub("/", ".")] = path
@@ -100,11 +100,11 @@ describe("the lists of source files", function()
 end)
 
 describe("the folder lua/", function()
-  it("holds nothing but modules, since LuaRocks installs it as it is", function()
+  it("contains nothing but modules, since LuaRocks installs all of it", function()
     assert.same(files("lua", ".lua"), files("lua", ""))
   end)
 
-  it("has no file that would be found instead of the C module", function()
+  it("contains no file that would be found instead of the C module", function()
     assert.is_nil(io.open("lua/bmwi.lua"))
     assert.is_nil(io.open("lua/bmwi/init.lua"))
   end)
@@ -115,7 +115,7 @@ describe("an address", function()
   local FREE = { "^127%.", "^localhost", "example%.invalid$", "example%.com$", "^host%f[%W]",
     "^b2vapi%.bmwgroup%.", "^customer%.bmwgroup%.com$", "^host$" }
 
-  it("of a repository that is not the project's stands nowhere", function()
+  it("of another project's repository is nowhere", function()
     local strange = {}
     for _, path in ipairs { "README.md", "SECURITY.md", "CHANGELOG.md", "bmwi-scm-0.rockspec" } do
       for host in read(path):gmatch("%w+://([%w.%-]+)") do
@@ -138,11 +138,11 @@ describe("an address", function()
 end)
 
 describe("the rockspec", function()
-  it("asks for libcurl by its library only, which works everywhere", function()
+  it("requires libcurl by its library only, which works everywhere", function()
     assert.same({ CURL = { library = "curl" } }, rockspec().external_dependencies)
   end)
 
-  it("is for no system without POSIX", function()
+  it("excludes systems without POSIX", function()
     assert.same({ "unix" }, rockspec().supported_platforms)
   end)
 

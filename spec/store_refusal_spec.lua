@@ -36,7 +36,7 @@ describe("a client with a store remembers a refused log-in", function()
     return message, info
   end
 
-  it("so that the next run does not try it, until something changes", function()
+  it("so that the next run does not retry it until something changes", function()
     local first = refused(new(nil, WRONG))
     assert.equal(1, login.count())
     for _ = 1, 3 do
@@ -61,7 +61,7 @@ describe("a client with a store remembers a refused log-in", function()
     assert.equal(2 + #changes, login.count())
   end)
 
-  it("for each server by itself", function()
+  it("separately for each server", function()
     refused(new(nil, WRONG))
     local other = helper.start()
     assert(bmwi.new(helper.client(other, { store = store.new(path) })):vehicles())
@@ -70,7 +70,7 @@ describe("a client with a store remembers a refused log-in", function()
     assert.equal(1, login.count())
   end)
 
-  it("but login() always tries, and forgets it when it works", function()
+  it("but login() always tries, and clears the record if it succeeds", function()
     refused(new(nil, WRONG))
     assert.equal("auth", select(3, new(nil, WRONG):login()))
     assert.equal(2, login.count())
@@ -84,7 +84,7 @@ describe("a client with a store remembers a refused log-in", function()
     assert.equal(5, login.count())
   end)
 
-  it("without a trace of the password that would let it be guessed", function()
+  it("without data from which the password could be guessed", function()
     refused(new(nil, WRONG))
     local file = assert(io.open(path))
     local text = file:read("*a")
@@ -99,7 +99,7 @@ describe("a client with a store remembers a refused log-in", function()
     assert.is_true(auth_error.trace >= 0 and auth_error.trace <= 255, "eight bits tell nothing")
   end)
 
-  it("and keeps the token of whom the file belongs to", function()
+  it("and keeps the token of the file's owner", function()
     assert(new():vehicles())
     local saved = store.new(path):load()
     refused(new(nil, { username = "typo@example.com" }))
@@ -108,7 +108,7 @@ describe("a client with a store remembers a refused log-in", function()
     assert.equal(2, login.count())
   end)
 
-  it("when somebody else logs in with the same file, too", function()
+  it("even when another user logs in with the same file", function()
     local typo = { username = "typo@example.com" }
     refused(new(nil, typo))
     assert(new():vehicles())
@@ -122,7 +122,7 @@ describe("a client with a store remembers a refused log-in", function()
     assert.equal("my notes", helper.read(path))
   end)
 
-  it("beside others, the newest few", function()
+  it("among others, the newest few", function()
     for i = 1, 12 do refused(new(nil, { username = i .. "@example.com" })) end
     local file = assert(io.open(path))
     local kept = helper.json.decode(file:read("*a"))
@@ -132,14 +132,14 @@ describe("a client with a store remembers a refused log-in", function()
     assert.equal("missing", select(3, store.new(path):load()))
   end)
 
-  it("tried by two at a time once", function()
+  it("that two tried at the same time, which is sent once", function()
     local kept = store.new(path)
     local one, two = new(kept, WRONG), new(kept, WRONG)
     async.run(function() refused(one) end, function() refused(two) end)
     assert.equal(1, login.count())
   end)
 
-  it("until another has a token for it", function()
+  it("until another client has a token for it", function()
     local kept = store.new(path)
     local one, two = new(kept, WRONG), new(kept)
     for _ = 1, 3 do refused(one) end
@@ -153,7 +153,7 @@ describe("a client with a store remembers a refused log-in", function()
     is_free()
   end)
 
-  it("for the time that the server asked for, and not what a gateway says", function()
+  it("for the time that the server gave, but not for what a gateway says", function()
     sim:fault({ path = "/oauth/token", status = 429, headers = { ["Retry-After"] = "3600" } })
     refused(new(), "rate_limited")
     local _, info = refused(new(), "rate_limited")
@@ -169,7 +169,7 @@ describe("a client with a store remembers a refused log-in", function()
     assert(new():vehicles())
   end)
 
-  it("no longer than a wrong clock allows", function()
+  it("but not for long because of a wrong clock", function()
     sim:fault({ path = "/oauth/token", status = 429, headers = { ["Retry-After"] = "3600" } })
     refused(new(), "rate_limited")
     local file = assert(io.open(path))
@@ -182,7 +182,7 @@ describe("a client with a store remembers a refused log-in", function()
     end
   end)
 
-  it("in any store that keeps what finish is told", function()
+  it("in any store that keeps what is passed to finish", function()
     local kept, whose
     local own = {
       load = function() return nil, "there is none", "missing" end,
@@ -200,7 +200,7 @@ describe("a client with a store remembers a refused log-in", function()
     end
   end)
 
-  it("and a resource that refuses tokens, so that no run has the token renewed for it", function()
+  it("and a resource that refuses tokens, so that no run renews the token for it", function()
     sim:fault({ path = "/navigation/", recorded = "invalid_token", times = 0 })
     for _ = 1, 4 do
       local client = new()

@@ -56,13 +56,13 @@ describe("bmwi.store", function()
     assert.equal(FILES, shell("ls '" .. folder .. "/state/bmwi'"))
   end)
 
-  it("keeps nothing but the members of a token", function()
+  it("saves nothing but the members of a token", function()
     local kept = store.new(path)
     assert.is_true(kept:save({ access_token = "a", password = "p4ssw0rd" }))
     assert.equal("", shell(("grep p4ssw0rd '%s'"):format(path)))
   end)
 
-  it("says that there is none", function()
+  it("reports that there is no token", function()
     local none, message, code = store.new(path):load()
     assert.is_nil(none)
     assert.is_string(message)
@@ -80,7 +80,7 @@ describe("bmwi.store", function()
     end
   end)
 
-  it("refuses what is no saved token, without showing it", function()
+  it("refuses anything but a saved token, without showing it", function()
     local kept = store.new(folder .. "/token.json")
     for _, text in ipairs { "", "not json p4ssw0rd", "[]", "{}", '"p4ssw0rd"', "null",
       '{"access_token":5}', '{"access_token":null}', '{"access_token":""}',
@@ -99,7 +99,7 @@ describe("bmwi.store", function()
     assert.same({ access_token = "a" }, kept:load())
   end)
 
-  it("does not hand out another account's token", function()
+  it("does not return another account's token", function()
     local mine = { server = "https://one.example", username = "me@example.com" }
     assert.is_true(store.new(path, mine):save(token))
     assert.same(token, store.new(path, mine):load())
@@ -113,12 +113,12 @@ describe("bmwi.store", function()
     end
   end)
 
-  it("does not hand out a token that belongs to nobody known", function()
+  it("does not return a token without an owner to a store that names one", function()
     assert.is_true(store.new(path):save(token))
     assert.is_nil((store.new(path, { username = "me@example.com" }):load()))
   end)
 
-  it("reports a place that cannot be written", function()
+  it("reports a path that cannot be written", function()
     write(folder .. "/file", "")
     local saved, message, code = store.new(folder .. "/file/token.json"):save(token)
     assert.is_nil(saved)
@@ -127,7 +127,7 @@ describe("bmwi.store", function()
     assert.is_nil(message:find(token.access_token, 1, true))
   end)
 
-  it("forgets", function()
+  it("deletes the token", function()
     local kept = store.new(path)
     assert.is_true(kept:save(token))
     assert.is_true(kept:clear())
@@ -137,7 +137,7 @@ describe("bmwi.store", function()
     assert.equal("file", (select(3, store.new(folder .. "/file/token.json"):clear())))
   end)
 
-  it("lets one at a time have the lock", function()
+  it("gives the lock to one at a time", function()
     local one, two = store.new(path), store.new(path)
     local lock = assert(one:lock())
     local none, message, code = two:lock(0)
@@ -152,14 +152,14 @@ describe("bmwi.store", function()
     again:unlock()
   end)
 
-  it("saves and loads while another holds the lock", function()
+  it("saves and loads while another process holds the lock", function()
     local lock = assert(store.new(path):lock())
     assert.is_true(store.new(path):save(token))
     assert.same(token, store.new(path):load())
     lock:unlock()
   end)
 
-  it("is never found half written by others", function()
+  it("never shows others a partly written file", function()
     local kept = store.new(path)
     local long = { access_token = ("x"):rep(20000) }
     assert.is_true(kept:save(long))
@@ -181,7 +181,7 @@ describe("bmwi.store", function()
     assert.equal(FILES, shell("ls '" .. folder .. "/state/bmwi'"))
   end)
 
-  it("is on the disk before it takes the old one's place, and its name after", function()
+  it("syncs the new file before the rename, and the folder after", function()
     local weather = helper.weather()
     if not weather then return pending("no compiler") end -- luacheck: ignore
     local disk = folder .. "/disk"
@@ -196,7 +196,7 @@ describe("bmwi.store", function()
     assert.equal("sync file\nrename\nsync folder\n", done)
   end)
 
-  it("leaves what is no plain file alone", function()
+  it("leaves anything but a regular file alone", function()
     shell("mkdir '" .. folder .. "/empty' && mkfifo '" .. folder .. "/pipe'")
     for _, name in ipairs({ "empty", "pipe" }) do
       local odd = store.new(folder .. "/" .. name)
@@ -207,7 +207,7 @@ describe("bmwi.store", function()
       .. "' && find empty -type d; find pipe -type p"))
   end)
 
-  it("refuses what it could not keep", function()
+  it("refuses what it could not save", function()
     local kept = store.new(path)
     for _, bad in ipairs({ 0 / 0, math.huge, "x" }) do
       assert.is_false((pcall(kept.save, kept, { access_token = "abc", expires_at = bad })))
@@ -217,7 +217,7 @@ describe("bmwi.store", function()
     assert.equal("missing", select(3, kept:load()))
   end)
 
-  it("is let go when a client is closed in the middle of a renewal", function()
+  it("releases the lock if a client is closed during a renewal", function()
     local sim = helper.start()
     finally(function() sim:stop() end)
     sim:fault({ path = "/oauth/token", times = 0, latency = 5 })
@@ -239,7 +239,7 @@ describe("bmwi.store", function()
     assert(store.new(path):lock(0)):unlock()
   end)
 
-  describe("with programs of their own", function()
+  describe("shared by several processes", function()
     local lua = os.getenv("LUA") or "lua" .. _VERSION:match("%d+%.%d+")
 
     -- The command that runs a Lua text.
@@ -251,7 +251,7 @@ describe("bmwi.store", function()
     end
 
     -- kill -9 at any point: see 200 of them.
-    it("is whole and private whenever the writer is killed #slow", function()
+    it("is complete and private whenever the writer is killed #slow", function()
       local kept = store.new(path)
       assert.is_true(kept:save({ access_token = ("a"):rep(3000) }))
       local writer = program(([[
@@ -295,7 +295,7 @@ describe("bmwi.store", function()
       assert.equal("", watcher:read("*a"))
     end)
 
-    it("takes away the new files of dead writers only", function()
+    it("removes the temporary files of dead writers only", function()
       local kept = store.new(path)
       assert.is_true(kept:save(token))
       local here = folder .. "/state/bmwi/"
@@ -348,7 +348,7 @@ describe("bmwi.store", function()
       return sim:count("POST", "/oauth/token")
     end
 
-    it("is renewed once by ten of them at a time", function()
+    it("is renewed once by ten concurrent processes", function()
       local sim = helper.start()
       finally(function() sim:stop() end)
       sim:fault({ path = "/oauth/token", skip = 1, times = 0, latency = 0.3 })
@@ -363,7 +363,7 @@ describe("bmwi.store", function()
     assert.equal("bmwi.store: " .. path, tostring(kept))
   end)
 
-  it("raises on misuse", function()
+  it("raises an error for misuse", function()
     assert.has_error(function() store.new() end)
     assert.has_error(function() store.new("") end)
     assert.has_error(function() store.new(path, "me") end)
@@ -393,7 +393,7 @@ describe("a client with a store", function()
   local function new(kept, overrides) return login.with_store(path, kept, overrides) end
   local function is_free() login.assert_free(path) end
 
-  it("saves each token and goes on with it in the next run", function()
+  it("saves each token and uses it in the next run", function()
     local first = new()
     assert(first:vehicles())
     assert.same(first:token(), store.new(path):load())
@@ -403,7 +403,7 @@ describe("a client with a store", function()
     is_free()
   end)
 
-  it("keeps a token from another server and another user, though nobody told the store", function()
+  it("keeps a token from another server or user, even if the store has no owner", function()
     assert(new():vehicles())
     local other = helper.start()
     local stranger = bmwi.new(helper.client(other, { store = store.new(path) }))
@@ -420,7 +420,7 @@ describe("a client with a store", function()
     assert.equal("abc", new():token().access_token)
   end)
 
-  it("takes the token that another has renewed meanwhile (trap 6)", function()
+  it("uses the token that another process has renewed meanwhile (trap 6)", function()
     local one, other = new(), new()
     assert(one:vehicles())
     assert(other:vehicles())
@@ -433,7 +433,7 @@ describe("a client with a store", function()
     is_free()
   end)
 
-  it("renews with what another has saved, when that has ended, too", function()
+  it("renews with the token that another has saved, if that has expired too", function()
     local one, other = new(), new()
     assert(one:vehicles())
     sim:token({ expire = true })
@@ -449,7 +449,7 @@ describe("a client with a store", function()
     is_free()
   end)
 
-  it("sends no request that is no longer needed", function()
+  it("requests no token that is no longer needed", function()
     local lock = assert(store.new(path):lock())
     local client = new()
     local task = async.spawn(function() client:vehicles() end)
@@ -480,7 +480,7 @@ describe("a client with a store", function()
     assert.equal(2, login.count())
   end)
 
-  it("shares it with the other clients of its process", function()
+  it("shares the token with the other clients of its process", function()
     local kept = store.new(path)
     assert(new(kept):login())
     local one, two = new(kept), new(kept)
@@ -491,7 +491,7 @@ describe("a client with a store", function()
     is_free()
   end)
 
-  it("waits for another that renews, as long as its own time lasts", function()
+  it("waits for another process that renews, within its own timeout", function()
     local lock = assert(store.new(path):lock())
     local client = new(nil, { timeout = 0.3 })
     local done, _, code = client:login()
@@ -502,7 +502,7 @@ describe("a client with a store", function()
     assert(client:login())
   end)
 
-  it("lets go of the lock however the renewal ends", function()
+  it("releases the lock however the renewal ends", function()
     local kept = store.new(path)
     assert.equal("auth", select(3, new(kept, { password = "wrong" }):login()))
     is_free()
@@ -534,7 +534,7 @@ describe("a client with a store", function()
     assert.equal("closed", code)
   end)
 
-  it("does not use a file that others can read, and says so at once", function()
+  it("refuses a file that others can read, as soon as it is made", function()
     write(path, '{"access_token":"abc"}', "644")
     local ok, message = pcall(new)
     assert.is_false(ok)
@@ -542,7 +542,7 @@ describe("a client with a store", function()
       :format(path, path))
   end)
 
-  it("goes on when the token cannot be saved, and tells the log hook", function()
+  it("continues if the token cannot be saved, and reports it to the log hook", function()
     local told = {}
     local full = {
       load = function() return nil, "there is none", "missing" end,

@@ -9,7 +9,7 @@ local times = require("bmwi.cardata.stream_times")
 local VIN, LEVEL, MILEAGE = streams.VIN, streams.LEVEL, streams.MILEAGE
 local null = helper.json.null
 
-describe("a stream goes on", function()
+describe("a stream continues", function()
   local sim, client, path
 
   local function start(options)
@@ -53,7 +53,7 @@ describe("a stream goes on", function()
     streams.await(stream, "connected")
   end
 
-  it("when its token nears the end: with a new one, after a pause", function()
+  it("when its token is about to expire: with a new one, after a pause", function()
     start()
     sim:control("POST", "/cardata/token", { expires_in = 4 })
     assert(client:_renew(client:token().access_token))
@@ -91,7 +91,7 @@ describe("a stream goes on", function()
     start()
   end)
 
-  it("7: when the token was refused at once: with one renewal", function()
+  it("7: when the token was refused immediately: with one renewal", function()
     for _, protocol in ipairs({ 4, 5 }) do
       start()
       sim:control("POST", "/cardata/token", { expire_id = true })
@@ -107,7 +107,7 @@ describe("a stream goes on", function()
     start()
   end)
 
-  it("with what has come while it got the next token", function()
+  it("with what came while it got the next token", function()
     start()
     sim:control("POST", "/cardata/token", { expires_in = 4 })
     assert(client:_renew(client:token().access_token))
@@ -120,7 +120,7 @@ describe("a stream goes on", function()
     repeat until streams.update(stream).status.mileage == 99001
   end)
 
-  it("with the token that another program has got meanwhile", function()
+  it("with the token that another process has got meanwhile", function()
     start()
     client:close()
     client = streams.client(sim, { store = stores.new(path) })
@@ -137,7 +137,7 @@ describe("a stream goes on", function()
     other:close()
   end)
 
-  it("when it came back too soon for the server", function()
+  it("when it reconnected too soon for the server", function()
     start()
     times.transient = 60
     set({ refuse_after_disconnect = 60 })
@@ -155,7 +155,7 @@ describe("a stream goes on", function()
     assert.equal(1, streams.renewals(sim)) -- that of the rotation
   end)
 
-  it("when the renewal fails while the token lives", function()
+  it("when the renewal fails while the token is valid", function()
     start()
     sim:control("POST", "/cardata/token", { expires_in = 6 })
     assert(client:_renew(client:token().access_token))
@@ -171,7 +171,7 @@ describe("a stream goes on", function()
     helper.has(attempts()[1].ended, "DISCONNECT")
   end)
 
-  it("7: when the new token has the old id_token, as BMW's had", function()
+  it("7: when the new token has the old id_token, as at BMW", function()
     start()
     sim:control("POST", "/cardata/token", { same_id_token = true })
     times.renew = { 0.0001, 0.0001 }
@@ -257,7 +257,7 @@ describe("a stream goes on", function()
     alive(stream)
   end)
 
-  it("with MQTT 3.1.1 where the server knows no other", function()
+  it("with MQTT 3.1.1 if the server supports no other", function()
     for _, how in ipairs({ { connack = 132, connack_times = 1 }, { protocol = 4 } }) do
       start()
       set(how)
@@ -272,7 +272,7 @@ describe("a stream goes on", function()
     start()
   end)
 
-  it("after a pause where the server is asked too much", function()
+  it("after a pause if the server limits the rate", function()
     start()
     times.busy = 0.8
     set({ connack = 159, connack_times = 1 })
@@ -453,7 +453,7 @@ describe("a stream goes on", function()
       helper.has(info.hint, "other program")
     end)
 
-    it("at once, when another program on this machine uses the account's stream", function()
+    it("immediately when another program on this machine uses the account's stream", function()
       start()
       client:close()
       client = streams.client(sim, { store = stores.new(path) })
@@ -480,7 +480,7 @@ describe("a stream goes on", function()
       assert.equal(0, #(report().connections))
     end)
 
-    it("when the server takes no client of that kind", function()
+    it("when the server rejects the client for good", function()
       for reason, code in pairs({ [133] = "server", [138] = "forbidden" }) do
         start()
         set({ connack = reason })
@@ -492,7 +492,7 @@ describe("a stream goes on", function()
       start()
     end)
 
-    it("with what came before", function()
+    it("after delivering what came before", function()
       start()
       local stream = connected()
       streams.publish(sim, { [LEVEL] = { value = 21, unit = "%" } })
@@ -505,7 +505,7 @@ describe("a stream goes on", function()
     end)
   end)
 
-  it("while others do their work, however it is refused", function()
+  it("while other tasks run, however it is refused", function()
     start()
     set({ connack_silent = true })
     local ticks = 0

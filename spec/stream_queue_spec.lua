@@ -34,13 +34,13 @@ describe("a message of the stream", function()
     assert.equal(NOW * 1000, values["vehicle.key7"].timestamp) -- the whole message's
   end)
 
-  it("may leave the VIN to its topic, in small letters", function()
+  it("may have the VIN only in its topic, in lower case", function()
     local vin = message.read("gcid/" .. VIN:lower(),
       helper.json.encode({ data = { a = { value = 1 } } }))
     assert.equal(VIN, vin)
   end)
 
-  it("is left out where it does not fit", function()
+  it("is skipped if malformed", function()
     local good = payload({ a = { value = 1 } })
     assert.equal(VIN, (message.read("g/" .. VIN, good)))
     for _, row in ipairs({
@@ -59,7 +59,7 @@ describe("a message of the stream", function()
     end
   end)
 
-  it("keeps what fits of one that does so in part", function()
+  it("is kept in part if partly malformed", function()
     local _, values = message.read("g/" .. VIN, payload({ a = 5, b = { value = true }, c = "x" }))
     assert.same({ "b" }, helper.names(values))
   end)
@@ -78,7 +78,7 @@ describe("the live values of an account", function()
     return live.take(store, VIN, { [descriptor] = { value = value, timestamp = at or NOW } }, NOW)
   end
 
-  it("begin with those of the account file and are saved there", function()
+  it("start with those of the account file and are saved there", function()
     assert(store:_set_values(VIN, (bmwi._values.merge(nil, { [LEVEL] = { value = "40",
       unit = "%", timestamp = NOW - 900 } }, { source = "rest", now = NOW })), NOW - 900))
     local before, state = take(MILEAGE, 1000)
@@ -92,7 +92,7 @@ describe("the live values of an account", function()
     assert.equal(NOW, store:_fetched(VIN))
   end)
 
-  it("take nothing that is older, or as old", function()
+  it("accept nothing that is older, or as old", function()
     assert(take(LEVEL, 40, NOW))
     assert.is_nil(take(LEVEL, 41, NOW - 1))
     assert.is_nil(take(LEVEL, 42, NOW))
@@ -100,7 +100,7 @@ describe("the live values of an account", function()
     assert.equal(43, live.state(store, VIN)[LEVEL].value)
   end)
 
-  it("are of 256 cars at most", function()
+  it("cover at most 256 cars", function()
     local taken = 0
     for i = 1, 300 do
       local vin = ("WBY%014d"):format(i)
@@ -111,7 +111,7 @@ describe("the live values of an account", function()
     assert.equal(256, taken)
   end)
 
-  it("are saved in one go, of as many cars as there are", function()
+  it("are saved in one go, for however many cars", function()
     local changes, change = 0, store._change
     store._change = function(...)
       changes = changes + 1
@@ -134,7 +134,7 @@ describe("the live values of an account", function()
     assert.equal(1, changes)
   end)
 
-  it("are those of the account file alone where no stream is open", function()
+  it("are only those of the account file if no stream is open", function()
     assert(take(LEVEL, 40))
     assert.equal(40, live.state(store, VIN)[LEVEL].value)
     live.close(store)
@@ -143,7 +143,7 @@ describe("the live values of an account", function()
   end)
 end)
 
-describe("the updates that wait", function()
+describe("the queued updates", function()
   local function new(vins)
     return queue.new { vins = vins, times = times, drive_train = function() return "BEV" end }
   end
@@ -163,7 +163,7 @@ describe("the updates that wait", function()
 
   before_each(function() states = {} end)
 
-  it("are one where messages come close together", function()
+  it("are combined if messages arrive close together", function()
     local q = new()
     for i = 1, 100 do push(q, VIN, { ["vehicle.key" .. i] = i }, i / 1000) end
     assert.is_nil((q:take(0.15, false)))
@@ -172,14 +172,14 @@ describe("the updates that wait", function()
     assert.is_nil((q:take(9, true)))
   end)
 
-  it("wait a second for more, and not for ever", function()
+  it("wait for more at most a second", function()
     local q = new()
     for i = 0, 100 do push(q, VIN, { [LEVEL] = i }, i / 10) end
     local update = q:take(10, false)
     assert.equal(9, update.status.chargingLevelHv) -- of the messages of the first second
   end)
 
-  it("hold what changed since the one before, the first all that is known", function()
+  it("contain the changes since the last one, the first all known values", function()
     local q = new()
     push(q, VIN, { [LEVEL] = 40, [MILEAGE] = 1000 }, 0)
     local first = q:take(2, false)
@@ -197,7 +197,7 @@ describe("the updates that wait", function()
     assert.is_nil(second.changed.mileage)
   end)
 
-  it("do not name values that came again", function()
+  it("do not list values that came again unchanged", function()
     local q, sent = new(), { [LEVEL] = { value = 1 }, [MILEAGE] = { value = 2 } }
     local old = { [LEVEL] = { value = 1 }, [MILEAGE] = { value = 1 } }
     q:push(VIN, {}, old, sent, 0)
@@ -206,7 +206,7 @@ describe("the updates that wait", function()
     assert.same({ MILEAGE }, helper.names(q:take(9, false).values))
   end)
 
-  it("are not put into one that was given away", function()
+  it("are not merged into one that was delivered", function()
     local q = new()
     push(q, OTHER, { [LEVEL] = 1 }, 0)
     for i = 1, 63 do push(q, VIN, { [LEVEL] = i }, i * 10) end
@@ -219,7 +219,7 @@ describe("the updates that wait", function()
     assert.equal(2, last.status.chargingLevelHv)
   end)
 
-  it("are not confused by a reader that changes its own", function()
+  it("are not affected by a reader that modifies its copy", function()
     local q = new()
     push(q, VIN, { [LEVEL] = 40 }, 0)
     local update = q:take(2, false)
@@ -228,7 +228,7 @@ describe("the updates that wait", function()
     assert.is_true(q:take(5, false).changed.chargingLevelHv)
   end)
 
-  it("come in the order of their cars, and only of those that are wanted", function()
+  it("come in the order of their cars, and only for the requested ones", function()
     local q = new({ [VIN] = true })
     assert.is_false(push(q, OTHER, { [LEVEL] = 1 }, 0))
     assert.is_true(push(q, VIN, { [LEVEL] = 2 }, 1))
@@ -236,7 +236,7 @@ describe("the updates that wait", function()
     assert.is_nil((q:take(9, true)))
   end)
 
-  it("grow no further for a reader that is slow: the last one of a car takes the rest", function()
+  it("are bounded for a slow reader: a car's last update absorbs the rest", function()
     local q = new()
     for i = 1, 1000 do
       push(q, VIN, { [LEVEL] = i % 100, ["vehicle.key" .. i % 7] = i }, i * 10)
@@ -254,7 +254,7 @@ describe("the updates that wait", function()
     assert.equal(8, #helper.names(last.values))
   end)
 
-  it("come out at once when the stream has ended", function()
+  it("are delivered immediately when the stream has ended", function()
     local q = new()
     push(q, VIN, { [LEVEL] = 40 }, 0)
     local none, wait = q:take(0.1, false)

@@ -25,7 +25,7 @@ end
 local EOF_ = { eof = true, phase = "session" }
 
 describe("the stream's schedule", function()
-  it("connects at once, with the protocol that was asked for", function()
+  it("connects immediately, with the requested protocol", function()
     for _, protocol in ipairs({ 4, 5 }) do
       local step = new(protocol):start()
       assert.equal(0, step.wait)
@@ -46,7 +46,7 @@ describe("the stream's schedule", function()
     end
   end)
 
-  it("begins anew after a session that held for a minute, and not after a shorter one", function()
+  it("restarts its backoff after a session of a minute, but not after a shorter one", function()
     for lasted, wait in pairs({ [59] = 20, [60] = 5 }) do
       local s = new()
       s:lost(lost(), 0)
@@ -56,7 +56,7 @@ describe("the stream's schedule", function()
     end
   end)
 
-  it("leaves three seconds after its own disconnect, for the new token", function()
+  it("pauses three seconds after its own disconnect, for the new token", function()
     local s = new()
     s:connected(0)
     s:lost(lost(), 10)
@@ -67,7 +67,7 @@ describe("the stream's schedule", function()
     assert.equal(5, s:lost(lost(), 2703).wait) -- it went well until then
   end)
 
-  it("takes a refusal within 10 seconds of its own disconnect for too soon", function()
+  it("treats a refusal within 10 seconds of its own disconnect as too soon", function()
     for reason in pairs({ [135] = 1, [134] = 1, [5] = 1, [4] = 1 }) do
       local s = new()
       s:connected(0)
@@ -94,14 +94,14 @@ describe("the stream's schedule", function()
     end
   end)
 
-  it("does the same where a session ends with that reason", function()
+  it("does the same if a session ends with that reason", function()
     local s = new()
     s:connected(0)
     local step = s:lost(lost { phase = "session", code = "auth", reason = 135 }, 3600)
     assert.is_true(step.renew)
   end)
 
-  it("ends where a stream that was never connected is refused with a new token, too", function()
+  it("ends if a never connected stream is refused with a new token too", function()
     for reason, code in pairs({ [4] = "auth", [134] = "auth", [5] = "forbidden",
       [135] = "forbidden" }) do
       local s, step = new(), nil
@@ -111,7 +111,7 @@ describe("the stream's schedule", function()
     end
   end)
 
-  it("stays away for a minute where the server is busy or asked too much", function()
+  it("stays away for a minute if the server is busy or limits the rate", function()
     for _, reason in ipairs({ 3, 136, 137, 151, 159 }) do
       for _, phase in ipairs(reason == 3 and { "connack" } or { "connack", "session" }) do
         local step = new():lost(lost { phase = phase, reason = reason, code = "server" }, 0)
@@ -124,7 +124,7 @@ describe("the stream's schedule", function()
     assert(new():refused_topic(151, 0).wait >= 60)
   end)
 
-  it("ends for good where the server will never take the client", function()
+  it("ends for good if the server will never accept the client", function()
     for reason, code in pairs({ [133] = "server", [138] = "forbidden", [2] = "server" }) do
       local step = new():lost(refused(reason), 0)
       assert.equal(code, step.code)
@@ -144,13 +144,13 @@ describe("the stream's schedule", function()
     end
   end)
 
-  it("takes the old codes of a CONNACK for what they are only there", function()
+  it("interprets MQTT 3.1.1 return codes only in a CONNACK", function()
     local s = new()
     s:connected(0)
     assert.is_nil(s:lost(lost { phase = "session", reason = 2, code = "server" }, 100).code)
   end)
 
-  it("ends where the subscription is refused twice, and names the portal's step", function()
+  it("ends if the subscription is refused twice, and names the portal's step", function()
     local s = new()
     s:connected(0)
     assert.equal(5, s:refused_topic(0x87, 1).wait)
@@ -160,7 +160,7 @@ describe("the stream's schedule", function()
     has(step.hint, "CarData Stream")
   end)
 
-  it("takes its end after a refused subscription for its own", function()
+  it("treats the end after a refused subscription as its own", function()
     local s = new()
     s:connected(0)
     s:refused_topic(0x87, 1)
@@ -178,7 +178,7 @@ describe("the stream's schedule", function()
     assert.is_nil(s:refused_topic(0x87, 100).code)
   end)
 
-  it("ends where three sessions are ended within a minute: another program", function()
+  it("ends if three sessions are ended within a minute: another program", function()
     for _, how in ipairs({ EOF_, { phase = "session", reason = 142, code = "server" } }) do
       local s, step = new(), nil
       for i = 0, 2 do
@@ -191,7 +191,7 @@ describe("the stream's schedule", function()
     end
   end)
 
-  it("goes on where they are ended less often", function()
+  it("continues if sessions are ended less often", function()
     local s, step = new(), nil
     for i = 0, 20 do
       s:connected(i * 40)
@@ -201,7 +201,7 @@ describe("the stream's schedule", function()
     assert.equal(300, step.wait)
   end)
 
-  it("knows other ends from those: of the token, of the network, of a server that goes", function()
+  it("distinguishes them from ends by token, network or server shutdown", function()
     for _, how in ipairs({ { eof = true, phase = "session", expired = true },
       { phase = "session", code = "timeout" }, { phase = "session", code = "network" },
       { phase = "session", code = "server", reason = 139 },
@@ -214,7 +214,7 @@ describe("the stream's schedule", function()
     end
   end)
 
-  it("ends for TLS at once where it never worked, later after three failures", function()
+  it("ends for TLS at once if it never worked, else after three failures", function()
     local tls = lost { code = "tls", message = "the certificate is not trusted", phase = "connect" }
     assert.equal("tls", new():lost(tls, 0).code)
     local s = new()
@@ -224,14 +224,14 @@ describe("the stream's schedule", function()
     assert.equal("tls", s:lost(tls, 20).code)
   end)
 
-  it("goes on for ever without a network, never connected or not", function()
+  it("retries forever without a network, whether or not it ever connected", function()
     local s = new()
     for i = 1, 100 do
       assert.is_nil(s:lost(lost { phase = "connect", code = "timeout" }, i * 400).code)
     end
   end)
 
-  it("ends without a log-in, and tries again where a token cannot be had now", function()
+  it("ends without a log-in, but retries if no token is available now", function()
     assert.equal("auth", new():no_token("not logged in", "auth", {}).code)
     assert.equal("closed", new():no_token("the client was closed", "closed").code)
     assert.equal(5, new():no_token("no network", "network", {}).wait)
@@ -240,7 +240,7 @@ describe("the stream's schedule", function()
     assert.equal("auth", new():renewal_failed("refused", "auth").code)
   end)
 
-  it("gets the next token at 45 to 50 minutes of 60, in proportion of a shorter life", function()
+  it("gets the next token after 45 to 50 of 60 minutes, in proportion", function()
     for random = 0, 1, 0.25 do
       local s = new(5, function() return random end)
       local at = s:renew_in(3600)
@@ -250,7 +250,7 @@ describe("the stream's schedule", function()
     end
   end)
 
-  it("tries a renewal again before the token ends", function()
+  it("retries a renewal before the token expires", function()
     assert.equal(60, new():renew_again_in(600))
     assert.equal(11, new():renew_again_in(40))
   end)

@@ -61,7 +61,7 @@ describe("a stream", function()
       streams.fails_as("timeout", stream:next(0.5))
     end)
 
-    it("what has come together, put into what is known once for all of it", function()
+    it("values that came together, merged only once", function()
       local stream, data, merges = connected(), {}, 0
       local merge = bmwi._values.merge
       finally(function() bmwi._values.merge = merge end)
@@ -76,7 +76,7 @@ describe("a stream", function()
       assert(merges < 30, merges)
     end)
 
-    it("each of two values of the same, one after the other", function()
+    it("both of two values of the same descriptor, one after the other", function()
       local stream = connected()
       streams.set(sim, { publish = { { data = { [MILEAGE] = { value = 2, unit = "km", age = 5 } } },
         { data = { [MILEAGE] = { value = 1, unit = "km", age = 9 } } } } })
@@ -84,7 +84,7 @@ describe("a stream", function()
       assert.equal(2, update.status.mileage)
     end)
 
-    it("with the first update of a car all that is known of it", function()
+    it("everything known of a car with its first update", function()
       local car = client:vehicle(VIN)
       local status = assert(car:status())
       sim:clear()
@@ -100,7 +100,7 @@ describe("a stream", function()
       assert.equal(0, #sim:log())
     end)
 
-    it("to a reader who is slow what has changed meanwhile", function()
+    it("to a slow reader, what has changed meanwhile", function()
       local stream = connected()
       for i = 1, 20 do publish({ [MILEAGE] = { value = 1000 + i, unit = "km", age = -i } }) end
       streams.publish(sim, { [LEVEL] = { value = 55, unit = "%" } })
@@ -115,7 +115,7 @@ describe("a stream", function()
       assert(updates <= 21)
     end)
 
-    it("nothing that is older than what is known, and nothing that makes no sense", function()
+    it("nothing older than what is known, and nothing malformed", function()
       local stream = connected()
       publish({ [MILEAGE] = { value = 2000, unit = "km" } })
       streams.update(stream)
@@ -132,7 +132,7 @@ describe("a stream", function()
       assert.equal(1, report().attempt_count)
     end)
 
-    it("the cars that were asked for", function()
+    it("the requested cars", function()
       local one, all = connected({ vins = { OTHER:lower() } }), connected()
       local car = client:vehicle(VIN):stream()
       publish({ [MILEAGE] = { value = 1, unit = "km" } })
@@ -215,7 +215,7 @@ describe("a stream", function()
   end)
 
   describe("shares a car's values", function()
-    it("with car:status(): what came is at hand, without a call", function()
+    it("with car:status(), which then needs no call", function()
       local car, store = client:vehicle(VIN), client:_option("store")
       times.save = 100
       assert(store:_set_values(VIN, {}, os.time() - 3600))
@@ -229,7 +229,7 @@ describe("a stream", function()
       assert.equal(0, #sim:log())
     end)
 
-    it("both ways: what REST has read is in the next update", function()
+    it("in both directions: what REST has read is in the next update", function()
       local car = client:vehicle(VIN)
       local stream = connected()
       publish({ [LEVEL] = { value = 77, unit = "%", age = -5 } })
@@ -277,8 +277,8 @@ describe("a stream", function()
     end)
   end)
 
-  describe("says", function()
-    it("how it stands", function()
+  describe("reports", function()
+    it("its state", function()
       set({ connack = 136, connack_times = 1 })
       local stream = client:stream()
       assert.equal("connecting", stream:state())
@@ -296,7 +296,7 @@ describe("a stream", function()
       stream:close()
     end)
 
-    it("when no update came in time, and goes on", function()
+    it("when no update came in time, and continues", function()
       local stream = client:stream()
       streams.fails_as("timeout", stream:next(0))
       streams.fails_as("timeout", stream:next(0.01))
@@ -307,7 +307,7 @@ describe("a stream", function()
       assert.not_equal("ended", (stream:state()))
     end)
 
-    it("nothing while nothing comes: the loop is not woken", function()
+    it("nothing while nothing arrives: the loop is not woken", function()
       local stream = connected()
       streams.fails_as("timeout", stream:next(0.5))
       assert(bmwi.loop:timeout() > 10, bmwi.loop:timeout())
@@ -317,7 +317,7 @@ describe("a stream", function()
       assert(bmwi.loop:timeout() > 10, bmwi.loop:timeout())
     end)
 
-    it("what has broken it, if that is a fault of its own", function()
+    it("what has broken it, if that is a bug of its own", function()
       local connect = bmwi._mqtt.connect
       bmwi._mqtt.connect = function() error("quite broken") end -- luacheck: ignore
       local stream = client:stream()
@@ -329,7 +329,7 @@ describe("a stream", function()
       assert.equal("connected", (connected():state()))
     end)
 
-    it("to the log what becomes of it, without secrets", function()
+    it("its events to the log, without secrets", function()
       local lines = {}
       local logging = streams.client(sim, { log = function(event, about)
         lines[#lines + 1] = event .. " " .. helper.json.encode(about)
@@ -353,7 +353,7 @@ describe("a stream", function()
       logging:close()
     end)
 
-    it("what a call of it must look like", function()
+    it("incorrect use of its methods", function()
       for _, bad in ipairs({ 5, "x", { vin = VIN }, { vins = VIN }, { vins = { "x" } },
         { vins = { 5 } }, { vins = {} }, { keepalive = 0 }, { keepalive = 31 }, { protocol = 3 },
         setmetatable({}, { __index = { protocol = 4 } }) }) do
@@ -368,7 +368,7 @@ describe("a stream", function()
       assert.has_error(function() client:stream() end)
     end)
 
-    it("that the classic service has none", function()
+    it("that the classic service has no stream", function()
       local classic = bmwi.new(helper.client(sim))
       helper.has((streams.fails_as("unsupported", classic:stream())), "stream")
       local car = classic:vehicle(helper.vin)
@@ -383,7 +383,7 @@ describe("a stream", function()
       return #report().connections == 0
     end
 
-    it("by close: its readers, its connection, and nothing is left to do", function()
+    it("by close, with its readers and connection, leaving nothing to do", function()
       local stream = connected()
       local inside
       async.run(function() inside = { stream:next() } end, function()
@@ -408,7 +408,7 @@ describe("a stream", function()
       streams.run_until(stream, gone, "disconnected")
     end)
 
-    it("with its client, while it waits for the next try", function()
+    it("with its client, while it waits for the next attempt", function()
       set({ connack = 136 })
       streams.hurry({ busy = 100 })
       local stream = client:stream()
@@ -431,7 +431,7 @@ describe("a stream", function()
       assert.is_nil(bmwi.loop:timeout())
     end)
 
-    it("when the collector has come for it", function()
+    it("when it is collected", function()
       local stream = connected() -- luacheck: ignore
       publish({ [LEVEL] = { value = 31, unit = "%" } })
       bmwi.sleep(0.2)
@@ -448,7 +448,7 @@ describe("a stream", function()
       stream:close()
     end)
 
-    it("when the collector has come for it, though nothing comes any more", function()
+    it("when it is collected, even if nothing arrives any more", function()
       local stream = connected() -- luacheck: ignore
       stream = nil -- luacheck: ignore
       collectgarbage()
@@ -456,7 +456,7 @@ describe("a stream", function()
       streams.run_until({ next = function() bmwi.sleep(0.02) end }, gone, "disconnected")
     end)
 
-    it("when the collector has come for it, while it waits for the next try", function()
+    it("when it is collected while it waits for the next attempt", function()
       set({ connack = 136 })
       streams.hurry({ busy = 100 })
       local stream = client:stream()
@@ -471,7 +471,7 @@ describe("a stream", function()
       end
     end)
 
-    it("when a hook of its client closes that", function()
+    it("when a hook of its client closes the client", function()
       local closing
       closing = streams.client(sim, { log = function(event)
         if event == "stream" and closing then closing:close() end
@@ -498,7 +498,7 @@ describe("a stream", function()
       assert.equal(31, streams.update(stream).status.chargingLevelHv)
     end)
 
-    it("on Lua 5.4 with its block", function()
+    it("at the end of its block on Lua 5.4", function()
       if not rawget(coroutine, "close") then
         return pending("this Lua has no variables that are closed")
       end

@@ -159,7 +159,7 @@ describe("bmwi._sys", function()
       end
     end)
 
-    it("makes the folders 0700, whatever the umask, and leaves those that are there", function()
+    it("makes the folders 0700, whatever the umask, and leaves existing ones", function()
       shell("chmod 755 '" .. folder .. "'")
       for _, mask in ipairs({ "000", "022", "077", "0177", "0777" }) do
         local text = shell("umask " .. mask .. "; " .. program(
@@ -172,7 +172,7 @@ describe("bmwi._sys", function()
       assert.equal("755", mode_of(folder))
     end)
 
-    it("writes where the program stands", function()
+    it("writes in the current directory", function()
       local text = shell("cd '" .. folder .. "' && " .. program(
         "assert(sys.write_private('plain', '1')) assert(sys.write_private('sub/plain', '2'))")
         .. " 2>&1")
@@ -181,7 +181,7 @@ describe("bmwi._sys", function()
       assert.equal("2", read(folder .. "/sub/plain"))
     end)
 
-    it("leaves a link one and replaces what it leads to, there or not yet, in one step", function()
+    it("keeps a link and atomically replaces its target, which need not exist", function()
       shell(("cd '%s'; mkdir real; ln -s real/token one; ln -s '%s/one' '%s'")
         :format(folder, folder, path))
       for _, text in ipairs({ "first", "second" }) do
@@ -202,7 +202,7 @@ describe("bmwi._sys", function()
       assert.is_true(sys.remove_private(path))
     end)
 
-    it("fails, and is not killed, where a file may not be that large", function()
+    it("fails instead of being killed if a file may not be that large", function()
       assert.is_true(sys.write_private(path, "old"))
       local text = shell("ulimit -f 1; " .. program([[
         local bytes = ("x"):rep(5000)
@@ -224,7 +224,7 @@ describe("bmwi._sys", function()
       assert.is_nil(text:find("not killed", 1, true), text)
     end)
 
-    it("replaces nothing by a link that is not this user's secret already", function()
+    it("replaces a link's target only if it is already this user's private file", function()
       write(folder .. "/victim", "precious", "644")
       shell(("ln -s victim '%s'"):format(path))
       local message = fails_as("file", sys.write_private(path, "secret"))
@@ -240,14 +240,14 @@ describe("bmwi._sys", function()
       end
     end)
 
-    it("does not write into a file that others have linked or opened", function()
+    it("does not write to a file that others have linked or opened", function()
       write(path, "old")
       shell(("ln '%s' '%s/other'"):format(path, folder))
       assert.is_true(sys.write_private(path, "secret"))
       assert.equal("old", read(folder .. "/other"))
     end)
 
-    it("fails as file where it cannot write", function()
+    it("fails as file if it cannot write", function()
       write(path, "in the way")
       shell("mkdir '" .. folder .. "/dir'")
       for _, bad in ipairs({ path .. "/below", folder .. "/dir", "/proc/none/file", "" }) do
@@ -257,7 +257,7 @@ describe("bmwi._sys", function()
       assert.equal("dir\nfile", shell("ls -A '" .. folder .. "'"))
     end)
 
-    it("is misused without bytes", function()
+    it("raises an error without bytes", function()
       assert.has_error(function() sys.write_private(path) end)
       assert.has_error(function() sys.write_private(path, {}) end)
       assert.has_error(function() sys.write_private(nil, "x") end)
@@ -291,7 +291,7 @@ describe("bmwi._sys", function()
       assert.is_true(seen.a and seen.b)
     end)
 
-    it("leaves a whole file when the writer is killed", function()
+    it("leaves a complete file when the writer is killed", function()
       assert.is_true(sys.write_private(path, ("a"):rep(300000)))
       for i = 1, 10 do
         shell(("%s & pid=$!; sleep 0.%02d; kill -KILL $pid; wait $pid 2>/dev/null"):format(
@@ -310,14 +310,14 @@ describe("bmwi._sys", function()
   end)
 
   describe("read_private", function()
-    it("gives back what was written", function()
+    it("returns what was written", function()
       for _, bytes in ipairs({ "", "x", "a\0b\r\n\255" }) do
         assert.is_true(sys.write_private(path, bytes))
         assert.equal(bytes, sys.read_private(path))
       end
     end)
 
-    it("fails as missing when there is none", function()
+    it("fails as missing if there is no file", function()
       local message = fails_as("missing", sys.read_private(path))
       assert(message:find(path, 1, true), message)
       fails_as("missing", sys.read_private(folder .. "/no/such/folder"))
@@ -338,7 +338,7 @@ describe("bmwi._sys", function()
     end)
 
     if is_root then
-      it("refuses a file of somebody else", function()
+      it("refuses another user's file", function()
         write(path, "secret", "600")
         shell("chown nobody '" .. path .. "'")
         local message, info = fails_as("insecure", sys.read_private(path))
@@ -348,7 +348,7 @@ describe("bmwi._sys", function()
       end)
     end
 
-    it("refuses what is no plain file, without waiting for it", function()
+    it("refuses anything but a regular file, without blocking on it", function()
       fails_as("file", sys.read_private(folder))
       shell("mkfifo -m 600 '" .. path .. "'")
       fails_as("file", sys.read_private(path))
@@ -389,7 +389,7 @@ describe("bmwi._sys", function()
       again:unlock()
     end)
 
-    it("locks each path for itself", function()
+    it("locks each path separately", function()
       local one, two = assert(sys.try_lock(path)), assert(sys.try_lock(path .. "2"))
       one:unlock()
       two:unlock()
@@ -412,14 +412,14 @@ describe("bmwi._sys", function()
     end)
 
     if _VERSION >= "Lua 5.4" then
-      it("is over at the end of its block", function()
+      it("is released at the end of its block", function()
         local load_string = load
         assert(load_string("local sys, path = ... local lock <close> = sys.try_lock(path) "
           .. "assert(not sys.try_lock(path))"))(sys, path)
         assert(sys.try_lock(path)):unlock()
       end)
     else
-      pending("is over at the end of its block: this Lua cannot do that")
+      pending("is released at the end of its block: this Lua cannot do that")
     end
 
     it("uses a private file beside the path, and leaves the path alone", function()
@@ -437,12 +437,12 @@ describe("bmwi._sys", function()
       assert.equal("precious", read(folder .. "/victim"))
     end)
 
-    it("fails as file where there can be none", function()
+    it("fails as file if there can be no lock", function()
       write(path, "in the way")
       fails_as("file", sys.try_lock(path .. "/below"))
     end)
 
-    it("keeps other processes out until it is given up", function()
+    it("keeps other processes out until it is released", function()
       local lock = assert(sys.try_lock(path))
       local try = program("print(select(3, sys.try_lock(path)) or 'free')")
       assert.equal("locked", shell(try))
@@ -450,7 +450,7 @@ describe("bmwi._sys", function()
       assert.equal("free", shell(try))
     end)
 
-    it("is held by another process until it ends, however that ends", function()
+    it("is held by another process until that exits, for whatever reason", function()
       local holder = io.popen("echo $$; exec " .. program([[
         local lock = assert(sys.try_lock(path))
         io.write("held\n")
@@ -466,7 +466,7 @@ describe("bmwi._sys", function()
       assert(sys.try_lock(path)):unlock()
     end)
 
-    it("is not handed on to programs that are started meanwhile", function()
+    it("is not inherited by programs that are started meanwhile", function()
       local lock = assert(sys.try_lock(path))
       local child = io.popen("exec sleep 30 >/dev/null & echo $!")
       local pid = child:read("*l")
@@ -494,7 +494,7 @@ describe("bmwi._sys", function()
   end)
 
   describe("read_secret", function()
-    it("fails where there is no terminal", function()
+    it("fails if there is no terminal", function()
       if shell("command -v setsid") == "" then return pending("setsid is not installed") end
       local text = shell("setsid " .. program("print(select(3, sys.read_secret('Password: ')))")
         .. " </dev/null")
@@ -542,12 +542,12 @@ describe("bmwi._sys", function()
         assert_terminal(screen)
       end)
 
-      it("takes the end of line of a terminal, an empty answer and corrections", function()
+      it("accepts a terminal's end of line, an empty answer and corrections", function()
         assert.equal("[]", (ask("\r")))
         assert.equal("[horse]", (ask("\127hork\127se\n")))
       end)
 
-      it("takes back a whole letter, not a part of it", function()
+      it("erases a whole character, not part of it", function()
         assert.equal("[Zürich]", (ask("Zé\127ürich\n")))
       end)
 
@@ -574,7 +574,7 @@ describe("bmwi._sys.publish_file", function()
   end)
   after_each(function() os.execute("rm -rf '" .. folder .. "'") end)
 
-  it("writes what everybody may read, whole, and leaves nothing else behind", function()
+  it("writes a complete world-readable file, and leaves nothing else behind", function()
     write(path, "old", "600")
     assert.is_true(sys.publish_file(path, "new\n"))
     assert.equal("new\n", read(path))
@@ -590,14 +590,14 @@ describe("bmwi._sys.publish_file", function()
     assert.equal("new", read(path))
   end)
 
-  it("makes no folder, and replaces no device", function()
+  it("creates no folder, and replaces no device", function()
     fails_as("file", sys.publish_file(folder .. "/none/bmwi.prom", "x"))
     assert.is_nil(io.open(folder .. "/none/bmwi.prom"))
     fails_as("file", sys.publish_file("/dev/null", "x"))
   end)
 end)
 
-describe("a signal, where it was asked for,", function()
+describe("a signal that is handled", function()
   local SCRIPT = [[
     local bmwi, async = require "bmwi", require "bmwi.async"
     bmwi._sys.catch_signals(true)
@@ -623,7 +623,7 @@ describe("a signal, where it was asked for,", function()
         assert.equal(EXPECTED:format(word), said)
       end)
 
-      it(("ends %s also if it came just before: SIG%s"):format(name, signal), function()
+      it(("ends %s even if it came just before: SIG%s"):format(name, signal), function()
         assert.equal(EXPECTED:format(word),
           helper.program(SCRIPT:format(
             ("io.popen('kill -%s $PPID'):close()"):format(signal), wait)))
@@ -637,7 +637,7 @@ describe("a signal, where it was asked for,", function()
       SLEEP)))
   end)
 
-  it("ends the program as ever elsewhere", function()
+  it("ends the program as usual elsewhere", function()
     local said = helper.program("os.execute('kill -TERM $PPID') print('alive')",
       nil, "COMMAND 2>&1; echo $?")
     assert.equal("143\n", said:gsub("Terminated%s*", ""):match("[^\n]*\n$"))

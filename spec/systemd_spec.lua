@@ -25,7 +25,7 @@ describe("the unit of the bridge", function()
     assert.is_true(tonumber(exposure) < 2, said)
   end)
 
-  it("runs a command that bmwi takes", function()
+  it("runs a command that bmwi accepts", function()
     local line = helper.read(UNIT):match("\nExecStart=/usr/bin/env bmwi ([^\n]+)")
     local argv = {}
     for word in line:gmatch("%S+") do argv[#argv + 1] = word end

@@ -95,7 +95,7 @@ describe("time.parse (trap 9)", function()
     assert.is_nil(message:find("[^\32-\126]"))
   end)
 
-  it("answers an absent member with nil and raises for other types", function()
+  it("returns nil for an absent member and raises an error for other types", function()
     local epoch, message, code = time.parse(nil)
     assert.is_nil(epoch)
     assert.is_string(message)
@@ -137,7 +137,7 @@ describe("time.format", function()
     assert.are.equal("2018-01-01T00:00:00Z", before)
   end)
 
-  it("has nothing for years of five digits, NaN and infinity", function()
+  it("returns nil for years of five digits, NaN and infinity", function()
     for _, epoch in ipairs({ 253402300800, -62167219201, 0 / 0, math.huge, -math.huge, 1e300 }) do
       local text, message, code = time.format(epoch)
       assert.is_nil(text)
@@ -155,12 +155,12 @@ describe("time.age", function()
     assert.are.equal(-60, time.age("2015-10-30T17:46:04", 1446227104))
   end)
 
-  it("takes the machine's clock when no time is given", function()
+  it("uses the machine's clock if no time is given", function()
     local age = time.age(time.format(os.time() - 1000))
     assert.is_true(age >= 1000 and age <= 1002)
   end)
 
-  it("hands on what parse says, and raises for a wrong now", function()
+  it("passes on parse's failure, and raises an error for an invalid now", function()
     local age, message, code = time.age("soon", 0)
     assert.is_nil(age)
     assert.is_string(message)
@@ -170,7 +170,7 @@ describe("time.age", function()
 end)
 
 describe("time.local_clock", function()
-  it("knows the end of a day and a leap second as the next day", function()
+  it("takes 24:00 and a leap second as the next day", function()
     for _, text in ipairs({ "2015-12-31T24:00:00+0100", "2015-12-31T24:00",
       "2015-12-31T23:59:60Z" }) do
       assert.are.same({ year = 2016, month = 1, day = 1, hour = 0, min = 0, sec = 0 },
@@ -178,7 +178,7 @@ describe("time.local_clock", function()
     end
   end)
 
-  it("gives what the clock showed, whatever the zone says (trap 10)", function()
+  it("returns what the clock showed, whatever the zone (trap 10)", function()
     for _, zone in ipairs({ "+0000", "+0200", "", "Z" }) do
       assert.are.same({ year = 2020, month = 8, day = 24, hour = 17, min = 55, sec = 0 },
         time.local_clock("2020-08-24T17:55:00" .. zone))
@@ -196,14 +196,14 @@ describe("time.local_clock", function()
 end)
 
 describe("time.is_never", function()
-  it("knows 1970 in every zone (trap 10)", function()
+  it("recognises 1970 in every zone (trap 10)", function()
     assert.is_true(time.is_never("1970-01-01T01:00:00+0100"))
     assert.is_true(time.is_never("1970-01-01T00:00:00+0100"))
     assert.is_true(time.is_never("1970-01-01T00:00:00-0500"))
     assert.is_false(time.is_never("2020-08-24T14:40:40+0000"))
   end)
 
-  it("does not take an unreadable date for never", function()
+  it("does not treat an unreadable date as never", function()
     local never, message, code = time.is_never("")
     assert.is_nil(never)
     assert.is_string(message)
@@ -212,7 +212,7 @@ describe("time.is_never", function()
 end)
 
 describe("the machine's zone", function()
-  it("is never looked at", function()
+  it("is never used", function()
     -- os.time with a table and os.date are what would look at it.
     local os_time, os_date = os.time, os.date
     local called

@@ -126,7 +126,7 @@ describe("the transport", function()
     end
 
     -- What is announced by parts forever is over when the time is.
-    it("what a chunk's size is followed by", function()
+    it("of what follows a chunk's size", function()
       local client = raw(CHUNKED .. "1;", "x")
       fails_as("timeout", client:vehicles())
       client:close()
@@ -164,7 +164,7 @@ describe("the transport", function()
     end
   end)
 
-  describe("cannot be made to send more than is meant", function()
+  describe("cannot be made to send more than intended", function()
     -- What would end a header line, a field, a path or the request.
     local TRICKS = { "\r\nX-Evil: 1", "\nX-Evil: 1", "\rX-Evil: 1",
       "\r\n\r\nGET /evil HTTP/1.1\r\n", "\0X", "&evil=1", "=evil", "#evil", "?evil=1", "/../evil",
@@ -254,7 +254,7 @@ describe("the transport", function()
       end
     end)
 
-    it("by what goes into forms and queries", function()
+    it("by values in forms and queries", function()
       local one = client()
       local car = one:vehicle(helper.vin)
       one:login()

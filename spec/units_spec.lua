@@ -67,7 +67,7 @@ describe("a single conversion", function()
     end
   end)
 
-  it("answers a consumption of 0 with nil, not with infinity", function()
+  it("returns nil for a consumption of 0, not infinity", function()
     for _, name in ipairs({
       "kwh_per_100km_to_miles_per_kwh", "miles_per_kwh_to_kwh_per_100km",
       "l_per_100km_to_mpg_uk", "mpg_uk_to_l_per_100km",
@@ -82,7 +82,7 @@ describe("a single conversion", function()
     end
   end)
 
-  it("raises for what is not a number and names the function", function()
+  it("raises an error for anything but a number and names the function", function()
     for name, fn in pairs(units) do
       if name ~= "imperial" and name ~= "number" then
         for _, wrong in ipairs({ "12", {}, true }) do
@@ -98,7 +98,7 @@ describe("a single conversion", function()
 end)
 
 describe("units.number", function()
-  it("takes numbers and decimal text", function()
+  it("accepts numbers and decimal strings", function()
     assert.are.equal(1560, units.number("1560"))
     assert.are.equal(100, units.number("100.0"))
     assert.are.equal(-1.5, units.number(" -1.5 "))
@@ -106,7 +106,7 @@ describe("units.number", function()
     assert.are.equal(7, units.number(7))
   end)
 
-  it("takes nothing else, whatever tonumber says", function()
+  it("accepts nothing else, whatever tonumber does", function()
     for _, wrong in ipairs({ "", "--", "0x10", "inf", "nan", "1e999", "1,5", "1.5.2", "12 km", ".",
       "e5", true, {} }) do
       assert.is_nil(units.number(wrong))
@@ -178,7 +178,7 @@ describe("units.imperial", function()
     assert.are.equal(keys, copied)
   end)
 
-  it("tells the unit of every measured member that is there, and of no other", function()
+  it("reports the unit of exactly the measured members that are present", function()
     local _, unit_of = units.imperial(status)
     assert.are.same({
       mileage = "mi", remainingFuel = "gal (UK)", maxFuel = "gal (UK)",
@@ -207,7 +207,7 @@ describe("units.imperial", function()
     assert.are.equal("mpg (UK)", unit_of.avgCombinedConsumption)
   end)
 
-  it("goes into the nested members of all trips", function()
+  it("converts the nested members of all trips", function()
     local trips = {
       avgElectricConsumption = {
         communityLow = 0, communityAverage = 16.33, communityHigh = 35.53, userAverage = "14.76",
@@ -238,7 +238,7 @@ describe("units.imperial", function()
     }, unit_of)
   end)
 
-  it("knows US gallons", function()
+  it("supports US gallons", function()
     local copy, unit_of = units.imperial({ remainingFuel = 8.9, avgCombinedConsumption = 5 }, "us")
     near(8.9 / 3.785411784, copy.remainingFuel)
     near(47.042916666667, copy.avgCombinedConsumption, 1e-9)
@@ -251,7 +251,7 @@ describe("units.imperial", function()
     assert.are.same({}, unit_of)
   end)
 
-  it("takes a list of answers and an empty answer", function()
+  it("accepts a list of responses and an empty response", function()
     local copy = units.imperial({ { mileage = 10 }, { mileage = 20 } })
     near(12.42742, copy[2].mileage)
     assert.are.same({}, (units.imperial({})))

@@ -24,7 +24,7 @@ describe("a value", function()
     { "PRICE_OPTIMIZED", "PRICE_OPTIMIZED" }, { "17.01.2027 00:00:00 UTC", nil },
   }
 
-  it("is a number, a boolean or a text, however it was sent", function()
+  it("is a number, a boolean or a string, however it was sent", function()
     for _, row in ipairs(READ) do
       local expected = row[2] == nil and row[1] or row[2]
       local got = read(row[1])
@@ -34,12 +34,12 @@ describe("a value", function()
     end
   end)
 
-  it("is a whole number where it is one, on Lua with integers", function()
+  it("is an integer if it is whole, on Lua with integers", function()
     assert.equal("10489", ("%s"):format(read("10489").value))
     assert.equal("66", ("%s"):format(read(66.0).value))
   end)
 
-  it("is read with a point whatever the locale", function()
+  it("is read with a decimal point whatever the locale", function()
     local before = os.setlocale(nil, "numeric")
     if not os.setlocale("de_DE.UTF-8", "numeric") then return pending("no such locale here") end
     local got = read("14.39").value
@@ -47,13 +47,13 @@ describe("a value", function()
     assert.equal(14.39, got)
   end)
 
-  it("is open or not only where that is the question", function()
+  it("is open or not only for members that mean that", function()
     assert.is_true(read("OPEN", "vehicle.body.hood.isOpen").value)
     assert.is_false(read("CLOSED", "vehicle.body.hood.isOpen").value)
     assert.equal("CLOSED", read("CLOSED", "vehicle.cabin.window.row1.driver.status").value)
   end)
 
-  it("is none in many ways, which are told apart", function()
+  it("is absent in many ways, which are distinguished", function()
     local EMPTY = {
       { nil, "null" }, { cjson.null, "null" }, { "NULL", "null" }, { "null", "null" },
       { "-NA-", "not_available" }, { "", "not_available" },
@@ -70,7 +70,7 @@ describe("a value", function()
     assert.is_nil(values.telematics({})["vehicle.x"])
   end)
 
-  it("has its unit in one spelling", function()
+  it("has its unit in a single spelling", function()
     local UNITS = {
       ["%"] = { "%", "percent", "Percent" }, km = { "km", "KILOMETER", "kilometers", "KM" },
       mi = { "mi", "miles", "MILE", "MileageUnits.MI" }, l = { "l", "L", "liter", "litres" },
@@ -108,7 +108,7 @@ describe("a time stamp", function()
     end
   end)
 
-  it("is none where it is not one", function()
+  it("is rejected if it is not one", function()
     for _, stamp in ipairs({ "", "yesterday", "2026-02-30T10:00:00Z", "2025-02-29T10:00:00Z",
       "2026-13-01T10:00:00Z", "2026-03-01T25:00:00Z", "2026-03-01", "2026-03-01T10:00:00.Z",
       "2026-03-01T10:00:00Zulu", "2026-03-01T10:00:00+1", -5, 0, 1 / 0, 1e300, true, {} }) do
@@ -117,7 +117,7 @@ describe("a time stamp", function()
     assert.is_nil(time_of(nil))
   end)
 
-  it("may lie in the future by a minute, and beyond counts as none", function()
+  it("may be up to a minute in the future, and beyond that counts as absent", function()
     assert.equal(NOW + 60, time_of(NOW + 60))
     assert.is_nil(time_of(NOW + 61))
   end)

@@ -274,7 +274,7 @@ describe("public case", function()
     it(case[1], function() check(case) end)
   end
 
-  it("32: service items without their sentinels, not as many as the count says", function()
+  it("32: service items without their sentinels, whatever the count says", function()
     local answer = { [CBS] = cbs(ITEMS), [CBS_COUNT] = { value = "9", timestamp = at(-3600) },
       [MILEAGE] = { value = "48000", unit = "km", timestamp = at(-60) } }
     local state = values.merge(nil, answer, { source = "rest", now = NOW })
@@ -288,7 +288,7 @@ describe("public case", function()
     }, values.status(state).cbsData)
   end)
 
-  it("32: a null after parking leaves what was known; no km without a unit somewhere", function()
+  it("32: null after parking keeps what was known; no distance without any unit", function()
     local state = values.merge(nil, { [CBS] = cbs(ITEMS) }, { source = "rest", now = NOW })
     state = merge(state, "rest", { [CBS] = {} })
     local list = values.status(state).cbsData
@@ -296,7 +296,7 @@ describe("public case", function()
     assert.is_nil(list[1].cbsRemainingMileage)
   end)
 
-  it("32: what is no list gives a reason", function()
+  it("32: anything but a list gives a reason", function()
     for _, text in ipairs({ "{}x", "[", '{"a":1}', "7", "none" }) do
       local state = merge(nil, "rest", { [CBS] = { text, nil, -60 } })
       local status, details = values.status(state)
@@ -400,7 +400,7 @@ local function shuffled(list)
 end
 
 describe("merging", function()
-  it("gives the same in any order of the members", function()
+  it("gives the same result in any order of the members", function()
     local all = burst({ [TYRE] = { "240", "kPa", -60 }, [DEMAND] = { "0", nil, 0 },
       [LAT] = { "48.1", nil, -60 }, [LON] = { "11.5", nil, -60 }, [HEADING] = { "9", nil, -60 } })
     for _, case in ipairs({ CARS[1], CARS[2], CASES[11] }) do
@@ -424,7 +424,7 @@ describe("merging", function()
     end
   end)
 
-  it("of the same twice changes nothing", function()
+  it("the same values twice changes nothing", function()
     for _, case in ipairs(CASES) do
       local state
       for _, step in ipairs(case[2]) do
@@ -437,7 +437,7 @@ describe("merging", function()
     end
   end)
 
-  it("leaves the old state as it was", function()
+  it("does not modify the old state", function()
     local before = merge(nil, "rest", { [LEVEL] = { "50", "%", -60 } })
     local copy = cjson.encode(before[LEVEL])
     merge(before, "stream", { [LEVEL] = { 60, "%", -30 }, [HOOD] = { true, nil, -30 } })
@@ -445,7 +445,7 @@ describe("merging", function()
     assert.is_nil(before[HOOD])
   end)
 
-  it("tells what changed: values, not stamps", function()
+  it("reports what changed: values, not timestamps", function()
     local state, changed, taken = merge(nil, "stream", { [LEVEL] = { 50, "%", -60 } })
     assert.same({ [LEVEL] = true }, changed)
     assert.equal(1, taken)
@@ -460,7 +460,7 @@ describe("merging", function()
     assert.same({}, values.changed(values.status(state), values.status(state)))
   end)
 
-  it("keeps what it does not know, and skips what is no entry", function()
+  it("keeps unknown members, and skips anything but an entry", function()
     local state = values.merge(nil, { ["vehicle.new.thing"] = { value = "7", unit = "furlongs" },
       a = 1, b = "x", [1] = { value = 1 }, position = { latitude = 1, longitude = 1 } },
       { source = "rest", now = NOW })
@@ -468,7 +468,7 @@ describe("merging", function()
       source = "rest" } }, values.telematics(state))
   end)
 
-  it("makes a state that can be written as JSON, whatever came", function()
+  it("gives a state that can be written as JSON, whatever the input", function()
     local state = values.merge(nil, { a = { value = 1 / 0 }, b = { value = 0 / 0 },
       c = { value = { 1 / 0, [9] = print } }, d = { value = print, unit = print },
       e = { value = 1, timestamp = 1 / 0, unit = {} }, f = { value = cjson.null } },
@@ -481,7 +481,7 @@ describe("merging", function()
     assert.equal("null", back.f.empty)
   end)
 
-  it("takes a value without a time only where there is no other", function()
+  it("accepts a value without a time only if there is no other", function()
     local state = after({ { "rest", { [LEVEL] = { "50" }, [TARGET] = { "80", nil, -9 } } },
       { "rest", { [LEVEL] = { "51" }, [TARGET] = { "90" } } } })
     local status, details = values.status(state)
@@ -510,14 +510,14 @@ describe("merging", function()
     assert.equal(0, details.chargingLevelHv.age)
   end)
 
-  it("has a bound", function()
+  it("is bounded", function()
     local many = {}
     for i = 1, 3000 do many["vehicle.d" .. i] = { value = i } end
     local _, _, taken = values.merge(nil, many, { source = "stream", now = NOW })
     assert.equal(1000, taken)
   end)
 
-  it("raises for what is no source, no state and no values", function()
+  it("raises an error for an invalid source, state or values", function()
     assert.error_matches(function() values.merge(nil, {}, { source = "fax" }) end, "source must be")
     assert.has_error(function() values.merge(1, {}, { source = "rest" }) end)
     assert.has_error(function() values.merge(nil, nil, { source = "rest" }) end)
@@ -527,7 +527,7 @@ describe("merging", function()
 end)
 
 describe("a state from a file", function()
-  it("comes back as it was, as cache", function()
+  it("is restored unchanged, as cache", function()
     local state = after({ UK[3],
       { "stream", { [LAT] = { 48.1, nil, -60 }, [LON] = { 11.5, nil, -60 } } } })
     local back = values.restore(cjson.decode(cjson.encode(state)))
@@ -552,7 +552,7 @@ describe("a state from a file", function()
 end)
 
 describe("the descriptors of a status", function()
-  it("are a list without repetition", function()
+  it("are a list without duplicates", function()
     local list, seen = values.descriptors(), {}
     for _, descriptor in ipairs(list) do
       assert.matches("^vehicle%.[%w.]+$", descriptor)

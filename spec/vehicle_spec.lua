@@ -5,7 +5,7 @@ local bmwi = require("bmwi")
 local VIN = helper.vin
 local POI = '{"poi":{'
 
--- All of the mission document.
+-- All of the API description.
 local SERVICES = { "CHARGE_NOW", "CHARGING_CONTROL", "CLIMATE_CONTROL", "CLIMATE_NOW", "DOOR_LOCK",
   "DOOR_UNLOCK", "GET_ALL_IMAGES", "GET_PASSWORD_RESET_INFO", "GET_VEHICLES", "GET_VEHICLE_IMAGE",
   "GET_VEHICLE_STATUS", "HORN_BLOW", "LIGHT_FLASH", "LOCAL_SEARCH", "LOCAL_SEARCH_SUGGESTIONS",
@@ -96,7 +96,7 @@ describe("a car", function()
   end
 
   describe("reads", function()
-    it("what the mission document shows", function()
+    it("what the API description shows", function()
       assert.equal(VIN, car:vin())
       assert.equal("SECURED", car:status().doorLockState)
       assert.equal(16.6, car:last_trip().avgElectricConsumption)
@@ -109,7 +109,7 @@ describe("a car", function()
       assert.equal(5.6, car:navigation().socMax)
     end)
 
-    it("navigation under both spellings, and says when the token may not (section 2.6)", function()
+    it("navigation under both spellings, and reports a token that may not (section 2.6)", function()
       sim:change(VIN, { navigation = { soc = 100.0, socmax = 38.76 } })
       assert.same({ soc = 100, socmax = 38.76 }, car:navigation())
       sim:config({ navigation_scope = false })
@@ -119,7 +119,7 @@ describe("a car", function()
       assert.equal(403, info.status)
     end)
 
-    it("nothing of a car that the server does not know", function()
+    it("nothing for a car that the server does not know", function()
       local other = client:vehicle("WBY1Z2C50EV000001")
       for _, name in ipairs({ "status", "last_trip", "all_trips", "charging_profile",
         "destinations", "range_map", "navigation", "image", "lock_doors" }) do
@@ -132,7 +132,7 @@ describe("a car", function()
     end)
   end)
 
-  describe("carries out", function()
+  describe("executes", function()
     for method, service in pairs(COMMANDS) do
       it(method .. " as " .. service .. ", sent once", function()
         allow_all()
@@ -141,7 +141,7 @@ describe("a car", function()
       end)
     end
 
-    it("each service type of the mission document by its name", function()
+    it("each service type of the API description by its name", function()
       allow_all()
       for _, service in ipairs(SERVICES) do
         local params = service == "CHARGING_CONTROL" and { data = weekly() } or nil
@@ -176,7 +176,7 @@ describe("a car", function()
       assert.equal(1, report.finds)
     end)
 
-    it("services with other fields, each a field of its own", function()
+    it("services with other fields, each as a separate field", function()
       started("LIGHT_FLASH", car:execute("LIGHT_FLASH", { count = 2 }))
       assert.equal("serviceType=LIGHT_FLASH&count=2", posts()[1])
       car:execute("VEHICLE_FINDER", { a = "x&y=z", ["b c"] = true, d = 1.5 })
@@ -187,7 +187,7 @@ describe("a car", function()
       assert.equal(4, #order)
     end)
 
-    it("none with a field that cannot be sent", function()
+    it("no service with a field that cannot be sent", function()
       for _, fields in ipairs({ { count = 0 / 0 }, { count = math.huge }, { ["a\0b"] = "x" },
         { count = {} }, { count = print }, { "x" } }) do
         assert.is_false((pcall(car.execute, car, "LIGHT_FLASH", fields)))
@@ -195,7 +195,7 @@ describe("a car", function()
       assert.equal(0, sim:count("POST", "/executeService"))
     end)
 
-    it("only what it supports, and says what that is", function()
+    it("only what it supports, and lists what that is", function()
       for _, name in ipairs({ "status", "lock_doors", "send_poi", "execute" }) do
         assert.is_true(car:supports(name), name)
         assert.is_function(car[name], name)
@@ -206,7 +206,7 @@ describe("a car", function()
       assert.has_error(function() car:supports() end)
     end)
 
-    it("no service whose name is none", function()
+    it("no service with an invalid name", function()
       for _, service in ipairs({ "", "door_lock", "DOOR LOCK", "LIGHT_FLASH&count=2", "DOOR_LOCK\n",
         "A\r\nX: y", "../x", "DOOR_LOCK\0", ("A"):rep(65) }) do
         refuses("service type", function() car:execute(service) end)
@@ -221,7 +221,7 @@ describe("a car", function()
       assert.equal(0, #sim:log())
     end)
 
-    it("no service that it has not got (trap 18)", function()
+    it("no service that it lacks (trap 18)", function()
       sim:change(VIN, { vehicle = { climateNow = "NOT_SUPPORTED" } })
       local execution, message, code, info = car:climate_now()
       assert.is_nil(execution)
@@ -232,7 +232,7 @@ describe("a car", function()
       assert.equal(1, #posts())
     end)
 
-    it("nothing twice, whatever becomes of the answer (trap 16)", function()
+    it("nothing twice, whatever happens to the response (trap 16)", function()
       for _, fault in ipairs({ { status = 500 }, { status = 503 }, { recorded = "server_panic" },
         { recorded = "too_many" }, { reset = "before" }, { reset = "after" }, { reset = "during" },
         { truncate = 5 } }) do
@@ -249,13 +249,13 @@ describe("a car", function()
     end)
   end)
 
-  describe("leaves an execution without an event behind", function()
+  describe("reports an execution without an event", function()
     for name, rule in pairs({
       ["a reply that was lost"] = { reset = "after" },
       ["a reply without an eventId"] = { raw = '{"executionStatus":{"status":"INITIATED"}}' },
       ["a reply whose eventId is no text"] = { raw = '{"executionStatus":{"eventId":1}}' },
     }) do
-      it("of a command with " .. name, function()
+      it("after a command with " .. name, function()
         rule.path = "/executeService"
         sim:fault(rule)
         local none, _, code, info = car:flash_lights({ count = 2 })
@@ -265,7 +265,7 @@ describe("a car", function()
       end)
     end
 
-    it("of no other call", function()
+    it("after no other call", function()
       for _, case in ipairs({ { "executeService", "lock_doors", status = 403 },
         { "sendpoi", "send_poi", reset = "after" }, { "status", "status", raw = "1" } }) do
         sim:fault({ path = case[1], status = case.status, reset = case.reset, raw = case.raw })
@@ -276,8 +276,8 @@ describe("a car", function()
     end)
   end)
 
-  describe("tells of an execution", function()
-    it("its steps to the end", function()
+  describe("reports an execution", function()
+    it("step by step to the end", function()
       sim:config({ speed = 10 })
       local execution = car:lock_doors()
       local seen, list = {}, {}
@@ -294,7 +294,7 @@ describe("a car", function()
       assert.same({ "INITIATED", "PENDING", "DELIVERED", "EXECUTED" }, list)
     end)
 
-    it("which may be an earlier one: the event tells (trap 15)", function()
+    it("which may be an earlier one: its event shows that (trap 15)", function()
       car:flash_lights()
       wait()
       sim:commands({ service = "LIGHT_FLASH", previous_first = 1 })
@@ -303,7 +303,7 @@ describe("a car", function()
       assert.equal(execution.eventId, car:execution("LIGHT_FLASH").eventId)
     end)
 
-    it("whatever its words are (traps 13 and 16)", function()
+    it("with whatever words it has (traps 13 and 16)", function()
       sim:commands({ service = "DOOR_LOCK", word = "RESTING", no_status = 1 })
       car:lock_doors()
       assert.is_nil(car:execution("DOOR_LOCK").status)
@@ -321,13 +321,13 @@ describe("a car", function()
       assert.equal("STATUS_NOT_CHANGED", unlocked.extendedStatus.result)
     end)
 
-    it("that there is none", function()
+    it("or that there is none", function()
       assert.equal("not_found", (select(3, car:execution("DOOR_LOCK"))))
     end)
   end)
 
   describe("unlocks", function()
-    it("with the answer to the security question where that is asked for", function()
+    it("with the answer to the security question if that is required", function()
       local secret = "Röver & Co+ 100%"
       sim:config({ secret_answer = secret })
       local execution, _, code, info = car:unlock_doors()
@@ -343,7 +343,7 @@ describe("a car", function()
       started("DOOR_UNLOCK", car:execute("DOOR_UNLOCK", { bmwSkAnswer = secret }))
     end)
 
-    it("without telling that answer to anybody (trap 20)", function()
+    it("without revealing that answer (trap 20)", function()
       for _, call in ipairs({
         function() return car:unlock_doors({ secret = "Rover 75" }) end,
         function() return car:execute("DOOR_UNLOCK", { bmwSkAnswer = "Rover 75" }) end,
@@ -357,7 +357,7 @@ describe("a car", function()
       end
     end)
 
-    it("with a text only", function()
+    it("with a string only", function()
       for _, secret in ipairs({ 7, true, {} }) do
         refuses("secret", function() car:unlock_doors({ secret = secret }) end)
       end
@@ -392,7 +392,7 @@ describe("a car", function()
     end)
   end)
 
-  describe("takes a charging profile", function()
+  describe("accepts a charging profile", function()
     it("that was read, changed and is read back", function()
       local profile = car:charging_profile()
       profile.weeklyPlanner.timer1.departureTime = "06:15"
@@ -419,7 +419,7 @@ describe("a car", function()
       assert.same(profile, car:charging_profile())
     end)
 
-    it("through execute as well, as a table or as text", function()
+    it("through execute as well, as a table or a string", function()
       started("CHARGING_CONTROL", car:execute("CHARGING_CONTROL", { data = weekly() }))
       started("CHARGING_CONTROL",
         car:execute("CHARGING_CONTROL", { data = helper.json.encode(two_times()) }))
@@ -544,7 +544,7 @@ describe("a car", function()
       assert.equal(0, #sim:log())
     end)
 
-    it("but none that inherits what would not be sent", function()
+    it("but none that inherits members, which would not be sent", function()
       local profile = assert(car:charging_profile())
       local heir = { weeklyPlanner = setmetatable({}, { __index = profile.weeklyPlanner }) }
       for _, call in ipairs({
@@ -570,14 +570,14 @@ describe("a car", function()
     end)
   end)
 
-  describe("takes a point of interest", function()
+  describe("accepts a point of interest", function()
     local function sent()
       local fields, order = helper.form(last().body)
       assert.same({ "data" }, order)
       return fields.data
     end
 
-    it("as the real service took it, and says true on 204 (trap 2)", function()
+    it("as the real service accepted it, and returns true for 204 (trap 2)", function()
       assert.is_true(car:send_poi({ lat = 51.5, lon = -0.1, name = "abc", street = "Musterstr. 6",
         city = "abc", postalCode = "01234", country = "GERMANY", rating = -1, subject = "s",
         additionalInfo = "i", website = "https://example.com/?a=b&c", phoneNumbers = { "+49 1" },
@@ -622,7 +622,7 @@ describe("a car", function()
       assert.equal(4, #car:destinations())
     end)
 
-    it("but nowhere else, and with nothing that is not known", function()
+    it("but nowhere else, and without unknown members", function()
       for _, place in ipairs({ { 90.001, 0 }, { -91, 0 }, { 0, 180.001 }, { 0, -181 }, { 0 / 0, 0 },
         { 0, 0 / 0 }, { math.huge, 0 }, { 0, -math.huge } }) do
         refuses("a number from -", function() car:send_poi({ lat = place[1], lon = place[2] }) end)
@@ -653,7 +653,7 @@ describe("a car", function()
       assert.equal(0, #sim:log())
     end)
 
-    it("and says what the service did not like", function()
+    it("and reports what the service rejected", function()
       sim:fault({ path = "/sendpoi", recorded = "poi_invalid" })
       local sent_, message, code, info = car:send_poi({ lat = 1, lon = 2 })
       assert.is_nil(sent_)
@@ -662,7 +662,7 @@ describe("a car", function()
       assert.truthy(message:find("Formparameter 'data' is not valid!", 1, true), message)
     end)
 
-    it("once, and says honestly when nobody knows", function()
+    it("once, and reports an unknown outcome as unknown", function()
       for _, reset in ipairs({ "before", "after" }) do
         again()
         sim:fault({ path = "/sendpoi", reset = reset, times = 0 })
@@ -672,7 +672,7 @@ describe("a car", function()
       end
     end)
 
-    it("that is not larger than any", function()
+    it("with finite numbers only", function()
       assert.has_error(function()
         car:send_poi({ lat = 1, lon = 2, name = ("x"):rep(2000000) })
       end)
@@ -680,7 +680,7 @@ describe("a car", function()
     end)
   end)
 
-  describe("shows its picture", function()
+  describe("returns its image", function()
     it("as the bytes of a PNG", function()
       local png = car:image()
       assert.equal("\137PNG\r\n\26\n", png:sub(1, 8))
@@ -701,7 +701,7 @@ describe("a car", function()
       assert.equal("A-2012", info.api_code)
     end)
 
-    it("of a size that can be", function()
+    it("of a valid size", function()
       for _, size in ipairs({ 0, -1, 1.5, 100000, 0 / 0, "wide", true }) do
         refuses("width", function() car:image({ width = size }) end)
         refuses("height", function() car:image({ height = size }) end)
@@ -716,7 +716,7 @@ describe("a car", function()
     end)
   end)
 
-  it("does not show its whole VIN as a text (trap 20)", function()
+  it("does not show its whole VIN when converted to a string (trap 20)", function()
     assert.is_nil(tostring(car):find("123456", 1, true))
   end)
 end)

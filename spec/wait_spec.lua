@@ -67,7 +67,7 @@ describe("misuse of bmwi.wait", function()
   local car = { execution = function() return nil, "unused", "closed" end }
   local function inherits(options) return setmetatable({}, { __index = options }) end
 
-  it("raises in the line of the caller", function()
+  it("is reported at the caller's line", function()
     for part, call in pairs({
       ["an execution or a service name expected"] = function()
         local execution = wait.for_execution(car, {})
@@ -107,7 +107,7 @@ describe("bmwi.wait", function()
 end)
 
 describe("wait.for_execution", function()
-  it("returns the execution when the car has done it", function()
+  it("returns the execution when the car has executed it", function()
     local world, execution, message = run({
       answer "INITIATED", answer "PENDING", answer "DELIVERED", answer "EXECUTED",
     })
@@ -117,7 +117,7 @@ describe("wait.for_execution", function()
     assert.are.same({ "DOOR_LOCK", "DOOR_LOCK", "DOOR_LOCK", "DOOR_LOCK" }, world.services)
   end)
 
-  it("asks after 2, 3, 5 and then every 10 seconds (trap 17)", function()
+  it("polls after 2, 3, 5 and then every 10 seconds (trap 17)", function()
     local world = run({ answer "PENDING" })
     assert.are.same({ 2, 3, 5, 10, 10 }, { world.sleeps[1], world.sleeps[2], world.sleeps[3],
       world.sleeps[4], world.sleeps[5] })
@@ -125,7 +125,7 @@ describe("wait.for_execution", function()
     assert.are.equal(26, #world.polls)
   end)
 
-  it("asks at the given interval", function()
+  it("polls at the given interval", function()
     local world = run({ answer "PENDING" }, { interval = 7, timeout = 30 })
     assert.are.same({ 7, 14, 21, 28, 30 }, world.polls)
   end)
@@ -142,7 +142,7 @@ describe("wait.for_execution", function()
     end)
   end
 
-  it("takes no other word and no missing word for the end (traps 13 and 15)", function()
+  it("treats no other and no missing status as final (traps 13 and 15)", function()
     local world, execution = run({
       answer "SOMETHING_NEW", answer "SUCCESS", answer "executed", answer "", answer(nil),
       answer "EXECUTED",
@@ -167,7 +167,7 @@ describe("wait.for_execution", function()
   end)
 
   describe("matching the eventId", function()
-    it("does not take the outcome of the command before (trap 15)", function()
+    it("does not return the outcome of the previous command (trap 15)", function()
       for _, status in ipairs({ "EXECUTED", "NOT_EXECUTED", "TIMED_OUT", "PENDING" }) do
         local world, execution = run({
           answer(status, EARLIER), answer(status, EARLIER), answer "DELIVERED", answer "EXECUTED",
@@ -177,7 +177,7 @@ describe("wait.for_execution", function()
       end
     end)
 
-    it("is unknown when only the command before is told", function()
+    it("is unknown if only the previous command is reported", function()
       local _, execution, message, code, info = run({ answer("EXECUTED", EARLIER) })
       assert.is_nil(execution)
       assert.are.equal("unknown", code)
@@ -198,7 +198,7 @@ describe("wait.for_execution", function()
       assert.are.equal("PENDING", info.last_status)
     end)
 
-    it("bears with a server that falls back to the command before", function()
+    it("tolerates a server that temporarily reports the previous command", function()
       local world, execution = run({
         answer("EXECUTED", EARLIER), answer "PENDING", answer("EXECUTED", EARLIER),
         answer "EXECUTED",
@@ -207,7 +207,7 @@ describe("wait.for_execution", function()
       assert.are.equal(4, #world.polls)
     end)
 
-    it("does not take an answer without an eventId", function()
+    it("does not accept a response without an eventId", function()
       local world, execution = run({
         { { serviceType = "DOOR_LOCK", status = "EXECUTED" } }, answer "EXECUTED",
       })
@@ -215,7 +215,7 @@ describe("wait.for_execution", function()
       assert.are.equal(2, #world.polls)
     end)
 
-    it("takes the first event that it is told when only the service is known", function()
+    it("follows the first event reported if only the service is known", function()
       local world, execution = run({ answer "PENDING", answer "EXECUTED" }, nil, "DOOR_LOCK")
       assert.are.equal("EXECUTED", execution.status)
       assert.are.equal(2, #world.polls)
@@ -232,10 +232,10 @@ describe("wait.for_execution", function()
     end)
   end)
 
-  describe("after the answer to the command was lost", function()
+  describe("after the response to the command was lost", function()
     local function lost() return { serviceType = "DOOR_LOCK", lost = true } end
 
-    it("follows an event that is under way", function()
+    it("follows an event in progress", function()
       local world, execution = run({
         answer("EXECUTED", EARLIER), answer "PENDING", answer("EXECUTED", EARLIER),
         answer "EXECUTED",
@@ -252,7 +252,7 @@ describe("wait.for_execution", function()
       failure("not_found", { status = 404, api_code = "A-2012" }) }) do
       local word = entry[1] and (entry[1].eventId and tostring(entry[1].status) or "no eventId")
         or entry[3]
-      it("is unknown where nothing else is told: " .. word, function()
+      it("is unknown if nothing else is reported: " .. word, function()
         local _, execution, message, code, info = run({ entry }, nil, lost())
         assert.is_nil(execution)
         assert.are.equal("unknown", code)
@@ -263,7 +263,7 @@ describe("wait.for_execution", function()
       end)
     end
 
-    it("can be gone on with once the event is known", function()
+    it("can be resumed once the event is known", function()
       local _, _, _, code, info = run({ answer "DELIVERED" }, { timeout = 20 }, lost())
       assert.are.equal("timeout", code)
       assert.are.equal(OWN, info.execution.eventId)
@@ -306,7 +306,7 @@ describe("wait.for_execution", function()
       end)
     end
 
-    it("obeys retry_after", function()
+    it("respects retry_after", function()
       local world, execution = run({
         failure("rate_limited", { status = 429, retry_after = 45 }), answer "PENDING",
         answer "EXECUTED",
@@ -321,7 +321,7 @@ describe("wait.for_execution", function()
       assert.are.same({ 2, 22, 27, 37 }, world.polls)
     end)
 
-    it("gives up at once when the server wants more time than there is", function()
+    it("gives up immediately if retry_after exceeds the remaining time", function()
       local world, execution, message, code, info = run({
         answer "PENDING", failure("rate_limited", { status = 429, retry_after = 300 }),
       })
@@ -333,7 +333,7 @@ describe("wait.for_execution", function()
     end)
   end)
 
-  describe("when our own time is over", function()
+  describe("when it times out", function()
     it("is \"timeout\" while the command is under way", function()
       local world, execution, message, code, info = run({ answer "PENDING", answer "DELIVERED" })
       assert.is_nil(execution)
@@ -347,7 +347,7 @@ describe("wait.for_execution", function()
       assert.are.equal(1240, world.now)
     end)
 
-    it("forgets an error that has passed", function()
+    it("does not report an error that has passed", function()
       local _, _, _, code, info = run({ failure "network", answer "DELIVERED" })
       assert.are.equal("timeout", code)
       assert.is_nil(info.last_error)
@@ -371,7 +371,7 @@ describe("wait.for_execution", function()
       end
     end)
 
-    it("never sleeps or asks beyond the deadline", function()
+    it("never sleeps or polls beyond the deadline", function()
       for _, timeout in ipairs({ 0, 0.5, 1, 2, 3, 9.5, 30 }) do
         local world, _, _, code = run({ answer "PENDING" }, { timeout = timeout })
         assert.are.equal("timeout", code)
@@ -380,7 +380,7 @@ describe("wait.for_execution", function()
       end
     end)
 
-    it("ends also when each sleep is a hair too short", function()
+    it("ends even if each sleep is slightly too short", function()
       local world = scripted({ answer "PENDING" })
       local _, _, code = wait.for_execution(world.car, own_execution(), world.options({
         timeout = 15,
@@ -399,7 +399,7 @@ describe("wait.for_execution", function()
       assert.are.same({ 2 }, world.polls) -- it ran over
     end)
 
-    it("can be gone on with, by what info holds", function()
+    it("can be resumed with what info contains", function()
       local _, _, _, code, info = run({ answer "DELIVERED" }, { timeout = 20 })
       assert.are.equal("timeout", code)
       local _, execution = run({ answer("EXECUTED", EARLIER), answer "EXECUTED" }, nil,
@@ -419,7 +419,7 @@ describe("wait.for_execution", function()
     assert.are.equal(0, #world.polls)
   end)
 
-  it("tells on_update of each change, once", function()
+  it("reports each change to on_update, once", function()
     local told = {}
     run({
       answer "INITIATED", answer "PENDING", answer "PENDING", failure "network", failure "network",
@@ -439,7 +439,7 @@ describe("wait.for_execution", function()
     assert.are.same({ "DELIVERED", "EXECUTED" }, told)
   end)
 
-  it("lets an error of on_update through", function()
+  it("propagates an error of on_update", function()
     assert.has_error(function()
       run({ answer "PENDING" }, { on_update = function() error("stop", 0) end })
     end, "stop")
@@ -456,7 +456,7 @@ describe("wait.for_execution", function()
     end
   end)
 
-  it("does not change the execution it is given", function()
+  it("does not modify the given execution", function()
     local given = own_execution()
     run({ answer "PENDING", answer "EXECUTED" }, nil, given)
     assert.are.same(own_execution(), given)
@@ -509,7 +509,7 @@ describe("wait.for_execution", function()
     end
   end)
 
-  it("takes clock and sleep from the C module when none are given", function()
+  it("uses the C module's clock and sleep by default", function()
     local world = scripted({ answer "EXECUTED" })
     local options = world.options()
     local real = package.loaded.bmwi
@@ -530,7 +530,7 @@ describe("wait.until_true", function()
     return world, result[1], result[2], result[3], result[4]
   end
 
-  it("returns what the function returned, at once when it can", function()
+  it("returns what the function returned, immediately if possible", function()
     local world, value = until_true({ { "charged" } })
     assert.are.equal("charged", value)
     assert.are.equal(0, #world.sleeps)
@@ -539,7 +539,7 @@ describe("wait.until_true", function()
     assert.are.same({ 0, 10, 20 }, world.polls)
   end)
 
-  it("asks at the given interval and for the last time at the deadline", function()
+  it("polls at the given interval and for the last time at the deadline", function()
     local world, value, message, code = until_true({ { false } },
       { timeout = 1000, interval = 300 })
     assert.is_nil(value)
@@ -548,14 +548,14 @@ describe("wait.until_true", function()
     assert.are.same({ 0, 300, 600, 900, 1000 }, world.polls)
   end)
 
-  it("asks once with a time-out of 0, without sleeping", function()
+  it("polls once with a timeout of 0, without sleeping", function()
     local world, _, _, code = until_true({ { false } }, { timeout = 0 })
     assert.are.equal("timeout", code)
     assert.are.equal(1, #world.polls)
     assert.are.equal(0, #world.sleeps)
   end)
 
-  it("waits out errors that can pass", function()
+  it("waits out transient errors", function()
     local world, value = until_true({
       failure("server", { status = 500 }), failure("rate_limited", { retry_after = 60 }),
       { false }, { true },
@@ -564,7 +564,7 @@ describe("wait.until_true", function()
     assert.are.same({ 0, 10, 70, 80 }, world.polls)
   end)
 
-  it("ends with other errors as they are", function()
+  it("ends with other errors unchanged", function()
     local info = { status = 401 }
     local world, value, message, code, same = until_true({ { false }, failure("auth", info, "no") })
     assert.is_nil(value)
@@ -574,7 +574,7 @@ describe("wait.until_true", function()
     assert.are.equal(2, #world.polls)
   end)
 
-  it("tells the last error when the time is over", function()
+  it("reports the last error when it times out", function()
     local _, value, message, code, info = until_true({ failure("network") })
     assert.is_nil(value)
     assert.are.equal("timeout", code)
@@ -582,7 +582,7 @@ describe("wait.until_true", function()
     assert.are.equal("network", info.last_error.code)
   end)
 
-  it("tells on_update of each new message, and of the end", function()
+  it("reports each new message and the end to on_update", function()
     local told = {}
     until_true({ { nil, "58 %" }, { nil, "58 %" }, { nil, "60 %" }, { "full", "100 %" } }, {
       on_update = function(value, message) told[#told + 1] = { value or false, message } end,
@@ -599,7 +599,7 @@ describe("wait.until_true", function()
     assert.are.equal("cancelled", code)
   end)
 
-  it("raises for misuse and lets errors of the function through", function()
+  it("raises an error for misuse and propagates errors of the function", function()
     assert.has_error(function() wait.until_true(nil) end,
       "bad argument #1 to 'until_true' (function expected, got nil)")
     assert.has_error(function() wait.until_true(print, { timout = 1 }) end,

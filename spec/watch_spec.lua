@@ -33,7 +33,7 @@ describe("bmwi watch", function()
       .. helper.vin), quote(json.encode({ status = status })))
   end
 
-  it("has one JSON object for each update, and ends with 130 on Ctrl-C", function()
+  it("prints one JSON object for each update, and exits with 130 on Ctrl-C", function()
     local result = watch({ "--json" }, "until_there mileage; " .. change({ mileage = 5555 })
       .. "; until_there 5555; kill -INT $p")
     assert.equal(130, result.code, result.err)
@@ -47,7 +47,7 @@ describe("bmwi watch", function()
     assert.equal("interrupted", json.decode(result.err).error.code)
   end)
 
-  it("has a line for each update elsewhere than on a terminal", function()
+  it("prints a line for each update unless on a terminal", function()
     local result = watch({}, "until_there Mileage; " .. change({ mileage = 5556 })
       .. "; until_there 5556; kill -INT $p")
     assert.equal(130, result.code, result.err)
@@ -55,14 +55,14 @@ describe("bmwi watch", function()
     helper.has(result.err, "connected")
   end)
 
-  it("goes on while the service is away, and says so", function()
+  it("continues while the service is unavailable, and says so", function()
     sim:fault({ path = "/status", times = 8, status = 503 })
     local result = watch({}, "until_there Mileage; kill -INT $p", { BMWI_RETRIES = "0" })
     helper.has(result.err, "waiting (")
     helper.has(result.out, "Mileage: 1234 km")
   end)
 
-  it("ends where no later reading will help", function()
+  it("exits if no later read will help", function()
     local result = cli.run({ "watch", "--every", "0.1" }, { BMWI_PASSWORD = "another" })
     assert.equal(4, result.code)
     sim:fault({ path = "/status", times = 0, recorded = "gone" })
@@ -71,13 +71,13 @@ describe("bmwi watch", function()
     helper.has(result.err, "bmwi demo")
   end)
 
-  it("watches the car of --vin, else all", function()
+  it("watches the car given by --vin, else all", function()
     local result = watch({ "--json", "--vin", helper.vin }, "until_there mileage; kill -INT $p")
     assert.equal(130, result.code)
     helper.has(cli.run { "watch", "--vin", "WBA00000000000000" }.err, "WBA00000000000000")
   end)
 
-  it("records what came", function()
+  it("records what it received", function()
     watch({ "--json", "--record", home .. "/day.jsonl" },
       "until_there mileage; sleep 0.3; kill -INT $p")
     local count = 0
@@ -104,7 +104,7 @@ describe("bmwi watch", function()
     assert.truthy(shown.screen:find("\27[H", 1, true))
   end)
 
-  it("fits a screen that is lower than the picture", function()
+  it("fits a screen with fewer lines than the picture", function()
     local reason = helper.no_terminal()
     if reason then return pending(reason) end
     local shown = cli.on_terminal({ "watch", "--every", "0.1" }, { { "Locks", "\3" } }, {},
