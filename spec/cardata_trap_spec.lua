@@ -249,6 +249,32 @@ describe("CarData's traps:", function()
     end)
   end)
 
+  it("21: the search for descriptors that are not named leaves room for containers", function()
+    local refused = {}
+    for i, descriptor in ipairs(bmwi._values.descriptors()) do
+      if i % 18 == 3 then refused[#refused + 1] = descriptor end
+    end
+    for _, others in ipairs({ 0, 4, 9 }) do
+      log_in()
+      for i = 1, others do
+        assert(client:create_container({ name = "x" .. i, descriptors = { MILEAGE } }))
+      end
+      set("config", { refused = refused })
+      local status
+      repeat
+        local message, code
+        status, message, code = client:vehicle(BEV):status()
+        assert(status or code == "http", message)
+      until status
+      local list = client:containers()
+      assert.truthy(#list <= math.max(9, others + 2), #list)
+      sim:reset()
+      client:close()
+      set("login", { interval = 0.05, allow_after = 0 })
+      client = new()
+    end
+  end)
+
   describe("values", function()
     local function car_with(values)
       set("car/" .. BEV, { telematicData = values })

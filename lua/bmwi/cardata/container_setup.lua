@@ -9,6 +9,8 @@ local setup = {}
 
 local NAME, is_container = containers.NAME, containers.is_container
 local PROBE = "probe"  -- the purpose of one that finds out which descriptor BMW refuses
+local MOST = 10          -- containers of an account; BMW may count deleted ones for 29 days
+local RESERVE = 2        -- of these, for the container and for the next version of it
 local MOST_CALLS = 25  -- maximum to create one container: half of a day's
 local HEAL_PAUSE = 3600 -- seconds before a container that this process created is recreated
 local TURN_STEP, TURN_WAIT = 0.1, 30 -- seconds
@@ -64,12 +66,13 @@ local function is_refusal(info)
   return type(info) == "table" and info.api_code == "CU-402"
 end
 
--- Permanently removes a descriptor from the request.
-local function refuse(work, descriptor)
+-- Removes a descriptor from the request; permanently if BMW refuses this very one.
+local function leave_out(work, descriptor, sure)
   for i, asked in ipairs(work.asked) do
     if asked == descriptor then table.remove(work.asked, i) end
   end
-  return work.store:_refuse_descriptor(descriptor)
+  if sure then return work.store:_refuse_descriptor(descriptor) end
+  return true
 end
 
 -- The descriptors in the request that BMW's message names.
@@ -97,42 +100,64 @@ local function takes(work, descriptors)
   end
   work.calls = work.calls + 1
   work.client:_call("delete_container", { id = id }) -- if it fails, it is deleted later
+  work.room = work.room - 1
   return true
 end
 
--- Finds one descriptor that BMW refuses, by bisection. False if each one is accepted alone.
+local function halves(list)
+  local half, rest = {}, {}
+  for i, descriptor in ipairs(list) do
+    local part = i <= #list / 2 and half or rest
+    part[#part + 1] = descriptor
+  end
+  return half, rest
+end
+
+-- Finds one descriptor that BMW refuses, by bisection: {it}, true. False if each one is accepted
+-- alone. Ends early where too little room is left: then one of the list is refused, not for sure.
 local function search(work)
   local list, proven = work.asked, false
-  while #list > 1 do
-    local half, rest = {}, {}
-    for i, descriptor in ipairs(list) do
-      local part = i <= #list / 2 and half or rest
-      part[#part + 1] = descriptor
-    end
+  while #list > 1 and work.room > RESERVE do
+    local half, rest = halves(list)
     local taken, message, code, info = takes(work, half)
     if taken == nil then return nil, message, code, info end
     list, proven = taken and rest or half, not taken
   end
-  if not proven then
+  if not proven and work.room > RESERVE then
     local taken, message, code, info = takes(work, list)
     if taken == nil then return nil, message, code, info end
     if taken then return false end
+    proven = true
   end
-  return list[1]
+  return list, proven and #list == 1
+end
+
+-- Where there is no room for a search: parts of the list are requested, the larger ones first,
+-- until BMW accepts one. False if none is left.
+local function next_part(work)
+  local parts = work.parts or {}
+  work.parts = parts
+  if #work.asked > 1 then parts[#parts + 1], parts[#parts + 2] = halves(work.asked) end
+  work.asked = table.remove(parts, 1) or {}
+  return work.asked[1] ~= nil
 end
 
 -- Removes what BMW refused. True if there is something left to request.
 local function drop(work, message, code, info)
-  local named = named_in(work, message or "", info.description or "")
-  if not named[1] then
-    local found, why, what, more = search(work)
-    if found == nil then return nil, why, what, more end
+  local found, sure = named_in(work, message or "", info.description or ""), true
+  if not found[1] then
+    if work.room <= RESERVE then
+      if next_part(work) then return true end
+      return nil, message, code, info
+    end
+    local what, more
+    found, sure, what, more = search(work)
+    if found == nil then return nil, sure, what, more end
     if not found then return nil, message, code, info end
-    named[1] = found
   end
-  for _, descriptor in ipairs(named) do
-    local kept, why, what = refuse(work, descriptor)
-    if not kept then return nil, why, what end
+  for _, descriptor in ipairs(found) do
+    local kept, why, failed = leave_out(work, descriptor, sure)
+    if not kept then return nil, why, failed end
   end
   if not work.asked[1] then return nil, message, code, info end
   return true
@@ -199,6 +224,7 @@ local function find_or_make(work, list, bad)
     if not work.asked[1] then
       return nil, "BMW refused every descriptor of the container", "forbidden"
     end
+    work.room = MOST - #list
     id, message, code, info = make(work, list, bad)
     if not id then return nil, message, code, info end
     made_at[work.store] = { id = id, time = bmwi._sys.monotonic() }
