@@ -1,7 +1,7 @@
 # bmwi: a Lua module for the BMW i remote service, its simulator and its command line.
 #
 # `make help` lists the targets. Only `make deps`, `make demo` and `make test` install packages; the
-# others say which are missing.
+# others report missing ones.
 #
 # Variables on the command line or in the environment: LUA (lua5.4; also lua5.3 lua5.2 lua5.1 luajit
 # or a path), CC, CFLAGS, CPPFLAGS, LDFLAGS, LUA_INCDIR, PKG_CONFIG, DEV=1 (warnings are errors),
@@ -204,8 +204,8 @@ LONG_SPECS := $(patsubst %,spec/%_spec.lua,mqtt_life docs sim_stream outcome \
   stream_outage cli op secrets)
 SPECS ?= $(filter-out $(WITHOUT:%=spec/%_spec.lua),$(LONG_SPECS) \
   $(filter-out $(LONG_SPECS),$(sort $(wildcard spec/*_spec.lua))))
-# Specs that test the same whatever Lua they run on, and those that test other processes than their
-# own: where these would only cost time, WITHOUT leaves them out.
+# Specs that test the same on every Lua, and those that test other processes than their
+# own: WITHOUT leaves them out where they would only cost time.
 ANY_LUA := docs house layering make readme reference sim sim_cardata sim_replay sim_stream sources \
   systemd
 PROCESSES := bridge bridge_outage cli cli_cardata cli_help cli_record doctor examples launcher \
@@ -214,7 +214,7 @@ test: ## installs what is missing and runs the specs, or SPECS=spec/units_spec.l
 	@$(DEPS) build test $(LUA_TAG)
 	$(AGAIN) run-test
 
-# Per core: most specs wait for a while. Where all cores are busy anyway, fewer.
+# Per core: most specs spend much time waiting. Targets that keep all cores busy use fewer.
 JOBS ?= 3
 build-test: $(MODULE) $(SIM) $(CERTS)/complete $(LOCALE_DIRS)
 run-test: build-test
@@ -249,7 +249,7 @@ LUA_LINE := $(if $(filter /%,$(LUA)),$(LUA),/usr/bin/env $(LUA))
 LUA_SETUP := $(if $(filter-out /usr,$(PREFIX)),echo 'package.path = "$(INST_LUADIR)/?.lua;" \
   .. package.path'; echo 'package.cpath = "$(INST_LIBDIR)/?.so;" .. package.cpath';)
 
-# File below PREFIX/share = the arguments that write it.
+# Files below PREFIX/share = the arguments of bmwi that print them.
 PAGES := man/man1/bmwi.1=help_--man bash-completion/completions/bmwi=completion_bash \
   zsh/site-functions/_bmwi=completion_zsh fish/vendor_completions.d/bmwi.fish=completion_fish
 
@@ -266,7 +266,7 @@ install: $(MODULE) ## installs below PREFIX=/usr/local
 	{ echo '#!$(LUA_LINE)'; $(LUA_SETUP) tail -n +2 bin/bmwi; } >'$(DESTDIR)$(INST_BINDIR)/bmwi'
 	chmod 755 '$(DESTDIR)$(INST_BINDIR)/bmwi'
 	@$(RUN_ENV) $(LUA) bin/bmwi --version >/dev/null || { \
-	  echo 'bmwi: it does not run here: without its manual page and completions'; exit 0; }; \
+	  echo 'bmwi: cannot run here, so its manual page and completions are not installed'; exit 0; }; \
 	set -e; for page in $(PAGES); do file='$(DESTDIR)$(PREFIX)/share'/$${page%%=*}; \
 	  install -d "$${file%/*}"; \
 	  $(RUN_ENV) $(LUA) bin/bmwi $$(echo "$${page#*=}" | tr _ ' ') >"$$file"; \

@@ -1,4 +1,4 @@
-# What examines bmwi beyond `make test`: included by the Makefile.
+# Checks beyond `make test`: included by the Makefile.
 
 .PHONY: hosts lint asan tsan memory valgrind gc fuzz fuzz-corpus coverage soak bench \
   contract run-tsan run-memory run-coverage run-lint run-fuzz run-gc run-soak run-bench run-contract
@@ -7,10 +7,10 @@ SANITIZE := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recov
 LUA_LIBS = $(call once,LUA_LIBS,for p in $(LUA_PC); do \
   $(PKG_CONFIG) --libs $$$$p 2>/dev/null && break; done)
 
-# The specs and the Lua programs that they start run on an interpreter of this name, which loads the
-# sanitizer's library; other programs do not. (glibc leaks memory when it reads LOCPATH. Without
-# intercept_tls_get_addr=0 the leak finder crashes where a thread-local block lies 16 bytes behind the
-# start of a page: it takes what precedes the block for a header of an older glibc.)
+# The specs and the Lua programs that they start run on this wrapper of the interpreter, which loads
+# the sanitizer's library; other programs do not. (glibc leaks memory when it reads LOCPATH. Without
+# intercept_tls_get_addr=0 LeakSanitizer crashes if a thread-local block starts 16 bytes after the
+# start of a page: it takes the preceding bytes for the header of an older glibc.)
 ASAN := build/asan-$(LUA_TAG)
 LIBASAN = $(call once,LIBASAN,$(CC) -print-file-name=libasan.so)
 asan: ## the specs with AddressSanitizer and UBSan
@@ -25,14 +25,14 @@ asan: ## the specs with AddressSanitizer and UBSan
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 	  INSTRUMENT='-fsanitize=address,undefined -fno-sanitize-recover=all'
 
-# Each host in examples/hosts, over HTTP and TLS; HOSTS='nginx luv' for some.
+# Each host in examples/hosts, over HTTP and TLS; HOSTS='nginx luv': only these.
 hosts: ## runs inside nginx, HAProxy, Neovim, Prosody, nmap, luv and cqueues
 	@$(CHECK_DEPS) build test hosts luajit $(LUA_TAG) `examples/hosts/run --luas`
 	@for lua in "$(LUA)" `examples/hosts/run --luas`; do \
 	  $(MAKE) --no-print-directory build-test LUA="$$lua" || exit 1; done
 	@LUA="$(LUA)" examples/hosts/run $(HOSTS)
 
-tsan: ## many states in many threads, with ThreadSanitizer
+tsan: ## many Lua states in many threads, with ThreadSanitizer
 	@$(CHECK_DEPS) build $(LUA_TAG)
 	$(AGAIN) sim
 	$(AGAIN) run-tsan BUILD=build/tsan-$(LUA_TAG) CFLAGS='-O1 -g' INSTRUMENT=-fsanitize=thread
@@ -80,7 +80,7 @@ valgrind: ## the specs under Valgrind
 
 # Variables: SOAK_SECONDS, SOAK_CARS, SOAK_SEED; SOAKS=cardata runs only that one.
 SOAKS ?= soak cardata stream
-soak: ## ten minutes for each service and the stream, with every fault at random
+soak: ## ten minutes for each service and the stream, with random faults
 	@$(CHECK_DEPS) build test $(LUA_TAG)
 	$(AGAIN) run-soak
 
@@ -89,11 +89,11 @@ run-soak: build-test
 	  $(RUN_ENV) $(LUA) spec/soak/$$soak.lua || code=1; done; exit $$code
 
 # BMW's OpenAPI files belong to BMW, so they are not in this repository: docs/contract.md says where
-# to get them. The mock server is not ours either, and is kept below build/.
+# to get them. The mock server is installed below build/.
 PRISM := build/contract/node_modules/.bin/prism
-contract: ## against a foreign mock server of BMW's OpenAPI file: OPENAPI=FILE
+contract: ## against a mock server of BMW's OpenAPI file (Prism): OPENAPI=FILE
 	@test -f '$(OPENAPI)' || { echo "bmwi: make contract OPENAPI=FILE: give a copy of BMW's OpenAPI \
-	file; docs/contract.md says where you get it" >&2; exit 1; }
+	file; docs/contract.md says where to get it" >&2; exit 1; }
 	@$(CHECK_DEPS) build test contract $(LUA_TAG)
 	$(AGAIN) run-contract
 
@@ -105,14 +105,14 @@ $(PRISM):
 	npm install --prefix build/contract --no-audit --no-fund --loglevel=error @stoplight/prism-cli@5.14.2
 
 # ROWS='one cold' measures only some groups of rows, QUICK=1 the first five rows.
-bench: ## against libcurl and other clients; writes spec/bench/RESULTS-*.md
+bench: ## compares with libcurl and other clients; writes spec/bench/RESULTS-*.md
 	@$(CHECK_DEPS) build bench lua5.4
 	$(AGAIN) run-bench LUA=lua5.4
 
 run-bench: $(MODULE) $(CERTS)/complete
 	@$(RUN_ENV) CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" spec/bench/run $(ROWS)
 
-# Includes the programs started by the specs, and the runs under memory failures. What is not
+# Includes the programs started by the specs, and `make memory`. What is not
 # covered, and why: .ci/uncovered.
 COVERAGE := build/coverage-lua5.4
 coverage: ## lines of C and Lua that the specs do not run
@@ -133,7 +133,7 @@ run-coverage: build-test
 	  $(SRC) $(SIM_SRC) || code=1; \
 	exit $$code
 
-gc: ## the specs with a permanently running collector
+gc: ## the specs with a full garbage collection at every allocation
 	@$(CHECK_DEPS) build test lua5.4
 	$(AGAIN) run-gc LUA=lua5.4
 
@@ -145,7 +145,7 @@ run-gc: build-test
 # in build/fuzz-*.
 FUZZ_TARGETS := base64 redact answer token text http values mqtt cardata
 FUZZ_SECONDS ?= 60
-fuzz: ## each target for FUZZ_SECONDS=60
+fuzz: ## the fuzzers, each for FUZZ_SECONDS=60
 	@$(CHECK_DEPS) build fuzz $(LUA_TAG)
 	$(AGAIN) run-fuzz BUILD=build/fuzz-$(LUA_TAG) CC=clang CFLAGS='-O1 -g' \
 	  INSTRUMENT='-fsanitize=fuzzer-no-link $(SANITIZE)' FUZZ_MAIN=-fsanitize=fuzzer

@@ -1,5 +1,5 @@
--- Writes docs/cli.md to standard output: the page as it is down to the mark, and below that every
--- command, option, key and exit code, from the tables that the command line itself works with.
+-- Writes docs/cli.md to standard output: the existing page up to the mark, then every
+-- command, option, key and exit code, from the command line's own tables.
 local args = require "bmwi.cli.args"
 local commands = require "bmwi.cli.commands"
 local config = require "bmwi.cli.config"
@@ -15,7 +15,7 @@ local function add(line) lines[#lines + 1] = line or "" end
 
 local function sentence(text) return (text:gsub("^%l", string.upper)) .. "." end
 local function cell(text) return (text:gsub("|", "\\|")) end
--- What stands for a value is in capitals, which a page must not take for a tag or emphasis.
+-- Code, so that a value's name in capitals is not taken for a tag or emphasis.
 local function code(text) return "`" .. text .. "`" end
 
 local function option_rows(names)

@@ -1,7 +1,7 @@
--- Counts the lines of the Lua layer that are run, for `make coverage`. Loaded by LUA_INIT, so that
--- the programs which the specs start count, too. Each writes a file of its own at its end.
+-- Records which lines of lua/ are run, for `make coverage`. Loaded by LUA_INIT, so that
+-- programs started by the specs are included. Each writes a file of its own when it exits.
 local folder = os.getenv("BMWI_COVER")
-local sources = {} -- "@./lua/bmwi/x.lua" -> {line -> true}; false for what is not ours
+local sources = {} -- "@./lua/bmwi/x.lua" -> {line -> true}; false for other files
 local sethook, getinfo, exit = debug.sethook, debug.getinfo, os.exit
 local create = coroutine.create
 

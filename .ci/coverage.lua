@@ -1,6 +1,6 @@
--- Prints how much of each file the specs have run, and then the lines they have not.
+-- Prints the coverage of each file, and then the lines that were not run.
 -- usage: coverage.lua FOLDER-OF-COVER.LUA LUAC OBJECTS SIMULATOR-OBJECTS C-FILE...
--- (LUAC lists a file's lines; the object folders are laid out as csrc and csrc/sim are.)
+-- (LUAC lists a file's lines; the object folders have the layout of csrc and csrc/sim.)
 local folder, luac, objects, sim_objects = arg[1], arg[2], arg[3], arg[4]
 local files, order = {}, {} -- name -> {line -> whether it was run}
 
@@ -19,7 +19,7 @@ local function note(name, line, run)
   files[name][line] = files[name][line] or run
 end
 
--- C: "  #####:  12:" is a line that was not run, "  -:  12:" one without code.
+-- C: gcov writes "  #####:  12:" for a line that was not run, "  -:  12:" for one without code.
 local function read_gcov(source)
   local below = source:match("^csrc/sim/(.*)%.c$")
   local object = below and sim_objects .. "/" .. below or objects .. source:match("^csrc(/.*)%.c$")
@@ -35,7 +35,7 @@ local function read_gcov(source)
 end
 for i = 5, #arg do read_gcov(arg[i]) end
 
--- Lua: the lines that have an instruction, but for those that hold only the end of something.
+-- Lua: the lines that have an instruction, except for those with only an end or a bracket.
 for name in lines_of("find lua -name '*.lua' | sort") do
   local source = {}
   for text in io.lines(name) do source[#source + 1] = text end

@@ -2,7 +2,7 @@
 -- crash came from.
 local busted = require("busted")
 local path = os.getenv("BMWI_SPEC_NOW")
-local gc = package.loaded["spec.native.gc"] -- there in `make gc` only
+local gc = package.loaded["spec.native.gc"] -- only in `make gc`
 
 if path then
   busted.subscribe({ "test", "start" }, function(element, parent)

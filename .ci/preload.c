@@ -1,8 +1,9 @@
-/* Preloaded beside the sanitizer's library. Keeps both from the programs that the specs start, some
-** of which hang under them; looks for leaks in the specs' own process only, since the leak finder
-** itself crashes now and then at the end of a short program; and keeps libcurl loaded: Lua unloads
-** the module, and libcurl with it, at its end, and what libcurl keeps for the whole process would
-** then look lost. (Named in LD_PRELOAD itself, libcurl makes the start hang.) */
+/* Preloaded together with the sanitizer's library.
+** - Programs started by the specs get neither: some of them hang.
+** - Leaks are only looked for in the specs' own process, since LeakSanitizer sometimes crashes at
+**   the end of a short program.
+** - libcurl stays loaded: Lua unloads the module, and libcurl with it, when it exits, and libcurl's
+**   process-wide memory would then be reported as leaked. (libcurl in LD_PRELOAD itself hangs.) */
 #include <dlfcn.h>
 #include <stdlib.h>
 

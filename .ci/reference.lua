@@ -17,7 +17,7 @@ local function code(text) return "`" .. text .. "`" end
 local function cell(text) return (text:gsub("|", "\\|")) end
 local function anchor(name) return "#" .. name:lower():gsub("[^%w_-]", "") end
 
--- A type for people: `string` or `nil`, with links to what is described below.
+-- A type for readers: `string` or `nil`, with links to the types described below.
 local function shown(kind)
   local list = types.members(kind)
   local words, parts = {}, {}
@@ -34,14 +34,14 @@ local function shown(kind)
   return table.concat(parts, ", ")
 end
 
--- With a capital, unless it begins with a name, and a full stop.
+-- Capitalised, unless it begins with a name, and with a full stop.
 local function sentence(text)
   if text == "" then return "" end
   if not text:find("^%l[%w_]*[.:(]") then text = text:gsub("^%l", string.upper) end
   return text:find("[.:]%)?$") and text or text .. "."
 end
 
--- Which service has it: taken off the text of a member, or of a method.
+-- Which service has a member or a method, and the rest of its text.
 local function service_of(text)
   for _, service in ipairs { "classic", "CarData" } do
     local before, after = text:match("^(.-)%s*%[" .. service .. "%]%s*(.*)$")
@@ -101,7 +101,7 @@ local function write_result(result)
     shown(result.type), text ~= "" and ": " .. text or "")
 end
 
--- What comes beside nil: `nil, message, code, info`, and what is special about them.
+-- The results of a failure: `nil, message, code, info`, with their descriptions.
 local function write_failure(results)
   local names, notes = { "nil", "message" }, {}
   for _, result in ipairs(results) do
@@ -148,7 +148,7 @@ for _, module in ipairs(modules) do
   end
 end
 
--- How methods are written in the headings, where that is not by the last word of the owner.
+-- The owners' names in headings, where they are not the last word of the owner.
 local WRITTEN = { ["bmwi.host.luv"] = "handle", ["bmwi.host.cqueues"] = "handle",
   ["bmwi.base64"] = "bmwi.base64", ["bmwi.json"] = "bmwi.json", ["bmwi.loop"] = "bmwi.loop" }
 
@@ -196,7 +196,7 @@ the folder of its Lua modules in `.luarc.json`; the types of the C module are in
 ```
 ]]
 
--- The names of what has a section, with links.
+-- The names of everything that has a section, with links.
 local function index(items)
   local list = {}
   for _, item in ipairs(items) do

@@ -1,4 +1,4 @@
--- Reads the comments of LuaLS in a Lua file: what types/*.lua and lua/bmwi/*.lua say of their
+-- Reads the LuaLS annotations in a Lua file: how types/*.lua and lua/bmwi/*.lua describe their
 -- classes, aliases and functions. For .ci/reference.lua and spec/reference_spec.lua.
 
 local types = {}
@@ -40,8 +40,8 @@ function types.members(text)
   return list
 end
 
--- The lines of a comment, each with its tag: {tag =, text =}. What continues a tag belongs to it,
--- but stands before a field that it describes.
+-- The lines of a comment, each with its tag: {tag =, text =}. Continuation lines belong to their
+-- tag, but a field's description precedes it.
 local function rows_of(lines)
   local rows, plain = {}, nil
   for _, line in ipairs(lines) do
