@@ -1,9 +1,9 @@
--- Measures and judges: starts the programs of this folder, lets them take turns, and writes one
+-- Measures and compares: starts the programs of this folder, lets them take turns, and writes one
 -- table of ratios. Started by spec/bench/run, which sets PORT, OUT, LUA and the module paths.
 --
--- Programs that are compared run side by side: each does a small batch, then the next one, round
--- after round, the other way round every second time; a ratio is the median of the rounds' ratios.
--- Wall time is taken here, processor time is what the program says of itself.
+-- Programs that are compared run in turns: each does a small batch, then the next one, round
+-- after round, in reverse order every second time; a ratio is the median of the rounds' ratios.
+-- Wall time is measured here, processor time is reported by the program.
 local bmwi = require "bmwi"
 local profile = require "spec.bench.profile"
 
@@ -73,8 +73,8 @@ end
 
 -- Lets programs take turns, started anew in each generation. `programs` maps names to commands,
 -- `order` is their order, a turn is turn(name) -> n, repeats. Returns for each name the lists
--- `wall` and `cpu`, for one thing each. `apart` keeps the programs off the server's core: without
--- that a ratio tells where the scheduler happened to put them. Not for those with several threads.
+-- `wall` and `cpu`, per item. `apart` keeps the programs off the server's core: without
+-- that a ratio shows where the scheduler happened to put them. Not for programs with threads.
 local function race(order, programs, rounds, turn, generations, apart)
   local times = {}
   for _, name in ipairs(order) do times[name] = { wall = {}, cpu = {} } end
@@ -117,8 +117,8 @@ end
 
 local rows, missed, doubts = {}, {}, {}
 
--- `bar`: the ratio is at most that; "faster": below 1; nil: shown for comparison. `why` is a key of
--- LIMITS, which says why it is not reached.
+-- `bar`: the maximum ratio; "faster": below 1; nil: shown for comparison. `why` is a key of
+-- LIMITS, which explains why it is missed.
 local function row(what, against, value, bar, note, why)
   local reached
   if bar == "faster" then reached = value < 1 else reached = not bar or value <= bar end
@@ -144,7 +144,7 @@ local function ms(seconds) return ("%.2f ms"):format(seconds * 1e3) end
 local function kib(bytes) return ("%.1f KiB"):format(bytes / 1024) end
 local function mib(bytes) return ("%.1f MiB"):format(bytes / 1048576) end
 
--- A row that compares two programs of a race in "wall" or "cpu"; `unit` is us or ms.
+-- A row that compares "wall" or "cpu" of two programs in `times`; `unit` is us or ms.
 local function compare(times, one, other, which, unit, words, bar, why)
   local note = ("%s against %s"):format(unit(median(times[one][which])),
     unit(median(times[other][which])))
@@ -153,15 +153,15 @@ end
 
 local groups = {}
 
--- Instructions of one status, by program; nil where nobody can count them.
+-- Instructions for one status, by program; nil if they cannot be counted.
 local counted = {}
 
--- The parts of bmwi's: libcurl, decoding, the second look at what was decoded, handles.
+-- The parts of bmwi's: libcurl, decoding, normalising what was decoded, handles.
 local PARTS = { "curl_multi_socket_action", "bmwi_json_decode", "normalize", "bmwi_handle_ask",
   "bmwi_handle_prepare", "bmwi_handle_end" }
 
--- libcurl's easy handles cannot be used again there (curl issue 11101), and a server of Debian 12
--- has such a libcurl: its bars are a little higher.
+-- These versions cannot reuse easy handles (curl issue 11101), and Debian 12
+-- has one of them: its bars are a little higher.
 local ONCE = libcurl() >= 7084 and libcurl() < 8001
 
 local function count(programs)
@@ -307,7 +307,7 @@ function groups.soak()
     median(grown) / 1048576, 1, kib(median(grown)))
 end
 
--- The folder of settings for a command line, and the words that set them.
+-- The environment of a command line with these settings, and its folder.
 local function command_line(name, settings)
   local folder = capture("pwd") .. "/" .. OUT .. "/" .. name
   assert(os.execute(("rm -rf %s && mkdir -p %s && chmod 700 %s"):format(folder, folder, folder)))
@@ -317,7 +317,7 @@ local function command_line(name, settings)
   return table.concat(words, " ") .. " ", folder
 end
 
--- Instructions of one start, in millions.
+-- Instructions for one start, in millions.
 local started_with = {}
 
 local function count_starts(programs, token)
@@ -393,7 +393,7 @@ function groups.base64()
   end
 end
 
--- Why a bar is not reached: by what was counted and measured in this run.
+-- Why a bar is missed, from what was counted and measured in this run.
 local function thousands(n) return (("%.0f"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
   :gsub("^,", "")) end
 
@@ -453,7 +453,7 @@ function LIMITS.cold()
     millions("precompiled", "lua"))
 end
 
--- Nothing to say where nothing was counted. A group of its own file brings a function.
+-- Empty if nothing was counted. A group in a file of its own has its own function.
 local function why(key)
   if type(key) == "function" then return key() end
   local needs = key == "cold" and started_with.status or key ~= "cold" and counted.bmwi

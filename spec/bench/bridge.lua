@@ -18,7 +18,7 @@ local MEMBERS = { "vehicle.drivetrain.batteryManagement.header",
   "vehicle.cabin.window.row1.driver.status", "vehicle.cabin.window.row1.passenger.status",
   "vehicle.body.trunk.isOpen", "vehicle.body.hood.isOpen", "vehicle.isMoving",
   "vehicle.powertrain.electric.battery.charging.power" }
-local OTHERS = 40 -- descriptors of a car that are no member
+local OTHERS = 40 -- descriptors of a car without a member
 
 local monotonic = bmwi._sys.monotonic
 
@@ -34,7 +34,7 @@ end
 
 local number = 0
 
--- The next mileage of a car: a message, and what its topic holds then.
+-- The next mileage of a car: a message, and its topic's next value.
 local function drive(car)
   number = number + 1
   return { vin = vin(car), data = { [MILEAGE] = { value = number, unit = "km",
@@ -49,7 +49,7 @@ local function await(witness, topic, payload)
   until on == topic and held == payload
 end
 
--- All that is told of a car: messages as BMW sends them.
+-- Everything about a car, in messages as BMW sends them.
 local function everything(car)
   local data = {}
   for i, name in ipairs(MEMBERS) do

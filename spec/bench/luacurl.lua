@@ -1,11 +1,11 @@
--- Lua-cURL and cjson, one status after the other (Lua 5.1 or 5.2: what Debian's lua-curl is for).
--- usage: luacurl.lua URL CA-FILE [same]    `same`: leaves the table as bmwi would
+-- Lua-cURL and cjson, one status after the other (on Lua 5.1 or 5.2, as Debian's lua-curl needs).
+-- usage: luacurl.lua URL CA-FILE [same]    `same`: makes the same table as bmwi
 local curl = require "curl"
 local cjson = require "cjson"
 
 local url, ca, same = arg[1], arg[2], arg[3] == "same"
 
--- Whole numbers as integers (a Lua that has them tells them apart), and no null.
+-- Whole numbers become integers (on a Lua that has them), and null is dropped.
 local function normalize(t)
   for name, value in pairs(t) do
     if value == cjson.null then

@@ -101,7 +101,7 @@ static void wait_for(long first, long last, double seconds) {
   while (now() < end) step(0.1);
 }
 
-/* What one more handle takes while all connections are busy. */
+/* Memory of one more handle while all connections are busy. */
 static void hold(long cap, const char *url, const char *ca) {
   prepare(0, cap, url, ca);
   wait_for(0, cap, 1);

@@ -42,14 +42,14 @@ local function check(answer, message)
   return answer
 end
 
--- As many cars as wanted, of one account.
+-- This many cars of one account.
 local function cars(n)
   local account, list = client(), {}
   for i = 1, n do list[i] = account:vehicle(("WAB1C23456V%06d"):format(i)) end
   return list
 end
 
--- Uses the answer and lets go of it, as the other programs do.
+-- Uses the answer and drops it, as the other programs do.
 local function mileage_of(car)
   local status = check(car:status())
   return status.mileage
@@ -85,7 +85,7 @@ function kinds.range_map()
   end)
 end
 
--- Prints what the peak added, and what body and table are (the body's size is `first`).
+-- Prints by how much the peak grew, and the size of body and table (`first`: the body's).
 function kinds.range_map_memory()
   local car = client():vehicle(VIN)
   check(car:status())
@@ -99,7 +99,7 @@ function kinds.range_map_memory()
   io.write(("%.0f %.0f\n"):format(peak - before, first + size), map and "" or "")
 end
 
--- What one more waiting operation takes while all connections (`second`) are busy.
+-- Memory of one more waiting operation while all connections (`second`) are busy.
 function kinds.hold()
   local async = require "bmwi.async"
   bmwi.loop:limit(second)
@@ -119,7 +119,7 @@ function kinds.hold()
   os.exit(0, false)
 end
 
--- Prints what `first` statuses leave behind after the first 1,000, half of them at once.
+-- Prints how much memory grows from the first 1,000 statuses to `first`, half of them concurrent.
 function kinds.soak()
   local async = require "bmwi.async"
   local list = cars(100)

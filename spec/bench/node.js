@@ -1,4 +1,4 @@
-// Node's side of the benchmark: https with an agent that keeps connections.
+// Node's side of the benchmark: https with a keep-alive agent.
 // usage: node.js URL CA-FILE AT-ONCE
 const fs = require("fs");
 const https = require("https");

@@ -9,10 +9,10 @@ local function total_of(path)
     local total = line:match("^summary:%s*(%d+)") or line:match("^totals:%s*(%d+)")
     if total then return tonumber(total) end
   end
-  error("callgrind has counted nothing: " .. path, 0)
+  error("callgrind counted nothing: " .. path, 0)
 end
 
--- What callgrind_annotate says of a run: name(line) -> what the line's figure counts for, or nil.
+-- Adds up callgrind_annotate's figures for a run by name(line), which may be nil.
 local function read(path, options, name)
   local sums = {}
   local annotate = "callgrind_annotate --threshold=100 --show-percs=no %s %s 2>/dev/null"
@@ -39,8 +39,8 @@ function profile.works()
   return (os.execute("valgrind --version >/dev/null 2>&1")) and true or false
 end
 
---- The instructions of one thing that a worker (see worker.h) does, and of the functions of these
---- names in it, with all that they call.
+--- The instructions for one item of a worker (see worker.h), and those of the functions with these
+--- names, including everything that they call.
 function profile.each(command, from, functions)
   local wanted, totals, parts = {}, {}, {}
   for _, name in ipairs(functions or {}) do wanted[name] = true end
@@ -59,8 +59,8 @@ function profile.each(command, from, functions)
   return each
 end
 
---- The instructions of one start of a program: all, those of the dynamic linker, of Lua. `before`
---- stands before it, such as variables.
+--- The instructions for one start of a program: all, the dynamic linker's, Lua's. `before` is put
+--- before it: variables, for example.
 function profile.start(before, program, from)
   local path = run(before, program, "", from .. "/callgrind.start")
   local sums = read(path, "", function(rest)

@@ -1,4 +1,4 @@
--- Prints a range map of 10 MB: two closed rings, written as the service writes them.
+-- Prints a range map of 10 MB: two closed rings, in the service's format.
 local size, written = 10000000, 0
 local parts = {}
 

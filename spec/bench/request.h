@@ -1,6 +1,6 @@
 /*
-** The request of the C programs: what bmwi sends, asked of libcurl once for each
-** handle. The answer lands in one growing buffer.
+** The C programs' request: the same as bmwi's, set once for each handle. The
+** answer goes to one growing buffer.
 */
 #ifndef BENCH_REQUEST_H
 #define BENCH_REQUEST_H

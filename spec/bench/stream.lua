@@ -1,6 +1,6 @@
 -- The rows of the stream: messages of one broker (the simulator's, over TLS) to client:stream(), to
 -- the connection below it, to libmosquitto's own loop in C and to paho in Python, in turns; the
--- bridge from end to end; and what a stream does where nothing comes.
+-- bridge from end to end; and an idle stream.
 local helper = require "spec.helper"
 local json = helper.json
 
@@ -41,7 +41,7 @@ local WORDS = {
 }
 local ORDER = { "stream", "receive", "count", "decode", "paho", "paho-decode" }
 
--- Processor time of one message, by program: a list of the rounds.
+-- Processor time per message, by program: a list of the rounds.
 local function race(tools, sim)
   local times, sent = {}, {}
   local n = tools.scaled(BATCH, 200)
@@ -91,7 +91,7 @@ local function compare(tools, times, own, other, words, bar, why)
     tools.median(times[own]) * 1e6, tools.median(times[other]) * 1e6), why)
 end
 
--- Why the stream cannot be as cheap as counting: by what was measured.
+-- Why the stream cannot be as cheap as counting, from what was measured.
 local function floor(tools, times)
   local function us(name) return tools.median(times[name]) * 1e6 end
   return ("libmosquitto's loop throws the bytes away: %.1f us for a message; with cjson.decode it "

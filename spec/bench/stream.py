@@ -1,4 +1,4 @@
-# paho's side of the stream's benchmark: counts the messages that come, and with `decode` reads
+# paho's side of the stream's benchmark: counts the messages received, and with `decode` decodes
 # them as JSON. A worker, see worker.h.
 # usage: stream.py PORT CA-FILE TOPIC [decode]
 import json
@@ -47,5 +47,5 @@ for line in sys.stdin:
         received = 0
         while received < n:
             if client.loop() != 0:
-                sys.exit("the connection to the broker is lost")
+                sys.exit("lost the connection to the broker")
     print("%.6f" % (processor() - before), flush=True)

@@ -48,7 +48,7 @@ function kinds.receive()
   end)
 end
 
--- Values are numbered; the newest one of a car stands in its newest update.
+-- Values are numbered; a car's newest one is in its newest update.
 function kinds.stream()
   local stream, last = connected(client():stream()), 0
   work(function(n)

@@ -1,5 +1,5 @@
 /*
-** What the C programs of the benchmark share. A worker reads lines "N REPEATS"
+** Shared by the benchmark's C programs. A worker reads lines "N REPEATS"
 ** from its standard input, does N things that often, and answers each line with
 ** the seconds of processor time that took. "0 0" asks it to tidy up.
 */

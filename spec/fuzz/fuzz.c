@@ -1,26 +1,25 @@
 /*
-** Fuzzing: bytes from outside through everything that reads them. One program
-** for each target, built with -DTARGET=TARGET_<name> by `make fuzz`, which gives each
-** a minute; without a fuzzer's main it replays files (-DREPLAY), for CI. What
-** the targets do in Lua is in fuzz.lua.
+** Fuzzing: feeds bytes to everything that parses external data. One program for each
+** target, built with -DTARGET=TARGET_<name> by `make fuzz`, which runs each for a
+** minute; without a fuzzer's main (-DREPLAY) it replays files, for CI. The Lua side
+** of the targets is in fuzz.lua.
 **
 ** base64  decode, then encode again
-** redact  a secret in a text: the first byte chooses its spelling, a line holds the secret, the
-**         next one what stands before it, the rest what stands behind it
-** answer  an answer through the JSON bridge into Lua and all that reads it there;
-**         the first byte chooses the endpoint ('a' is the first), the second the
-**         status ('0' is 200)
-** token   the answer to a log-in ('0') or to a renewal ('1'), of CarData to a renewal ('2'), to
-**         the request for a code ('3') or to a poll ('4'), then as above
-** cardata answers of CarData to one method, which the first byte chooses, parted as below; each
-**         begins with its status; the last one again and again
-** mqtt    packets of a broker, one after the other; the first byte chooses the protocol level ('4'
+** redact  a secret in a text: the first byte selects its encoding, then a line with the secret, a
+**         line with the text before it, and the text after it
+** answer  an answer decoded to Lua, and passed to everything that uses it; the first byte selects
+**         the endpoint ('a' is the first), the second the status ('0' is 200)
+** token   the answer to a log-in ('0') or a renewal ('1'), or CarData's to a renewal ('2'), the
+**         request for a code ('3') or a poll ('4'), then as above
+** cardata CarData's answers to one method, which the first byte selects; separated as below, each
+**         begins with its status, and the last one is repeated
+** mqtt    a broker's packets, one after the other; the first byte selects the protocol level ('4'
 **         or '5')
 ** text    dates, numbers and navigation curves, in Lua
-** values  CarData's values as JSON, one burst or an array of them, through merging into a
-**         status; the first byte chooses the drive train ('0' is none)
-** http    whole HTTP answers, through libcurl and a real socket: one after the
-**         other, parted by "=====" and a line feed, the last one again and again
+** values  CarData's values as JSON, one response or an array of them, merged into a status; the
+**         first byte selects the drive train ('0' is none)
+** http    complete HTTP answers, sent to libcurl over a real socket: one after the other,
+**         separated by "=====" and a line feed, the last one repeated
 */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -75,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 #elif TARGET == TARGET_redact
 
-/* How each byte of a secret is spelt: as it is where `plain` holds it, else in that format. */
+/* How each byte of a secret is encoded: unchanged if it is in `plain`, else in that format. */
 static const char unreserved[] =
   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 static const struct {
@@ -131,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char *text = malloc(len + 1);
   sprintf(text, "%s%s%s", before, spelt, after);
   bmwi_redact(text, secret, 3);
-  /* What is blotted out could be a part of a secret with '*' in it; of base64, five bytes are
+  /* The redacted text could be a part of a secret with '*' in it; of base64, five bytes are
   ** needed for what is the same wherever it stands. */
   size_t least = choice >= FORMATS + 3 ? 5 : 3;
   if (strlen(text) > len) fail("redacted text is longer");
@@ -149,7 +148,7 @@ static void check_within(bmwi_bytes bytes, const char *packet, size_t size) {
     fail("bytes beyond the packet");
 }
 
-/* A message that was read is written so that it reads the same. */
+/* A decoded message must read the same after it is encoded again. */
 static void write_again(int protocol, const bmwi_mqtt_packet *packet) {
   bmwi_buffer b;
   bmwi_mqtt_packet again;
@@ -197,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 #else
 
 #if !defined(REPLAY)
-/* What libFuzzer cannot see of itself: which lines of Lua were run. */
+/* Coverage that libFuzzer cannot see by itself: which lines of Lua were run. */
 __attribute__((section("__libfuzzer_extra_counters"))) static uint8_t lines[1 << 15];
 
 static void on_line(lua_State *L, lua_Debug *where) {
@@ -236,7 +235,7 @@ static void call(lua_State *L, int arguments) {
 
 #if TARGET == TARGET_answer || TARGET == TARGET_token || TARGET == TARGET_cardata
 
-#define SERVER "http://127.0.0.1:9" /* never asked: the answer is put in */
+#define SERVER "http://127.0.0.1:9" /* never contacted: the answer is supplied */
 
 static const long statuses[] = {200, 204, 400, 401, 403, 404, 408, 410, 429, 500, 502, 503};
 
@@ -247,10 +246,10 @@ static void put_in(bmwi_op *op, uint8_t status, const void *body, size_t size) {
   op->transfer.result = 0;
 }
 
-/* (operation) -> what the caller of the method would get */
+/* (operation) -> the results that a method's caller would get */
 static int deliver(lua_State *L) { return bmwi_deliver(L, lua_touserdata(L, 1)); }
 
-/* Pushes the results that an operation would have for its caller. */
+/* Pushes the results that the operation's caller would get. */
 static void push_results(lua_State *L, bmwi_op *op) {
   lua_pushcfunction(L, deliver);
   lua_pushlightuserdata(L, op);
@@ -332,7 +331,7 @@ static int read_token(lua_State *L) {
 
 enum { LOGIN, RENEWAL, CARDATA_RENEWAL, CARDATA_CODE, CARDATA_POLL, CHOICES };
 
-/* What the client has asked before. */
+/* Puts the session in the state before the answer. */
 static void begin(bmwi_session *session, int choice) {
   const bmwi_account *account = session->request.account;
   bmwi_buffer *form = &session->request.body;
@@ -359,7 +358,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   session->token.refresh = bmwi_copy("REFRESH");
   session->auth_error.code = BMWI_OK;
   begin(session, choice);
-  /* Somebody waits for it. */
+  /* An operation that waits for it. */
   bmwi_op *login = bmwi_loop_op(L, BMWI_LOGIN);
   lua_insert(L, 3);
   bmwi_op_join(login, account, session, NULL);
@@ -420,7 +419,7 @@ static size_t next_answer(uint8_t *copy) {
   return (size_t)(end - start);
 }
 
-/* Reads a request and answers with bytes of the round, whatever they are. */
+/* Reads a request and answers with the next bytes, whatever they are. */
 static void *serve(void *user) {
   int listener = *(int *)user;
   for (;;) {
@@ -471,7 +470,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 #endif
 
 #if defined(REPLAY)
-/* Runs the target on every file that is named. */
+/* Runs the target on every file named on the command line. */
 int main(int argc, char **argv) {
   static uint8_t data[1 << 20];
   for (int i = 1; i < argc; i++) {

@@ -1,4 +1,4 @@
--- What the fuzz targets do in Lua: judges results, and puts answers through all that reads them.
+-- The Lua side of the fuzz targets: checks results, and passes answers to all code that uses them.
 -- Gets the server's address; returns the client and one function for each target.
 local bmwi = require("bmwi")
 local cjson = require("cjson").new()
@@ -36,7 +36,7 @@ local function clean(text)
   assert(not text:find("%c"), "a control character is told")
 end
 
--- What every method promises. From the network: no secret and no control character either.
+-- What every method guarantees. From the network: no secret and no control character either.
 local function judge(result, message, code, info)
   if result ~= nil then return end
   assert(type(message) == "string" and type(code) == "string", "a failure is incomplete")
@@ -61,7 +61,7 @@ local function cells(rows)
   end
 end
 
--- By the name of the endpoint: what the command line and the helpers do with its answer.
+-- By endpoint: what the command line and the helpers do with its answer.
 local uses = {
   vehicles = function(list)
     cells(views.vehicles(list))
@@ -115,7 +115,7 @@ function fuzz.token(...)
   assert(not token.expires_at or token.expires_at == math.floor(token.expires_at), "no second")
 end
 
--- CarData's clients know a token only.
+-- CarData's clients only have a token.
 local function judge_cardata(...)
   local all, before = SECRETS, known
   SECRETS, known = { TOKEN.access_token, TOKEN.refresh_token }, 2
@@ -148,7 +148,7 @@ local ARGUMENTS = {
   create_container = { name = "x", descriptors = { "vehicle.vehicle.travelledDistance" } },
 }
 
--- A client whose answers are the parts of the text, one after the other.
+-- A client that gets the parts of the text as answers, one after the other.
 local function answering(text, answered)
   local methods, asked = require("bmwi.cardata"), 0
   local memory, at = require("bmwi.store").memory(), 1
@@ -168,7 +168,7 @@ local function answering(text, answered)
   return one, car
 end
 
---- Target `cardata`: what a method makes of answers.
+--- Target `cardata`: a method's results for these answers.
 function fuzz.cardata(choice, text, answered)
   local name = METHODS[choice % #METHODS + 1]
   local one, car = answering(text, answered)
@@ -217,7 +217,7 @@ local function judge_status(state, drive_train)
   drawn(status)
 end
 
---- Target `values`: what a car says, through all that is made of it.
+--- Target `values`: a car's values, and everything made from them.
 function fuzz.values(text)
   local ok, list = pcall(cjson.decode, text:sub(2))
   if not ok or type(list) ~= "table" then return end
@@ -241,7 +241,7 @@ function fuzz.values(text)
   judge_status(values.restore(cjson.decode(cjson.encode(state))), drive_train)
 end
 
---- Target `http`: a log-in and a call; every answer is the same bytes.
+--- Target `http`: a log-in and a call that get these bytes as answers.
 function fuzz.http(url)
   known = 3
   local fresh = bmwi.new(options(url))

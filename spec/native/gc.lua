@@ -1,15 +1,15 @@
--- The most aggressive collection there is: every allocation that lets the collector run (in Lua and
--- in C) goes through a whole cycle, finalizers included. After BUDGET cycles, counted anew for each
--- spec, a cycle comes with each 4 % of growth only, or a spec with ten thousand tasks would take
--- hours. Loaded by LUA_INIT, so that the programs that specs start do the same. For `make gc`.
+-- The most aggressive collection possible: every allocation that lets the collector run (in Lua and
+-- in C) runs a full cycle, including finalizers. After BUDGET cycles in a spec there is one for
+-- each 4 % of growth only, or a spec with ten thousand tasks would take hours. Loaded by LUA_INIT,
+-- so that programs started by the specs do the same. For `make gc`.
 if _VERSION ~= "Lua 5.4" then
-  error("make gc needs Lua 5.4: before it no mode of the collector ends a cycle in one step")
+  error("make gc needs Lua 5.4: older versions cannot run a full cycle in one step")
 end
 
 local BUDGET = 1500
 local cycles = 0
 
--- Counts: is collected, and made anew, in each cycle.
+-- Counts cycles: it is collected and created again in each one.
 local function sentinel()
   setmetatable({}, { __gc = function()
     cycles = cycles + 1
@@ -24,7 +24,7 @@ local function tick()
   end
 end
 
---- Back to the full rate: a spec begins.
+--- Returns to the full rate at the start of a spec.
 local function begin()
   cycles = 0
   collectgarbage("setpause", 0)

@@ -1,15 +1,15 @@
 /*
 ** Fails every allocation in turn: Lua's, bmwi's own and libcurl's. The script
 ** given as the first argument is run for each of its operations, in a fresh
-** state each time: once with "load" to load what it needs, then with its first
-** allocation failing, then the second, until a run needs none that fails. Every
-** run must end with a result or an error, and give back all memory. For `make
-** memory`.
+** Lua state each time: once with "load" to load what it needs, then with its
+** first allocation failing, then the second, until a run completes before the
+** allocation that would fail. Every run must end with a result or an error, and
+** free all memory. For `make memory`.
 **
 ** usage: memory SCRIPT ADDRESS OPERATION...
 **
-** bmwi's own calls of malloc, calloc and realloc come here by the linker's
-** --wrap; the program holds bmwi's objects instead of loading bmwi.so.
+** bmwi's own calls of malloc, calloc and realloc are redirected here by the linker's
+** --wrap; the program contains bmwi's objects instead of loading bmwi.so.
 */
 #include <curl/curl.h>
 #include <lauxlib.h>
@@ -24,11 +24,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FIRST 300 /* allocations that are failed one by one in any case */
-#define LIMIT 30 /* seconds of one run: a wait that nothing ends is a failure, not a long night */
+#define FIRST 300 /* allocations that are always failed one by one, whatever EVERY says */
+#define LIMIT 30 /* seconds for one run, so that an endless wait is a failure */
 
 int luaopen_bmwi(lua_State *L);
-/* What lua-cjson loses when an error of memory ends it; for the sanitizer's leak finder. */
+/* lua-cjson leaks these when a memory error interrupts it; for LeakSanitizer. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) { return "leak:strbuf_new\nleak:strbuf_init\n"; }
 void *__real_malloc(size_t size);
@@ -40,19 +40,19 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 void __wrap_free(void *p);
 
-/* The three allocators; one at a time fails. Where libcurl has no memory for a numeric address it
-** asks its resolver's thread, which ends by itself if the engine is closed meanwhile
-** (CURLOPT_QUICK_EXIT): it gives back what it holds a little later, beside the next runs. So its
-** blocks are counted, too, and only this thread's allocations are numbered. */
+/* The three allocators; one at a time fails. Without memory for a numeric address libcurl asks its
+** resolver thread. If the engine is closed meanwhile, that thread ends by itself
+** (CURLOPT_QUICK_EXIT) and frees its memory a little later, during the next runs. So its blocks are
+** counted, too, but only this thread's allocations are numbered. */
 enum { LUA, OWN, CURL_, ALLOCATORS };
 static const char *const names[] = {"Lua", "bmwi", "libcurl"};
 static struct {
   long granted;     /* allocations until the one that fails; negative: none will */
-  atomic_long live; /* blocks not given back */
+  atomic_long live; /* blocks not freed */
 } allocator[ALLOCATORS];
 static _Thread_local bool numbered;
 
-/* From 5.2 on Lua collects garbage and tries once more: its next allocation fails, too. */
+/* Since 5.2 Lua collects garbage and retries, so its next allocation fails, too. */
 static bool denied(int which) {
   static bool again;
   if (!numbered) return false;
@@ -177,7 +177,7 @@ static bool run(const char **argv, int which, long granted) {
   return good && all;
 }
 
-/* Whether all memory came back, once a resolver's thread has had the time to end. */
+/* Whether all memory is freed, once a resolver thread has had time to end. */
 static bool all_back(int which, long before) {
   for (int ms = 0; ms < LIMIT * 1000 && allocator[which].live != before; ms++) usleep(1000);
   if (allocator[which].live == before) return true;
@@ -185,7 +185,7 @@ static bool all_back(int which, long before) {
   return false;
 }
 
-/* Fails each allocation of one kind; false if not all memory came back. */
+/* Fails each allocation of one kind; false if memory leaked. */
 static bool fail_each(const char **argv, int which) {
   long before[ALLOCATORS], runs = 0;
   long every = getenv("EVERY") != NULL ? atol(getenv("EVERY")) : 1; /* of those beyond the first */
@@ -198,7 +198,7 @@ static bool fail_each(const char **argv, int which) {
   return good;
 }
 
-/* Keeps the library of cjson in memory, so that what it loses can be told by its name. */
+/* Keeps cjson's library in memory, so that its leaks can be recognised by name. */
 static void load_cjson(void) {
   static lua_State *L; /* never closed */
   L = luaL_newstate();
@@ -217,7 +217,7 @@ int main(int argc, char **argv) {
                        curl_zeroed);
   for (int operation = 3; operation < argc; operation++) {
     const char *script[] = {argv[1], argv[2], argv[operation], NULL};
-    run(script, LUA, 1000000000); /* what is made once and kept */
+    run(script, LUA, 1000000000); /* makes what is made once and kept */
     for (int which = 0; which < ALLOCATORS; which++)
       if (fail_each(script, which)) passed++;
       else failed++;

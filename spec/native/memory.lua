@@ -1,7 +1,7 @@
--- What `make memory` does in every state: one of the main operations below, each call protected, so
--- that one that fails for lack of memory does not hide the next. True if all succeeded.
--- arg: the simulator's address, the operation's name. Called with "load", it has all memory:
--- CarData's modules, much Lua, are loaded then, to leave time for what they do.
+-- What `make memory` runs in every Lua state: one of the operations below, each call protected, so
+-- that a call that fails for lack of memory does not hide the next. True if all succeeded.
+-- arg: the simulator's address, the operation's name. With "load", no allocation fails:
+-- CarData's large modules are loaded then, to leave time for what they do.
 if ... == "load" then
   if arg[2]:find("^CarData") then require("bmwi.store").memory(require("bmwi.cardata")) end
   return
@@ -12,7 +12,7 @@ local STORE = "build/memory-token.json"
 local CLIENT_ID = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a"
 local all = true
 
--- What must hold however much memory there is: an error would be taken for the lack of it.
+-- Must hold whatever allocation fails: an error would be taken for a lack of memory.
 local function must(holds, what)
   if not holds then
     io.stderr:write(arg[2], ": ", what or "a wrong answer", "\n")
@@ -24,8 +24,8 @@ local function try(fn, ...)
   local ok, result, message = pcall(fn, ...)
   if not ok or result == nil then
     all = false
-    -- An error about memory, or a failure of the network because libcurl had none; never a wrong
-    -- answer. Running out while the message is made leaves no message.
+    -- A memory error, or a network failure because libcurl had no memory; never a wrong
+    -- answer. If memory runs out while the message is made, there is no message.
     must(type(ok and message or result) ~= "table")
     return nil
   end
@@ -43,7 +43,7 @@ local function new(more)
   return try(bmwi.new, options)
 end
 
--- The function gets a client and its car, where there was memory for them.
+-- The function gets a client and its car, if there was memory for them.
 local function with_car(more, fn)
   local client = new(more)
   local car = client and try(client.vehicle, client, "WAB1C23456V123456")
@@ -92,15 +92,15 @@ operations.reading = function()
     for _, name in ipairs(others) do
       try(car[name], car)
     end
-    -- libcurl 8.14 asks without the query when it cannot keep it: then a picture comes.
+    -- libcurl 8.14 sends the request without the query if it cannot store it, and gets a picture.
     local picture, _, code = car:image({ view = "NO_SUCH_VIEW" })
     must(code ~= "json" and (picture == nil or picture:sub(2, 4) == "PNG"))
   end)
 end
 
--- A command that was answered has an outcome: an execution, the refusal, or `unknown` with an
--- execution. `send(car, to)` puts what comes back into `to`, which needs no memory, and sets
--- to.back; `more(car, execution)` goes on.
+-- A command that was answered has an outcome: an execution, a refusal, or `unknown` with an
+-- execution. `send(car, to)` stores the results in `to`, which needs no memory, and sets
+-- to.back; `more(car, execution)` continues.
 local function command(send, refused, more)
   local answered = false
   local function log(event, fields)
@@ -206,11 +206,11 @@ operations["async.map"] = function()
   end)
 end
 
--- Memory that libcurl lacks for the one is nothing to the other.
+-- If libcurl lacks memory for the one, the other still succeeds.
 operations["sleep beside a call"] = function()
   local async = try(require, "bmwi.async")
   with_car(nil, function(car)
-    try(async and async.run or error, function() -- Lua 5.1 cannot wait inside of pcall
+    try(async and async.run or error, function() -- Lua 5.1 cannot yield inside pcall
       all = car:last_trip() ~= nil and all
       return true
     end, function()
@@ -237,7 +237,7 @@ operations.store = function()
   try(file.clear, file)
 end
 
--- A store's lock is let go in the end, whatever failed in between.
+-- A store's lock is released in the end, whatever failed in between.
 operations["hooks in a task"] = function()
   local async = try(require, "bmwi.async")
   local begun, finished = 0, 0
@@ -295,7 +295,7 @@ operations["state closed in flight"] = function()
   try(bmwi.loop.step, bmwi.loop)
 end
 
--- What comes from a broker is lost only where its task could not be woken, and is told why.
+-- A broker's message is only lost if its task could not be resumed; the task then gets an error.
 operations.mqtt = function()
   local async = try(require, "bmwi.async")
   local c = try(bmwi._mqtt.connect, { url = os.getenv("BMWI_BROKER"), username = "joe",
@@ -334,9 +334,9 @@ operations.mqtt = function()
   end)
 end
 
--- BMW CarData: the function gets a client that is logged in by a code, a car of it, and the
--- client's options. Each call was counted that was sent, at most `most` are, and nothing that was
--- said shows a token. `ask(method, self, ...)` is a call.
+-- BMW CarData: the function gets a client logged in with a code, its car, and the
+-- client's options. Each call that was sent has been counted, at most `most` are sent, and no
+-- message contains a token. `ask(method, self, ...)` is a call.
 local function cardata(most, fn)
   local said, requests, kept = {}, 0, nil
   local function ask(method, self, ...)

@@ -1,6 +1,6 @@
 /*
-** Many Lua states in one process, each in a thread of its own, run the script
-** given as the first argument at once; the second is how many. For `make tsan`.
+** Runs the script given as the first argument in many Lua states at once, each in
+** a thread of its own; the second argument is their number. For `make tsan`.
 */
 #include <lauxlib.h>
 #include <lua.h>

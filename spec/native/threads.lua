@@ -1,4 +1,4 @@
--- What each state of `make tsan` does: calls one after the other, a command and the wait for it,
+-- What each state of `make tsan` runs: calls one after the other, a command and the wait for it,
 -- many calls at once; then it is closed with calls still in flight.
 local bmwi = require("bmwi")
 local async = require("bmwi.async")

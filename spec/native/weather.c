@@ -1,9 +1,9 @@
-/* Preloaded by specs: a resolver that does not answer, or tells what it is asked, and a wall clock
-** that somebody sets. BMWI_DNS=SECONDS: how long it takes to find that a name does not exist.
-** BMWI_NAMES=FILE: each name is this machine, and is added to the file. BMWI_CLOCK=FILE: holds the
-** seconds by which the wall clock is off; the monotonic clock goes on, as it does on a real system.
-** BMWI_PIPE=1: writing to a connection that is broken raises SIGPIPE, as it does where the TLS
-** library writes by itself (libcurl before 7.87 with OpenSSL). */
+/* Preloaded by specs: a slow or recording resolver, and a wall clock that can be set.
+** BMWI_DNS=SECONDS: how long it takes to report that a name does not exist.
+** BMWI_NAMES=FILE: each name resolves to this machine, and is added to the file.
+** BMWI_CLOCK=FILE: has the seconds by which the wall clock is off; not so the monotonic clock.
+** BMWI_PIPE=1: writing to a broken connection raises SIGPIPE, as if the TLS library wrote by itself
+** (libcurl before 7.87 with OpenSSL). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <netdb.h>

@@ -1,9 +1,9 @@
 /*
-** Looks for secrets in memory that is given back. The script given as the first
-** argument runs once and returns a table of secrets; every block that was freed
-** meanwhile was copied at that moment, and the copies are searched at the end.
-** bmwi's own blocks and its userdata must be clean. Lua's strings and libcurl's
-** blocks are not bmwi's to wipe: how many held a secret is told, not judged.
+** Looks for secrets in freed memory. The script given as the first argument runs
+** once and returns a table of secrets; every block freed meanwhile was copied at
+** that moment, and the copies are searched at the end. bmwi's own blocks and its
+** userdata must be clean. bmwi cannot wipe Lua's strings and libcurl's blocks: how
+** many held a secret is only reported.
 ** For `make memory`.
 */
 #include <curl/curl.h>
@@ -51,7 +51,7 @@ static void copy_block(int owner, const void *p, size_t size) {
 /* Each block of bmwi and libcurl begins with its size. */
 #define HEAD 16
 
-/* Zeroed always, so that what others left in it is not taken for its own. */
+/* Always zeroed, so that old contents are not attributed to the new owner. */
 static void *make(size_t size) {
   char *p = __real_calloc(1, size + HEAD);
   if (p == NULL) return NULL;
@@ -67,7 +67,7 @@ static void drop(int owner, void *p) {
   __real_free((char *)p - HEAD);
 }
 
-/* As if it always moved: then the old block is left behind. */
+/* Always moves the block, so that the old one is freed and searched. */
 static void *change(int owner, void *p, size_t size) {
   size_t before;
   void *new = make(size);
@@ -93,7 +93,7 @@ static char *curl_copy(const char *text) {
   return copy != NULL ? memcpy(copy, text, size) : NULL;
 }
 
-/* Lua says what a new block is for; it is remembered in front of it. */
+/* Lua says what a new block is for; that is stored in front of it. */
 static void *lua_memory(void *user, void *p, size_t before, size_t size) {
   size_t kind = p == NULL && before == LUA_TUSERDATA ? USERDATA : STRINGS;
   char *new = NULL;
@@ -175,7 +175,7 @@ int main(int argc, char **argv) {
            freed[owner].len / 1024, found, ours ? "" : " (not ours to wipe)");
     if (ours && (found > 0 || !any)) bad++;
   }
-  /* Nothing was looked for if Lua had not held what was looked for. */
+  /* The search itself is broken if not even Lua's strings held a secret. */
   if (secret_count < 8 || count(STRINGS, secrets[0], false) == 0) bad++;
   for (int i = 0; i < secret_count; i++) __real_free(secrets[i]);
   printf("%d passed, %d failed\n", bad > 0 ? 0 : 1, bad);

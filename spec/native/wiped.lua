@@ -1,5 +1,5 @@
--- What `make memory` does with every secret there is, before it looks for them in the memory that
--- was given back. Returns the secrets.
+-- What `make memory` does with every kind of secret before it searches the memory that
+-- was freed. Returns the secrets.
 local bmwi = require("bmwi")
 local store = require("bmwi.store")
 

@@ -1,7 +1,7 @@
---- The soak of CarData: several processes at work on one account file and its three cars, while the
---- simulator fails in every way it can, tokens end, days go by, and processes are killed. What they
---- were told is compared with what the simulator received (cardata_judge.lua).
---- usage: `make soak`; SOAK_SECONDS (600), SOAK_SEED (drawn, and printed).
+--- The soak of CarData: several processes share one account file and its three cars, while the
+--- simulator fails in every way it can, tokens expire, days pass, and processes are killed. Their
+--- results are compared with what the simulator received (cardata_judge.lua).
+--- usage: `make soak`; SOAK_SECONDS (600), SOAK_SEED (random, and printed).
 local common = require("spec.soak.common")
 local draw = require("spec.soak.faults")
 local helper = require("spec.helper")
@@ -11,9 +11,9 @@ local json = helper.json
 local SECONDS = tonumber(os.getenv("SOAK_SECONDS")) or 600
 local SEED = tonumber(os.getenv("SOAK_SEED")) or os.time() % 1000000
 local WORKERS, LIMIT = 4, 1500 -- processes; calls a day
-local ROUND, QUARTER = 12, 6 * 3600 -- seconds: of the machine between two stops, that then go by
-local CLOSING = 12 -- rounds from one answer that closes the day to the next
-local SPENDING = 0.85 -- after this part of the time another program uses the day's calls up
+local ROUND, QUARTER = 12, 6 * 3600 -- seconds: real time between stops; simulated time then added
+local CLOSING = 12 -- rounds from one "quota used up" answer to the next
+local SPENDING = 0.85 -- after this share of the time another program uses up the day's calls
 local CARS = { "WBYCARDATA0000001", "WBACARDATA0000002", "WBACARDATA0000003" }
 local RECORDED = { "CU-100", "CU-101", "CU-102", "CU-103", "CU-104", "CU-105", "CU-120", "CU-121",
   "CU-122", "CU-124", "CU-125", "CU-126", "CU-127", "CU-127-token", "CU-400", "CU-401", "CU-402",
@@ -41,7 +41,7 @@ helper.write(clock, "0")
 local sim = helper.start()
 sim:control("POST", "/cardata/login", { interval = 0.05 })
 sim:control("POST", "/cardata/config", { quota = LIMIT, quota_rolling = true,
-  quota_status_429 = true }) -- which nothing else answers
+  quota_status_429 = true }) -- a status that nothing else uses
 
 -- ---- the processes ----
 
@@ -57,7 +57,7 @@ end
 
 local function exists(name) return common.exists(folder .. "/" .. name) end
 
--- Until each process rests, or has ended.
+-- Waits until each process pauses, or has ended.
 local function stop_all()
   helper.write(folder .. "/gate", "")
   for _ = 1, 300 do
@@ -68,7 +68,7 @@ local function stop_all()
     if resting then return end
     os.execute("sleep 0.1")
   end
-  error("a process does not rest")
+  error("a process does not pause")
 end
 
 local function go_on() os.remove(folder .. "/gate") end
@@ -96,7 +96,7 @@ local function drive()
   local change = {}
   for i, descriptor in ipairs(DESCRIPTORS) do
     local value = i == 1 and tostring(mileage) or i == 2 and tostring(random(100)) or random(values)
-    -- At times BMW's answer goes back to what was measured before.
+    -- Sometimes BMW's answer goes back to an older value.
     if random() < 0.5 then
       change[descriptor] = { value = value, unit = i == 1 and "km" or i == 2 and "%" or nil,
         age = random({ 0, 0, 0, 5, 4000, 90000 }) }

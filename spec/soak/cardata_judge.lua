@@ -1,9 +1,9 @@
---- What the processes of CarData's soak were told, against what the simulator received.
+--- Compares the results of the processes in CarData's soak with what the simulator received.
 local common = require("spec.soak.common")
 local helper = require("spec.helper")
 
 local DAY = 86400
-local ANSWER = 8 -- seconds within which a process has what the simulator has sent, or is killed
+local ANSWER = 8 -- seconds within which a process receives an answer, or is killed
 local TASKS = 3
 -- KiB, KiB, descriptors.
 local GROWTH = { { "resident memory, KiB", "rss", 4096 }, { "Lua memory, KiB", "lua", 512 },
@@ -11,11 +11,11 @@ local GROWTH = { { "resident memory, KiB", "rss", 4096 }, { "Lua memory, KiB", "
 
 local function is_rest(request) return request.path:find("^/customers/") ~= nil end
 
--- An answer that arrived as the simulator meant it.
+-- An answer that arrived without a fault.
 local function sound(request) return not request.fault or request.fault == "latency" end
 
--- How many renewals came whole; how many more than tokens ended or were refused in a round; and the
--- refresh tokens that were sent again although nothing had happened to the first answer.
+-- The number of complete renewals; how many exceeded the tokens that ended in a round; and the
+-- refresh tokens that were sent again although the first answer had arrived.
 local function renewals(all, run)
   local surplus, answered, again, round, count, most = -1, {}, {}, 1, 0, -math.huge
   for _, request in ipairs(all) do
@@ -52,7 +52,7 @@ local function merged(reports, name)
   return all
 end
 
--- How many values that were shown are newer than what the account file keeps of them.
+-- How many shown values are newer than those in the account file.
 local function lost(shown, account)
   local count = 0
   for key, time in pairs(shown) do

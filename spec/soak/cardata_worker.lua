@@ -1,6 +1,6 @@
---- One process of the soak of CarData: three tasks that ask for everything at random, over the one
---- account file of all, and note what they were told.
---- usage: cardata_worker.lua URL FOLDER NUMBER SEED LIMIT; rests while there is a file FOLDER/gate,
+--- One process of CarData's soak: three tasks that request everything at random, with the shared
+--- account file, and record the results.
+--- usage: cardata_worker.lua URL FOLDER NUMBER SEED LIMIT; pauses while FOLDER/gate exists,
 --- ends once there is a file FOLDER/stop, and writes FOLDER/report.NUMBER
 local async = require("bmwi.async")
 local bmwi = require("bmwi")
@@ -10,7 +10,7 @@ local store = require("bmwi.store")
 
 local url, folder, number, seed, limit = arg[1], arg[2], arg[3], tonumber(arg[4]), tonumber(arg[5])
 local random = common.random(seed * 100 + tonumber(number))
-local TASKS, WARM = 3, 30 -- seconds after which nothing may grow any more
+local TASKS, WARM = 3, 30 -- WARM: seconds after which nothing may grow any more
 local CARS = { "WBYCARDATA0000001", "WBACARDATA0000002", "WBACARDATA0000003" }
 
 local client = bmwi.new { service = "cardata", client_id = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a",
@@ -23,7 +23,7 @@ local function blame(what) if #problems < 20 then problems[#problems + 1] = what
 
 local function exists(name) return common.exists(folder .. "/" .. name) end
 
--- Nothing may be shown that was measured before what was shown of it already.
+-- A value may not be older than the one shown before.
 local function look(vin, descriptor, entry)
   if type(entry.time) ~= "number" then return end
   local key = vin .. " " .. descriptor
@@ -98,7 +98,7 @@ end
 
 local began, warm, last = bmwi._sys.monotonic(), nil, nil
 
--- Rests with the others, and measures while all is still.
+-- Pauses with the others, and measures while nothing runs.
 local function watch()
   while running > 0 do
     bmwi.sleep(0.05)

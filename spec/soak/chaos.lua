@@ -1,5 +1,5 @@
---- The other process of the soak: makes the simulator misbehave at random, and carries what its log
---- says into a file, so that the log stays small.
+--- The other process of the soak: makes the simulator misbehave at random, and moves its log
+--- to a file, so that the log stays small.
 --- usage: chaos.lua URL SEED FOLDER; ends once there is a file FOLDER/stop, or no simulator.
 local common = require("spec.soak.common")
 local faults = require("spec.soak.faults")
@@ -12,7 +12,7 @@ local RECORDED = { "authentication_failed", "authn_circuit", "bad_profile", "cli
   "dlat_missing", "empty_401", "gone", "invalid_client", "invalid_request", "invalid_scope",
   "invalid_token", "no_image", "no_status", "plain_500", "poi_invalid", "secret_missing",
   "server_panic", "service_forbidden", "shape_c", "too_many" }
--- Where; the empty path is anywhere.
+-- Paths of the faults; the empty one matches any.
 local PATHS = { "", "/oauth/token", "/status", "/serviceExecutionStatus", "/serviceExecutionStatus",
   "/executeService", "/executeService", "/executeService", "/sendpoi", "/statistics",
   "/chargingprofile", "/destinations", "/rangemap", "/navigation/", "/image" }
@@ -42,7 +42,7 @@ local SETTLED = 9 -- seconds after which a request's answer has been decided: mo
 local out = assert(io.open(folder .. "/log", "w"))
 local seen = 0
 
--- What the judge needs of each request that is decided.
+-- What the judge needs to know about each completed request.
 local function collect(requests, all)
   local last = #requests > 0 and requests[#requests].time or 0
   for _, request in ipairs(requests) do
@@ -73,6 +73,6 @@ while not common.exists(folder .. "/stop") do
   end
   os.execute("sleep 0.5")
 end
-os.execute("sleep " .. SETTLED) -- the last ones are decided meanwhile
+os.execute("sleep " .. SETTLED) -- the last ones complete meanwhile
 collect(common.control(sim, { { "GET", "/log?after=" .. seen } })[1].requests, true)
 assert(out:close())

@@ -1,6 +1,6 @@
---- What the parts of the soak share: random numbers that are the same on every Lua, requests to the
---- simulator's control in bulk, which cars there are,
---- and small things.
+--- Shared by the parts of the soak: random numbers that are the same on every Lua, requests to the
+--- simulator's control paths in bulk, the cars' VINs
+--- and small helpers.
 local helper = require("spec.helper")
 
 local common = {}
@@ -22,15 +22,15 @@ end
 --- The VIN of car number i.
 function common.vin(i) return ("WBY1Z4%011d"):format(i) end
 
---- Whether there is a file.
+--- Whether a file exists.
 function common.exists(path)
   local file = io.open(path)
   if file then file:close() end
   return file ~= nil
 end
 
---- The most entries of a list, in the order of their times, within so many seconds.
----@param member string where an entry has its time
+--- The highest number of entries within so many seconds; the list is sorted by time.
+---@param member string the name of an entry's time
 function common.busiest(list, member, seconds)
   local first, most = 1, 0
   for i, entry in ipairs(list) do

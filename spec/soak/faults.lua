@@ -1,4 +1,4 @@
---- What goes wrong on the way, for every service: the simulator's faults, drawn at random.
+--- The simulator's HTTP faults for every service, drawn at random.
 
 local STATUSES = { 302, 400, 401, 402, 403, 404, 405, 408, 409, 410, 418, 423, 429, 500, 501,
   502, 503, 504, 505, 599 }
@@ -10,9 +10,9 @@ local GARBAGE = { "", " ", "<html><body>Bad Gateway</body></html>", "{", "[1,2",
 --- Makes a generator of faults: fault() -> a rule for /_sim/fault.
 ---@param random function of spec.soak.common
 ---@param recorded string[] names of the service's errors
----@param paths string[] where they happen; the empty path is anywhere
+---@param paths string[] paths of the faults; the empty one matches any
 return function(random, recorded, paths)
-  -- Each with how often it comes.
+  -- Each with its weight.
   local KINDS = {
     { 4, function() return { latency = random() } end },
     { 1, function() return { latency = 4 + random() * 3 } end }, -- longer than the client waits

@@ -1,4 +1,4 @@
---- What the soak's calls were told, against what the server received and what the cars did.
+--- Compares the results of the soak's calls with what the server received and what the cars did.
 local helper = require("spec.helper")
 local common = require("spec.soak.common")
 
@@ -21,13 +21,13 @@ local function code_of(status)
   return STATUS[status] or (status >= 500 and "server" or "http")
 end
 
--- An answer that went out whole and as the service meant it.
+-- Whether the answer was sent completely and without a fault.
 local function sound(request)
-  return request.status == 204 -- has no body that could suffer
+  return request.status == 204 -- has no body that could be damaged
     or request.status == 200 and (request.fault == nil or request.fault == "latency")
 end
 
---- Judges one call by its last request: nil if what it was told is true, else what is wrong; and
+--- Judges one call by its last request: nil if its result is true, else what is wrong; and
 --- whether that means that something was lost.
 local function wrong(entry, last, command, timeout, token_failed)
   local code = entry.code
@@ -44,7 +44,7 @@ local function wrong(entry, last, command, timeout, token_failed)
     if code == (command and "unknown" or "timeout") and late then return nil end
     return "the answer was lost", true
   elseif last.status == 401 then
-    return nil -- told by the trouble with the next token
+    return nil -- reported by the failure to get the next token
   elseif not command and entry.status ~= last.status and token_failed(entry) then
     return nil -- the same, for a repeat that was never sent
   elseif command and (last.status < 300 or last.status == 408 or last.status >= 500) then
@@ -108,7 +108,7 @@ return function(folder, reports, options)
     untrue[#untrue + 1] = what
   end
 
-  -- Whether a log-in failed while the call was under way, with the status that it was told.
+  -- Whether a log-in failed while the call was in progress, with the status that it reported.
   local function token_failed(entry)
     for _, request in ipairs(tokens) do
       if request.time > entry.from - MARGIN and request.time < entry.to + MARGIN
@@ -119,7 +119,7 @@ return function(folder, reports, options)
     return false
   end
 
-  -- The requests of a reading: those of this car to this place while the call was under way.
+  -- The requests of a read: those for this car to this path while the call was in progress.
   local function requests_of(entry)
     local place = common.vin(entry.car) .. (PATHS[entry.call] or entry.call)
     local all, at, list = by_place[place] or {}, position[place] or 1, {}
@@ -167,7 +167,7 @@ return function(folder, reports, options)
   end
 
   local function judge_call(entry)
-    if entry.call == "login" or entry.call == "vehicles" then -- not to be told apart in the log
+    if entry.call == "login" or entry.call == "vehicles" then -- indistinguishable in the log
       return entry.ok and not entry.own and "a wrong answer" or nil
     end
     local requests = requests_of(entry)
@@ -185,7 +185,7 @@ return function(folder, reports, options)
     codes[word] = (codes[word] or 0) + 1
     if what then blame(entry, what, requests) else true_calls = true_calls + 1 end
   end
-  -- A command that nobody says to have sent.
+  -- A command that no call claims to have sent.
   local marks = {}
   for _, entry in ipairs(journal) do
     if entry.mark then marks[entry.mark] = true end

@@ -1,11 +1,11 @@
---- What the kernel tells of a process.
+--- What the kernel reports about a process.
 local helper = require("spec.helper")
 
 local process = {}
 
 local TICKS = tonumber(helper.shell("getconf CLK_TCK")) or 100
 
---- How it stands now; nil where it has ended.
+--- Its present state; nil if it has ended.
 ---@return {rss:number,files:number,cpu:number,wakes:number}|nil sample resident memory in KiB, open
 --- descriptors, processor time in seconds, how often it has gone to sleep
 function process.sample(pid)

@@ -1,8 +1,8 @@
 --- The soak: 200 cars at work for ten minutes, in one process, against a simulator that fails in
---- every way it can (chaos.lua tells it to). Each call is written down with what it was told; then
+--- every way it can (driven by chaos.lua). Each call is recorded with its results; then
 --- the judge (judge.lua) compares that with what the server received and what the cars did.
---- usage: `make soak`; SOAK_SECONDS (600), SOAK_CARS (200), SOAK_SEED (drawn, and printed).
---- The seed settles what is called and what goes wrong, not how the two interleave.
+--- usage: `make soak`; SOAK_SECONDS (600), SOAK_CARS (200), SOAK_SEED (random, and printed).
+--- The seed determines the calls and the faults, not how they interleave.
 local helper = require("spec.helper")
 local common = require("spec.soak.common")
 local judge = require("spec.soak.judge")
@@ -14,7 +14,7 @@ local json = helper.json
 local SECONDS = tonumber(os.getenv("SOAK_SECONDS")) or 600
 local CARS = tonumber(os.getenv("SOAK_CARS")) or 200
 local SEED = tonumber(os.getenv("SOAK_SEED")) or os.time() % 1000000
-local WARM = math.max(5, math.min(150, SECONDS / 4)) -- after it, nothing may grow any more
+local WARM = math.max(5, math.min(150, SECONDS / 4)) -- seconds; nothing may grow after that
 local CLIENTS, CONNECTIONS, TIMEOUT = 10, 100, 3
 -- KiB, KiB, descriptors. In a short run the allocator's and libcurl's pools still fill up.
 local GROWTH = { rss = SECONDS >= 300 and 4096 or 12288, lua = 256, files = CONNECTIONS + 8 }
@@ -52,7 +52,7 @@ local sim = helper.start({ tls = true, args = { "--speed", "4" }, vehicles = veh
 local sim_pid = io.popen([[awk -v parent=$PPID '$2 == "(bmwi-sim)" && $4 == parent { print $1 }' \
   /proc/[0-9]*/stat 2>/dev/null]]):read("*l")
 
--- Where the log's clock stands on ours.
+-- The log's clock minus ours.
 local before = bmwi._sys.monotonic()
 helper.curl("--insecure", sim.url .. "/clock")
 local log = sim:log()
@@ -96,7 +96,7 @@ local function note(entry, value, message, code, info, own)
   return entry
 end
 
--- A log-in that was refused is not repeated by itself.
+-- A refused log-in is not retried automatically.
 local function renew(i, code)
   local client = clients[i % CLIENTS + 1]
   if code ~= "auth" then return end
@@ -105,7 +105,7 @@ local function renew(i, code)
   write(note(entry, ok, message, problem, info, ok == true))
 end
 
--- ---- what a car is asked ----
+-- ---- calls ----
 
 local READ = {
   status = function(answer, i) return answer.soak == i and answer.vin == common.vin(i) end,
@@ -153,7 +153,7 @@ local function new_mark()
   return ("mark%dx"):format(marks)
 end
 
--- Waits for what a command has led to: up to three times, each time with what the last one left.
+-- Waits for a command's outcome: up to three times, each time continuing with the last execution.
 local unsettled = {} -- commands that the car may still be at
 
 local function follow(i, entry, execution)
@@ -184,7 +184,7 @@ local function finish_command(i, entry, execution, message, code, info)
     follow(i, entry, execution)
   else
     renew(i, code)
-    -- Its eventId is not known, so that only an event that is under way can be ours.
+    -- Its eventId is unknown, so only an event still in progress can be ours.
     if info and info.execution and not unsettled[i .. entry.call] then
       entry.lost = true
       follow(i, entry, info.execution)
@@ -253,7 +253,7 @@ local function status_of(pid, name)
   return tonumber(text:match(name .. ":%s*(%d+)"))
 end
 
--- With every car at rest, after whole collections.
+-- With every car idle, after full collections.
 local function measure()
   gate = true
   local patience = bmwi._sys.monotonic() + 60
@@ -312,7 +312,7 @@ for i, task in ipairs(tasks) do
     if not ok then errors[#errors + 1] = problem end
   end)
 end
--- Nothing takes that long: what is still there then hangs.
+-- Nothing takes that long: whatever is still running then hangs.
 local patience = bmwi._sys.monotonic() + SECONDS + 120
 while running > 0 and bmwi._sys.monotonic() < patience do bmwi.loop:step(1) end
 for _, task in ipairs(tasks) do

@@ -1,8 +1,8 @@
 --- The soak of the stream: client:stream() in one process and bmwi bridge in another, each with a
 --- simulator, an account file and tokens of 20 seconds of its own, while sessions are kicked, the
---- brokers come and go, fall silent and send garbage, and the local broker of the bridge goes away
---- and comes back. What was published is compared with what was seen (stream_judge.lua).
---- usage: `make soak SOAKS=stream`; SOAK_SECONDS (600), SOAK_SEED (drawn, and printed).
+--- brokers stop and start, fall silent and send garbage, and the bridge's local broker goes away
+--- and comes back. What was published is compared with what was received (stream_judge.lua).
+--- usage: `make soak SOAKS=stream`; SOAK_SECONDS (600), SOAK_SEED (random, and printed).
 local bmwi = require("bmwi")
 local bridge = require("spec.bridge_helper")
 local broker = require("spec.broker_helper")
@@ -19,7 +19,7 @@ local SECONDS = tonumber(os.getenv("SOAK_SECONDS")) or 600
 local SEED = tonumber(os.getenv("SOAK_SEED")) or os.time() % 1000000
 local LIFE = 20 -- seconds of a token
 local STEP = 0.4
-local STAYS = 1.5 -- seconds a session must go on for, for what was sent to it to have arrived
+local STAYS = 1.5 -- seconds that a session must last for what was sent to it to arrive
 local CALM = 400 -- seconds at most until everything is there at the end; a wait has 300 at most
 local KILL = 0.15 -- of the time, after which each process is killed and started again
 local LOCAL = { up = { 25, 60 }, down = { 2, 10 } } -- seconds of the local broker
@@ -85,7 +85,7 @@ for _, one in ipairs(sides) do one:start() end
 
 local count = 100000
 
--- A value for each simulator, the same for both; at times one that was measured long ago.
+-- The same value for both simulators; sometimes one measured long ago.
 local function next_value()
   count = count + 1
   local row = VALUES[math.floor(count / #VINS) % #VALUES + 1]
@@ -98,7 +98,7 @@ local function message(value)
     unit = value.unit, age = value.old and 3600 or 0 } } }
 end
 
--- The session that is subscribed and can still be reached: its number, and whether all is sent.
+-- The subscribed session that is still reachable: its number, and whether everything is sent.
 local function session(report)
   local last = report.attempts[#report.attempts]
   for _, connection in ipairs(report.connections) do
@@ -108,7 +108,7 @@ local function session(report)
   end
 end
 
--- What was sent to a session that has gone on for some time has arrived.
+-- Once a session has lasted for some time, what was sent to it has arrived.
 local function confirm(one, now, open, sent)
   for _, entry in ipairs(one.waiting or {}) do
     if entry.session == open and now - entry.at < STAYS then
@@ -200,7 +200,7 @@ while clock() < SECONDS do
   if left > 0 then bmwi.sleep(left) end
 end
 
--- Everything once more, in peace, until it is there: BMW keeps nothing for who is away just then.
+-- Everything once more, without faults, until it arrives: BMW keeps nothing for absent clients.
 if handing.local_down then bridge.bring_back(local_broker) end
 for _, one in ipairs(sides) do common.control(one.sim, one.chaos.calm()) end
 

@@ -2,8 +2,8 @@
 --- and those that end it.
 
 local KICKS, WITHIN = 2, 80 -- a third session that the server ends within a minute is a conflict
--- Seconds from one thing to the next; at times longer than a token's life, so that some sessions
--- end well, after which waits are short again.
+-- Seconds from one fault to the next; sometimes longer than a token's life, so that some sessions
+-- end normally, after which waits are short again.
 local GAP = { 8, 24 }
 local GARBAGE = { "ff", "00", "30ffffffffff", "300500", "d001", "2003000000", "9003000180", "f000",
   "3006000161c3280a", "e0020000" }
@@ -35,7 +35,7 @@ local KINDS = {
   { 1, lasts = 20, function() return { length_bytes = 4 } end },
   { 1, lasts = 30, function() return { server_keep_alive = 3 } end },
 }
--- Of the log-in's renewal.
+-- Faults of the token's renewal.
 local TOKEN = { { latency = 2 }, { latency = 4 }, { status = 503 }, { reset = "before" },
   { recorded = "page_502" } }
 
@@ -53,7 +53,7 @@ local function draw(random)
   return KINDS[1]
 end
 
--- The same members, each set back.
+-- The same members, each reset.
 local function undone(change)
   local back = {}
   for name in pairs(change) do
@@ -64,10 +64,10 @@ end
 
 local function post(change) return { "POST", "/cardata/stream", change } end
 
---- The requests to be sent now.
+--- The requests that are due.
 ---@param now number seconds
 ---@return table[] requests as of common.control
----@return boolean spoilt what is published on this connection from now on cannot arrive
+---@return boolean spoilt what is published on this connection from now on is lost
 function Chaos:step(now)
   local requests, random = {}, self.random
   if self.ends and now >= self.ends then
@@ -97,7 +97,7 @@ function Chaos:step(now)
   return requests, kind.spoils or false
 end
 
---- The requests after which nothing goes wrong any more.
+--- The requests that end all faults.
 function Chaos.calm()
   return { { "DELETE", "/fault" }, post { listen = true, connack = 0, connack_times = 0,
     connack_silent = false, connack_delay = 0, suback_silent = false, ping_silent = false,

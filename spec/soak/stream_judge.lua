@@ -1,17 +1,17 @@
---- What was seen in the stream's soak, against what was published.
+--- Compares what was received in the stream's soak with what was published.
 local common = require("spec.soak.common")
 
 local RATE, MINUTE = 4, 60 -- connections of an account, and the seconds
 local HELD_UP = 3 -- seconds that a connection may have been held up on its way, by `stall`
 local TOGETHER = 6 -- seconds in which values of one descriptor may be in one update
 local SETTLED, GONE = 15, 6 -- seconds after the local broker is back, and before it goes
-local KILLED = { before = 4, after = 1 } -- what a process that is killed may not have shown yet
+local KILLED = { before = 4, after = 1 } -- seconds: what a killed process may not have shown yet
 -- What grows: by how much at most. Each renewal has its own connection, which libcurl keeps
 -- for two minutes: up to seven in that time. Between the two parts that are compared there are
 -- twice as many sessions.
 local GROWTH = { { "resident memory, KiB", "rss", 2048 }, { "Lua memory, KiB", "lua", 256 },
   { "open descriptors, the median", "files", 9 } }
--- Within about 5 s: the part of a processor, and how often it goes to sleep in a second.
+-- Within about 5 s: the share of a processor, and how often it goes to sleep per second.
 local BUSIEST = { cpu = 0.3, wakes = 150 }
 local USUAL = { cpu = 0.05, wakes = 40 } -- over all
 
@@ -19,7 +19,7 @@ local function near_kill(run, at)
   return run.killed and at > run.killed - KILLED.before and at < run.killed + KILLED.after
 end
 
--- Whether the local broker was there for long before, and for some time after.
+-- Whether the local broker was up long before, and for some time after.
 local function local_there(run, at)
   if at < SETTLED or run.killed and at >= run.killed and at < run.killed + SETTLED then
     return false
@@ -30,7 +30,7 @@ local function local_there(run, at)
   return true
 end
 
--- Whether a newer value of the same was seen instead, soon afterwards: both came in one update.
+-- Whether a newer value was received instead, soon afterwards: both came in one update.
 local function is_replaced(published, i, seen, name)
   local entry = published[i]
   for k = i + 1, #published do
@@ -42,7 +42,7 @@ local function is_replaced(published, i, seen, name)
   end
 end
 
--- Values that arrived: how many, how many of them were not seen, and the first of those.
+-- Values that must have arrived: how many, how many of them were missed, and the first of those.
 local function unseen(run, published, seen, name, fits)
   local arrived, lost, first = 0, 0, nil
   for i, entry in ipairs(published) do
@@ -95,7 +95,7 @@ local function rate(samples, member)
   for i = 2, #samples do
     local used = samples[i][member] - samples[i - 1][member]
     local span = samples[i].at - samples[i - 1].at
-    if used >= 0 and span > 0 then -- else it was killed in between
+    if used >= 0 and span > 0 then -- otherwise it was killed in between
       sum, time, most = sum + used, time + span, math.max(most, used / span)
     end
   end

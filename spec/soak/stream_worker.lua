@@ -1,5 +1,5 @@
---- The process of the stream's soak that uses client:stream() itself: notes each value that it is
---- told, and what is wrong with it.
+--- The process of the stream's soak that uses client:stream() itself: records each value that it
+--- gets, and what is wrong with it.
 --- usage: stream_worker.lua URL STREAM-URL CA-FILE FOLDER; appends to FOLDER/seen ("VIN DESCRIPTOR
 --- VALUE", one a line) and FOLDER/problems, keeps FOLDER/report up to date, ends once there is a
 --- file FOLDER/stop
@@ -25,7 +25,7 @@ end
 
 local function exists(name) return common.exists(folder .. "/" .. name) end
 
--- Nothing may be shown that was measured before what was shown of it already.
+-- A value may not be older than the one shown before.
 local function look(vin, descriptor, entry)
   local key = vin .. " " .. descriptor
   if shown[key] and entry.time < shown[key] then
