@@ -159,6 +159,25 @@ describe("a header of the module", function()
   end)
 end)
 
+describe("each file of the command line", function()
+  -- The demo starts programs; hint is what fail.hint does, imperial is a table of render's.
+  local OTHERS = { "demo", "hint", "imperial" }
+
+  it("is loaded by a spec that tries its functions", function()
+    local specs, unloaded = {}, {}
+    for _, path in ipairs(sources("spec", "_spec%.lua$")) do
+      specs[#specs + 1] = table.concat(lines_of(path), "\n")
+    end
+    local all = table.concat(specs, "\n")
+    for _, path in ipairs(sources("lua/bmwi/cli", "%.lua$")) do
+      local name = path:match("([%w_]+)%.lua$")
+      local loaded = all:find('require%(?%s*"bmwi%.cli%.' .. name .. '"')
+      if not loaded then unloaded[#unloaded + 1] = name end
+    end
+    assert.same(OTHERS, unloaded)
+  end)
+end)
+
 describe("the measuring of functions", function()
   it("finds the functions of C", function()
     assert.same({ one = 1, two = 4, three = 5 }, measured(functions_of_c({
