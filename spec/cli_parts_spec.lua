@@ -236,6 +236,11 @@ describe("bmwi charging-history", function()
 end)
 
 describe("a program", function()
+  it("gets a word as it is", function()
+    local word = "it's $HOME; `x` \"y\" \\ *"
+    assert.equal(word, helper.shell("printf %s " .. programs.quoted(word)))
+  end)
+
   it("is looked for in PATH", function()
     assert.matches("/sh$", programs.in_path("sh"))
     assert.is_nil(programs.in_path("no-such-program-at-all"))

@@ -2,10 +2,11 @@
 -- two programs are missing, and whose package manager only writes down what it is asked for.
 local helper = require "spec.helper"
 
-local HIDDEN = { "luacheck", "openssl", "apt-get", "dpkg-query", "sudo" }
+local HIDDEN = { "luacheck", "openssl", "apt-get", "dpkg-query", "sudo", "npm" }
 local SHAMS = {
   ["apt-get"] = 'echo "$*" >>"$(dirname "$0")/../asked"',
   ["dpkg-query"] = "exit 1", -- nothing is installed
+  npm = 'echo "$*" >>"$(dirname "$0")/../asked"',
   sudo = 'exec "$@"',
 }
 
@@ -66,6 +67,13 @@ describe("make", function()
       assert.is_false(well)
       assert.equal("", asked)
     end
+  end)
+
+  it("contract says how to get the mock server, and does not install it", function()
+    local said, well, asked = make(("%s/prism PRISM=%s/prism"):format(folder, folder))
+    assert.truthy(said:find("npm install --prefix build/contract", 1, true), said)
+    assert.is_false(well)
+    assert.equal("", asked)
   end)
 
   it("names the missing packages if nothing compiles", function()

@@ -25,11 +25,7 @@ local SPEED = 5 -- speed of the simulated car relative to a real one
 local LIVE = 1 -- seconds between two updates of its live data; their times are whole seconds
 local UPDATES = 2 -- of these are shown
 
-local exists, in_path = programs.exists, programs.in_path
-
-local function quoted(word)
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
+local exists, in_path, quoted = programs.exists, programs.in_path, programs.quoted
 
 -- The command to run this program again: it may not be installed.
 local function program(argv)

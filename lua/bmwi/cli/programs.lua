@@ -16,4 +16,7 @@ function programs.in_path(name)
   end
 end
 
+--- A word as the shell reads it back.
+function programs.quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
+
 return programs

@@ -5,13 +5,12 @@ local args = require "bmwi.cli.args"
 local commands = require "bmwi.cli.commands"
 local fail = require "bmwi.cli.fail"
 local sorted_names = require "bmwi._names"
+local quoted = require("bmwi.cli.programs").quoted
 
 local shell = {}
 
 local NAMES = sorted_names(commands)
 local OPTIONS = sorted_names(args.OPTIONS)
-
-local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 -- The possible values of an option: an array of words, "FILE", or nil if unknown.
 local function values(name, command)
