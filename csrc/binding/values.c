@@ -214,11 +214,10 @@ static void put(lua_State *L, merging *g, const char *descriptor) {
 /* Infers the unit of a value that has none from earlier values. False if it must not be
 ** accepted. */
 static bool settle(lua_State *L, merging *g, meeting *m) {
-  const bmwi_field *field = bmwi_field_of(m->descriptor);
   bmwi_past past;
-  if (field == NULL || m->value.kind != BMWI_VALUE_NUMBER || m->unit != NULL ||
-      !bmwi_field_needs_unit(field))
-    return true;
+  if (m->value.kind != BMWI_VALUE_NUMBER || m->unit != NULL) return true;
+  const bmwi_field *field = bmwi_field_of(m->descriptor);
+  if (field == NULL || !bmwi_field_needs_unit(field)) return true;
   past_of(L, g, m, field, &past);
   switch (bmwi_field_settle(field, m->value.number, m->time, &past, &m->unit)) {
     case BMWI_SETTLED: m->flag = "unit_inferred"; return true;

@@ -13,13 +13,6 @@ local function vin_of(text)
   return text:upper()
 end
 
--- Converts a sent value to {timestamp, value, unit}; without its own time it gets the message's.
-local function entry_of(sent, timestamp)
-  if type(sent) ~= "table" then return nil end
-  return { value = sent.value, unit = sent.unit,
-    timestamp = sent.timestamp == nil and timestamp or sent.timestamp }
-end
-
 --- Parses a message.
 ---@param topic string
 ---@param payload string
@@ -34,12 +27,15 @@ function message.read(topic, payload)
     return nil, "it belongs to another car"
   end
   if type(sent.data) ~= "table" then return nil, "the message has no data" end
-  local values, any = {}, false
-  for name, value in pairs(sent.data) do
-    local entry = type(name) == "string" and #name <= MOST_NAME and entry_of(value, sent.timestamp)
-    if entry then values[name], any = entry, true end
+  local values = sent.data
+  for name, value in pairs(values) do
+    if type(name) ~= "string" or #name > MOST_NAME or type(value) ~= "table" then
+      values[name] = nil
+    elseif value.timestamp == nil then
+      value.timestamp = sent.timestamp -- the message's
+    end
   end
-  if not any then return nil, "the message has no values" end
+  if next(values) == nil then return nil, "the message has no values" end
   return vin, values
 end
 
