@@ -246,6 +246,8 @@ for _, one in ipairs(sides) do
   helper.write(("%s/%s.json"):format(folder, one.name:match("%a+$") or "reader"), json.encode {
     attempts = one.attempts, samples = one.samples, published = one.published })
 end
+helper.write(folder .. "/local.json", json.encode { outages = outages, killed = killed,
+  heard = heard })
 local failed = judge { reader = reader, handing = handing, finals = finals, held = held,
   heard = heard, killed = killed, witness_killed = witness.killed or 0, outages = outages,
   seen = helper.read(folder .. "/worker/seen") or "", seconds = SECONDS, restored = restored,
