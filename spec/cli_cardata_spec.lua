@@ -177,6 +177,18 @@ describe("bmwi with CarData", function()
       assert.equal("km", status.details.mileage.unit)
     end)
 
+    it("and other commands use as many calls as docs/cardata.md says", function()
+      for name, calls in pairs({ status = { 4, 1 }, telematics = { 3, 1 }, doctor = { 5, 2 } }) do
+        home = cli.begin(sim)
+        log_in(sim)
+        for _, expected in ipairs(calls) do
+          sim:clear()
+          ok(name)
+          assert.equal(expected, rest_calls(), name)
+        end
+      end
+    end)
+
     it("needs no VIN if the account has one car of its own, and no call to find it", function()
       ok("vehicles")
       local account = kept()
