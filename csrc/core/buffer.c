@@ -55,7 +55,7 @@ bool bmwi_buffer_reserve(bmwi_buffer *b, size_t more) {
   }
   size_t need = b->len + more + 1;
   if (need <= b->cap) return true;
-  size_t cap = b->cap < 256 ? 256 : b->cap;
+  size_t cap = b->cap < 64 ? 64 : b->cap;
   while (cap < need) cap *= 2;
   if (cap > b->max + 1) cap = b->max + 1;
   char *data;
