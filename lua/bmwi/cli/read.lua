@@ -232,9 +232,13 @@ end
 
 --- bmwi logout
 function read.logout(ctx)
-  fail.check(session.store(ctx.settings):_log_out())
+  local store = session.store(ctx.settings)
+  fail.check(store:_log_out())
   if ctx.out.json then return ctx.out:document({ token_file = ctx.settings.token_file }) end
   ctx.out:line("Deleted the saved log-in: " .. ctx.settings.token_file)
+  if (store:_read() or {}).quota then
+    ctx.out:line("The count of the day's calls stays there: BMW goes on counting.")
+  end
 end
 
 return read
