@@ -18,7 +18,7 @@ local function show(when, profile)
     table.concat(timer.weekdays, " "), window.startTime, window.endTime))
 end
 
--- Read the whole schedule, change it, send the whole schedule: a part would clear the rest.
+-- Read the whole schedule, change it, and send all of it back: sending a part would clear the rest.
 local profile = assert(car:charging_profile())
 assert(profile.weeklyPlanner, "this car has a twoTimesTimer") -- other members: docs/reference.md
 show("before:", profile)
@@ -28,7 +28,7 @@ plan.chargingMode = "DELAYED_CHARGING"
 plan.chargingPreferences = "CHARGING_WINDOW"
 plan.preferredChargingWindow = { enabled = true, startTime = "23:30", endTime = "05:30" }
 plan.timer1 = {
-  departureTime = "07:00", timerEnabled = true, -- the clock in the car
+  departureTime = "07:00", timerEnabled = true, -- by the car's clock
   weekdays = { "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY" },
 }
 

@@ -8,7 +8,7 @@ local chart = require "bmwi.chart"
 
 local path = arg[1] or "charging.svg"
 
-local server = os.getenv "BMWI_BASE_URL" or "http://127.0.0.1:8080" -- BMW's are the default
+local server = os.getenv "BMWI_BASE_URL" or "http://127.0.0.1:8080" -- default: BMW's servers
 local client = bmwi.new {
   service = "cardata",
   client_id = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a", -- from BMW's portal; this is the simulator's
@@ -18,7 +18,7 @@ local client = bmwi.new {
     print(("Open %s and type %s"):format(prompt.verification_uri, prompt.user_code))
   end,
 }
-assert(client:login()) -- with a store it is needed once: see save_token.lua
+assert(client:login()) -- with a store, only needed once: see save_token.lua
 local vehicle = assert(client:vehicles())[1]
 local month = 30 * 24 * 60 * 60
 local sessions = assert(client:vehicle(vehicle.vin):charging_history {

@@ -1,4 +1,4 @@
--- How to test one's own script: break the line on purpose and see what the script does.
+-- How to test your own script: break the connection on purpose and see what the script does.
 --
 --   build/bmwi-sim --listen 127.0.0.1:8080 &     the simulator, until `kill %1`
 --   lua5.4 examples/faults.lua                   needs the program curl
@@ -12,13 +12,13 @@ local client = bmwi.new {
 }
 local car = client:vehicle(assert(client:vehicles())[1].vin)
 
--- What is tested: a script that locks the car and never locks it twice.
+-- The script under test: it locks the car, and never sends the command twice.
 local function lock()
   local execution, _, code = car:lock_doors()
   return execution and "sent" or code
 end
 
-local function sim(path, json) -- tells the simulator what is to go wrong
+local function sim(path, json) -- tells the simulator what should go wrong
   local ca = ca_file and ("--cacert '%s'"):format(ca_file) or ""
   local command = ("curl -sSf %s -o /dev/null -d '%s' '%s/_sim%s'"):format(ca, json, url, path)
   local ok = os.execute(command)
@@ -34,7 +34,7 @@ local function posts() -- how many commands have reached the simulator
 end
 
 local before = posts()
--- The car obeys, but the answer is lost on the way: the line breaks after the request.
+-- The car locks, but the answer is lost: the connection breaks after the request.
 sim("/fault", '{"path":"executeService","reset":"after"}')
 print("the answer is lost:     " .. lock() .. ", sent " .. posts() - before .. " time")
 
@@ -42,6 +42,6 @@ before = posts()
 sim("/fault", '{"path":"executeService","recorded":"service_forbidden"}')
 print("the car may not:        " .. lock() .. ", sent " .. posts() - before .. " time")
 
--- A reading is repeated by itself: one 503 is not even noticed.
+-- Reads are retried automatically: a single 503 goes unnoticed.
 sim("/fault", '{"path":"/status","status":503}')
 print("the server stumbles:    " .. (car:status() and "the status all the same" or "no status"))

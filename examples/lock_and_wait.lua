@@ -1,9 +1,9 @@
--- Locks the doors and waits until the car has done it, or says what is known.
+-- Locks the doors and waits until the car has done it, or reports what is known.
 --
 --   build/bmwi-sim --listen 127.0.0.1:8080 &     the simulator, until `kill %1`
 --   lua5.4 examples/lock_and_wait.lua
 --
--- The exit code is 0 only when the car has said that it is locked.
+-- The exit code is 0 only if the car has confirmed it.
 local bmwi = require "bmwi"
 local wait = require "bmwi.wait"
 
@@ -14,9 +14,9 @@ local client = bmwi.new {
 }
 local car = client:vehicle(assert(client:vehicles())[1].vin)
 
--- Sent once. From here on nothing sends it again.
+-- Sent once, and never retried.
 local execution, message, code = car:lock_doors()
-if not execution then -- with the code "unknown" the car may do it all the same: look first
+if not execution then -- with the code "unknown" the car may still do it: check first
   print(code .. ": " .. message)
   os.exit(1)
 end
@@ -30,7 +30,7 @@ if done then
   print("locked: " .. done.status)
 elseif code == "not_executed" or code == "timed_out" then
   print("not locked: " .. message)
-else -- timeout, unknown, network, ...: the car may do it yet
+else -- timeout, unknown, network, ...: the car may still do it
   print("outcome unknown: " .. message)
 end
 os.exit(done and 0 or 1)

@@ -1,13 +1,13 @@
--- A whole session that needs no car, no account and no network: it starts the simulator by itself.
+-- A whole session without a car, an account or a network: it starts the simulator itself.
 --
 --   make sim
 --   lua5.4 examples/offline.lua
 --
--- A good beginning for a script of your own, and for its tests.
+-- A good starting point for your own script and its tests.
 local bmwi = require "bmwi"
 local wait = require "bmwi.wait"
 
--- Tied to the pipe: when the pipe is closed, at the latest when this script ends, it ends too.
+-- --tied: it exits when the pipe is closed, at the latest when this script ends.
 local program = os.getenv "BMWI_SIM" or "build/bmwi-sim"
 local pipe = assert(io.popen("exec " .. program .. " --tied --speed 10"))
 local line = pipe:read "*l"

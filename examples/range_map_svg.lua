@@ -1,9 +1,9 @@
--- Draws how far the car comes as an SVG picture, with the car and its last destinations on it.
+-- Draws the reachable area as an SVG picture, with the car and its last destinations on it.
 --
 --   build/bmwi-sim --listen 127.0.0.1:8080 &     the simulator, until `kill %1`
 --   lua5.4 examples/range_map_svg.lua range.svg
 --
--- geo.geojson and geo.kml take the same and write for a map program.
+-- geo.geojson and geo.kml take the same arguments and write files for map programs.
 local bmwi = require "bmwi"
 local geo = require "bmwi.geo"
 
@@ -18,7 +18,7 @@ local vehicle = assert(client:vehicles())[1]
 local car = client:vehicle(vehicle.vin)
 
 local map = assert(car:range_map())
-for _, ring in ipairs(map.rangemaps or {}) do -- a car may report no range map at all
+for _, ring in ipairs(map.rangemaps or {}) do -- a car may report no range map
   print(("%-12s %5.0f km2 can be reached"):format(ring.type, assert(geo.area_km2(ring.polyline))))
 end
 

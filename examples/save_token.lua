@@ -1,19 +1,19 @@
--- Keeps the log-in in a private file, so that a script run every few minutes does not log in anew
--- each time: too many log-ins are refused. Several scripts may share the file.
+-- Saves the token in a private file, so that a script run every few minutes does not log in
+-- each time: too many log-ins are refused. Several scripts can share the file.
 --
 --   build/bmwi-sim --listen 127.0.0.1:8080 &     the simulator, until `kill %1`
 --   lua5.4 examples/save_token.lua token.json    logs in
---   lua5.4 examples/save_token.lua token.json    goes on with what the first run saved
+--   lua5.4 examples/save_token.lua token.json    uses the token that the first run saved
 local bmwi = require "bmwi"
 local store = require "bmwi.store"
 
 local server = os.getenv "BMWI_BASE_URL" or "http://127.0.0.1:8080" -- a simulator, or your server
 local username = "whatever@example.com"
 
--- The file can be read by you only (0600). What was saved for another server or user is not used.
+-- Only you can read the file (0600). A token saved for another server or user is not used.
 local kept = store.new(arg[1] or "token.json", { server = server, username = username })
 
-local token, message, code = kept:load() -- only to tell what is there; the client looks by itself
+local token, message, code = kept:load() -- only to report it; the client loads it itself
 if not token and code ~= "missing" then -- others can read the file, or it is damaged
   io.stderr:write(message, "\n")
   os.exit(1)

@@ -1,4 +1,4 @@
--- Sends a place to the car's navigation, then a text message.
+-- Sends a destination to the car's navigation, then a text message.
 --
 --   build/bmwi-sim --listen 127.0.0.1:8080 &     the simulator, until `kill %1`
 --   lua5.4 examples/send_poi.lua
@@ -18,7 +18,7 @@ assert(car:send_poi {
 })
 print("sent: the service has taken the place; it does not tell when the car has it")
 
--- Without lat and lon it is a message, which some cars show.
+-- Without lat and lon it is a message, which some cars display.
 assert(car:send_poi { name = "Dinner at eight", additionalInfo = "Bring the charging cable." })
 print("sent: a message")
 

@@ -1,10 +1,10 @@
--- Shows how every car of the account is: locks, battery, range, mileage, and how old the news is.
+-- Shows the status of every car of the account: locks, battery, range, mileage, and its age.
 --
 --   build/bmwi-sim --listen 127.0.0.1:8080 &     the simulator, until `kill %1`
 --   lua5.4 examples/status.lua
 --
--- For another server set BMWI_BASE_URL (and BMWI_CA_FILE, if its certificate is from an authority
--- of your own) and the account below.
+-- For another server set BMWI_BASE_URL (and BMWI_CA_FILE, if its certificate is from a private
+-- CA) and the account below.
 local bmwi = require "bmwi"
 local time = require "bmwi.time"
 local units = require "bmwi.units"
@@ -18,7 +18,7 @@ local client = bmwi.new {
   api_secret = os.getenv "BMWI_API_SECRET" or "secret",
 }
 
--- Cars leave out what they do not know, so every member may be nil.
+-- Cars omit what they do not know, so every member may be nil.
 local function show(label, text, ...)
   if ... then print(("  %-9s " .. text):format(label, ...)) end
 end

@@ -1,4 +1,4 @@
--- The last trip in both systems of units, and one's own driving beside that of all other drivers.
+-- The last trip in metric and imperial units, and your driving compared with all other drivers'.
 --
 --   build/bmwi-sim --listen 127.0.0.1:8080 &     the simulator, until `kill %1`
 --   lua5.4 examples/trips.lua
@@ -15,7 +15,7 @@ local car = client:vehicle(assert(client:vehicles())[1].vin)
 
 local trip = assert(car:last_trip())
 if trip.date then
-  -- The zone in this date is wrong, so only the car's own clock is of use.
+  -- The zone in this date is wrong, so use only the car's local time.
   local clock = assert(time.local_clock(trip.date))
   print(("The last trip ended on %d-%02d-%02d at %02d:%02d by the car's clock."):format(
     clock.year, clock.month, clock.day, clock.hour, clock.min))

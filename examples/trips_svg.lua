@@ -1,4 +1,4 @@
--- Draws consumption, recuperation and range beside those of all other cars as an SVG picture.
+-- Draws consumption, recuperation and range, compared with all other cars, as an SVG picture.
 --
 --   build/bmwi-sim --listen 127.0.0.1:8080 &     the simulator, until `kill %1`
 --   lua5.4 examples/trips_svg.lua trips.svg

@@ -1,10 +1,10 @@
--- Waits until charging has ended, and says how.
+-- Waits until charging has ended, and reports how.
 --
 --   build/bmwi-sim --listen 127.0.0.1:8080 &     the simulator, until `kill %1`
---   lua5.4 examples/wait_until_charged.lua 1     looks every second; for a real car leave it out
+--   lua5.4 examples/wait_until_charged.lua 1     polls every second; for a real car omit it
 --
--- A car that does not charge has ended. So first have the simulated one charge, then, in another
--- terminal, fill its battery:
+-- A car that is not charging counts as finished. So first make the simulated one charge, then, in
+-- another terminal, fill its battery:
 --   curl -d '{"status":{"chargingStatus":"CHARGING","connectionStatus":"CONNECTED"}}' \
 --     http://127.0.0.1:8080/_sim/car/WAB1C23456V123456
 --   curl -d '{"status":{"chargingLevelHv":100,"chargingStatus":"FINISHED_FULLY_CHARGED"}}' \
@@ -12,7 +12,7 @@
 local bmwi = require "bmwi"
 local wait = require "bmwi.wait"
 
-local interval = tonumber(arg[1]) or 300 -- seconds; oftener than every 5 minutes helps nobody
+local interval = tonumber(arg[1]) or 300 -- seconds; less than 5 minutes is no use
 
 local client = bmwi.new {
   base_url = os.getenv "BMWI_BASE_URL" or "http://127.0.0.1:8080", -- a simulator, or your server
@@ -26,7 +26,7 @@ local GOES_ON = { CHARGING = true, WAITING_FOR_CHARGING = true }
 
 local function ended()
   local status, message, code, info = car:status()
-  if not status then return nil, message, code, info end -- what can pass is waited out
+  if not status then return nil, message, code, info end -- transient errors do not end the wait
   if not GOES_ON[status.chargingStatus] then return status end
   return nil, (status.chargingLevelHv or "?") .. " %, " .. status.chargingStatus
 end

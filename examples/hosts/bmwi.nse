@@ -1,5 +1,5 @@
--- A script of nmap (7.93 and 7.95) that asks the car. `sh examples/hosts/run nmap` starts a simulated
--- car service and this; by hand, in the top folder:
+-- An nmap script (7.93 and 7.95) that queries the car. `sh examples/hosts/run nmap` starts a
+-- simulated car service and this; by hand, in the top folder:
 --   BMWI_URL=http://127.0.0.1:PORT nmap --script examples/hosts/bmwi.nse
 local stdnse = require "stdnse"
 local host = require "bmwi.host"

@@ -1,4 +1,4 @@
--- cqueues carries bmwi on, on any Lua. `sh examples/hosts/run cqueues` starts a simulated car
+-- cqueues drives bmwi, on any Lua. `sh examples/hosts/run cqueues` starts a simulated car
 -- service and this; by hand: BMWI_URL=http://127.0.0.1:PORT lua5.4 examples/hosts/cqueues.lua
 local cqueues = require("cqueues")
 local async = require("bmwi.async")

@@ -1,5 +1,5 @@
--- A service of HAProxy that asks the car and blocks nobody: see haproxy.cfg. HAProxy may fork after
--- it has read this file, so bmwi is loaded by the first request; under `chroot` it must be there.
+-- An HAProxy service that queries the car without blocking: see haproxy.cfg. HAProxy may fork after
+-- it has read this file, so the first request loads bmwi; with `chroot` it must be inside.
 local ticks = 0
 core.register_task(function()
   while true do

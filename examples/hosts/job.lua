@@ -1,5 +1,5 @@
---- The work that each of these hosts does: log in, read 50 statuses at once, lock the doors and
---- wait until the car has done it. Ordinary calls; the host only has to carry them on.
+--- The work that each of these hosts runs: log in, read 50 statuses at once, lock the doors and
+--- wait until the car has done it. Ordinary calls, driven by the host's event loop.
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 local wait = require("bmwi.wait")
@@ -8,7 +8,7 @@ local STATUSES, TICK = 50, 0.05
 
 --- Call it in a task.
 ---@param ticks fun(): integer how often the host's own 50 ms timer has ticked
----@return string line what came out
+---@return string line the result
 return function(ticks)
   local start
 

@@ -1,4 +1,4 @@
--- libuv (luv) carries bmwi on, on any Lua. `sh examples/hosts/run luv` starts a simulated car
+-- libuv (luv) drives bmwi, on any Lua. `sh examples/hosts/run luv` starts a simulated car
 -- service and this; by hand: BMWI_URL=http://127.0.0.1:PORT lua5.4 examples/hosts/luv.lua
 local uv = require("luv")
 local async = require("bmwi.async")
@@ -21,4 +21,4 @@ end, function(_, result)
   timer:close()
 end)
 
-uv.run() -- ends by itself: nothing is under way any more
+uv.run() -- returns when nothing is pending any more

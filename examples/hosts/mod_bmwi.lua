@@ -1,4 +1,4 @@
--- A module of Prosody that asks the car while the server serves: see prosody.cfg.lua.
+-- A Prosody module that queries the car while the server runs: see prosody.cfg.lua.
 local server = require("net.server")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")

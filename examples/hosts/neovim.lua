@@ -1,4 +1,4 @@
--- Neovim carries bmwi on while you edit. `sh examples/hosts/run neovim` starts a simulated car
+-- Neovim drives bmwi while you edit. `sh examples/hosts/run neovim` starts a simulated car
 -- service and this; by hand: BMWI_URL=http://127.0.0.1:PORT \
 --   nvim --headless -u NONE -i NONE -c 'luafile examples/hosts/neovim.lua'
 local uv = vim.uv or vim.loop
@@ -12,7 +12,7 @@ uv.new_timer():start(50, 50, function()
   ticks = ticks + 1
 end)
 
--- Tasks and their endings run where vim.api is not allowed: schedule_wrap brings results out.
+-- Tasks and on_done run where vim.api is not allowed, so results go through schedule_wrap.
 async.spawn(function()
   return job(function()
     return ticks

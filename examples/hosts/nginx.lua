@@ -1,4 +1,4 @@
--- A request handler of nginx that asks the car and blocks nobody: see nginx.conf. Nothing of bmwi
+-- An nginx request handler that queries the car without blocking: see nginx.conf. Nothing of bmwi
 -- may be loaded in init_by_lua*, because nginx forks its workers after that.
 local host = require("bmwi.host")
 local job = require("examples.hosts.job")
