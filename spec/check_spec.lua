@@ -84,7 +84,7 @@ local CASES = {
     function() local _ = wait.for_execution() end },
   { "bad argument #2 to 'for_execution' (an execution or a service name expected, such as "
     .. "DOOR_LOCK)", function() local _ = wait.for_execution(car, "doors") end },
-  { "bad argument #2 to 'for_execution' (its eventId must be a text)",
+  { "bad argument #2 to 'for_execution' (its eventId must be a string)",
     function() local _ = wait.for_execution(car, { serviceType = "X", eventId = 5 }) end },
   { "bad argument #3 to 'for_execution' (table expected, got number)",
     function() local _ = wait.for_execution(car, "DOOR_LOCK", 240) end },

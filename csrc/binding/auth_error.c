@@ -1,5 +1,5 @@
 /*
-** What a store carries from one process to the next besides the token: a refused log-in, and the
+** What processes share through a store besides the token: a refused log-in, and the
 ** resources that refuse even new tokens.
 */
 #include <math.h>

@@ -27,7 +27,7 @@ typedef struct bmwi_client {
 /* From fail.c: every runtime failure is reported through it. */
 /* Adds what the error body of the response says; may change the code. */
 void bmwi_failure_describe(lua_State *L, const bmwi_op *op, bmwi_failure *failure);
-/* Removes the secrets of this call's account, and control characters, from a text. */
+/* Removes the secrets of this call's account, and control characters, from a string. */
 void bmwi_failure_redact(const bmwi_op *op, char *text);
 /* Pushes nil, message, code, info. `what` names the failed call; `service` provides hints. */
 int bmwi_fail(lua_State *L, const char *what, const bmwi_failure *failure,
@@ -38,7 +38,7 @@ const char *bmwi_code_name(bmwi_code code);
 /* The code of that name, or BMWI_AUTH. */
 bmwi_code bmwi_code_named(const char *name);
 
-/* From auth_error.c: what a store carries from one process to the next. */
+/* From auth_error.c: what processes share through a store. */
 /* Pushes a log-in's auth error for a store to keep, or nil if other processes need not know it. */
 void bmwi_auth_error_push(lua_State *L, const bmwi_session *session);
 /* Restores the auth error on top of the stack, which bmwi_auth_error_push made, perhaps in another
@@ -56,7 +56,7 @@ bool bmwi_json_decode(lua_State *L, const char *data, size_t len);
 /* Pushes the value at `index` as JSON. Raises if it cannot be encoded. */
 void bmwi_json_encode(lua_State *L, int index);
 int bmwi_json_print(lua_State *L); /* the function sys.json */
-/* Pushes the number at `index` as text, the same in every locale. */
+/* Pushes the number at `index` as a string, the same in every locale. */
 void bmwi_push_decimal(lua_State *L, int index);
 /* Raises for a table with inherited members, which would be missed. */
 void bmwi_check_plain(lua_State *L, int index);

@@ -201,7 +201,7 @@ static bool push_text(lua_State *L, const bmwi_buffer *body, long status) {
   return true;
 }
 
-/* Removes blanks at both ends and collapses those in between. */
+/* Removes spaces at both ends and collapses those in between. */
 static void trim(char *text) {
   char *out = text;
   for (const char *p = text; *p != '\0'; p++)
@@ -245,7 +245,7 @@ static const char *find_advice(const bmwi_advice *rows, const bmwi_failure *fail
   return NULL;
 }
 
-/* The hint for a log-in by code that failed, if the general ones do not suit: its server has an
+/* The hint for a log-in with a code that failed, if the general ones do not suit: its server has an
 ** option of its own, and it costs no call of the quota. */
 static const char *code_login_advice(const bmwi_failure *failure) {
   if (failure->location[0] != '\0') return "redirects are not followed; check `login_url`";
@@ -258,7 +258,7 @@ static const char *code_login_advice(const bmwi_failure *failure) {
   }
 }
 
-/* The hint for a failure, or NULL. A "forbidden" or "not_found" that has a foreign server's own
+/* The hint for a failure, or NULL. A "forbidden" or "not_found" that has another server's own
 ** description gets no general hint: the description says more, and a hint might contradict it. */
 static const char *advice(const bmwi_failure *failure, const bmwi_service *service) {
   bmwi_code code = failure->code;
@@ -277,11 +277,11 @@ static const char *advice(const bmwi_failure *failure, const bmwi_service *servi
   if (failure->location[0] != '\0')
     return "redirects are not followed; check the address (`base_url`, `token_url`)";
   if (code == BMWI_UNKNOWN) return codes[code].advice;
-  bool foreign = failure->description[0] != '\0' && failure->api_code[0] == '\0' &&
-                 (code == BMWI_FORBIDDEN || code == BMWI_NOT_FOUND);
+  bool described = failure->description[0] != '\0' && failure->api_code[0] == '\0' &&
+                   (code == BMWI_FORBIDDEN || code == BMWI_NOT_FOUND);
   found = find_advice(known, failure, false);
-  if (found == NULL && service != NULL) found = find_advice(service->advice, failure, !foreign);
-  return found != NULL || foreign ? found : codes[code].advice;
+  if (found == NULL && service != NULL) found = find_advice(service->advice, failure, !described);
+  return found != NULL || described ? found : codes[code].advice;
 }
 
 /* Sets members of the table on top. */

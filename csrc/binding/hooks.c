@@ -19,7 +19,7 @@
 
 /* ---- tokens -------------------------------------------------------------------------- */
 
-/* Copies a text member of the token table at `index`; false if it is invalid. */
+/* Copies a string member of the token table at `index`; false if it is invalid. */
 static bool token_member(lua_State *L, int index, const char *name, bool header, char **out) {
   size_t len;
   lua_getfield(L, index, name);
@@ -415,7 +415,7 @@ static void save(lua_State *L, bmwi_op *op, bmwi_account *account, int client) {
   bmwi_call_log_hook(L, client, "store_error");
 }
 
-/* Runs in a protected call: if anything raises, the token's texts still have an owner. */
+/* Runs in a protected call: if anything raises, the token's strings still have an owner. */
 void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
   bmwi_session *session = op->session;
   bmwi_account *account = op->account;

@@ -396,7 +396,7 @@ const bmwi_name *bmwi_push_names(lua_State *L, int index, int *count) {
   return list;
 }
 
-/* Members are written in the order of their names, so equal tables give equal texts. */
+/* Members are written in the order of their names, so equal tables give equal strings. */
 static void encode_object(lua_State *L, writer *w, int index, int depth) {
   int count;
   const bmwi_name *list = bmwi_push_names(L, index, &count);

@@ -95,7 +95,7 @@ static void read_will(lua_State *L, bmwi_mqtt_message *will) {
   will->retain = flag_option(L, table, "retain");
 }
 
-/* Its texts stay on the stack. */
+/* Its strings stay on the stack. */
 static void read_login(lua_State *L, bmwi_mqtt_login *login) {
   login->protocol = whole_option(L, 1, "protocol", 5, 4, 5);
   login->keepalive = (unsigned)whole_option(L, 1, "keepalive", 30, 1, 65535);

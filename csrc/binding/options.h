@@ -18,11 +18,11 @@
 void bmwi_options_read(lua_State *L, bmwi_account *account);
 /* Checks that the options suffice for a log-in; called after looking for a saved token. */
 void bmwi_options_check_login(lua_State *L, bmwi_account *account);
-/* Copies a text; NULL stays NULL. Raises if there is no memory. */
+/* Copies a string; NULL stays NULL. Raises if there is no memory. */
 char *bmwi_keep_text(lua_State *L, const char *text);
 /* Closes the account, and wipes every text from its options. */
 void bmwi_account_end(bmwi_account *account);
-/* Code that reads an account's texts, tokens or responses across Lua calls pins it meanwhile
+/* Code that reads an account's strings, tokens or responses across Lua calls pins it meanwhile
 ** (pins++), since a finalizer may close the client. Wiping is then delayed until this call. */
 void bmwi_account_unpin(bmwi_account *account);
 /* Calls `visit` with each secret in the account and the minimum length at which it is redacted in a

@@ -26,7 +26,7 @@ static void check_switch(lua_State *L, const bmwi_member *m, const char *path) {
 
 static void check_line(lua_State *L, const bmwi_member *m, const char *path) {
   (void)m;
-  if (lua_type(L, -1) != LUA_TSTRING) wrong(L, path, "a text");
+  if (lua_type(L, -1) != LUA_TSTRING) wrong(L, path, "a string");
 }
 
 static void check_word(lua_State *L, const bmwi_member *m, const char *path) {
@@ -65,9 +65,9 @@ static bool one_of(const char *const *words, const char *text) {
   return words == NULL;
 }
 
-/* An array of texts, at most as many as there are words to choose from. */
+/* An array of strings, at most as many as there are words to choose from. */
 static void check_texts(lua_State *L, const bmwi_member *m, const char *path) {
-  char expected[160] = "an array of texts";
+  char expected[160] = "an array of strings";
   size_t count = 0;
   if (m->words != NULL) {
     snprintf(expected, sizeof expected, "an array of");
@@ -91,7 +91,7 @@ static void check_texts(lua_State *L, const bmwi_member *m, const char *path) {
 static void check_table(lua_State *L, int table, const bmwi_schema *schema, const char *path);
 
 static void check_part(lua_State *L, const bmwi_member *m, const char *path) {
-  if (m->type == BMWI_DOCUMENT && !lua_istable(L, -1)) return; /* a text is passed on as it is */
+  if (m->type == BMWI_DOCUMENT && !lua_istable(L, -1)) return; /* a string is passed on as it is */
   if (!lua_istable(L, -1)) wrong(L, path, "a table");
   check_table(L, lua_gettop(L), m->part, path);
 }

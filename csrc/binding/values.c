@@ -310,8 +310,8 @@ static void merge_one(lua_State *L, merging *g, const char *descriptor, int entr
 }
 
 /* Reads one coordinate of a position. */
-static bool half(lua_State *L, int state, const char *descriptor, double limit, double *value,
-                 double *stamp) {
+static bool read_coordinate(lua_State *L, int state, const char *descriptor, double limit,
+                            double *value, double *stamp) {
   bmwi_get(L, state, descriptor);
   bool good = lua_istable(L, -1);
   if (good) {
@@ -339,14 +339,15 @@ static bool position_is_news(lua_State *L, int state, double at, double heading)
 }
 
 /* Keeps the newest position whose coordinates were measured together. 0, 0 means "unknown". */
-static void pair(lua_State *L, int state) {
+static void keep_position(lua_State *L, int state) {
   double lat, lon, heading, at, lon_at, heading_at;
-  if (!half(L, state, BMWI_LATITUDE, 90, &lat, &at) ||
-      !half(L, state, BMWI_LONGITUDE, 180, &lon, &lon_at) || fabs(at - lon_at) > PAIRED ||
-      (lat == 0 && lon == 0))
+  if (!read_coordinate(L, state, BMWI_LATITUDE, 90, &lat, &at) ||
+      !read_coordinate(L, state, BMWI_LONGITUDE, 180, &lon, &lon_at) ||
+      fabs(at - lon_at) > PAIRED || (lat == 0 && lon == 0))
     return;
   if (lon_at > at) at = lon_at;
-  if (!half(L, state, BMWI_HEADING, 360, &heading, &heading_at) || fabs(heading_at - at) > PAIRED)
+  if (!read_coordinate(L, state, BMWI_HEADING, 360, &heading, &heading_at) ||
+      fabs(heading_at - at) > PAIRED)
     heading = (double)NAN;
   if (!position_is_news(L, state, at, heading)) return;
   lua_createtable(L, 0, 5);
@@ -394,7 +395,7 @@ int bmwi_values_merge(lua_State *L) {
     if (descriptor != NULL && lua_istable(L, key + 1)) merge_one(L, &g, descriptor, key + 1);
     lua_settop(L, key);
   }
-  pair(L, g.state);
+  keep_position(L, g.state);
   bmwi_push_whole(L, g.taken);
   return 3;
 }
@@ -432,7 +433,7 @@ int bmwi_values_restore(lua_State *L) {
     bmwi_set_text(L, 6, "source", "cache");
     lua_rawset(L, 2);
   }
-  pair(L, 2);
+  keep_position(L, 2);
   return 1;
 }
 

@@ -47,8 +47,8 @@ static void missing(lua_State *L, const building *b, const bmwi_field *field, bm
 }
 
 /* Adds the value on top to the status and pops it; its details are in its entry. */
-static void found(lua_State *L, building *b, const bmwi_field *field, const bmwi_source *link,
-                  int entry, const char *unit, const char *flag) {
+static void add_to_status(lua_State *L, building *b, const bmwi_field *field,
+                          const bmwi_source *link, int entry, const char *unit, const char *flag) {
   double stamp = bmwi_number_of(L, entry, "time");
   lua_pushvalue(L, -1);
   lua_setfield(L, b->status, field->member);
@@ -76,7 +76,7 @@ static void found(lua_State *L, building *b, const bmwi_field *field, const bmwi
 }
 
 /* Pushes a member of an item in a list, if it has a value. */
-static bool said(lua_State *L, int item, const char *name) {
+static bool push_member(lua_State *L, int item, const char *name) {
   bmwi_value value;
   bmwi_get(L, item, name);
   bmwi_read_value(L, -1, "", &value);
@@ -87,9 +87,9 @@ static bool said(lua_State *L, int item, const char *name) {
   return false;
 }
 
-static void carry(lua_State *L, int item, int to, const char *name, const char *first,
-                  const char *second) {
-  if (said(L, item, first) || said(L, item, second)) lua_setfield(L, to, name);
+static void copy_first(lua_State *L, int item, int to, const char *name, const char *first,
+                       const char *second) {
+  if (push_member(L, item, first) || push_member(L, item, second)) lua_setfield(L, to, name);
 }
 
 /* BMW's numbers of services, with the classic service's names for them. */
@@ -105,13 +105,13 @@ static void push_service(lua_State *L, int item, bool km) {
   bmwi_value number;
   lua_createtable(L, 0, 5);
   int to = lua_gettop(L);
-  carry(L, item, to, "cbsType", "title", "text");
+  copy_first(L, item, to, "cbsType", "title", "text");
   double id = bmwi_number_of(L, item, "id");
   for (size_t i = 0; i < sizeof service_types / sizeof *service_types; i++)
     if (id == service_types[i].id) bmwi_set_text(L, to, "cbsType", service_types[i].type);
-  carry(L, item, to, "cbsState", "status", "status");
-  carry(L, item, to, "cbsDescription", "description", "title");
-  carry(L, item, to, "cbsDueDate", "date", "date");
+  copy_first(L, item, to, "cbsState", "status", "status");
+  copy_first(L, item, to, "cbsDescription", "description", "title");
+  copy_first(L, item, to, "cbsDueDate", "date", "date");
   bmwi_get(L, item, "unitOfLengthRemaining"); /* a number, in spite of its name */
   bmwi_read_value(L, -1, "", &number);
   lua_pop(L, 1);
@@ -123,8 +123,8 @@ static void push_message(lua_State *L, int item) {
   lua_createtable(L, 0, 3);
   int to = lua_gettop(L);
   bmwi_set_number(L, to, "ccmId", bmwi_number_of(L, item, "id"));
-  carry(L, item, to, "ccmDescriptionShort", "title", "text");
-  carry(L, item, to, "ccmDescriptionLong", "description", "text");
+  copy_first(L, item, to, "ccmDescriptionShort", "title", "text");
+  copy_first(L, item, to, "ccmDescriptionLong", "description", "text");
 }
 
 /* Decodes and pushes the list in a JSON text (an empty one stays an array); false if there is
@@ -175,7 +175,7 @@ static bmwi_reason from_link(lua_State *L, building *b, const bmwi_field *field,
   if (field->measure != BMWI_MEASURE_SERVICES && field->measure != BMWI_MEASURE_MESSAGES)
     bmwi_push_value(L, &value);
   else if (!push_list(L, b, field, &value)) return BMWI_REASON_UNREADABLE;
-  found(L, b, field, link, entry, unit, flag);
+  add_to_status(L, b, field, link, entry, unit, flag);
   return BMWI_REASON_NONE;
 }
 
@@ -233,7 +233,7 @@ static void position(lua_State *L, building *b, const bmwi_field *field) {
   if (lua_istable(L, -1) && !isnan(bmwi_number_of(L, top + 1, "latitude")) &&
       !isnan(bmwi_number_of(L, top + 1, "longitude"))) {
     push_position(L, top + 1);
-    found(L, b, field, field->links, top + 1, NULL, NULL);
+    add_to_status(L, b, field, field->links, top + 1, NULL, NULL);
     bmwi_get(L, b->details, field->member);
     push_position(L, top + 1); /* a separate table: changing one does not change the other */
     lua_setfield(L, -2, "value");

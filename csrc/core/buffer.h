@@ -28,14 +28,14 @@ bool bmwi_buffer_reserve(bmwi_buffer *b, size_t more);
 bool bmwi_buffer_add(bmwi_buffer *b, const void *data, size_t len);
 bool bmwi_buffer_text(bmwi_buffer *b, const char *text);
 
-/* Percent-encodes everything except the unreserved characters of RFC 3986. With `form` a blank
+/* Percent-encodes everything except the unreserved characters of RFC 3986. With `form` a space
 ** becomes '+', as in application/x-www-form-urlencoded. */
 bool bmwi_buffer_escape(bmwi_buffer *b, const char *data, size_t len, bool form);
 
 /* Adds "name=value" with both sides escaped. A `form` must be the buffer's only content: pairs are
-** separated by '&', and a blank becomes '+' (application/x-www-form-urlencoded). */
+** separated by '&', and a space becomes '+' (application/x-www-form-urlencoded). */
 bool bmwi_buffer_pair(bmwi_buffer *b, const char *name, const char *value, size_t len, bool form);
-/* The same, for a text in a form. */
+/* The same, for a string in a form. */
 bool bmwi_buffer_field(bmwi_buffer *form, const char *name, const char *value);
 
 void bmwi_buffer_clear(bmwi_buffer *b); /* empty, memory kept */
@@ -44,7 +44,7 @@ void bmwi_buffer_free(bmwi_buffer *b);  /* empty, memory freed */
 /* The length of the UTF-8 sequence at `text`, within `left` bytes; 0: it is invalid (RFC 3629). */
 size_t bmwi_utf8_length(const char *text, size_t left);
 
-/* Copies as much of a text as fits, without splitting a UTF-8 character. */
+/* Copies as much of a string as fits, without splitting a UTF-8 character. */
 void bmwi_cut(char *out, size_t size, const char *text);
 
 /* Writes a finite number as the shortest decimal that reads back as the same number, or with a
@@ -56,7 +56,7 @@ void bmwi_decimal_places(char out[BMWI_DECIMAL], double value, int places);
 /* Overwrites memory in a way that the compiler cannot optimise away. */
 void bmwi_wipe(void *p, size_t len);
 
-/* Copies a text; NULL stays NULL. bmwi_drop wipes, frees and sets to NULL. */
+/* Copies a string; NULL stays NULL. bmwi_drop wipes, frees and sets to NULL. */
 char *bmwi_copy(const char *text);
 void bmwi_drop(char **text);
 

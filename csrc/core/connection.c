@@ -29,7 +29,7 @@ static void drop_stream(bmwi_connection *c) {
   bmwi_drop(&c->secret);
 }
 
-/* What was received before is still delivered. */
+/* Packets received before are still delivered. */
 static void end(bmwi_connection *c, const bmwi_failure *failure) {
   static const char *const names[] = {"connect", "connack", "session"};
   if (c->phase == BMWI_ENDED) return;
@@ -351,7 +351,7 @@ static void use_id(bmwi_connection *c, unsigned id) {
   c->in_use[id / 8] |= (unsigned char)(1U << id % 8);
 }
 
-/* Whether a packet is for the caller. */
+/* Whether the packet is to be delivered to the caller. */
 static bool matters(const bmwi_connection *c, const bmwi_mqtt_packet *packet) {
   bool answer = packet->type == BMWI_MQTT_PUBACK || packet->type == BMWI_MQTT_SUBACK;
   return packet->type != BMWI_MQTT_PINGRESP && (!answer || id_in_use(c, packet->id));
@@ -441,7 +441,7 @@ bool bmwi_connection_open(bmwi_connection *c, bmwi_engine *engine, const char *u
 }
 
 /* Sends DISCONNECT if that is possible at once. */
-static void part(bmwi_connection *c, unsigned reason) {
+static void send_disconnect(bmwi_connection *c, unsigned reason) {
   bool mine = c->engine != NULL && bmwi_engine_mine(c->engine);
   bool silent = c->protocol == 4 && reason == BMWI_MQTT_WITH_WILL;
   if (!mine || c->phase != BMWI_CONNECTED) return;
@@ -458,7 +458,7 @@ static void forget(bmwi_connection *c) {
 }
 
 void bmwi_connection_close(bmwi_connection *c, unsigned reason) {
-  part(c, reason);
+  send_disconnect(c, reason);
   end_with(c, BMWI_CLOSED, "");
   bmwi_failure_set(&c->failure, BMWI_CLOSED, "the connection was closed");
   c->reason = -1;
@@ -467,7 +467,7 @@ void bmwi_connection_close(bmwi_connection *c, unsigned reason) {
 }
 
 void bmwi_connection_lose_client(bmwi_connection *c) {
-  part(c, BMWI_MQTT_SUCCESS);
+  send_disconnect(c, BMWI_MQTT_SUCCESS);
   end_with(c, BMWI_CLOSED, "the client was closed");
   forget(c);
 }

@@ -49,12 +49,12 @@ typedef struct bmwi_connection {
   bool eof;
 } bmwi_connection;
 
-/* Starts connecting; `c` is zeroed except for its transport and `feed`. The login's texts are
+/* Starts connecting; `c` is zeroed except for its transport and `feed`. The login's strings are
 ** copied. False without memory; then nothing has been started. */
 bool bmwi_connection_open(bmwi_connection *c, bmwi_engine *engine, const char *url,
                           const bmwi_mqtt_login *login);
-/* Reads the next packet for the caller: CONNACK (successful), PUBLISH, PUBACK or SUBACK. Its texts
-** stay valid while the connection is pinned. False: there is none, or no memory. */
+/* Reads the next packet for the caller: CONNACK (successful), PUBLISH, PUBACK or SUBACK. Its
+** strings stay valid while the connection is pinned. False: there is none, or no memory. */
 bool bmwi_connection_peek(bmwi_connection *c, bmwi_mqtt_packet *packet);
 /* Marks it as delivered. */
 void bmwi_connection_took(bmwi_connection *c, const bmwi_mqtt_packet *packet);

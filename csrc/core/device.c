@@ -61,7 +61,7 @@ bool bmwi_device_login_form(const bmwi_device_login *device, bmwi_buffer *form,
          bmwi_buffer_field(form, "code_verifier", device->verifier);
 }
 
-/* The log-in has failed for good: sets the reason. */
+/* The log-in has failed permanently: sets the reason. */
 static bool give_up(bmwi_failure *failure, const char *text) {
   bmwi_cut(failure->text, sizeof failure->text, text);
   failure->code = BMWI_AUTH;

@@ -33,7 +33,7 @@ struct bmwi_handle {
 };
 
 /* From 7.84.0 to 8.0.1 (curl issue 11101) libcurl uses freed memory if a reused handle gets a
-** response whose first header starts with a blank, so each handle is used only once there. */
+** response whose first header starts with a space, so each handle is used only once there. */
 static bool single_use;
 static char encodings[64]; /* a header line: the encodings that libcurl can decompress */
 
@@ -249,7 +249,7 @@ static bool is_reading(const bmwi_request *request) {
   return strcmp(request->method, "GET") == 0 && !request->once;
 }
 
-/* Nor if a proxy needs the full URL in the request line. */
+/* Nor may they if a proxy needs the full URL in the request line. */
 static bool may_stay(const bmwi_transport *transport, const bmwi_request *request, bool plain) {
   return is_reading(request) && !(plain && bmwi_transport_proxied(transport, plain));
 }

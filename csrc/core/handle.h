@@ -16,7 +16,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* What to send. All texts must stay valid until the transfer is complete. */
+/* What to send. All strings must stay valid until the transfer is complete. */
 typedef struct bmwi_request {
   const char *method; /* "GET", "POST", "DELETE" */
   const char *url;

@@ -59,7 +59,7 @@ typedef struct bmwi_mqtt_login {
   bmwi_mqtt_message will; /* without a topic: none */
 } bmwi_mqtt_login;
 
-/* A packet from the server; its texts point into the decoded bytes. */
+/* A packet from the server; its strings point into the decoded bytes. */
 typedef struct bmwi_mqtt_packet {
   int type;
   unsigned reason;      /* in CONNACK, PUBACK, DISCONNECT */

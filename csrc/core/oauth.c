@@ -1,5 +1,5 @@
 /*
-** OAuth: see oauth.h. Owns a token's texts, which are wiped when replaced.
+** OAuth: see oauth.h. Owns a token's strings, which are wiped when replaced.
 */
 #include "core/oauth.h"
 

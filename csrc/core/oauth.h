@@ -47,7 +47,7 @@ bool bmwi_oauth_password_form(bmwi_buffer *b, const char *user, const char *pass
                               const char *scope);
 bool bmwi_oauth_refresh_form(bmwi_buffer *b, const char *refresh, const char *client_id);
 
-/* Hashes a text; pass the result as `before` to hash several parts. */
+/* Hashes a string; pass the result as `before` to hash several parts. */
 uint64_t bmwi_hash(uint64_t before, const char *text, size_t len);
 
 /* The first scope in `asked` that is not in `granted`, and its length; NULL if all are. A NULL

@@ -124,8 +124,8 @@ void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool
   watch->events = events;
 }
 
-/* Something happened to an unused connection: libcurl will find out when it uses it. */
-static bool put_off(bmwi_poll *poll, int fd) {
+/* After an event on an unused connection, stops watching it: libcurl notices when it uses it. */
+static bool unwatch_idle(bmwi_poll *poll, int fd) {
   struct bmwi_watch *watch = watch_of(poll, fd);
   if (watch == NULL || !watch->idle) return false;
   control(poll, fd, 0, true, 0);
@@ -146,7 +146,7 @@ int bmwi_poll_wait(bmwi_poll *poll, double seconds, bmwi_event events[BMWI_POLL_
       bmwi_poll_arm(poll, -1);
       continue;
     }
-    if (found[i].data.u64 >> 32 == 0 && put_off(poll, fd)) continue;
+    if (found[i].data.u64 >> 32 == 0 && unwatch_idle(poll, fd)) continue;
     events[sockets++] = (bmwi_event){
       .fd = fd,
       .tag = (unsigned)(found[i].data.u64 >> 32),

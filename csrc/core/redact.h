@@ -1,5 +1,5 @@
 /*
-** Redaction: removes secrets from foreign texts, however they are encoded. Plain C, no I/O.
+** Redaction: removes secrets from messages, however they are encoded. Plain C, no I/O.
 */
 #ifndef BMWI_REDACT_H
 #define BMWI_REDACT_H

@@ -156,7 +156,7 @@ bmwi_next bmwi_session_wait(bmwi_op *op) {
 }
 
 /* The token request is done: wipes what it sent and received. */
-static void rest(bmwi_op *request) {
+static void wipe_request(bmwi_op *request) {
   request->state = BMWI_NEW;
   bmwi_buffer_clear(&request->body);
   bmwi_buffer_clear(&request->transfer.body);
@@ -184,7 +184,7 @@ void bmwi_session_accept(bmwi_session *session, bmwi_token *token) {
   session->by_resource = false;
   if (session->request.attempt > 0) bmwi_attempt_credit(session, 1);
   session->request.attempt = 0;
-  rest(&session->request);
+  wipe_request(&session->request);
   session->granted = true;
 }
 
@@ -222,14 +222,15 @@ bool bmwi_session_take(bmwi_session *session, bmwi_token *token) {
   bmwi_token_clear(&session->token);
   session->token = *token;
   memset(token, 0, sizeof *token);
-  /* Another log-in, to be renewed: what was refused is over, unless that could send a password. */
+  /* A renewable token of another log-in clears the auth error, unless a renewal might send the
+  ** refused password. */
   if (session->token.refresh != NULL && !can_log_in(session)) session->auth_error.code = BMWI_OK;
   return false;
 }
 
 bool bmwi_session_stay(bmwi_session *session) {
   if (!bmwi_token_good(&session->token, bmwi_wall(), bmwi_now())) return false;
-  rest(&session->request);
+  wipe_request(&session->request);
   session->granted = true;
   return true;
 }
@@ -310,7 +311,7 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *why) {
   if (!polls && verdict == BMWI_NOTHING_REFUSED && bmwi_attempt_again(op, &failure)) return true;
   failure.login = true;
   session->auth_error_shared = false;
-  rest(op);
+  wipe_request(op);
   if (verdict == BMWI_GRANT_REFUSED && session->refreshing) {
     bmwi_drop(&session->token.refresh);
     if (op->account->client_id != NULL) bmwi_device_login_ended(&failure);
@@ -332,7 +333,7 @@ bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *why) {
 void bmwi_session_fail(bmwi_session *session, const bmwi_failure *failure) {
   bmwi_device_login_clear(&session->device);
   session->granted = session->forced = false;
-  rest(&session->request);
+  wipe_request(&session->request);
   fail_waiting(session, failure);
 }
 

@@ -25,12 +25,15 @@ void bmwi_session_end(bmwi_op *op);
 /* The server accepted its token: a resource that refused it before may cause a renewal again. */
 void bmwi_session_worked(bmwi_op *op);
 
-/* Stores a decoded token (its texts are moved); bmwi_session_go_on then resumes the waiting
+/* Stores a decoded token (its strings are moved); bmwi_session_go_on then resumes the waiting
 ** operations. */
 void bmwi_session_accept(bmwi_session *session, bmwi_token *token);
-/* The token store's answers: a token, stored if it differs from ours and is better (true: it is
-** good, and the waiting operations continue); none, so that the waiting operations continue with
-** ours if it is good (then true); ask again later, or request a token. */
+/* The token store's possible answers:
+** take: a token, which replaces ours if it is a better one. True: it is valid, and the waiting
+** operations continue.
+** stay: none. True: ours is still valid, and the waiting operations continue.
+** ask_later: ask again after so many seconds.
+** request: request a token. */
 bool bmwi_session_take(bmwi_session *session, bmwi_token *token);
 bool bmwi_session_stay(bmwi_session *session);
 void bmwi_session_ask_later(bmwi_session *session, double seconds);

@@ -81,7 +81,7 @@ struct bmwi_session {
   bool by_resource; /* the token is renewed because a resource refused it */
   bool forced;      /* an explicit log-in: earlier refusals do not count */
   bmwi_op request;  /* the token request */
-  bmwi_device_login device; /* the log-in by code, while it is in progress */
+  bmwi_device_login device; /* the log-in with a code, while it is in progress */
   bmwi_op *waiting;         /* operations that wait for it */
   bmwi_failure auth_error;  /* of the log-in; sticky: not retried automatically */
   double auth_error_until;  /* monotonic, or HUGE_VAL if it is permanent */
@@ -104,7 +104,7 @@ struct bmwi_account {
   const struct bmwi_service *service;
   char *service_name;
   char *base_url, *region, *token_path, *token_url, *second_url;
-  char *login_url, *device_url, *client_id; /* for a public client: log-in by code */
+  char *login_url, *device_url, *client_id; /* for a public client: log-in with a code */
   char *stream_url;                         /* the broker of the service's live data */
   long daily_limit;
   char *username, *password, *api_key, *api_secret, *basic, *scope, *document_field;

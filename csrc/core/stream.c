@@ -85,7 +85,7 @@ static bool set_options(bmwi_stream *stream, const char *url, const bmwi_transpo
 }
 
 /* Calls libcurl, which connects, and handles the result. */
-static void act(bmwi_stream *stream, curl_socket_t s, int what) {
+static void call_libcurl(bmwi_stream *stream, curl_socket_t s, int what) {
   int running, messages;
   curl_socket_t fd = CURL_SOCKET_BAD;
   long os_errno = 0;
@@ -213,9 +213,10 @@ void bmwi_streams_event(bmwi_streams *streams, const bmwi_event *event) {
   bmwi_stream *stream = (bmwi_stream *)link;
   if (stream == NULL) return;
   if (!stream->open) {
-    act(stream, event->fd,
-        (event->readable ? CURL_CSELECT_IN : 0) | (event->writable ? CURL_CSELECT_OUT : 0) |
-          (event->failed ? CURL_CSELECT_ERR : 0));
+    call_libcurl(stream, event->fd,
+                 (event->readable ? CURL_CSELECT_IN : 0) |
+                   (event->writable ? CURL_CSELECT_OUT : 0) |
+                   (event->failed ? CURL_CSELECT_ERR : 0));
     if (!stream->open && stream->result == CURLE_OK) {
       set_timer(stream);
       return;
@@ -233,7 +234,7 @@ void bmwi_streams_serve(bmwi_streams *streams) {
     bool connects = !stream->open && stream->curl_wake >= 0 && stream->curl_wake <= now;
     if (connects) {
       stream->curl_wake = -1;
-      act(stream, CURL_SOCKET_TIMEOUT, 0);
+      call_libcurl(stream, CURL_SOCKET_TIMEOUT, 0);
     }
     if (connects && !stream->open && stream->result == CURLE_OK && stream->wake > now)
       set_timer(stream);

@@ -21,7 +21,7 @@ bool bmwi_transfer_body(bmwi_transfer *t, const char *data, size_t len) {
   return false;
 }
 
-/* The value of this header ("date:") as a text in `out`; NULL if the line is another one. */
+/* The value of this header ("date:") as a string in `out`; NULL if the line is another one. */
 static const char *header(const char *line, size_t len, const char *name, char *out, size_t size) {
   size_t start = strlen(name);
   if (len < start || len >= size || strncasecmp(line, name, start) != 0) return NULL;

@@ -1,6 +1,6 @@
 /*
 ** A client's connection settings: connect timeout, maximum response size, CA certificates, proxy.
-** Owns these texts and the messages about invalid ones. No network I/O.
+** Owns these strings and the messages about invalid ones. No network I/O.
 */
 #ifndef BMWI_TRANSPORT_H
 #define BMWI_TRANSPORT_H

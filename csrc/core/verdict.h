@@ -55,7 +55,7 @@ typedef enum bmwi_asked { BMWI_ASKED_READING, BMWI_ASKED_COMMAND, BMWI_ASKED_TOK
 
 /* Fills a failure without an HTTP status. */
 void bmwi_failure_set(bmwi_failure *failure, bmwi_code code, const char *text);
-/* Converts a foreign text to one line without control characters, for terminals and logs. */
+/* Converts a server's text to one line without control characters, for terminals and logs. */
 void bmwi_sanitize(char *text);
 /* Interprets a response, or the lack of one: fills `failure` and returns false, or returns true for
 ** a success that is to be decoded. */

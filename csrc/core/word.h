@@ -15,7 +15,7 @@
 ** writes it in upper case with a NUL to `out` (18 bytes). */
 bool bmwi_vin(char *out, const char *text, size_t len);
 
-/* Whether a text is a short word of capital letters, digits and '_'. */
+/* Whether a string is a short word of capital letters, digits and '_'. */
 bool bmwi_is_word(const char *text, size_t len);
 
 #pragma GCC visibility pop

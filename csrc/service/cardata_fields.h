@@ -21,7 +21,7 @@ typedef enum bmwi_measure {
   BMWI_MEASURE_BOOLEAN,
   BMWI_MEASURE_WORD,
   BMWI_MEASURE_POSITION,
-  BMWI_MEASURE_SERVICES, /* a text that contains a JSON array */
+  BMWI_MEASURE_SERVICES, /* a string that contains a JSON array */
   BMWI_MEASURE_MESSAGES
 } bmwi_measure;
 

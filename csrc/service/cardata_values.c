@@ -125,7 +125,7 @@ static bool read_number(double *number, const char *text, size_t len) {
 }
 
 /* A whole number with leading zeros, or with more digits than a double holds, is an identifier
-** ("007") and remains a text. */
+** ("007") and remains a string. */
 static bool is_name(const char *text, size_t len, double number) {
   size_t at = text[0] == '-' || text[0] == '+';
   return (len - at > 1 && text[at] == '0' && digit(text[at + 1])) || fabs(number) > WHOLE;

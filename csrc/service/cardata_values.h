@@ -1,6 +1,6 @@
 /*
-** CarData's values: one parser for REST (texts) and the stream (numbers, booleans, texts), for
-** units and for timestamps. Plain C, without memory of its own: the caller owns the texts.
+** CarData's values: one parser for REST (strings) and the stream (numbers, booleans, strings), for
+** units and for timestamps. Plain C, without memory of its own: the caller owns the strings.
 */
 #ifndef BMWI_CARDATA_VALUES_H
 #define BMWI_CARDATA_VALUES_H

@@ -19,15 +19,15 @@ typedef struct bmwi_service bmwi_service;
 
 typedef enum bmwi_type {
   BMWI_SWITCH,  /* true or false */
-  BMWI_LINE,    /* a text */
+  BMWI_LINE,    /* a string */
   BMWI_WORD,    /* capital letters, digits and '_' */
   BMWI_CLOCK,   /* "HH:MM" */
   BMWI_REAL,    /* a number from least to most */
   BMWI_COUNT,   /* a whole number from least to most */
   BMWI_WORDS,   /* an array of words from `words` */
-  BMWI_LINES,   /* an array of texts */
+  BMWI_LINES,   /* an array of strings */
   BMWI_PART,    /* a table with its own members */
-  BMWI_DOCUMENT /* the same, sent as JSON in a field; a text is passed on */
+  BMWI_DOCUMENT /* the same, sent as JSON in a field; a string is passed on */
 } bmwi_type;
 
 typedef struct bmwi_schema bmwi_schema;
@@ -105,7 +105,7 @@ typedef struct bmwi_method {
   const bmwi_endpoint *endpoint;
   bool typed; /* the request has a type: `type`, or the first argument */
   const char *type;
-  bool kept_secret; /* the next argument, a text, is not sent, but redacted from messages */
+  bool kept_secret; /* the next argument, a string, is not sent, but redacted from messages */
   bmwi_carrier carrier;
   bool optional;       /* the table is optional */
   const char *subject; /* the table's name in messages */
@@ -136,10 +136,10 @@ typedef struct bmwi_option {
   bmwi_option_type type;
   size_t place;                 /* offset in the account */
   double standard, least, most; /* for a number */
-  const char *text;             /* a text's default; NULL: none */
+  const char *text;             /* a string's default; NULL: none */
   const char *words;            /* for a choice: 'a', 'b' or 'c' */
-  size_t secret;   /* a text of at least this length is redacted from messages; 0: not secret */
-  bool lower_case; /* a text is converted to lower case */
+  size_t secret;   /* a string of at least this length is redacted from messages; 0: not secret */
+  bool lower_case; /* a string is converted to lower case */
   bool any_bytes;  /* the text may contain control characters: it is only sent in a form */
 } bmwi_option;
 

@@ -64,7 +64,7 @@ local function check_execution(car, execution)
     and execution.serviceType:find("^[%u%d_]+$"),
     "an execution or a service name expected, such as DOOR_LOCK", 2, name, 3)
   check.that(execution.eventId == nil or type(execution.eventId) == "string",
-    "its eventId must be a text", 2, name, 3)
+    "its eventId must be a string", 2, name, 3)
   return execution
 end
 

@@ -46,7 +46,7 @@ void cardata_token_reset(void) {
   next.expires_in = 3599;
 }
 
-/* The next word in a blank-separated list; NULL: no more. */
+/* The next word in a space-separated list; NULL: no more. */
 static const char *next_word(const char **at, size_t *length) {
   *at += strspn(*at, " ");
   const char *word = *at;
