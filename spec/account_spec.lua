@@ -1,4 +1,4 @@
--- The account file: what bmwi.store keeps beside the log-in, over processes and restarts.
+-- The account file: what bmwi.store keeps besides the log-in, across processes and restarts.
 local helper = require("spec.helper")
 local async = require("bmwi.async")
 local bmwi = require("bmwi")
@@ -32,7 +32,7 @@ local function spend_all(kept, count, now, limit)
   end
 end
 
--- What is the same for both kinds of store; new() makes an empty one.
+-- What both kinds of store have in common; new() makes an empty one.
 local function common(new)
   local kept
 
@@ -115,7 +115,7 @@ local function common(new)
     assert(kept:save(token))
     local ends = kept:load().refresh_expires_at
     assert(ends >= before + 1209600 and ends <= os.time() + 1209600, ends)
-    -- The same one, which did not come back with a renewal, does not live longer by that.
+    -- A refresh token that a renewal did not replace keeps its expiry.
     token.refresh_expires_at = NOW
     assert(kept:save(token))
     token.refresh_expires_at, token.access_token = nil, "b"
@@ -124,7 +124,7 @@ local function common(new)
     token.refresh_token = "two"
     assert(kept:save(token))
     assert(kept:load().refresh_expires_at >= before + 1209600)
-    -- Of another service nothing is known.
+    -- For another service's token it is unknown.
     assert(kept:save({ access_token = "a", refresh_token = "three" }))
     assert.is_nil(kept:load().refresh_expires_at)
   end)
@@ -305,7 +305,7 @@ describe("the quota", function()
     spend_all(kept, 3, NOW, 3)
     assert.same({ nil, DAY, "limit" }, { kept:_spend({ limit = 3, now = NOW }) })
     assert.same({ true, 46 }, { kept:_spend({ now = NOW }) })
-    -- Two must be over before there is one of the three again.
+    -- With a limit of two, four of the five calls must expire before another is allowed.
     assert(kept:_spend({ now = NOW + 60 }))
     assert.same({ nil, DAY, "limit" }, { kept:_spend({ limit = 2, now = NOW }) })
     spend_all(kept, 600, NOW + 2 * DAY, 600)
@@ -313,7 +313,7 @@ describe("the quota", function()
   end)
 
   it("stays closed after CU-429 until both rules allow a call", function()
-    -- The first of our own calls is over after midnight: that is waited for.
+    -- Our first call expires after midnight, so the day is closed until then.
     assert(kept:_spend({ now = NOW }))
     assert(kept:_close_day(NOW + HOUR))
     for _, now in ipairs({ NOW + HOUR, MIDNIGHT + 1, NOW + DAY - 1 }) do
@@ -365,7 +365,7 @@ describe("the quota", function()
       local allowed, wait = kept:_spend({ now = NOW })
       assert.is_nil(allowed)
       assert.equal(DAY, wait)
-      -- Asking again does not put it off.
+      -- Asking again does not postpone it.
       assert.equal(HOUR, (select(2, kept:_spend({ now = NOW + DAY - HOUR }))))
       assert.equal(NOW + DAY, kept:_quota(50, NOW + DAY - HOUR).resets_at)
       assert.is_true((kept:_spend({ now = NOW + DAY })))
@@ -382,7 +382,7 @@ describe("the quota", function()
     assert.same({ limit = 50, used = 9, left = 41, resets_at = NOW + DAY },
       kept:_quota(50, right))
     assert.same({ true, 40 }, { kept:_spend({ now = right }) })
-    -- Asking again does not put it off, and they are gone after 24 hours.
+    -- Asking again does not postpone it, and they have expired after 24 hours.
     assert.equal(10, kept:_quota(50, NOW + DAY - 1).used)
     assert.equal(6, kept:_quota(50, NOW + DAY).used)
     assert.equal(right + DAY, kept:_quota(50, NOW + DAY).resets_at)
@@ -396,7 +396,7 @@ describe("the quota", function()
     spend_all(kept, 1, NOW + 60)
     assert.equal(6, kept:_quota(50, NOW + 60).used)
     assert.equal(2, kept:_quota(50, NOW + DAY).used)
-    -- Nor those of days ago that were made with a clock that was ahead, and then behind.
+    -- Nor days-old calls made with a clock that was first ahead, then behind.
     kept:clear()
     for _, hours in ipairs({ 240, 1, 2, 1.5, 26, 72 }) do spend_all(kept, 1, NOW + hours * HOUR) end
     spend_all(kept, 1, NOW + 71 * HOUR)
@@ -661,7 +661,7 @@ describe("the account file", function()
         assert.matches("^%+*$", said)
         told = told + #said
         local used = assert(kept:_quota(5000, NOW)).used
-        -- One may have been counted without a chance to tell it.
+        -- A call may have been counted just before the process was killed.
         assert(used >= told and used <= told + 1, used .. " calls, " .. told .. " told")
         told = used
         local token = assert(kept:load())

@@ -1,5 +1,5 @@
--- The public interface as a list: a name that comes, goes or is renamed has to be written here and
--- explained to users (readme_spec.lua), and nothing else is reachable.
+-- The public interface as a list: a name that is added, removed or renamed must be changed here and
+-- documented (readme_spec.lua), and nothing else is reachable.
 
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
@@ -26,7 +26,7 @@ local CAR = { "all_trips", "basic_data", "blow_horn", "charge_now", "charging_hi
   "set_charging_profile", "status", "stream", "supports", "telematics", "tyres", "unlock_doors",
   "vin" }
 
--- The helpers of the Lua layer; the command line's own parts are no public interface.
+-- The Lua layer's helpers; the command line's modules are not public.
 local HELPERS = {
   async = { "map", "run", "spawn" },
   cli = { "main" },
@@ -43,7 +43,7 @@ local HELPERS = {
   wait = { "for_execution", "until_true" },
 }
 
--- The methods of an object, by the table that its metatable looks them up in.
+-- The methods of an object, from its metatable's __index.
 local function methods(object)
   local index = assert(getmetatable(object), "no metatable").__index
   assert.is_table(index)

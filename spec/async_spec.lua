@@ -1,4 +1,4 @@
---- bmwi.async: the same calls, concurrently.
+--- bmwi.async: ordinary calls, run concurrently.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
@@ -319,7 +319,7 @@ describe("bmwi.async", function()
       assert.is_number(trip.totalDistance)
       if ok then assert.equal("DOOR_LOCK", answer.serviceType) end
       assert.equal(not old_lua, ok)
-      -- An error means that the car was not told.
+      -- An error means that the car did not get the command.
       assert.equal(ok and 1 or 0, sim:car().posts.DOOR_LOCK or 0)
     end)
 
@@ -478,7 +478,7 @@ describe("bmwi.async", function()
       assert.has_error(function() async.map({ 1 }, function() return 1 end, 5) end)
       for _, bad in ipairs({ 0, -1, 0.5, 0 / 0, "4", true, {} }) do
         local ok
-        -- In a task, since a map that can never go on would hang the spec.
+        -- In a task, since a map that can never continue would hang the spec.
         local task = async.spawn(function()
           ok = pcall(async.map, { 1, 2 }, function() return 1 end, { concurrency = bad })
         end, function() end)
@@ -741,7 +741,7 @@ describe("bmwi.async", function()
       assert.same({ 1, 2, 3 }, results)
     end)
 
-    -- A task that waits in a run or a map of its own.
+    -- A task that waits in a nested run or map.
     local function nested(kind, sleep)
       local state = { inner = 0, outer = 0, got = {} }
       local function inner()
@@ -906,8 +906,8 @@ describe("bmwi.async", function()
   end)
 
   describe("a task that nothing can wake", function()
-    -- What a task waits for is taken away from it, as running out of memory could. In a program
-    -- with a limit: it was waited for without one.
+    -- Removes what a task waits for, as running out of memory could. In a separate program with a
+    -- time limit, since such a task once waited forever.
     local function said(script)
       return helper.program([[
         local bmwi, async = require("bmwi"), require("bmwi.async")

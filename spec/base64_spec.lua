@@ -16,7 +16,7 @@ local VECTORS = {
   { "key:secret", "a2V5OnNlY3JldA==" },
 }
 
--- Encodes by writing all bits out, one digit each.
+-- Encodes bit by bit.
 local function slow_encode(bytes)
   local bits = {}
   for i = 1, #bytes do
@@ -139,7 +139,7 @@ describe("bmwi.base64", function()
     end)
 
     it("bits left over that are not zero", function()
-      -- "Zg==" is "f"; the other 15 spellings of its last letter carry bits that are nowhere.
+      -- "Zg==" is "f"; the other 15 letters in place of "g" have unused bits set.
       for last = 1, 15 do
         local at = 32 + last
         refused("Z" .. ALPHABET:sub(at + 1, at + 1) .. "==")

@@ -1,4 +1,4 @@
---- bmwi.bridge.commands with a car that raises.
+--- bmwi.bridge.commands with a car whose methods raise errors.
 local async = require "bmwi.async"
 local bmwi = require "bmwi"
 local commands = require "bmwi.bridge.commands"

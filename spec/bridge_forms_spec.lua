@@ -1,4 +1,4 @@
---- What the bridge makes of a car's state: topics, discovery, the file for Prometheus, JSON lines.
+--- How the bridge formats a car's state: topics, discovery, the file for Prometheus, JSON lines.
 local bmwi = require "bmwi"
 local helper = require "spec.helper"
 local homeassistant = require "bmwi.bridge.homeassistant"
@@ -130,7 +130,7 @@ describe("Home Assistant's discovery", function()
     assert.equal("lock", entity("doorLockState_binary_sensor").device_class)
   end)
 
-  -- What Jinja, which Home Assistant uses, makes of each template.
+  -- The result of each template in Jinja, which Home Assistant uses.
   local function rendered(config, status)
     local path = os.tmpname()
     helper.write(path, json.encode({ cmps = config.cmps, status = status }))

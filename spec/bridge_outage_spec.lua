@@ -1,4 +1,4 @@
---- bmwi bridge with brokers that do not do as they should, and ends at any moment.
+--- bmwi bridge with misbehaving brokers, stopped at any moment.
 local bmwi = require "bmwi"
 local helper = require "spec.helper"
 local bridge = require "spec.bridge_helper"

@@ -25,7 +25,7 @@ describe("the bridge's publisher", function()
     return publisher.new { url = broker.url, on_state = function(text) said[#said + 1] = text end }
   end
 
-  -- Has it work until that comes about; returns what was received.
+  -- Drives it until that is true; returns what was received.
   local function work(made, done)
     local start = monotonic()
     local task = async.spawn(function() made:run() end, function() end)

@@ -1,4 +1,5 @@
---- bmwi.bridge.source with a scripted client: what is told of several cars of the classic service.
+--- bmwi.bridge.source with a scripted client: what it reports for several cars of the classic
+--- service.
 local async = require "bmwi.async"
 local bmwi = require "bmwi"
 local source = require "bmwi.bridge.source"
@@ -6,7 +7,7 @@ local source = require "bmwi.bridge.source"
 describe("the bridge's source of updates", function()
   local answers, told, options
 
-  -- car:status() of each car by turns; the last answer is repeated.
+  -- The results of car:status() for each car in turn; the last one is repeated.
   local function client()
     return { vehicle = function(_, vin)
       return { status = function()
@@ -27,7 +28,7 @@ describe("the bridge's source of updates", function()
       on_problem = function(vin, message) told[#told + 1] = { "problem", message, vin } end }
   end)
 
-  -- Lets it run for a while; returns the code that it ended with, if it did.
+  -- Runs it for a while; returns the code with which it ended, if it did.
   local function run(seconds)
     local list, ended = {}, nil
     options.fail = function(_, code)

@@ -1,4 +1,4 @@
---- bmwi bridge: with a mosquitto of our own, and mosquitto_sub as the witness.
+--- bmwi bridge with our own mosquitto, observed by mosquitto_sub.
 local helper = require "spec.helper"
 local bridge = require "spec.bridge_helper"
 local cli = require "spec.cli_helper"
@@ -29,7 +29,7 @@ describe("bmwi bridge", function()
   after_each(function()
     for _, process in ipairs(started) do process:stop("KILL") end
     for _, own in ipairs(brokers) do own:stop() end
-    -- What is retained would be seen by the next one.
+    -- The next spec would see what is retained.
     helper.shell(("mosquitto_sub -h 127.0.0.1 -p %d -t '#' --remove-retained -W 1 2>&1")
       :format(broker.port))
     cli.finish()
@@ -66,7 +66,7 @@ describe("bmwi bridge", function()
     assert.equal("1234", one:await(ROOT .. "mileage"))
     assert.equal(1234, json.decode(one:await(ROOT .. "status")).mileage)
     one:await("bmwi/connection", "connected")
-    -- One that comes later gets what is retained.
+    -- A later subscriber gets what is retained.
     local later = witness()
     later:await(ROOT .. "mileage", "1234")
     local _, all = later:seen()
@@ -161,7 +161,7 @@ describe("bmwi bridge", function()
     local one = witness("-u carol -P s3cret-pw", own)
     one:await("bmwi/availability", "online")
     assert.is_nil(helper.shell("cat /proc/" .. process.pid .. "/cmdline"):find("s3cret", 1, true))
-    -- At the start a refusal is a wrong setting.
+    -- A refusal at the start means a wrong setting.
     local refused = start({ "--mqtt", url },
       { BMWI_MQTT_USERNAME = "carol", BMWI_MQTT_PASSWORD = "wr0ng-pw" })
     assert.equal(2, refused:ended())

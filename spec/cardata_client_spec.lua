@@ -1,5 +1,5 @@
--- The client of CarData against the simulator: the log-in by a code, renewal, the quota, and what
--- goes over the wire.
+-- The CarData client against the simulator: the log-in by a code, renewal, the quota, and what goes
+-- over the wire.
 
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
@@ -281,7 +281,7 @@ describe("a client of CarData", function()
       assert(new():login()) -- another process; the second refusal is its own
       assert(client:vehicles())
       assert.equal(2, #prompts)
-      -- Also where its token has run out meanwhile, but can be renewed.
+      -- Even if its token has expired meanwhile, but can be renewed.
       sim:fault({ path = "/oauth/token", status = 400, times = 2,
         body = '{"error":"invalid_request","error_description":"missing a required parameter"}' })
       bmwi.sleep(2)
@@ -363,7 +363,7 @@ describe("a client of CarData", function()
       local _, message, code, info = client:vehicles()
       assert.equal("quota", code)
       assert.truthy(message:find("nothing was sent", 1, true), message)
-      -- Not to the second: BMW counted the call a moment later than this program did.
+      -- Not exact to the second: BMW counted the call a moment later than this program did.
       local wait = client:quota().resets_at - os.time()
       assert(info.retry_after >= wait + 60 and info.retry_after <= wait + 70, info.retry_after)
       assert.equal(before, #sim:log())

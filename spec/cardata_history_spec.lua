@@ -1,5 +1,5 @@
--- CarData's charging history and charging settings: windows, pages, and what goes wrong in between,
--- over a scripted client.
+-- CarData's charging history and charging settings: windows, pages and failures in between, with a
+-- scripted client.
 local double = require("spec.cardata_helper")
 local helper = require("spec.helper")
 local time = require("bmwi.time")

@@ -1,5 +1,5 @@
--- CarData's methods that take more than one request, over a scripted client: what is asked of BMW,
--- how often, and what comes of it. Numbers are those of public bug reports of other clients.
+-- CarData's methods that take more than one request, with a scripted client: what is requested from
+-- BMW, how often, and the results. Numbers identify public bug reports of other clients.
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 local double = require("spec.cardata_helper")
@@ -254,7 +254,7 @@ describe("car:status()", function()
     assert.equal("cache", details.mileage.source)
     assert.equal(70, status.chargingLevelHv)
     assert.equal("rest", details.chargingLevelHv.source)
-    -- What BMW says again is not of the cache.
+    -- What BMW sends again is not from the cache.
     assert.equal("rest", select(2, car:status()).chargingLevelHv.source)
   end)
 
@@ -393,7 +393,7 @@ describe("car:tyres()", function()
     client.answer.tyres = { { answer } }
     return client.car:tyres()
   end
-  -- As of a car that reports nothing.
+  -- As for a car that reports nothing.
   local function bare()
     return { label = "A tyre", dimension = { label = "Dimension", aspectRatio = 0, loadIndex = 0 },
       runFlat = { label = "Run-flat tyres", runFlat = false }, season = { label = "Season" },

@@ -1,5 +1,5 @@
--- What BMW's service does that a client would not expect, set one by one in the simulator: the
--- client against it, with the number of requests where each costs one of the day's calls.
+-- Unexpected behaviour of BMW's service, simulated case by case: what the client does, with the
+-- number of requests if each costs one of the day's calls.
 local bmwi = require("bmwi")
 local helper = require("spec.helper")
 local stores = require("bmwi.store")

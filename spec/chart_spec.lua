@@ -1,4 +1,4 @@
--- Pictures of numbers: what they show, and that they are valid XML whatever the answers hold.
+-- Charts: what they show, and that they are valid XML whatever the responses contain.
 local chart = require "bmwi.chart"
 local helper = require "spec.helper"
 local has = helper.has
@@ -10,7 +10,7 @@ local TRIPS = {
   chargecycleRange = { communityAverage = 121.6, communityHigh = 200, userAverage = 72.6 },
 }
 
--- Each element is closed, and nothing stands outside of the root.
+-- Each element is closed, and nothing is outside the root.
 local function check_xml(svg)
   local stack, body = {}, svg:gsub("^<%?xml[^>]*%?>\n", "")
   for slash, name, rest in body:gmatch("<(/?)([%a]+)([^>]*)>") do

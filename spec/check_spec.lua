@@ -1,4 +1,4 @@
--- Misuse of the Lua layer: one form of message, in the line of whoever made the call.
+-- Misuse of the Lua layer: one form of message, at the caller's line.
 local async = require "bmwi.async"
 local geo = require "bmwi.geo"
 local host = require "bmwi.host"

@@ -1,5 +1,5 @@
 -- The parts of the command line that need no server: options, commands, help, settings, failures.
--- How it behaves as a process is in cli_spec, settings_spec and doctor_spec.
+-- Its behaviour as a process is in cli_spec, settings_spec and doctor_spec.
 local args = require "bmwi.cli.args"
 local commands = require "bmwi.cli.commands"
 local config = require "bmwi.cli.config"
@@ -13,7 +13,7 @@ local function words(line)
   return list
 end
 
--- What a function raises, which must be a failure of the command line.
+-- The error of a function, which must be a failure of the command line.
 local function failure_of(fn, ...)
   local ok, raised = pcall(fn, ...)
   assert.is_false(ok)

@@ -1,5 +1,5 @@
--- The command line with service = cardata, as a process against the simulator: what it shows, what
--- it sends, what it keeps, and how it ends.
+-- The command line with service = cardata, as a process against the simulator: what it shows, sends
+-- and saves, and how it exits.
 local helper = require "spec.helper"
 local cli = require "spec.cli_helper"
 local commands = require "bmwi.cli.commands"
@@ -103,7 +103,7 @@ describe("bmwi with CarData", function()
 
     it("exits with 130 even if Ctrl-C arrives while the account file is in use", function()
       for _, call in ipairs({ "try_lock", "read_private", "write_private" }) do
-        -- As the interpreter does it: an error raised wherever Lua is at work.
+        -- As the interpreter does: an error raised wherever Lua code is running.
         cli.write(home .. "/interrupted", ([[
           local sys = require("bmwi")._sys
           local call = sys.%s
@@ -412,7 +412,7 @@ describe("bmwi with CarData", function()
   end)
 end)
 
--- Each step fails in the order in which people get it wrong.
+-- The steps, in the order in which people get them wrong.
 describe("bmwi doctor with CarData", function()
   local sim
 

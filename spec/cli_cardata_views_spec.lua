@@ -1,4 +1,4 @@
--- What the command line shows of CarData's answers: table rows and CSV, by pure functions.
+-- How the command line shows CarData's responses: table rows and CSV, by pure functions.
 local bmwi = require "bmwi"
 local render = require "bmwi.cli.render"
 local status_view = require "bmwi.cli.cardata_status"
@@ -99,7 +99,7 @@ describe("the view of a CarData status", function()
       rows)
   end)
 
-  -- A member that the table of fields has and the view has not would never be shown.
+  -- A member that is in the table of fields but not in the view would never be shown.
   it("shows each member that a status can have", function()
     local _, details = bmwi._values.status({}, { now = 0 })
     local rows = 0

@@ -1,4 +1,4 @@
--- The command line where something fails on the way: a log-in that cannot be saved, Ctrl-C at an
+-- The command line when something fails on the way: a log-in that cannot be saved, Ctrl-C at an
 -- awkward moment, a log-in that fails during a command. What it says then must be true.
 local helper = require "spec.helper"
 local cli = require "spec.cli_helper"

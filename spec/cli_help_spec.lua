@@ -1,5 +1,5 @@
--- What the command line says of itself: help, manual page, completions, version; and how its output
--- fits a narrow terminal.
+-- The command line's help, manual page, completions and version; and how its output fits a narrow
+-- terminal.
 local bmwi = require "bmwi"
 local args = require "bmwi.cli.args"
 local cli = require "spec.cli_helper"

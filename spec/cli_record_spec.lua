@@ -1,4 +1,4 @@
---- bmwi --record: what each reading writes down of what the service sent.
+--- bmwi --record: what each read records of the service's responses.
 local helper = require "spec.helper"
 local cli = require "spec.cli_helper"
 local json = helper.json

@@ -1,4 +1,4 @@
--- What the command line shows of an answer: rows of label and value, by pure functions.
+-- How the command line shows a response: rows of label and value, by pure functions.
 local render = require "bmwi.cli.render"
 local trips = require "bmwi.cli.trips"
 local views = require "bmwi.cli.views"

@@ -1,5 +1,5 @@
--- bmwi.cli: the command line as a process, against the simulator: what it prints, what it sends,
--- what it keeps, and how it ends.
+-- bmwi.cli: the command line as a process against the simulator: what it prints, sends and saves,
+-- and how it exits.
 local helper = require "spec.helper"
 local bmwi = require "bmwi"
 local json = helper.json
@@ -454,16 +454,16 @@ describe("bmwi", function()
         assert_no_secret(result.out .. result.err)
       end
       assert.equal(tried, sim:count("POST", "/oauth/token"))
-      -- What is remembered holds no secret and is private, in the file of the token.
+      -- The record of the refusal contains no secret and is private, in the token file.
       assert.is_nil(read(state() .. "token.json"):find("password", 1, true))
       assert.equal("600", shell("stat -c %a " .. state() .. "token.json"))
       assert.is_nil(read(state() .. "token.json.refused"))
-      -- Somebody asks for it by name: tried, and refused again.
+      -- An explicit log-in is tried, and refused again.
       assert.equal(4, run("login", bare).code)
       assert.equal(tried + 1, sim:count("POST", "/oauth/token"))
       assert.equal(4, run("status", bare).code)
       assert.equal(tried + 1, sim:count("POST", "/oauth/token"))
-      -- Another user, and the corrected file, are something new.
+      -- Another user and the corrected file are tried.
       assert.equal(4, run("status", { BMWI_PASSWORD = false,
         BMWI_USERNAME = "me@example.com" }).code)
       assert.equal(tried + 2, sim:count("POST", "/oauth/token"))
@@ -964,7 +964,7 @@ describe("bmwi", function()
       end
       assert.equal("", result.err)
       assert_no_secret(out)
-      -- The command that it ends with works as it stands.
+      -- The command that it finally suggests works unchanged.
       local again = out:match("your own car: ([^\n]* help)\n$")
       if not helper.interpreter:find("/", 1, true) then -- not one that brings a sanitizer
         assert.is_truthy(shell(again .. " 2>&1"):find("Usage: bmwi COMMAND", 1, true), again)
@@ -1029,7 +1029,7 @@ describe("bmwi", function()
         end
       end
 
-      -- Puts each piece of junk in the place of each member, one at a time.
+      -- Replaces each member by each piece of junk, one at a time.
       local function spoil(name, answer, part)
         local keys = {}
         for key in pairs(part) do keys[#keys + 1] = key end

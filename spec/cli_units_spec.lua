@@ -1,5 +1,5 @@
--- The parts of the command line that act, with a car and an output of the spec's own: what they
--- ask of the car, what they write, and how they fail.
+-- The commands that act, with a fake car and output: what they request from the car, what they
+-- write, and how they fail.
 local act = require "bmwi.cli.act"
 local bmwi = require "bmwi"
 local doctor = require "bmwi.cli.doctor"
@@ -29,7 +29,7 @@ local function failure_of(fn, ...)
   return raised
 end
 
--- A car that carries a command out and notes the calls.
+-- A car that executes a command and records the calls.
 local function obedient(status, extended)
   local calls = {}
   local function sent(name)

@@ -1,4 +1,4 @@
---- The client: its options, what it tells and what it keeps to itself, and its end.
+--- The client: its options, what it reports, what it keeps secret, and its end.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
@@ -66,7 +66,7 @@ describe("bmwi.new", function()
       assert.is_false(ok)
       for _, part in ipairs({ ... }) do assert.truthy(message:find(part, 1, true), message) end
     end
-    -- BMW's servers are no default: they are switched off.
+    -- BMW's servers are not the default: they are switched off.
     lacks({}, "'base_url'", "region = 'rest_of_world'")
     lacks({ username = "u", password = "p", api_key = "k", api_secret = "s" }, "'base_url'")
     lacks({ base_url = "https://example.com" }, "'username' and 'password'", "'token'", "'store'")
@@ -274,7 +274,7 @@ describe("a client", function()
     return client
   end
 
-  -- Drives the loop until fn says so; a test that waits for ever is no test.
+  -- Drives the loop until fn returns true, with a limit.
   local function drive(fn, seconds)
     local start = bmwi._sys.monotonic()
     while not fn() do

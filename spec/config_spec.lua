@@ -1,4 +1,4 @@
--- bmwi.config: a program uses the settings and the log-in of the command line.
+-- bmwi.config: programs share the command line's settings and log-in.
 local cli = require "spec.cli_helper"
 local docs = require "spec.docs_helper"
 local helper = require "spec.helper"

@@ -1,5 +1,5 @@
--- The README and the pages of docs/: their programs run, their commands are understood, their links
--- lead somewhere. The mark of a block of code says how it is run:
+-- The README and the pages of docs/: their programs run, their commands are valid, their links have
+-- targets. The mark of a block of code says how it is run:
 --
 --   lua            with `bmwi`, `client` and `car` set before it, against a simulator
 --   lua program    as it stands; the page shows its output
@@ -52,7 +52,7 @@ describe("a block of code", function()
       sim:change(helper.vin, { status = FULL })
       assert(load_text(block.text))
       if not docs.installed(block.text) then return pending("luv or cqueues is not installed") end
-      -- What is asked every 20 seconds or more need not be here.
+      -- Programs that poll every 20 seconds or more need not run here.
       local text = block.text:gsub("interval = %d+", "interval = 0.1")
       local output, code = docs.run_lua(docs.with_client(text, sim))
       assert.equal(0, code, output)
@@ -179,7 +179,7 @@ describe("a session on a terminal", function()
   before_each(function() cli.begin(sim) end)
   after_each(function() cli.finish() end)
 
-  -- What differs from run to run: numbers, addresses, the code of a log-in.
+  -- Removes what differs between runs: numbers, addresses, the code of a log-in.
   local function pattern(line)
     local words = line:find("^%s*%w [%w ]*%w$") and line:gsub("%w", "%%w")
     return words or line:gsub("%p", "%%%0"):gsub("https?%%:%S+", "https?:%%S+")
@@ -217,7 +217,7 @@ describe("a recipe", function()
     return assert(docs.marked("lua recipe " .. name)[1], name).text
   end
 
-  -- Runs it with the configuration of the command line's specs, in their home folder.
+  -- Runs it in the home folder and with the configuration of the command line's specs.
   local function run(text)
     cli.configure(("base_url = %s\nusername = whatever@example.com\npassword = p4ssw0rd\n"
       .. "api_key = key\napi_secret = secret\n"):format(sim.url))
@@ -260,7 +260,7 @@ describe("a recipe", function()
   it("exports numbers to Prometheus", function()
     local text = recipe("exporter")
     if not docs.installed(text) then return pending("luv is not installed") end
-    -- On a free port; asked from inside until there are numbers, at most for a minute.
+    -- On a free port; polled from inside until there are numbers, for at most a minute.
     text = text:gsub('"127.0.0.1", 9105%)%)', '"127.0.0.1", 0))\n'
       .. 'local limit = uv.new_timer()\nlimit:start(60000, 0, function() os.exit(1) end)')
     text = text:gsub("uv.run%(%)", [[

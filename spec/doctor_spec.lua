@@ -1,4 +1,4 @@
--- bmwi.cli.doctor: it names what is wrong with a set-up, and what to do, at the step it belongs to.
+-- bmwi.cli.doctor: it reports what is wrong with a set-up, and what to do, at the right step.
 local helper = require "spec.helper"
 local cli = require "spec.cli_helper"
 local json = helper.json
@@ -65,7 +65,7 @@ describe("bmwi doctor", function()
     rewrite({ expires_at = 1 })
     result = ok("doctor")
     assert.is_truthy(result.out:find("expired; will be renewed", 1, true), result.out)
-    -- Damaged: the next log-in replaces it, here as in every command.
+    -- Damaged: the next log-in replaces it, as in every command.
     for _, text in ipairs { "{", "", "[]", '{"access_token":1}' } do
       write(file, text)
       result = ok("doctor")

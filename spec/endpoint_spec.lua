@@ -86,7 +86,7 @@ describe("endpoints", function()
     return log[#log]
   end
 
-  -- Nothing but these headers, so nothing that tells on the user or troubles a gateway.
+  -- Only these headers, so nothing that reveals the user or confuses a gateway.
   local function check_headers(request, accept, authorization)
     local headers = request.headers
     assert.equal(accept, headers.accept)

@@ -1,5 +1,5 @@
---- engine.c: connections. Every way in which one can fail to come about or break, and that nothing
---- goes anywhere else than to the server that was named.
+--- engine.c: connections. Every way in which one can fail or break, and that nothing is sent
+--- anywhere but to the configured server.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
@@ -13,7 +13,7 @@ local function new(sim, overrides)
   return bmwi.new(helper.client(sim, options))
 end
 
--- With a token that looks good, so that the first thing sent is the call itself.
+-- With a plausible token, so that the first request is the call itself.
 local function with_token(sim, overrides)
   local options = { token = { access_token = "AAAA", refresh_token = "RRRR",
     expires_at = os.time() + 3600 } }
@@ -76,14 +76,14 @@ describe("the engine", function()
 
     it("sends nothing past a proxy that refuses", function()
       local secure = helper.start({ tls = true })
-      -- The simulator is no proxy: it answers CONNECT with an error.
+      -- The simulator is not a proxy: it responds to CONNECT with an error.
       local client = with_token(secure, { proxy = sim.url })
       fails_as("network", client:vehicles())
       assert.same({}, secure:log())
       local asked = sim:log()
       assert.equal("CONNECT", asked[1].method)
       assert.is_nil(asked[1].headers.authorization)
-      -- Not one byte of the command has left: it is known that the car was not told.
+      -- Not one byte of the command was sent, so the car certainly did not get it.
       fails_as("network", client:vehicle(helper.vin):lock_doors())
       assert.same({}, secure:log())
       secure:stop()
@@ -125,7 +125,7 @@ describe("the engine", function()
       assert.is_true(client:login())
     end)
 
-    -- Certificates that must be refused, with the authority that is trusted.
+    -- Certificates that must be refused, with the trusted CA.
     for _, name in ipairs({ "expired", "self-signed", "wrong-host", "other-ca", "no-name" }) do
       it("refuses a certificate: " .. name, function()
         local bad = helper.start({ tls = name })
@@ -473,7 +473,7 @@ describe("the engine", function()
     end)
   end)
 
-  -- Other servers, for what the simulator does not speak.
+  -- Other servers, for protocols that the simulator lacks.
   describe("with another server", function()
     local folder, pid, pipe
 
@@ -536,7 +536,7 @@ describe("the engine", function()
         "HTTP/1.0 200 OK\r\nContent-Length: " .. #answer .. "\r\n\r\n")
       local car = car_of(wait_for("ACCEPT [%d.]+:(%d+)"))
       assert.equal(helper.vin, assert(car:status()).vin)
-      -- What libcurl keeps for one handle would not do: that one is busy elsewhere.
+      -- libcurl's cache for one handle would not suffice: that handle is busy.
       sim:fault({ path = "/status", latency = 0.5 })
       async.run(function() return with_token(sim):vehicle(helper.vin):status() end, function()
         for _ = 1, 2 do
@@ -617,7 +617,7 @@ describe("the engine", function()
     assert.equal(before, sockets())
   end)
 
-  -- A program of its own, in which no other module has opened sockets. `setup` comes before.
+  -- A separate program, in which no other module has opened sockets; `setup` runs first.
   local function inherited(setup, environment)
     return helper.program(([[
       local bmwi, async = require("bmwi"), require("bmwi.async")

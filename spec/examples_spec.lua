@@ -1,4 +1,5 @@
--- Runs every example as its head says, against a simulator with TLS, and looks for a telling line.
+-- Runs every example as its header says, against a simulator with TLS, and looks for a typical
+-- line.
 local helper = require "spec.helper"
 local quote, read = helper.quote, helper.read
 
@@ -38,7 +39,7 @@ local EXAMPLES = {
     meanwhile = function(sim) sim:change(helper.vin, { status = FULL }) end },
 }
 
--- What the surroundings must not decide.
+-- Settings of the environment that must have no effect.
 local CLEARED = { "LUA_INIT", "BMWI_USERNAME", "BMWI_PASSWORD", "BMWI_API_KEY", "BMWI_API_SECRET",
   "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" }
 for _, version in ipairs { "_5_2", "_5_3", "_5_4" } do

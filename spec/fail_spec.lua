@@ -1,5 +1,5 @@
---- fail.c: what a failure tells its caller, for each error body that the real service was seen to
---- send, and that no failure tells a secret.
+--- fail.c: what a failure reports, for each error body that the real service was seen to send, and
+--- that no failure reveals a secret.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local has = helper.has
@@ -40,8 +40,8 @@ local paths = {
   profile = "/executeService", poi = "/sendpoi",
 }
 
--- What the service was seen to say, or the bare status where no body is known.
--- call, fault, code, status, retryable, api_code, part of the description, part of the hint
+-- Observed error bodies, or only the status if no body is known. call, fault, code, status,
+-- retryable, api_code, part of the description, part of the hint
 local answers = {
   { "status", { recorded = "dlat_missing" }, "http", 400, false, "A-101",
     "dlat and dlon are required", "position" },
@@ -75,7 +75,7 @@ local answers = {
   { "execution", { status = 502 }, "server", 502, true },
   { "status", { status = 503 }, "server", 503, true },
   { "status", { status = 504, body = "<html>" }, "server", 504, true },
-  -- The body's own code tells more than a status that is 500 for everything.
+  -- The body's code is more specific than the status, which is 500 for everything.
   { "climate", { status = 500, body = '{"error":{"code":500,"description":'
     .. '"(SmartPhoneUtil-A-2013) Action is forbidden."}}' }, "forbidden", 500, false, "A-2013" },
   { "status", { status = 500, body = '{"error":{"code":500,"description":'
@@ -90,7 +90,7 @@ local answers = {
   { "status", { status = 500, body = "null" }, "server", 500, true },
   { "status", { status = 500, body = '{"error":"' }, "server", 500, true },
   { "status", { status = 400, body = '{"error":"offline"}' }, "http", 400, false, nil, "offline" },
-  -- Words of gateways and of other servers, which tell more than general advice.
+  -- Words of gateways and other servers, which are more specific than general advice.
   { "status", { status = 403, body = '{"statusCode":403,"message":"Out of call volume quota. '
     .. 'Quota will be replenished in 00:28:11."}' }, "forbidden", 403, false, nil,
     "Out of call volume quota. Quota will be replenished in 00:28:11.", false },
@@ -117,8 +117,8 @@ local answers = {
   { "status", { status = 400, body = '"too fast"' }, "http", 400, false, nil, "too fast" },
 }
 
--- The answers of the token end point.
--- fault, code, status, retryable, part of the description, part of the message or the hint
+-- The token endpoint's responses. fault, code, status, retryable, part of the description, part of
+-- the message or the hint
 local refusals = {
   { { recorded = "authn_circuit" }, "auth", 400, false, "the authN circuit failed", "password" },
   { { recorded = "authentication_failed" }, "auth", 400, false, "authentication failed",
@@ -374,7 +374,8 @@ describe("a failed call", function()
       return bmwi.new(options)
     end
 
-    -- Looks for whole secrets and for the first part of one (a cut one tells nearly as much).
+    -- Looks for whole secrets and for the first part of one (a truncated one reveals nearly as
+    -- much).
     local function assert_nothing(...)
       collect({ ... }, {})
       assert(logged > 0)

@@ -1,4 +1,4 @@
--- bmwi.geo: valid GeoJSON by the letter of RFC 7946, well-formed XML, and a picture that fits.
+-- bmwi.geo: strictly valid GeoJSON (RFC 7946), well-formed XML, and a picture that fits.
 
 local helper = require "spec.helper"
 local cjson = require "cjson"
@@ -68,7 +68,7 @@ local function check_ring(positions)
   end
 end
 
--- Checks everything that RFC 7946 asks for and returns the features.
+-- Checks everything that RFC 7946 requires and returns the features.
 local function check_geojson(text)
   local collection = cjson.decode(text)
   assert.are.equal("FeatureCollection", collection.type)
@@ -203,7 +203,7 @@ describe("geo.geojson", function()
           sides[east and "east" or "west"] = math.abs(shoelace(polygon[1]))
         end
         assert.is_truthy(sides.east and sides.west)
-        -- Nothing lost: the parts are as large as the whole somewhere else.
+        -- Nothing is lost: the parts are as large as the whole ring elsewhere.
         local whole = check_geojson(geo.geojson(range_map(-17.8, 20)))[i].geometry
         local area = shoelace(whole.coordinates[1])
         assert.is_true(math.abs(sides.east + sides.west - area) < 1e-4 * area)

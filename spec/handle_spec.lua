@@ -1,5 +1,5 @@
---- handle.c: a handle of libcurl keeps the options of a GET for the next. That nothing of a client,
---- a server or a request ever shows in another exchange.
+--- handle.c: a libcurl handle keeps the options of a GET for the next one. Nothing of a client, a
+--- server or a request may leak into another exchange.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local fails_as = helper.fails_as

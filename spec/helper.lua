@@ -27,7 +27,7 @@ function helper.read(path)
   return text
 end
 
---- Writes a file, with these permissions where they matter.
+--- Writes a file, with these permissions if given.
 ---@param mode? string for chmod
 function helper.write(path, text, mode)
   local file = assert(io.open(path, "wb"))
@@ -44,7 +44,7 @@ function helper.names(t)
   return list
 end
 
---- Raises unless the text has this part in it.
+--- Raises unless the text contains this part.
 function helper.has(text, part)
   assert(tostring(text):find(part, 1, true), ("%q is not in %q"):format(part, tostring(text)))
 end
@@ -65,8 +65,8 @@ function helper.since(start)
   return require("bmwi")._sys.monotonic() - start
 end
 
---- Sets a locale with a decimal comma for numbers; false where none is installed. The spec goes
---- back to "C" itself.
+--- Sets a locale with a decimal comma for numbers; false if none is installed. The spec restores
+--- "C" itself.
 function helper.decimal_comma()
   for _, name in ipairs({ "de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8" }) do
     if os.setlocale(name, "numeric") then return true end
@@ -74,13 +74,13 @@ function helper.decimal_comma()
   return false
 end
 
---- Why no program can be given a terminal here; nil where one can.
+--- Why no program can be given a terminal here; nil if one can.
 function helper.no_terminal()
   local said = helper.shell("script -qec 'test -t 1 && echo it is one' /dev/null </dev/null 2>&1")
   if not said:find("it is one", 1, true) then return "no terminal for a program: " .. said end
 end
 
---- A temporary file for the time of one call: fn gets its path.
+--- A temporary file for one call: fn gets its path.
 local function with_file(text, fn)
   local path = os.tmpname()
   helper.write(path, text or "")
@@ -313,7 +313,7 @@ function helper.raw(first, again)
   end
 end
 
---- Why no program here knows the name localhost; nil where they do.
+--- Why the name localhost cannot be resolved here; nil if it can.
 function helper.no_localhost()
   local file = io.open("/etc/hosts")
   local text = file and file:read("*a") or ""
@@ -321,7 +321,7 @@ function helper.no_localhost()
   if not text:find("%slocalhost%s") then return "/etc/hosts does not know localhost" end
 end
 
---- Whether the libcurl that is loaded is at least of this version.
+--- Whether the loaded libcurl has at least this version.
 function helper.libcurl(major, minor)
   local has_major, has_minor = require("bmwi").curl_version:match("^libcurl/(%d+)%.(%d+)")
   return has_major * 1000 + has_minor >= major * 1000 + minor
@@ -329,8 +329,8 @@ end
 
 local weather
 
---- The environment that preloads spec/native/weather.c (built on the first call), or nil where
---- there is no such thing.
+--- The environment that preloads spec/native/weather.c (built on the first call), or nil if that is
+--- not possible here.
 function helper.weather()
   if weather == nil then
     local path = "build/weather.so"
@@ -377,7 +377,7 @@ end
 --- Decodes a query, in the same way.
 helper.query = helper.form
 
---- An own lua-cjson, for specs that look into bodies.
+--- A separate lua-cjson, for specs that look into bodies.
 helper.json = cjson
 
 return helper

@@ -1,5 +1,5 @@
---- hooks.c: what a store, the log and on_token may do to the client that calls them, in a call that
---- waits here and in a task: raise, close the client, collect garbage, call the client again.
+--- hooks.c: what a store, the log and on_token may do to the client that calls them, in a blocking
+--- call and in a task: raise an error, close the client, collect garbage, call the client again.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
@@ -89,7 +89,7 @@ describe("a hook", function()
           assert.equal(0, sim:count("GET", "/status"))
           assert.is_nil(left())
           assert.is_nil(loop:timeout())
-          -- The same client goes on once its store does, with the token that it got.
+          -- The same client works again once its store does, with the token that it got.
           sim:clear()
           calls = {}
           local _, _, _, code = run(function() return car:status() end)
@@ -134,7 +134,7 @@ describe("a hook", function()
         assert.equal("closed", code, message)
         assert.equal(name == "log" and 1 or 0, sim:count("GET", "/status"))
         assert.equal("bmwi.client: closed", tostring(client))
-        -- A lock that was taken is let go, once.
+        -- A lock that was taken is released, once.
         assert.equal(1, calls.finish)
         assert.is_nil(left())
         assert.is_nil(loop:timeout())

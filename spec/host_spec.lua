@@ -1,4 +1,4 @@
--- The adapters of bmwi.host. Those for luv and cqueues are tried where these modules are installed.
+-- The adapters of bmwi.host. Those for luv and cqueues are tested if these modules are installed.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
@@ -94,7 +94,7 @@ describe("bmwi.host", function()
   end)
 
   describe("drive", function()
-    -- A host in small: runs functions as its coroutines, each with a sleep that yields.
+    -- A minimal host: runs functions as its coroutines, each with a sleep that yields.
     local function run_host(functions)
       local sleepers, pauses, switches = {}, {}, 0
       local function sleep(seconds)
@@ -177,7 +177,7 @@ describe("bmwi.host", function()
       assert.truthy(message:find("stack traceback", 1, true))
     end)
 
-    -- What nginx does with a request that is ended, HAProxy with a client that has gone.
+    -- What nginx does when a request ends, and HAProxy when a client has gone.
     it("cancels the task of a coroutine that the host discards", function()
       sim:no_faults()
       sim:fault({ path = "/status", latency = 5, times = 0 })

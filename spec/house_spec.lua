@@ -1,5 +1,5 @@
 -- The sizes of the module and of the simulator: nothing over 600 lines, no function over 60, no
--- line of C over 100 columns (of Lua luacheck says so).
+-- line of C over 100 columns (luacheck checks Lua).
 
 local MAX_FILE, MAX_FUNCTION, MAX_LINE = 600, 60, 100
 
@@ -41,11 +41,11 @@ local function functions_of_c(lines)
   return found
 end
 
--- Lua: keywords that open and close blocks, outside of texts and comments.
+-- Lua: keywords that open and close blocks, outside strings and comments.
 local OPENS = { ["function"] = true, ["do"] = true, ["if"] = true, ["repeat"] = true }
 local CLOSES = { ["end"] = true, ["until"] = true }
 
--- The code with texts and comments taken out, its line breaks left in.
+-- The code without strings and comments, but with its line breaks.
 local function bare_lua(text)
   local function breaks(part) return (part:gsub("[^\n]", "")) end
   local parts, at = {}, 1

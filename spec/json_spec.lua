@@ -1,5 +1,5 @@
---- What answers become in Lua, and what tables become in requests. The simulator's answers are
---- replaced where the service's own would not do.
+--- How responses are decoded into Lua, and tables encoded into requests. The simulator's responses
+--- are replaced if they do not contain what a spec needs.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 
@@ -7,7 +7,7 @@ local VIN = helper.vin
 local ANY = "/webapi/v1/user/vehicles" -- where a fault puts whatever a test wants
 local math_type = rawget(math, "type")
 
--- A text of JSON arrays, so deep.
+-- Nested JSON arrays of this depth.
 local function nested(depth)
   return ("["):rep(depth) .. ("]"):rep(depth)
 end
@@ -169,7 +169,7 @@ describe("a response", function()
         if not ok then error(message, 0) end
       end)
 
-      -- lua-cjson keeps to the decimal point that it finds when it is loaded, if it finds one.
+      -- lua-cjson keeps using the decimal point that is current when it is loaded.
       for name, before in pairs({
         ["after bmwi was loaded"] = 'local bmwi = require "bmwi" os.setlocale(LOCALE)',
         ["before"] = 'os.setlocale(LOCALE) local bmwi = require "bmwi"',
@@ -266,7 +266,7 @@ describe("a response", function()
     end)
 
     it("with bytes that are not UTF-8, as they came", function()
-      -- No JSON library sends such a thing, so a file is served as it is.
+      -- No JSON library sends this, so a file is served unchanged.
       local folder = os.tmpname()
       os.remove(folder)
       local path = folder .. "/webapi/v1/user/vehicles/" .. VIN
@@ -401,7 +401,7 @@ describe("a response", function()
 
     it("for a command, whose outcome is then unknown", function()
       local bodies = { "", "null", "{}", "[]", '{"executionStatus":null}', "<html>",
-        -- No event could be told from that of an earlier command.
+        -- No event could be distinguished from an earlier command's.
         '{"executionStatus":{"serviceType":"DOOR_LOCK","status":"INITIATED"}}',
         '{"executionStatus":{"status":"INITIATED","eventId":7}}' }
       for _, body in ipairs(bodies) do
@@ -539,7 +539,7 @@ describe("a response", function()
       assert.same(profile, car:charging_profile())
     end)
 
-    -- A profile with a member which nobody here knows, that JSON text.
+    -- A profile with an unknown member, given as JSON text.
     local function profile_with(text)
       sim:fault({ path = "/chargingprofile", raw = '{"twoTimesTimer":{"timer1":{},"timer2":{},' ..
         '"new":[' .. text .. "]}}" })

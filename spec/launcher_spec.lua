@@ -1,4 +1,4 @@
--- bin/bmwi: it finds its own modules, from a clone and installed, whatever LUA_PATH says, and says
+-- bin/bmwi: it finds its own modules, from a clone and installed, whatever LUA_PATH is, and reports
 -- what is missing in one line.
 local cli = require "spec.cli_helper"
 local helper = require "spec.helper"
@@ -11,7 +11,7 @@ local number = _VERSION:match("%d+%.%d+")
 local built = cli.read("build/" .. tag .. "/bmwi.so") ~= nil
 local VERSION = "bmwi " .. bmwi._VERSION
 
--- A run without any search path, but for those named.
+-- A run without any search path except those given.
 local function run(command, paths)
   local words = { "env -u LUA_INIT -u LUA_PATH -u LUA_CPATH" }
   for _, version in ipairs { "_5_2", "_5_3", "_5_4" } do
@@ -29,7 +29,7 @@ local OTHERS = ("LUA_PATH='./?.lua;/usr/local/share/lua/%s/?.lua;/usr/share/lua/
   .. "LUA_CPATH='./?.so;/usr/local/lib/lua/%s/?.so;%s/lua/%s/?.so;/usr/lib/lua/%s/?.so'"):format(
   other, other, other, cli.shell("dirname $(find /usr/lib -name libcurl.so.4 | head -n 1)"), other,
   other)
--- Where each Lua looks by itself is not where a copy of it, built by hand, would.
+-- A Lua built by hand searches other folders by default than the packaged one.
 local has_cjson = run(lua .. " -e 'require \"cjson\"'") == ""
 
 describe("bin/bmwi", function()

@@ -1,4 +1,4 @@
--- The layers of the C code: arrows go down only, from the Lua face (binding) over the services to
+-- The layers of the C code: dependencies go down only, from the Lua binding through the services to
 -- the core. Read from the includes, followed through our own headers, and from the names that are
 -- used: calls, types and members alike.
 
@@ -27,7 +27,7 @@ local function names_in(folder)
   return list
 end
 
--- The text without comments, texts and characters.
+-- The source without comments, strings and characters.
 local function code_of(text)
   text = text:gsub("/%*.-%*/", " "):gsub('\\"', ""):gsub("//[^\n]*", "")
   return (text:gsub('#include%s+"', "#include_own "):gsub('"[^"\n]*"', '""'))
@@ -37,7 +37,7 @@ local function word(pattern)
   return "%f[%w_]" .. pattern
 end
 
--- The text without comments; texts in quotes stay.
+-- The source without comments, but with strings.
 local function bare(text)
   return (text:gsub("/%*.-%*/", " "):gsub("//[^\n]*", ""))
 end
@@ -90,7 +90,7 @@ for _, file in pairs(files) do
   for name in rest:gmatch("[%a_][%w_]*") do spoken[layer][name] = true end
 end
 
--- Words of one service each, which stand in its own files only.
+-- Words of one service, which may be in its own files only.
 local SERVICE_WORDS = {
   classic = { "executeService", "executionStatus", "SmartPhoneUtil", "bmwSkAnswer", "hub", "poi",
     "sendpoi", "eventId", "serviceType", "dlat", "dlon", "DOOR_LOCK", "weeklyPlanner", "weekdays",
@@ -237,7 +237,7 @@ describe("the simulator", function()
     end
   end)
 
-  -- Only main.c says which services there are.
+  -- Only main.c lists the services.
   it("has a service's words only in that service's folder", function()
     local words = { "vehicle", "cars?%f[%A]", "vin%f[%A]", "poi", "smartphone", "token", "oauth",
       "executeservice", "container", "telematic", "gcid", "classic", "cardata" }

@@ -1,5 +1,5 @@
---- The end of things: what calls bmwi when the Lua state, the client or the task is already gone,
---- or goes in the middle of a call.
+--- Lifetimes: calls of bmwi when the Lua state, the client or the task has already ended, or ends
+--- in the middle of a call.
 local helper = require("spec.helper")
 
 local VIN = helper.vin
@@ -11,7 +11,8 @@ describe("a finalizer", function()
   setup(function() sim = helper.start() end)
   teardown(function() sim:stop() end)
 
-  -- What a program says that has an object whose finalizer does `use`; older or younger than bmwi.
+  -- The output of a program with an object whose finalizer does `use`, created before or after
+  -- bmwi.
   local function finalized(use, older)
     local guard = [[
       local guard = newproxy and newproxy(true) or setmetatable({}, {})
@@ -77,7 +78,7 @@ describe("a finalizer", function()
         async.spawn(function() bmwi.sleep(60) end, print)
       end
       bmwi.loop:step()]])
-    -- (LuaJIT takes the first yield in a finalizer for one of a debug hook: that task fails.)
+    -- (LuaJIT treats the first yield in a finalizer as a debug hook's, so that task fails.)
     assert(said:find("true nil\nexit 0\n$"), said)
     assert(rawget(_G, "jit") or said == "true nil\nexit 0\n", said)
   end)
@@ -89,8 +90,8 @@ describe("a finalizer at any moment", function()
   setup(function() sim = helper.start({ args = { "--speed", "50" } }) end)
   teardown(function() sim:stop() end)
 
-  -- In each round the collector works as hard as it can, and the finalizer of its k-th cycle acts
-  -- in the middle of a call; the last round is one in which it never came to that.
+  -- In each round the collector runs as often as possible, and the finalizer of its k-th cycle acts
+  -- in the middle of a call; the last round is one in which k cycles were not reached.
   local SCRIPT = [[
     local bmwi, async = require("bmwi"), require("bmwi.async")
     local MOST = 4000

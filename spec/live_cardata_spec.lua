@@ -1,4 +1,4 @@
---- bmwi watch and bmwi bridge with CarData: the stream of the simulator, handed on.
+--- bmwi watch and bmwi bridge with CarData: the simulator's stream, passed on.
 local helper = require "spec.helper"
 local bridge = require "spec.bridge_helper"
 local broker = require "spec.broker_helper"

@@ -1,4 +1,4 @@
---- Log-ins, for the specs about tokens and stores: what went to the token endpoint, and the store's
+--- Log-ins, for the specs about tokens and stores: requests to the token endpoint, and the store's
 --- lock.
 local assert = require "luassert"
 local bmwi = require "bmwi"
@@ -7,7 +7,7 @@ local store = require "bmwi.store"
 
 local login = { sim = nil, TOKEN = "/webapi/oauth/token/" }
 
---- To be called before each spec: the simulator at its start.
+--- Call before each spec: resets the simulator.
 function login.begin(sim)
   sim:reset()
   login.sim = sim
@@ -24,7 +24,7 @@ function login.story()
   return lines
 end
 
---- The next token requests get this answer, with HTTP 200 unless told.
+--- The next token requests get this response, with HTTP 200 by default.
 function login.answer_token(body, times, status)
   login.sim:fault({ path = login.TOKEN, status = status or 200, body = body, times = times or 1 })
 end
@@ -40,7 +40,7 @@ function login.fails(code, ...)
   return message, info
 end
 
---- How often a token was asked for.
+--- The number of token requests.
 function login.count() return login.sim:count("POST", "/oauth/token") end
 
 --- A client whose store is `kept`, or the file at that path.
@@ -50,7 +50,7 @@ function login.with_store(path, kept, overrides)
   return bmwi.new(helper.client(login.sim, options))
 end
 
---- Nobody may hold the lock of the store at that path.
+--- Raises if the lock of the store at that path is held.
 function login.assert_free(path)
   local lock, message = store.new(path):lock(0)
   assert(lock, message)

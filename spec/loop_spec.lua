@@ -1,5 +1,5 @@
---- loop.c: the engine as any host drives it, and what happens to waiting calls when hooks raise,
---- when calls nest, and when somebody presses Ctrl-C.
+--- loop.c: the engine as any host drives it, and what happens to waiting calls when hooks raise
+--- errors, when calls nest, and on Ctrl-C.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
@@ -125,7 +125,7 @@ describe("the loop", function()
   it("leaves long work to the next step, so that the host can run", function()
     local secure = helper.start({ tls = true })
     secure:fault({ path = "/status", times = 0, latency = 0.1 })
-    -- Begins sixty TLS connections; the longest step's part of all that takes time.
+    -- Begins sixty TLS connections; returns the longest step's share of the total time.
     local function longest_part()
       local client = bmwi.new(helper.client(secure))
       assert(client:login())
@@ -283,7 +283,7 @@ describe("the loop", function()
     before_each(function() before = loop:limit(0) end)
     after_each(function() loop:limit(before) end)
 
-    -- How many connections the requests of the log came by, without those in `others`.
+    -- The number of connections on which the logged requests came, without those in `others`.
     local function connections(others)
       local known, different = {}, 0
       for _, request in ipairs(sim:log()) do

@@ -1,5 +1,5 @@
--- The targets of make: which install packages, and what the others say. With a search path on which
--- two programs are missing, and whose package manager only writes down what it is asked for.
+-- The targets of make: which install packages, and what the others report. With a search path
+-- without two of the programs, and with a package manager that only records its arguments.
 local helper = require "spec.helper"
 
 local HIDDEN = { "luacheck", "openssl", "apt-get", "dpkg-query", "sudo", "npm" }
@@ -26,7 +26,7 @@ describe("make", function()
   before_each(function() os.remove(folder .. "/asked") end)
   teardown(function() os.execute("rm -rf " .. folder) end)
 
-  -- What it prints, whether it ended well, and what the package manager was asked for.
+  -- Its output, whether it succeeded, and what the package manager was asked to install.
   local function make(words)
     local said = helper.shell(("env -u MAKEFLAGS -u MFLAGS -u LUA PATH=%s/bin "
       .. "timeout 60 make %s 2>&1; echo exit $?"):format(folder, words))

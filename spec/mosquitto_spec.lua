@@ -1,5 +1,5 @@
--- client:stream() with a foreign broker, Debian's mosquitto: the good path, another program of the
--- same account, and a log-in whose time is over. It is started here, on a port of its own.
+-- client:stream() with another broker, Debian's mosquitto: normal operation, another program of the
+-- same account, and an expired log-in. It is started here, on its own port.
 local bmwi = require("bmwi")
 local helper = require("spec.helper")
 local mqtt = require("spec.mqtt_helper")
@@ -11,14 +11,14 @@ local GCID = "aa111192-d570-4d3d-8835-656ee00edcd7"
 describe("a stream of mosquitto", function()
   local sim, server, client
 
-  -- The passwords of the account and of somebody who sends.
+  -- The passwords of the account and of a publisher.
   local function write_passwords(folder, password)
     local path = folder .. "/passwords"
     helper.write(path, ("%s:%s\nsender:x\n"):format(GCID, password), "644")
     helper.shell("mosquitto_passwd -U " .. path .. " && chmod 644 " .. path)
   end
 
-  -- The log-in's time is over, or the new one's has begun: only this password is right from now on.
+  -- The log-in has expired, or was renewed: only this password is valid from now on.
   local function set_password(password)
     write_passwords(server.folder, password)
     os.execute("kill -HUP " .. server.pid)

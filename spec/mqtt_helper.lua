@@ -1,5 +1,5 @@
 --- What the specs of MQTT have in common: a broker that follows a script (spec/broker.pl), packets
---- as bytes, and Debian's mosquitto where it is installed.
+--- as bytes, and Debian's mosquitto if it is installed.
 local helper = require("spec.helper")
 
 local mqtt = {}
@@ -9,7 +9,7 @@ function mqtt.hex(bytes)
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
 
---- A packet, as hexadecimal digits: its first byte and all that stands behind its length.
+--- A packet, as hexadecimal digits: its first byte and everything after its length.
 function mqtt.packet(first, body)
   local length, digits = #body / 2, ""
   repeat
@@ -20,7 +20,7 @@ function mqtt.packet(first, body)
   return ("%02x"):format(first) .. digits .. body
 end
 
---- A text with its length before it.
+--- A string preceded by its length.
 function mqtt.text(text)
   return ("%04x"):format(#text) .. mqtt.hex(text)
 end
@@ -30,14 +30,14 @@ local files = {}
 local Broker = {}
 Broker.__index = Broker
 
---- The packets that it got, one in hexadecimal digits after the other, "eof" where the client went.
+--- The packets received, in hexadecimal digits, and "eof" if the client closed.
 function Broker:got()
   local list = {}
   for line in (helper.read(self.log) or ""):gmatch("[^\n]+") do list[#list + 1] = line end
   return list
 end
 
---- The same, once there are so many; raises if they do not come in 20 s.
+--- The same, once there are this many; raises if they do not arrive within 20 s.
 function Broker:await(count)
   local start = require("bmwi")._sys.monotonic()
   while #self:got() < count do
@@ -65,8 +65,8 @@ function mqtt.broker(...)
   return broker
 end
 
---- A temporary file with the bytes of these hexadecimal digits, for the step file:PATH; it is taken
---- away when this process ends.
+--- A temporary file with the bytes of these hexadecimal digits, for the step file:PATH; it is
+--- removed when this process ends.
 function mqtt.file(digits)
   local path = os.tmpname()
   helper.write(path, (digits:gsub("%x%x", function(d) return string.char(tonumber(d, 16)) end)))
@@ -86,7 +86,7 @@ function mqtt.connect(broker, options)
   return require("bmwi")._mqtt.connect(all)
 end
 
---- Connects to a broker that follows these steps, and has a function use both.
+--- Connects to a broker that follows these steps, and calls a function with both.
 ---@param scheme? string "mqtts" where it is not "mqtt"
 function mqtt.with_broker(steps, options, fn, scheme)
   local broker = mqtt.broker((unpack or table.unpack)(steps)) -- luacheck: ignore
@@ -99,13 +99,14 @@ function mqtt.with_broker(steps, options, fn, scheme)
   assert(ok, message)
 end
 
---- Raises unless the next thing is "connected".
+--- Raises unless the next event is "connected".
 function mqtt.connected(connection)
   local what, message = connection:receive(LIMIT)
   assert(what == "connected", message)
 end
 
---- All that receive() gives of a broker with these steps, until the end; then what it gives again.
+--- Everything that receive() returns with a broker with these steps, until the end, and what it
+--- then returns.
 function mqtt.run_of(steps, options, scheme)
   local list, again = {}, nil
   mqtt.with_broker(steps, options, function(connection)
@@ -127,14 +128,14 @@ function Mosquitto:stop()
   os.execute("rm -rf " .. helper.quote(self.folder))
 end
 
---- Why there is no mosquitto here; nil where there is one.
+--- Why mosquitto is not available here; nil if it is.
 function mqtt.no_mosquitto()
   if helper.shell("PATH=$PATH:/usr/sbin command -v mosquitto") == "" then
     return "mosquitto is not installed"
   end
 end
 
---- Starts a mosquitto of our own on a free loopback port. CONFIG stands in for `%FOLDER%`.
+--- Starts a mosquitto of our own on a free loopback port. `%FOLDER%` in it stands for its folder.
 ---@param config? string further lines of its configuration
 ---@param tls? boolean with the test certificates, TLS 1.3 only
 ---@param prepare? fun(folder: string) puts files there before it starts

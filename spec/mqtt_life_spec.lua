@@ -1,5 +1,5 @@
--- bmwi._mqtt: how a connection lives: its waits, what it does by the clock, how much it takes and
--- sends, and how it ends with what it belongs to.
+-- bmwi._mqtt: the life of a connection: waiting, keepalive and time-outs, limits on what it
+-- receives and sends, and how it ends with its client or the Lua state.
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 local helper = require("spec.helper")
@@ -15,7 +15,7 @@ local LIMIT = 20 -- seconds for what takes none
 local GREET = "send:" .. mqtt.CONNACK[5]
 local ONE = packet(0x30, text("a") .. "00" .. hex("x"))
 
--- Moves the engine until the function says so.
+-- Drives the engine until the function returns true.
 local function drive(fn)
   local start = monotonic()
   while not fn() do
@@ -200,7 +200,7 @@ describe("connecting", function()
     end
   end)
 
-  -- A listening socket whose queue is full: who comes then gets no answer from the kernel.
+  -- A listening socket whose queue is full: the kernel does not respond to new connections.
   local function deaf()
     local pipe = io.popen([[echo $$; exec perl -MIO::Socket::INET -e '
       $| = 1; my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1) or die;

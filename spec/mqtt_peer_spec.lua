@@ -1,4 +1,4 @@
--- bmwi._mqtt against brokers of others: Debian's mosquitto, and what openssl serves.
+-- bmwi._mqtt against other servers: Debian's mosquitto and openssl s_server.
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 local helper = require("spec.helper")
@@ -87,7 +87,7 @@ describe("against mosquitto", function()
         connected(b)
         local kind, _, code, info = a:receive(LIMIT)
         assert.is_nil(kind)
-        -- mosquitto 2.0.21 says why, 2.0.11 does not.
+        -- mosquitto 2.0.21 gives the reason, 2.0.11 does not.
         if info.reason then assert.same({ "server", 142 }, { code, info.reason })
         else assert.same({ "network", true }, { code, info.eof })
         end
@@ -165,7 +165,7 @@ describe("against mosquitto", function()
 end)
 
 describe("against openssl", function()
-  -- Serves with these arguments; nil where it does not start.
+  -- Serves with these arguments; nil if it does not start.
   local function serve(arguments)
     local certs = helper.certs()
     local pipe = io.popen(("echo $$; exec openssl s_server -rev %s -accept 127.0.0.1:0 -cert "

@@ -1,5 +1,5 @@
--- bmwi._mqtt: what goes over the wire to a broker and what is made of its packets, by the sections
--- of the standards: MQTT 3.1.1 and 5.
+-- bmwi._mqtt: what is sent to a broker and how its packets are read, by the sections of the
+-- standards: MQTT 3.1.1 and 5.
 local bmwi = require("bmwi")
 local helper = require("spec.helper")
 local mqtt = require("spec.mqtt_helper")
@@ -160,7 +160,7 @@ describe("what is sent once it is connected", function()
   end)
 end)
 
--- What the broker sends once it is connected, and what receive() makes of it.
+-- What the broker sends after CONNACK, and what receive() returns.
 describe("a packet from the broker", function()
   local LONG = ("x"):rep(300)
   local cases = {
@@ -251,7 +251,7 @@ describe("a packet from the broker", function()
       { protocol = 4 })[1])
   end)
 
-  -- Of each level what breaks the standard there; of 5 with the reason that is told the broker.
+  -- Violations of each version of the standard; for 5 with the reason sent to the broker.
   local faults = {
     { "a remaining length of five bytes", { 4, 5 }, "30ffffffff01", "81" },
     { "a packet beyond 1 MiB", { 4, 5 }, "30fdff3f", "95" },

@@ -2,7 +2,7 @@
 
 local navigation = require "bmwi.navigation"
 
--- The description's own example, a plug-in hybrid.
+-- The API description's example, a plug-in hybrid.
 local LONG = {
   latitude = 62.250584, longitude = 3.7717776, isoCountryCode = "DEU",
   auxPowerRegular = 1.4, auxPowerEcoPro = 1.2, auxPowerEcoProPlus = 0.4,

@@ -1,5 +1,5 @@
---- Tokens: how one is asked for, renewed, kept, shared and refused. What the server sees is read
---- from the simulator's log.
+--- Tokens: how one is requested, renewed, saved, shared and refused. The requests are read from the
+--- simulator's log.
 local helper = require("spec.helper")
 local login = require("spec.login_helper")
 local bmwi = require("bmwi")

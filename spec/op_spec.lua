@@ -1,5 +1,5 @@
---- op.c: what is sent again and what never. For every way in which an exchange can fail: how often
---- the server was asked, and what the caller is told, for a GET and for a command.
+--- op.c: what is retried and what never. For every way in which an exchange can fail: the number of
+--- requests and the result for the caller, for a GET and for a command.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
@@ -7,15 +7,15 @@ local since, fails_as = helper.since, helper.fails_as
 
 local VIN = helper.vin
 
--- A request of the log in two words: what was asked, and the status of the answer.
+-- A logged request in two words: the method or grant, and the status of the response.
 local function word(request)
   local what = helper.form(request.body).grant_type or request.path:match("[^/]+$")
   return ("%s %d"):format(what, request.status)
 end
 
--- What is done to the exchange; what a GET ends as when it goes on, whether it is asked again;
--- what a command ends as, and whether the car gets to know it. needs_body: what it does shows only
--- in an answer with a body, and that to a point of interest has none.
+-- The fault; the code of a GET if it persists, and whether it is retried; the code of a command,
+-- and whether the car gets it. needs_body: the fault has an effect only on a response with a body,
+-- which that to a point of interest lacks.
 local faults = {
   { "400", { status = 400 }, get = "http", again = false, post = "http" },
   { "403", { status = 403 }, get = "forbidden", again = false, post = "forbidden" },
@@ -128,7 +128,7 @@ describe("an operation", function()
       assert.equal(poi and 1 or 0, counts.sendpoi)
       assert.equal(row.done and poi and 1 or 0, #known.pois)
       local wanted = row.again and 2 or 1
-      -- libcurl asks again by itself when a kept connection turns out to be dead.
+      -- libcurl itself resends a request if a reused connection turns out to be dead.
       local most = row.reused and wanted + 1 or wanted
       assert(counts.status >= wanted and counts.status <= most, counts.status)
     end)
@@ -174,7 +174,7 @@ describe("an operation", function()
     assert(events[3][2].wait >= 0 and events[3][2].wait <= 0.5)
   end)
 
-  -- Nothing has left this machine, so that a command is as good as a reading.
+  -- Nothing was sent, so a command can be retried like a read.
   for _, call in ipairs({ "status", "lock_doors" }) do
     it("is retried if there was no connection at all: " .. call, function()
       local attempts = 0
@@ -266,7 +266,7 @@ describe("an operation", function()
         fails_as("auth", car[call](car))
         assert.equal(3, #sim:log())
         assert.equal(1, sim:count("POST", "/oauth/token"))
-        -- Not in a loop over several calls either.
+        -- Nor over several calls.
         fails_as("auth", car[call](car))
         fails_as("auth", car[call](car))
         assert.equal(1, sim:count("POST", "/oauth/token"))
@@ -384,7 +384,7 @@ describe("an operation", function()
       assert(times.lastTrip[2] >= date - 0.05, times.lastTrip[2] - date)
     end)
 
-    -- What the server says, and what is made of it: seconds, or nothing.
+    -- Retry-After, and how it is interpreted: seconds, or nothing.
     for _, row in ipairs({
       { "7", 7 }, { "86401", 86400 }, { "99999999999", 86400 }, { "9999999999999999999999" },
       { "0" }, { "-5" },
@@ -558,7 +558,7 @@ describe("an operation", function()
     end
   end)
 
-  -- What fails for one car and works the second time is no server in trouble.
+  -- A call that fails for one car and then works does not mean that the server is in trouble.
   it("always retries what then works: one call, and eight at once #slow", function()
     local car = logged_in({ retries = 2, timeout = 60 })
     for _ = 1, 30 do

@@ -1,5 +1,5 @@
--- The options of bmwi.new are settings of the command line. (What the reference says of them:
--- spec/reference_spec.lua.)
+-- The options of bmwi.new are settings of the command line. (spec/reference_spec.lua compares them
+-- with the reference.)
 local bmwi = require "bmwi"
 local args = require "bmwi.cli.args"
 local config = require "bmwi.cli.config"

@@ -1,6 +1,6 @@
---- Did the car do it? Every way in which a command can go wrong, one row each: what the caller is
---- told, how many commands the server has got, and what a second process finds out that is given
---- the execution of the first one and goes on waiting.
+--- Did the car do it? One row for every way in which a command can go wrong: what is reported to
+--- the caller, how many commands the server received, and what a second process finds out that is
+--- given the first one's execution and continues to wait.
 local helper = require("spec.helper")
 local json = helper.json
 local bmwi = require("bmwi")
@@ -9,7 +9,7 @@ local wait = require("bmwi.wait")
 
 local VIN, POLL = helper.vin, "/serviceExecutionStatus"
 
--- The second process. It knows the car, the account and the execution, nothing else.
+-- The second process. It has the car, the account and the execution, nothing else.
 local SECOND = [[
   local bmwi, wait, json = require("bmwi"), require("bmwi.wait"), require("cjson")
   local options, execution = json.decode(%q), json.decode(%q)
@@ -134,7 +134,7 @@ describe("the outcome of a command", function()
     sim = nil
   end)
 
-  -- Commands that the server has got: one that was refused for its token is none.
+  -- Commands that the server received; one whose token was refused does not count.
   local function posted()
     local n = 0
     for _, request in ipairs(sim:log()) do
@@ -153,7 +153,7 @@ describe("the outcome of a command", function()
     assert.equal(row.done or 1, sim:car().posts.DOOR_LOCK or 0)
   end
 
-  -- What the first process is told, and the execution it has at the end.
+  -- What is reported to the first process, and the execution it has at the end.
   local function first_process(row, car, address)
     local execution, message, code, info = car:execute("DOOR_LOCK",
       row.filler and { filler = ("x"):rep(row.filler) } or nil)
@@ -223,7 +223,7 @@ describe("the outcome of a command", function()
         local expected = row.second
         local before = row.told == "unknown" and execution.lost
         if before then assert.is_nil(execution.eventId) end
-        -- An event of which nothing is heard in so much time is not heard of at all.
+        -- An event that is not reported within this time is never reported.
         local timeout = row.second_timeout or (expected == "unknown" and 1) or nil
         assert.equal(expected, second_process(execution, timeout))
         one_posted(row)
@@ -233,7 +233,7 @@ describe("the outcome of a command", function()
     end)
   end
 
-  -- The first process says what it has, so that the second one can be given it.
+  -- The first process prints what it has for the second one.
   local FIRST = [[
     local bmwi, wait, json = require("bmwi"), require("bmwi.wait"), require("cjson")
     local car = bmwi.new(json.decode(%q)):vehicle(%q)

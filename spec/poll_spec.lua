@@ -1,5 +1,5 @@
---- poll.c: a kept connection is watched on while nobody uses it. That this disturbs neither a host
---- nor what gets the descriptor's number later.
+--- poll.c: an idle connection stays watched, which must disturb neither a host nor a later user of
+--- the descriptor's number.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local fails_as = helper.fails_as
@@ -8,7 +8,7 @@ local has_ffi, ffi = pcall(require, "ffi")
 local TOKEN = { access_token = "AAAA" }
 local loop = bmwi.loop
 
--- The descriptors that the loop watches, its timer left out; nil where nobody says.
+-- The descriptors that the loop watches, without its timer; nil if the system does not show them.
 local function watched()
   local text = helper.read("/proc/self/fdinfo/" .. loop:pollfd())
   if not (text and text:find("tfd:", 1, true)) then return nil end

@@ -1,4 +1,4 @@
--- sys.json: JSON for people and other programs, as the command line and bmwi.geo write it.
+-- sys.json: JSON as the command line and bmwi.geo write it.
 local bmwi = require("bmwi")
 local print_json = bmwi._sys.json
 

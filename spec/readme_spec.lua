@@ -1,5 +1,5 @@
--- What the README must be; that every public name stands in the pages; and that CONTRIBUTING.md and
--- SECURITY.md name what is there.
+-- The form of the README; that every public name is documented; and that CONTRIBUTING.md and
+-- SECURITY.md name only what exists.
 local docs = require "spec.docs_helper"
 local helper = require "spec.helper"
 local read, quote = helper.read, helper.quote
@@ -7,7 +7,7 @@ local read, quote = helper.read, helper.quote
 local readme = read("README.md")
 local makefile = read("Makefile") .. read(".ci/analysis.mk")
 
--- Public names: a name that begins with `_` is for the files of this module only.
+-- Public names: those with `_` are for this module's own files.
 local function names(source)
   local list = {}
   for key, value in pairs(source) do
@@ -18,7 +18,7 @@ local function names(source)
   return list
 end
 
--- Fails with all the texts that are in no page.
+-- Fails with all names that are on no page.
 local function present(list, format)
   assert.same({}, docs.missing(docs.all(), list, format))
 end
@@ -165,7 +165,7 @@ describe("SECURITY.md", function()
     return list
   end
 
-  -- Whether a file of specs has a test, or a row of a table of tests, of that title.
+  -- Whether a spec file has a test, or a row of a table of tests, with that title.
   local function has_title(name, title)
     local text = read("spec/" .. name .. "_spec.lua")
     assert.truthy(text, name)

@@ -1,4 +1,4 @@
---- The form of a recording, and what is replaced in it.
+--- The format of a recording, and what is replaced in it.
 local helper = require "spec.helper"
 local anonymous = require "bmwi.cli.anonymous"
 local record = require "bmwi.cli.record"

@@ -1,4 +1,4 @@
---- client:_record: what a recorder gets of the answers.
+--- client:_record: what is passed to a recorder.
 local bmwi = require "bmwi"
 local async = require "bmwi.async"
 local helper = require "spec.helper"

@@ -1,5 +1,5 @@
---- Recorded days (spec/recordings, of a made-up car) played by the simulator: what the bridge says
---- of them at the end, and on the way.
+--- Recorded days (spec/recordings, of a made-up car) played by the simulator: what the bridge
+--- publishes on the way and at the end.
 local helper = require "spec.helper"
 local bridge = require "spec.bridge_helper"
 local broker = require "spec.broker_helper"

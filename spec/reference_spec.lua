@@ -1,4 +1,4 @@
--- types/*.lua and docs/reference.md: complete, and true of the module as it is built.
+-- types/*.lua and docs/reference.md: complete, and in agreement with the built module.
 local bmwi = require "bmwi"
 local docs = require "spec.docs_helper"
 local helper = require "spec.helper"
@@ -8,9 +8,9 @@ local types = dofile(".ci/types.lua")
 
 local interface, answers = types.read("types/bmwi.lua"), types.read("types/answers.lua")
 local MODULES = types.MODULES
--- Not for use by themselves.
+-- Not for direct use.
 local OTHERS = { cli = true, cardata = true }
--- For the files of this module only.
+-- For this module's own files.
 local INTERNAL = { attach = true, begin = true, detach = true, fail = true, gate = true,
   open = true, pass = true, wait = true }
 
@@ -55,14 +55,14 @@ local function functions(t)
   return set
 end
 
--- "Classic", "CarData", or nil where both services have it.
+-- "Classic", "CarData", or nil if both services have it.
 local function only(text)
   return text:match("^(Classic): ") or text:match("^(CarData): ")
     or text:find("[classic]", 1, true) and "Classic"
     or text:find("[CarData]", 1, true) and "CarData" or nil
 end
 
--- All words that a type takes, and whether it takes other texts.
+-- All words that a type accepts, and whether it accepts other strings.
 local function words_of(kind)
   local words, open = {}, false
   for _, member in ipairs(types.members(kind)) do
@@ -449,7 +449,7 @@ describe("an answer of the classic service", function()
     sim:stop()
   end)
 
-  -- Each member is described, with its type and its word; parts of it as well.
+  -- Each member is described, with its type and its words; nested members as well.
   local function check(class, value)
     for name, member in pairs(value) do
       local field = fields(class)[name]

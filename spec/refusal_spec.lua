@@ -1,5 +1,5 @@
---- Refusals: of the log-in, of the token, and of one resource; what a gateway says in between is
---- none. What goes over the wire is read from the simulator's log.
+--- Refusals: of the log-in, of the token, and of one resource; a gateway's response is not a
+--- refusal. The requests are read from the simulator's log.
 local helper = require("spec.helper")
 local login = require("spec.login_helper")
 local async = require("bmwi.async")
@@ -214,7 +214,7 @@ describe("a token", function()
       assert.same({ "password 401", "password 200", "GET 200" }, story())
     end)
 
-    -- recorded error -> HTTP status, what the service says, what the message must advise
+    -- recorded error -> HTTP status, the service's words, the required advice
     local REFUSALS = {
       authn_circuit = { 400, "invalid_grant: the authN circuit failed", "password" },
       authentication_failed = { 400, "invalid_grant: authentication failed", "password" },
@@ -247,7 +247,7 @@ describe("a token", function()
       end
     end)
 
-    -- What a refusal may look like, and the code it ends with: the password is sent once.
+    -- Forms of a refusal, and their codes: the password is sent once.
     local ONCE = {
       { "an OAuth error with 423", { status = 423, body = '{"error":"account_locked",'
         .. '"error_description":"Account is locked"}' }, "auth" },
@@ -378,7 +378,7 @@ describe("a token", function()
       local secrets = { "p4ssw0rd", key, secret_of_key,
         bmwi.base64.encode(key .. ":" .. secret_of_key) }
       for _, secret in ipairs(secrets) do
-        -- At the end of a long text it must not be shown in part either.
+        -- At the end of a long text not even a part of it may be shown.
         for _, filler in ipairs({ 0, 300, 310, 314 }) do
           answer_token('{"error":"x","error_description":"' .. ("."):rep(filler) .. secret .. '"}',
             1, 400)

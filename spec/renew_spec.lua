@@ -1,5 +1,5 @@
--- What the stream needs of a client beside calls: a token that is renewed once for all who want
--- that, and gates to wait at.
+-- What the stream needs from a client besides calls: a token that is renewed once for all tasks and
+-- processes, and gates to wait for.
 
 local async = require("bmwi.async")
 local bmwi = require("bmwi")

@@ -1,7 +1,6 @@
---- Eight secrets are planted, everything is made to fail, and all that comes out is searched for
---- them: messages, info, the log hook, tostring, and what the command line writes, shows and is
---- called with. The server is the worst there can be: it says back what it was sent, in any
---- spelling.
+--- Eight secrets are planted, everything is made to fail, and all output is searched for them:
+--- messages, info, the log hook, tostring, and the command line's files, output and arguments. The
+--- server is as hostile as possible: it echoes what it was sent, in any encoding.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local store = require("bmwi.store")
@@ -32,7 +31,7 @@ local function form(text, blank, format)
   end))
 end
 
--- How a server may spell what it says back.
+-- How a server may encode what it echoes.
 local SPELLINGS = {
   plain = function(s) return s end,
   query = function(s) return form(s, "%20", "%%%02X") end,
@@ -61,7 +60,7 @@ local SPELLINGS = {
   ["HTML hexadecimal"] = function(s) return each_byte(s, "&#x%x;") end,
 }
 
--- What must not be found: each secret in each spelling, and the first part of it.
+-- What must not be found: each secret in each encoding, and the first part of it.
 local NEEDLES = {}
 for name, secret in pairs(SECRETS) do
   for spelling, spell in pairs(SPELLINGS) do
@@ -84,7 +83,7 @@ local function gather(list, value, done)
   if type(value) == "table" and not done[value] then
     done[value] = true
     for k, v in pairs(value) do
-      -- What a wait needs to go on is the caller's, event and all.
+      -- What a wait needs to continue belongs to the caller, including the event.
       if k ~= "execution" then
         gather(list, k, done)
         gather(list, v, done)
@@ -95,7 +94,7 @@ local function gather(list, value, done)
   end
 end
 
--- What the server says: a fault for /_sim with one secret in one spelling, in each known shape.
+-- The server's response: a fault for /_sim with one secret in one encoding, in each known form.
 local function said_back(path, status, text)
   local quoted = json.encode(text)
   return {
@@ -237,7 +236,7 @@ describe("eight planted secrets", function()
       return bmwi.new(options)
     end
 
-    -- Calls everything; what succeeds is an answer, what fails is searched.
+    -- Calls everything, and searches the failures.
     local function call_all(client)
       local car = client:vehicle(helper.vin)
       local function note(value, ...)
@@ -299,7 +298,7 @@ describe("eight planted secrets", function()
           for i = 1, select("#", ...) do parts[i + 1] = spell(SECRETS[select(i, ...)]) end
           return table.concat(parts, ", ")
         end
-        -- Few enough that what should have been blotted out is not merely cut off.
+        -- Few enough that a secret is redacted, not just truncated.
         for i, text in ipairs({ all("password", "access", "event"), all("refresh", "basic"),
           all("api_key", "api_secret", "password") }) do
           set({ said_back("/serviceExecutionStatus", 400, text)[i] }, faults)
@@ -315,7 +314,7 @@ describe("eight planted secrets", function()
         end
         set({ said_back("/executeService", 403, all("answer", "password", "access"))[1] }, faults)
         gather(out, { new():vehicle(helper.vin):unlock_doors({ secret = SECRETS.answer }) })
-        -- A log-in and a renewal, and what they were made of.
+        -- A log-in and a renewal, and the secrets in them.
         for i, text in ipairs({ all("password", "basic"), all("api_key", "api_secret") }) do
           set({ said_back("/oauth/token", 400, text)[i] }, faults)
           gather(out, { new():login() })
@@ -426,7 +425,7 @@ describe("eight planted secrets", function()
       "doctor --json --verbose", "logout --json" }
 
     local function run_all()
-      -- One after the other in one shell, so that it does not take all day.
+      -- One after the other in one shell, to save time.
       local lines = {}
       for i, arguments in ipairs(COMMANDS) do
         lines[i] = "echo '" .. arguments .. "'; " .. command(arguments) .. " 2>&1 </dev/null"

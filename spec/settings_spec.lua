@@ -1,4 +1,4 @@
--- bmwi.cli.config: where the settings of the command line come from, and how wrong ones are told.
+-- bmwi.cli.config: where the command line's settings come from, and how invalid ones are reported.
 local helper = require "spec.helper"
 local cli = require "spec.cli_helper"
 local run, ok = cli.run, cli.ok
@@ -87,7 +87,7 @@ describe("the settings", function()
     assert.is_truthy(run("status", { BMWI_TIMEOUT = "5" }).err:find("wait_timeout", 1, true))
   end)
 
-  -- key, value, what is said of it
+  -- key, value, part of the message
   local WRONG = {
     { "units", "stone", "metric, imperial" },
     { "region", "mars", "rest_of_world, usa" },

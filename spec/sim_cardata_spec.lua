@@ -1,4 +1,4 @@
---- CarData as the simulator plays it, asked by the curl program alone. The verifier and challenge
+--- The simulator's CarData service, used through the curl program only. The verifier and challenge
 --- are those of RFC 7636, appendix B.
 local helper = require("spec.helper")
 local json = helper.json
@@ -336,7 +336,7 @@ describe("the simulated CarData", function()
       assert.is_nil(first["vehicle.look.image"]) -- it has an end point of its own
       local slow = first[BATTERY .. "voltage"].timestamp
       assert.truthy(slow < iso(os.time() - 30 * 3600), slow)
-      -- The snapshot stands still; what is stamped at each request does not.
+      -- The snapshot does not change, except what is stamped at each request.
       advance(60)
       local second = telematics(BEV, asked)
       assert.equal(first[MILEAGE].timestamp, second[MILEAGE].timestamp)

@@ -142,7 +142,7 @@ describe("a recording", function()
     end
   end)
 
-  -- The same command on the recording shows what it showed when it was recorded.
+  -- The same command shows the same on the recording as when it was recorded.
   local function round_trip(arguments, environment)
     sim = helper.start()
     cli.begin(sim)

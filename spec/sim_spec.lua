@@ -318,7 +318,7 @@ describe("the simulator", function()
         last = steps[now.status]
         seen[now.status] = now
         if now.status == "EXECUTED" then break end
-        -- Nothing has happened to the car yet, except in the moment between the two questions.
+        -- Nothing has happened to the car yet, except between the two requests.
         if now.status ~= "DELIVERED" then
           assert.equal("SECURED", sim:car().doors)
         end
@@ -762,7 +762,7 @@ describe("the simulator", function()
   end)
 
   describe("serves old clients in another language, unchanged except for the address", function()
-    -- The program is no part of what the specs need: without it this is pending.
+    -- The specs do not require the program: without it this is pending.
     local has_python = os.execute("python3 -c 'import ssl, urllib.request' 2>/dev/null")
     has_python = has_python == true or has_python == 0
 

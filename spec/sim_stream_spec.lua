@@ -1,5 +1,5 @@
---- The simulated stream, asked by mosquitto's clients and by a small one (spec/mqtt.py) that shows
---- the bytes as they come.
+--- The simulated stream, used through mosquitto's clients and a small one (spec/mqtt.py) that shows
+--- the received bytes.
 local broker = require("spec.broker_helper")
 local helper = require("spec.helper")
 local json = helper.json
@@ -27,7 +27,7 @@ describe("the simulated stream", function()
   local function wait(seen) return broker.wait(sim, seen) end
   local function subscribed(seen) return (seen.received.SUBSCRIBE or 0) > 0 end
 
-  -- mosquitto_sub in the background, which ends after so many messages.
+  -- mosquitto_sub in the background, which ends after this many messages.
   local function mosquitto_sub(version, count, ...)
     local words = { "timeout 20 mosquitto_sub -V", version, "-h localhost -p", sim.stream_port,
       "--cafile", sim.ca, "-u", GCID, "-P", token.id_token, "-t", GCID .. "/+ -k 30",
@@ -141,7 +141,7 @@ describe("the simulated stream", function()
     return "connect=" .. json.encode(all)
   end
 
-  -- What a client is sent from its SUBACK on.
+  -- What is sent to a client from its SUBACK on.
   local function subscriber(more, ...)
     return client(connect(more), "until=" .. CONNACK, "subscribe=" .. GCID .. "/+", ...)
   end

@@ -1,4 +1,4 @@
--- Holds together what has to be written in more than one place: the lists of source files in the
+-- Compares what has to be written in more than one place: the lists of source files in the
 -- Makefile, in the rockspec and in the folders, and the version.
 
 local helper = require("spec.helper")
@@ -111,7 +111,7 @@ describe("the folder lua/", function()
 end)
 
 describe("an address", function()
-  -- What needs nobody's consent: this machine, names that RFC 2606 keeps free, BMW's own servers.
+  -- Harmless addresses: this machine, names reserved by RFC 2606, BMW's own servers.
   local FREE = { "^127%.", "^localhost", "example%.invalid$", "example%.com$", "^host%f[%W]",
     "^b2vapi%.bmwgroup%.", "^customer%.bmwgroup%.com$", "^host$" }
 

@@ -1,5 +1,5 @@
--- What a store keeps beside the token: that a log-in was refused, and what refuses tokens, however
--- new, so that the next process does not try again.
+-- What a store keeps besides the token: that a log-in was refused, and which resources refuse even
+-- new tokens, so that the next process does not try again.
 local helper = require "spec.helper"
 local login = require "spec.login_helper"
 local async = require "bmwi.async"
@@ -48,7 +48,7 @@ describe("a client with a store remembers a refused log-in", function()
     local _, _, code = new(nil, WRONG):vehicle(helper.vin):lock_doors()
     assert.equal("auth", code)
     assert.equal(1, login.count())
-    -- Another user, password, key or scope is something new.
+    -- Another user, password, key or scope is tried.
     local changes = { { username = "me@example.com" }, { password = "wrong-again" },
       { api_key = "other" }, { scope = "vehicle_data" } }
     for i, change in ipairs(changes) do

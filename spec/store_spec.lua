@@ -1,5 +1,5 @@
--- bmwi.store: the token file: private, whole at any time, bound to its owner, locked. What else it
--- holds is in account_spec.
+-- bmwi.store: the token file: private, complete at any time, bound to its owner, locked.
+-- account_spec tests its other content.
 local helper = require "spec.helper"
 local login = require "spec.login_helper"
 local async = require "bmwi.async"
@@ -9,7 +9,7 @@ local shell = helper.shell
 
 local function write(path, text, mode) helper.write(path, text, mode or "600") end
 
--- What there is in the end: the file, and the lock of whoever changes it.
+-- The remaining files: the token file, and its writers' lock.
 local FILES = "token.json\ntoken.json.write.lock"
 
 local token = {
@@ -250,7 +250,7 @@ describe("bmwi.store", function()
         script)
     end
 
-    -- kill -9 at any point: see 200 of them.
+    -- kill -9 at 200 different points.
     it("is complete and private whenever the writer is killed #slow", function()
       local kept = store.new(path)
       assert.is_true(kept:save({ access_token = ("a"):rep(3000) }))
@@ -262,7 +262,7 @@ describe("bmwi.store", function()
           assert(kept:save({ access_token = ("b"):rep(3000), refresh_token = ("c"):rep(3000) }))
           assert(kept:save({ access_token = ("a"):rep(3000) }))
         end]]):format(path))
-      -- Looks all the time for anything that others could open.
+      -- Constantly looks for anything that others could open.
       local watcher = assert(io.popen(([[
         while [ -d %s ]; do find %s -type f -perm /077 2>/dev/null; sleep 0.01; done]]):format(
         folder .. "/state", folder .. "/state")))
@@ -286,7 +286,7 @@ describe("bmwi.store", function()
         most = math.max(most, tonumber(shell(("ls -A '%s' | wc -l"):format(here))))
       end
       assert(seen.a and seen.b, "the kills came at one point only")
-      -- Each run took away what the killed one before it had left.
+      -- Each run removed what the previous, killed one had left.
       assert(most <= 4, most)
       assert.is_true(kept:save(token))
       assert.equal(FILES, shell(("ls -A '%s'"):format(here)))
@@ -313,7 +313,7 @@ describe("bmwi.store", function()
       assert.equal(table.concat(stay, "\n"), shell("LC_ALL=C ls '" .. here .. "'"))
     end)
 
-    -- Ten processes with one kept log-in, which is over: what the simulator gets to see.
+    -- Ten processes with one saved log-in, which has expired: what the simulator receives.
     local function renewals(sim, refresh)
       local server = { server = sim.url, username = "whatever@example.com" }
       local client = bmwi.new(helper.client(sim))
@@ -415,7 +415,7 @@ describe("a client with a store", function()
     assert(new():vehicles())
     assert.is_nil(new(nil, { username = "somebody@example.com" }):token())
     other:stop()
-    -- What was saved by hand is for whoever is given it.
+    -- A token saved by hand is for any client that is given it.
     assert(store.new(path):save({ access_token = "abc" }))
     assert.equal("abc", new():token().access_token)
   end)
@@ -509,7 +509,7 @@ describe("a client with a store", function()
     sim:fault({ path = "/oauth/token", status = 500, times = 1 })
     assert.equal("server", select(3, new(kept, { retries = 0 }):login()))
     is_free()
-    -- A token that has ended and nothing to get another with.
+    -- An expired token, and nothing to get another one with.
     assert(kept:save({ access_token = "old", expires_at = 1 }))
     local bare = bmwi.new { base_url = sim.url, store = kept }
     assert.equal("auth", select(3, bare:vehicles()))

@@ -1,5 +1,5 @@
---- Streams against the simulator, for specs: a client that is logged in, short times, and waiting
---- that ends.
+--- Streams against the simulator, for specs: a client that is logged in, short times, and bounded
+--- waits.
 local bmwi = require("bmwi")
 local broker = require("spec.broker_helper")
 local helper = require("spec.helper")
@@ -22,7 +22,7 @@ function streams.hurry(changes)
   for name, value in pairs(changes or {}) do times[name] = value end
 end
 
---- Back to the real ones.
+--- Restores the real ones.
 function streams.no_hurry()
   for name, value in pairs(real) do times[name] = value end
 end
@@ -60,7 +60,7 @@ function streams.await(stream, state)
   streams.run_until(stream, function() return stream:state() == state end, state)
 end
 
---- The end of a stream: waits for it.
+--- Waits for the end of a stream.
 ---@return string message
 ---@return string code
 ---@return table info
@@ -80,7 +80,7 @@ function streams.publish(sim, data, more)
   broker.set(sim, { publish = message })
 end
 
---- How often the log-in was renewed.
+--- The number of renewals.
 function streams.renewals(sim)
   local n = 0
   for _, request in ipairs(sim:log()) do
@@ -89,7 +89,7 @@ function streams.renewals(sim)
   return n
 end
 
---- An update: raises where none comes.
+--- Waits for an update; raises if none comes.
 function streams.update(stream)
   local update, message, code = stream:next(20)
   assert(update, tostring(code) .. ": " .. tostring(message))

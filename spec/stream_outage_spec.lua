@@ -41,7 +41,7 @@ describe("a stream continues", function()
     streams.await(stream, "connected")
     return stream
   end
-  -- A value that is published comes.
+  -- Expects a published value to arrive.
   local function alive(stream)
     mileage = mileage + 1
     local value = mileage

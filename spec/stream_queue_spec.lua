@@ -1,4 +1,4 @@
--- What becomes of the stream's messages: they are read, merged and put together to updates.
+-- How the stream's messages are read, merged and combined into updates.
 local bmwi = require("bmwi")
 local helper = require("spec.helper")
 local live = require("bmwi.cardata.live")
@@ -148,7 +148,7 @@ describe("the queued updates", function()
     return queue.new { vins = vins, times = times, drive_train = function() return "BEV" end }
   end
 
-  -- Pushes values of one moment into the queue as if they were merged.
+  -- Adds values of one time to the queue as if they had been merged.
   local states
   local function push(q, vin, values, now)
     local sent = {}

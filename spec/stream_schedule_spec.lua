@@ -1,5 +1,5 @@
--- The policy of the stream: what to do after which event. Each row is what BMW's servers, or MQTT's
--- standards, are known to do.
+-- The stream's policy: what to do after which event. Each row reflects known behaviour of BMW's
+-- servers, or the MQTT standards.
 local has = require("spec.helper").has
 local schedule = require("bmwi.cardata.stream_schedule")
 local times = require("bmwi.cardata.stream_times")

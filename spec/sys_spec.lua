@@ -1,4 +1,4 @@
---- sys.c: private files, locks and questions on the terminal, tried with other processes.
+--- sys.c: private files, locks and prompts on the terminal, tested with other processes.
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local shell, write, read, fails_as = helper.shell, helper.write, helper.read, helper.fails_as
@@ -25,12 +25,12 @@ describe("bmwi._sys", function()
 
   local here = shell("pwd") .. "/"
 
-  -- So that a search path holds from everywhere.
+  -- So that the search paths work from any directory.
   local function absolute(search)
     return ((";" .. search):gsub(";%./", function() return ";" .. here end))
   end
 
-  -- A program of its own: the command that runs it.
+  -- The command that runs a separate program.
   local function program(text)
     local name = folder .. "/program.lua"
     write(name, ("package.path, package.cpath = %q, %q\nlocal sys = require('bmwi')._sys\n"
@@ -192,7 +192,7 @@ describe("bmwi._sys", function()
         assert.equal("symbolic link", shell(("stat -c %%F '%s'"):format(path)))
         assert.equal("token", shell(("ls -A '%s/real'"):format(folder)))
       end
-      -- By whatever name, there is one lock.
+      -- There is one lock, by whatever name.
       local lock = assert(sys.try_lock(path))
       assert.equal("locked", (select(3, sys.try_lock(folder .. "/real/token"))))
       lock:unlock()
@@ -214,7 +214,7 @@ describe("bmwi._sys", function()
       assert.equal(line .. "\n" .. line, text)
       assert.equal("old", read(path))
       assert.equal("", shell("find '" .. folder .. "' -name '*.new'"))
-      -- Outside of it the signal is what the program made of it.
+      -- Outside it the signal has the program's own handler.
       text = shell(("ulimit -f 1; %s; echo $?"):format(program([[
         sys.write_private(path, ("x"):rep(5000))
         local file = assert(io.open(folder .. "/log", "w"))
@@ -304,7 +304,7 @@ describe("bmwi._sys", function()
         assert.equal(300000, #text)
         assert.is_nil(text:find("[^" .. text:sub(1, 1) .. "]"))
       end
-      -- What was left lying about is private too.
+      -- Leftover files are private too.
       assert.equal("", shell("find '" .. folder .. "' -name 'file*' ! -perm 600"))
     end)
   end)
@@ -502,8 +502,8 @@ describe("bmwi._sys", function()
     end)
 
     if not no_terminal then
-      -- Runs it on a terminal and types once it asks. Returns what the program got (as it was
-      -- printed to a file), and all that stood on the terminal.
+      -- Runs it on a terminal and types once it prompts. Returns what the program read (printed to
+      -- a file), and everything on the terminal.
       local function ask(typed)
         local run = program([[
           local out = assert(io.open(folder .. "/result", "w"))

@@ -1,4 +1,4 @@
---- The unit of examples/systemd, as far as it can be tried without a systemd that runs.
+--- The unit of examples/systemd, as far as it can be tested without a running systemd.
 local helper = require "spec.helper"
 
 local UNIT = "examples/systemd/bmwi-bridge.service"

@@ -1,6 +1,6 @@
---- What a hostile network can do: weak TLS, answers that never end or never fit, text that tries to
---- become a header, an URL or a form field. (engine_spec.lua has the certificates, the redirections
---- and the deadlines, json_spec.lua what answers may hold.)
+--- What a hostile network can do: weak TLS, responses that never end or are too large, text that
+--- tries to become a header, a URL or a form field. (engine_spec.lua covers certificates, redirects
+--- and deadlines, json_spec.lua the content of responses.)
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local shell, write, fails_as = helper.shell, helper.write, helper.fails_as
@@ -36,7 +36,7 @@ describe("the transport", function()
       end
     end)
 
-    -- Even where the machine's OpenSSL would take anything.
+    -- Even if the machine's OpenSSL would accept anything.
     for _, version in ipairs({ "tls1_1", "tls1", "tls1_2" }) do
       it("speaks " .. (version == "tls1_2" and "" or "never ") .. version, function()
         local certs = helper.certs()
@@ -61,14 +61,14 @@ describe("the transport", function()
             ca_file = %q, token = { access_token = "AAAA" } })
           local _, message, code = client:vehicles()
           io.write(code, " ", message)]]):format(port, certs .. "/ca.pem"), weak)
-        -- The server's page is no JSON: then TLS was spoken.
+        -- A response that is not JSON shows that TLS was established.
         local wanted = version == "tls1_2" and "json" or "tls"
         assert.equal(wanted, said:match("^%S+"), said)
       end)
     end
   end)
 
-  -- A client of a server that says these bytes, and then those without end.
+  -- A client of a server that sends these bytes, and then those endlessly.
   local function raw(first, again, scheme)
     local port, stop = helper.raw(first, again)
     finally(stop)
@@ -76,7 +76,7 @@ describe("the transport", function()
       timeout = 5, token = { access_token = "AAAA" } })
   end
 
-  -- A balancer that is restarted, say. No certificate is at fault, and it passes.
+  -- For example, a load balancer that restarts: no certificate is at fault, and it is transient.
   it("fails as network when a connection is reset during the TLS handshake", function()
     local client = raw("RESET", "", "https")
     local _, info = fails_as("network", client:vehicles())
@@ -116,7 +116,7 @@ describe("the transport", function()
         local message, info = fails_as(case[2], client:vehicles())
         assert(#message < 500, message)
         if case[2] == "too_large" then assert.is_false(info.retryable) end
-        -- Of a command it was sent for nobody knows what became of it; it is never an error raised.
+        -- A command's outcome is then unknown; no error is raised.
         info = select(2, fails_as("unknown", client:vehicle(helper.vin):lock_doors()))
         assert(info.hint:find("check before you send it again", 1, true), info.hint)
         fails_as("unknown", client:vehicle(helper.vin):send_poi({ lat = 1, lon = 2 }))
@@ -125,14 +125,14 @@ describe("the transport", function()
       end)
     end
 
-    -- What is announced by parts forever is over when the time is.
+    -- An endless chunk header ends at the timeout.
     it("of what follows a chunk's size", function()
       local client = raw(CHUNKED .. "1;", "x")
       fails_as("timeout", client:vehicles())
       client:close()
     end)
 
-    -- Under the address sanitizer, too, freed memory is used again.
+    -- Freed memory is reused even under AddressSanitizer.
     local RELEASED = "ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1"
 
     for _, gzip in ipairs({ false, true }) do
@@ -158,7 +158,7 @@ describe("the transport", function()
           io.write(("%%d"):format(peak() - before))]]):format(sim.url), RELEASED)
         local more = tonumber(said:match("^too_large too_large too_large (%d+)$"))
         assert(more, said)
-        -- 16 MiB are taken in before it is too much; the buffer is moved once on the way.
+        -- 16 MiB are read before the limit; the buffer is moved once on the way.
         assert(more < 40 * 1024, more .. " KiB")
       end)
     end
@@ -175,7 +175,7 @@ describe("the transport", function()
       return bmwi.new(helper.client(sim, overrides))
     end
 
-    -- Every request is one that is meant, with the headers that are meant.
+    -- Every request is an intended one, with the intended headers.
     local function check()
       local count = 0
       for _, request in ipairs(sim:log()) do

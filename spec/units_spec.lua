@@ -1,4 +1,4 @@
--- bmwi.units: the constants, and whole answers converted with the original untouched.
+-- bmwi.units: the constants, and whole responses, converted without modifying the original.
 
 local helper = require "spec.helper"
 local units = require "bmwi.units"
@@ -17,7 +17,7 @@ local function deep_copy(value)
 end
 
 describe("a single conversion", function()
-  -- Expected values worked out apart from the code, with 30 digits.
+  -- Expected values computed independently, with 30 digits.
   local cases = {
     { "km_to_miles", 100, 62.1371 },
     { "km_to_miles", 1234, 766.771814 },

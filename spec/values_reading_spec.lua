@@ -1,4 +1,4 @@
--- How one value of CarData is read: numbers, booleans, what is none, units and time stamps.
+-- How one value of CarData is read: numbers, booleans, absent values, units and timestamps.
 local bmwi = require("bmwi")
 local cjson = require("cjson").new()
 local values = bmwi._values
@@ -18,7 +18,7 @@ describe("a value", function()
     { "22.979991912841797", 22.979991912841797 }, { "48.123456789012", 48.123456789012 },
     { "true", true }, { "false", false }, { "TRUE", true },
     { "ASN_isTrue", true }, { "ASN_isFalse", false },
-    -- Names of something, and what only looks like a number to some.
+    -- Names, and what only looks like a number.
     { "007", "007" }, { "12345678901234567890", "12345678901234567890" }, { "0x1F", "0x1F" },
     { "inf", "inf" }, { "nan", "nan" }, { "1.2.3", "1.2.3" }, { "12 km", "12 km" }, { "1e", "1e" },
     { "PRICE_OPTIMIZED", "PRICE_OPTIMIZED" }, { "17.01.2027 00:00:00 UTC", nil },

@@ -1,5 +1,5 @@
--- Values of CarData: how they are read, kept and made into a status. The samples are made up; their
--- shapes are those that were seen. The private table bmwi._values is what the client is built on.
+-- Values of CarData: how they are read, kept and turned into a status. The samples are made up, in
+-- observed forms. The client is built on the private table bmwi._values.
 local bmwi = require("bmwi")
 local cjson = require("cjson").new()
 local time = require("bmwi.time")
@@ -43,12 +43,12 @@ local HEADING = "vehicle.cabin.infotainment.navigation.currentLocation.heading"
 local TYRE = "vehicle.chassis.axle.row1.wheel.left.tire.pressure"
 local DEMAND = "vehicle.electricalSystem.battery.serviceDemand.recharge"
 
--- Seconds around NOW as a stamp of REST.
+-- Seconds relative to NOW as a REST timestamp.
 local function at(seconds)
   return time.format(NOW + seconds)
 end
 
--- {value, unit, seconds around NOW}: one entry as an answer has it.
+-- {value, unit, seconds relative to NOW}: one entry as in a response.
 local function burst(rows)
   local list = {}
   for descriptor, row in pairs(rows) do
@@ -68,8 +68,7 @@ local function after(steps)
   return state
 end
 
--- The public bug reports of other clients, by their numbers in our notes. `status` and `details`
--- are what must be there.
+-- Public bug reports of other clients, numbered. `status` and `details` are what must be present.
 local NONE = {}
 local UK = {
   { "stream", { [MILEAGE] = { 57771, "miles", -7200 } } },
@@ -236,7 +235,7 @@ local CASES = {
     details = { remainingFuel = { unit = NONE, flag = "unit_unknown", age = 2 * 86400 } } },
 }
 
--- A CBS text as it comes: a JSON array with sentinels inside.
+-- A CBS string as received: a JSON array with sentinels inside.
 local function cbs(items)
   return { value = cjson.encode(items), timestamp = at(-60) }
 end
@@ -415,7 +414,7 @@ describe("merging", function()
     local whole = values.merge(nil, all, { source = "rest", now = NOW })
     for _ = 1, 20 do
       assert.same(whole, values.merge(nil, shuffled(names), { source = "rest", now = NOW }))
-      -- One after the other comes to the same.
+      -- Merging one after the other gives the same.
       local state
       for descriptor, entry in pairs(shuffled(names)) do
         state = values.merge(state, { [descriptor] = entry }, { source = "rest", now = NOW })
@@ -535,7 +534,7 @@ describe("a state from a file", function()
     assert.equal("cache", details.mileage.source)
     assert.equal("cache", details.position.source)
     assert.equal(600, details.mileage.age)
-    -- It still proves a unit, and news takes its place.
+    -- It still proves a unit, and newer values replace it.
     back = merge(back, "rest", { [MILEAGE] = { "93280", nil, -60 } })
     _, details = values.status(back, { now = NOW })
     assert.equal("km", details.mileage.unit)

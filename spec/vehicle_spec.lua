@@ -5,7 +5,7 @@ local bmwi = require("bmwi")
 local VIN = helper.vin
 local POI = '{"poi":{'
 
--- All of the API description.
+-- All of those in the API description.
 local SERVICES = { "CHARGE_NOW", "CHARGING_CONTROL", "CLIMATE_CONTROL", "CLIMATE_NOW", "DOOR_LOCK",
   "DOOR_UNLOCK", "GET_ALL_IMAGES", "GET_PASSWORD_RESET_INFO", "GET_VEHICLES", "GET_VEHICLE_IMAGE",
   "GET_VEHICLE_STATUS", "HORN_BLOW", "LIGHT_FLASH", "LOCAL_SEARCH", "LOCAL_SEARCH_SUGGESTIONS",
@@ -84,7 +84,7 @@ describe("a car", function()
     assert.matches("^%x+@bmw%.de$", execution.eventId)
   end
 
-  -- Until the simulator's car has done it.
+  -- Waits until the simulator's car has executed it.
   local function wait()
     bmwi.sleep(0.05)
   end

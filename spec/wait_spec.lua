@@ -1,5 +1,5 @@
--- bmwi.wait: what each sequence of answers is taken for. A scripted car and a clock of our own,
--- so that four minutes pass at once.
+-- bmwi.wait: the result of each sequence of responses. With a scripted car and a fake clock, so
+-- that four minutes pass immediately.
 
 local wait = require "bmwi.wait"
 
@@ -17,8 +17,8 @@ local function failure(code, info, message)
   return { nil, message or ("it failed with " .. code .. "."), code, info }
 end
 
--- A car that gives the answers of `script` one after the other, the last one for ever, and a
--- clock that only `sleep` and `seconds_per_poll` move.
+-- A car that gives the responses of `script` one after the other, repeating the last, and a clock
+-- that only `sleep` and `seconds_per_poll` advance.
 local function scripted(script, seconds_per_poll)
   local world = { now = 1000, polls = {}, sleeps = {}, services = {} }
   world.car = {
@@ -223,7 +223,7 @@ describe("wait.for_execution", function()
         "DOOR_LOCK")
       assert.is_nil(none)
       assert.are.equal("unknown", code)
-      -- The same for a table without an eventId, and when the server tells none either.
+      -- The same for a table without an eventId, and if the server reports none either.
       _, execution = run({ answer "PENDING", answer "EXECUTED" }, nil,
         { serviceType = "DOOR_LOCK" })
       assert.are.equal("EXECUTED", execution.status)
@@ -313,7 +313,7 @@ describe("wait.for_execution", function()
       })
       assert.are.equal("EXECUTED", execution.status)
       assert.are.same({ 2, 47, 52 }, world.polls) -- once only
-      -- Not when it is less than the wait anyway.
+      -- Not if it is shorter than the wait anyway.
       world = run({
         failure("server", { retry_after = "20" }), failure("server", { retry_after = 1 }),
         answer "PENDING", answer "EXECUTED",
@@ -430,7 +430,7 @@ describe("wait.for_execution", function()
       assert.is_nil(message:find("EVENT", 1, true))
       told[#told + 1] = execution and execution.status or message
     end })
-    -- EARLIER after our own is a newer event, as nobody has seen it before.
+    -- EARLIER after our own event counts as a newer event, since it was not seen before.
     assert.are.same({ "PENDING", "it failed with network", "PENDING", "ODD_WORD" }, told)
     told = {}
     run({ answer "DELIVERED", answer "EXECUTED" }, { on_update = function(execution)

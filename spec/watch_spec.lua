@@ -12,7 +12,7 @@ describe("bmwi watch", function()
   before_each(function() home = cli.begin(sim) end)
   after_each(cli.finish)
 
-  -- Runs it; `steps` is a shell script that ends it by `kill -INT $p`.
+  -- Runs it; the shell script `steps` ends it with `kill -INT $p`.
   local function watch(arguments, steps, environment)
     local all = { "watch", "--every", "0.1" }
     for _, word in ipairs(arguments) do all[#all + 1] = word end
