@@ -175,6 +175,12 @@ describe("a recording", function()
     assert.equal(VIN, second.vin)
   end)
 
+  it("of the battery, which has a path of its own, reproduces it", function()
+    local first, second = round_trip({ "soc", "--json" }, { VIN = helper.vin })
+    assert.is_number(first.soc)
+    assert.equal(first.soc, second.soc)
+  end)
+
   it("of CarData reproduces the same status", function()
     local first, second = round_trip({ "status", "--json" }, { VIN = broker.VIN,
       BMWI_SERVICE = "cardata", BMWI_CLIENT_ID = broker.CLIENT })

@@ -69,17 +69,26 @@ static json_t *read_vehicles(const char *file) {
   return list;
 }
 
+/* What a path has after the part in front of the VIN, or NULL. */
+static const char *vin_in(const char *path) {
+  static const char *const roots[] = {"/webapi/v1/user/vehicles/", "/api/vehicle/navigation/v1/"};
+  for (size_t i = 0; path != NULL && i < sizeof roots / sizeof *roots; i++) {
+    if (strncmp(path, roots[i], strlen(roots[i])) == 0) {
+      return path + strlen(roots[i]);
+    }
+  }
+  return NULL;
+}
+
 /* The cars that occur in the recording; NULL: there is no recording. */
 static json_t *recorded_vehicles(void) {
-  static const char root[] = "/webapi/v1/user/vehicles/";
   size_t i;
   json_t *line;
   const json_t *lines = replay_lines("classic");
   json_t *seen = json_object();
   json_array_foreach(lines, i, line) {
-    const char *path = json_word(line, "path");
-    if (path != NULL && strncmp(path, root, sizeof root - 1) == 0) {
-      const char *vin = path + sizeof root - 1;
+    const char *vin = vin_in(json_word(line, "path"));
+    if (vin != NULL) {
       char *name = must_copy(vin, strcspn(vin, "/?"));
       json_object_set_new(seen, name, json_true());
       free(name);
