@@ -221,8 +221,9 @@ describe("with CarData", function()
       one:await(("bmwi/%s/mileage"):format(HYBRID), "70001")
       local times = json.decode(one:await(("bmwi/%s/times"):format(VIN)))
       assert.is_true(math.abs(times.chargingLevelHv - os.time()) < 60)
-      assert.truthy(json.decode(one:await(("homeassistant/device/bmwi_%s/config"):format(VIN)))
-        .cmps.chargingLevelHv_sensor)
+      local config = json.decode(one:await(("homeassistant/device/bmwi_%s/config"):format(VIN)))
+      assert.truthy(config.cmps.chargingLevelHv_sensor)
+      assert.equal("BMW i4 eDrive40", config.dev.name) -- which was not known before the first start
     end)
 
     it("passes on data of a car that is new in the account", function()

@@ -34,7 +34,6 @@ function Hub:car(vin, vehicle)
   if not car and self.count < MOST_CARS then
     vehicle = vehicle or { vin = vin }
     car = { vin = vin, vehicle = vehicle, status = {}, times = {}, known = {}, members = 0 }
-    car.model = type(vehicle.model) == "string" and vehicle.model or nil
     self.cars[vin], self.count = car, self.count + 1
   end
   return car
@@ -88,7 +87,11 @@ end
 ---@return "file"|nil code
 function Hub:write(now)
   local list = {}
-  for i, vin in ipairs(sorted_names(self.cars)) do list[i] = self.cars[vin] end
+  for i, vin in ipairs(sorted_names(self.cars)) do
+    local car = self.cars[vin]
+    car.model = type(car.vehicle.model) == "string" and car.vehicle.model or nil
+    list[i] = car
+  end
   local written, message, code = bmwi._sys.publish_file(self.options.file, prometheus.text(list,
     { connected = self.connected, quota_left = self.options.quota() }, now))
   self.due, self.written = not written, now

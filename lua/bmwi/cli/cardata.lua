@@ -17,14 +17,18 @@ local cardata = {}
 
 local system = session.system
 
+--- The model of a car as the account file knows it, or nil.
+function cardata.model(ctx, vin)
+  local basic = type(vin) == "string" and session.store(ctx.settings):_basic(vin:upper())
+  return basic and basic.modelName or nil
+end
+
 -- The cars known from the account file, so that no call is used.
 local function known_cars(ctx)
-  local store, list = session.store(ctx.settings), {}
-  for i, mapping in ipairs(store:_vehicles() or {}) do
-    local car = { vin = mapping.vin, mappingType = mapping.mappingType }
-    local basic = type(mapping.vin) == "string" and store:_basic(mapping.vin:upper()) or {}
-    car.model = basic.modelName
-    list[i] = car
+  local list = {}
+  for i, mapping in ipairs(session.store(ctx.settings):_vehicles() or {}) do
+    list[i] = { vin = mapping.vin, mappingType = mapping.mappingType,
+      model = cardata.model(ctx, mapping.vin) }
   end
   return list
 end

@@ -36,6 +36,23 @@ function live.cars(ctx)
   return list
 end
 
+-- Calls `then_` with each update. At the first start a car's model is not known before its first
+-- update.
+local function naming(ctx, cars, then_)
+  local nameless = {}
+  for _, car in ipairs(cars) do
+    nameless[car.vin] = session.is_cardata(ctx.settings) and not car.model and car or nil
+  end
+  return function(update)
+    local car = nameless[update.vin]
+    if car then
+      nameless[update.vin] = nil
+      car.model = require("bmwi.cli.cardata").model(ctx, update.vin)
+    end
+    then_(update)
+  end
+end
+
 --- The options of source.tasks() for these cars.
 ---@param handlers table on_update(update), on_state(state, reason), on_problem(text)
 ---@return table options
@@ -51,7 +68,7 @@ function live.options(ctx, cars, handlers)
     client = session.open(ctx), service = ctx.settings.service, vins = vins,
     all = not ctx.settings.vin, every = ctx.options.every or EVERY,
     last = {}, failed = {}, fail = fail.raise,
-    on_update = handlers.on_update, on_state = handlers.on_state,
+    on_update = naming(ctx, cars, handlers.on_update), on_state = handlers.on_state,
     on_problem = function(vin, message, code, info)
       local failure = session.explain(ctx, fail.new(message, code, info))
       handlers.on_problem(("%s: %s"):format(vin, failure.message))
