@@ -14,6 +14,7 @@ local read = {}
 
 local system = session.system
 
+-- By the VIN where the list of cars was not read: the car's name alone is not worth a request.
 local function title(ctx, words)
   local name = session.name(ctx.vehicle) or ctx.car:vin()
   ctx.out:heading(("%s, %s"):format(words, name))
