@@ -105,8 +105,8 @@ local function log_hook(ctx)
     end
     if fields.date then ctx.clock_error = os.time() - fields.date end
     if event == "store_error" then
-      ctx.unsaved = tostring(fields.error)
-      return not ctx.again and out:remark("The log-in could not be saved: " .. ctx.unsaved)
+      ctx.store_error = tostring(fields.error)
+      return not ctx.again and out:remark("The log-in could not be saved: " .. ctx.store_error)
     end
     if not ctx.options.verbose then return end
     local words = {}
@@ -225,8 +225,8 @@ end
 
 --- Raises an error if the log-in just made could not be saved.
 function session.need_saved(ctx)
-  if not ctx.unsaved then return end
-  fail.raise("the log-in could not be saved: " .. ctx.unsaved, "file",
+  if not ctx.store_error then return end
+  fail.raise("the log-in could not be saved: " .. ctx.store_error, "file",
     { hint = "Choose another file: token_file, or BMWI_TOKEN_FILE." })
 end
 
