@@ -689,12 +689,12 @@ describe("the account file", function()
       assert.is_nil(helper.read(path .. ".damaged"))
     end
 
-    it("is gone where no call was counted", function()
+    it("is gone if no call was counted", function()
       log_out()
       assert.is_nil(helper.read(path))
     end)
 
-    it("has only the count and what BMW refused, for the same account", function()
+    it("keeps only the count and what BMW refused, for the same account", function()
       local kept = store.new(path)
       spend_all(kept, 3, NOW)
       assert(kept:_refuse_descriptor("vehicle.gone"))

@@ -3,20 +3,12 @@ local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 local wait = require("bmwi.wait")
-local has = helper.has
+local drive, has = helper.drive, helper.has
 
 local loop = bmwi.loop
 local VIN = helper.vin
 local old_lua = _VERSION == "Lua 5.1" and not rawget(_G, "jit")
 local close_coroutine = coroutine.close -- luacheck: ignore (Lua 5.4)
-
-local function drive(done)
-  local stop = bmwi._sys.monotonic() + 20
-  while not done() do
-    assert(bmwi._sys.monotonic() < stop, "the loop does not come to an end")
-    loop:step(0.05)
-  end
-end
 
 local function drive_for(seconds)
   local stop = bmwi._sys.monotonic() + seconds

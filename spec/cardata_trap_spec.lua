@@ -441,7 +441,7 @@ describe("CarData's traps:", function()
     assert.equal(71, client:vehicle(BEV):status({ max_age = math.huge }).chargingLevelHv)
   end)
 
-  it("15: a server of TLS 1.3 only says so, where libcurl cannot speak it", function()
+  it("15: a server that requires TLS 1.3 is reported if libcurl cannot speak it", function()
     local port, stop = helper.raw("\21\3\3\\0\2\2F", "") -- the alert protocol_version
     finally(stop)
     log_in()

@@ -41,7 +41,7 @@ local function failure_of(fn, ...)
 end
 
 describe("the manual page", function()
-  it("has no line that roff would take for a request of its own", function()
+  it("has no line of text that roff would treat as a request", function()
     local known = {}
     for word in ("TH SH SS TP PP B BR I EX EE"):gmatch("%u+") do known[word] = true end
     table.insert(help.ABOUT, ".so /etc/hosts")
@@ -62,7 +62,7 @@ end)
 
 describe("the completion for a shell", function()
   for _, name in ipairs { "bash", "zsh", "fish" } do
-    it("knows every command and the options of each: " .. name, function()
+    it("completes every command and its options: " .. name, function()
       local ctx, text = run_with({ args = { name } })
       ctx.out.write = function(_, bytes) ctx.out.parts = { bytes } end
       assert.equal(0, shell.completion(ctx))
@@ -75,7 +75,7 @@ describe("the completion for a shell", function()
     end)
   end
 
-  it("is there for no other", function()
+  it("exists for no other shell", function()
     local failure = failure_of(shell.completion, (run_with({ args = { "tcsh" } })))
     assert.equal("usage", failure.code)
     helper.has(failure.message, "tcsh")
@@ -103,7 +103,7 @@ describe("a step of the doctor", function()
   end)
 
   for code, reached in pairs({ network = false, timeout = false, tls = true, auth = true }) do
-    it("knows whether a server was reached: " .. code, function()
+    it("reports whether a server was reached: " .. code, function()
       local line, _, failed = step(checks.NETWORK, "server")(
         { probe = { code = code, message = "so" } })
       assert.equal(reached and "reached" or nil, line)
@@ -111,7 +111,7 @@ describe("a step of the doctor", function()
     end)
   end
 
-  it("raises where the log-in could not be saved, and leaves no file", function()
+  it("fails if the log-in cannot be saved, and leaves no file behind", function()
     local failure = failure_of(checks.try_to_write, { path = "/dev/null/token" })
     assert.equal("file", failure.code)
     checks.try_to_write({ path = folder .. "/trial" })
@@ -169,7 +169,7 @@ describe("the prompt for a code", function()
     return table.concat(text), ctx
   end
 
-  it("shows the page and the code, without what steers a terminal", function()
+  it("shows the page and the code, without control characters", function()
     local text, ctx = shown()
     assert.is_nil(text:find("\27"))
     helper.has(text, "https://x/?c=")
@@ -177,7 +177,7 @@ describe("the prompt for a code", function()
     assert.is_true(ctx.code_ends > bmwi._sys.monotonic() + 50)
   end)
 
-  it("is a line of JSON for a program", function()
+  it("is one line of JSON for a program", function()
     local asked = bmwi.json.decode((shown({ options = { json = true } }))).prompt
     assert.equal("AB\27C", asked.user_code)
     assert.equal(60, asked.expires_in)
@@ -193,7 +193,7 @@ describe("a command that keeps running", function()
     ["must be mqtt://HOST:PORT"] = { mqtt = "http://host" },
     ["must end in .prom"] = { prometheus = "/tmp/bmwi.txt" },
   }) do
-    it("ends before it begins: " .. words, function()
+    it("refuses invalid arguments before it starts: " .. words, function()
       local failure = failure_of(bridge.run, (run_with({ options = options })))
       assert.equal("usage", failure.code)
       helper.has(failure.message, words)
@@ -201,7 +201,7 @@ describe("a command that keeps running", function()
     end)
   end
 
-  it("writes into no file", function()
+  it("refuses --output", function()
     local failure = failure_of(watch.run, (run_with({ options = { output = "file" } })))
     assert.equal("usage", failure.code)
     helper.has(failure.message, "--output")
@@ -213,7 +213,7 @@ describe("a command that keeps running", function()
     assert.same(cars, live.cars((run_with({ cars = cars }))))
   end)
 
-  it("has words for the state of its connection", function()
+  it("describes the state of its connection", function()
     assert.equal("connected", live.words("connected", ""))
     assert.equal("waiting (the network)", live.words("waiting", "the network"))
   end)
@@ -225,7 +225,7 @@ describe("bmwi charging-history", function()
     ["--to must be a day"] = { to = "yesterday" },
     ["--from must be before --to"] = { from = "2026-02-02", to = "2026-02-01" },
   }) do
-    it("sends nothing for a wrong period: " .. words, function()
+    it("sends nothing for an invalid period: " .. words, function()
       local car = setmetatable({}, { __index = function(_, name) error("asked: " .. name) end })
       local failure = failure_of(cardata.charging_history,
         (run_with({ options = options, car = car })))
@@ -236,7 +236,7 @@ describe("bmwi charging-history", function()
 end)
 
 describe("a program", function()
-  it("gets a word as it is", function()
+  it("gets each word unchanged", function()
     local word = "it's $HOME; `x` \"y\" \\ *"
     assert.equal(word, helper.shell("printf %s " .. programs.quoted(word)))
   end)

@@ -3,7 +3,7 @@ local helper = require("spec.helper")
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 
-local VIN = helper.vin
+local VIN, drive = helper.vin, helper.drive
 local LIST = "/webapi/v1/user/vehicles/"
 local load_text = rawget(_G, "loadstring") or load
 
@@ -272,15 +272,6 @@ describe("a client", function()
     if client then client:close() end
     client = bmwi.new(helper.client(sim, overrides))
     return client
-  end
-
-  -- Drives the loop until fn returns true, with a limit.
-  local function drive(fn, seconds)
-    local start = bmwi._sys.monotonic()
-    while not fn() do
-      assert.is_true(bmwi._sys.monotonic() - start < 5, "it does not come")
-      bmwi.loop:step(seconds or 1)
-    end
   end
 
   local function last()
@@ -718,7 +709,7 @@ describe("a client", function()
       drive(function()
         collect()
         return list
-      end, 0.01)
+      end)
       assert.equal(VIN, list[1].vin)
       assert.is_true(told)
     end)

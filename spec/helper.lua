@@ -65,6 +65,16 @@ function helper.since(start)
   return require("bmwi")._sys.monotonic() - start
 end
 
+--- Drives the loop until fn returns a true value; raises after 20 seconds.
+function helper.drive(fn)
+  local bmwi = require("bmwi")
+  local start = bmwi._sys.monotonic()
+  while not fn() do
+    assert(helper.since(start) < 20, "the loop did not come to that")
+    bmwi.loop:step(0.02)
+  end
+end
+
 --- Sets a locale with a decimal comma for numbers; false if none is installed. The spec restores
 --- "C" itself.
 function helper.decimal_comma()

@@ -7,22 +7,13 @@ local mqtt = require("spec.mqtt_helper")
 
 local hex, packet, text = mqtt.hex, mqtt.packet, mqtt.text
 local with_broker, connected = mqtt.with_broker, mqtt.connected
-local fails_as = helper.fails_as
+local drive, fails_as = helper.drive, helper.fails_as
 local monotonic = bmwi._sys.monotonic
 local unpack = unpack or table.unpack -- luacheck: ignore
 local LIMIT = 20 -- seconds for what takes none
 
 local GREET = "send:" .. mqtt.CONNACK[5]
 local ONE = packet(0x30, text("a") .. "00" .. hex("x"))
-
--- Drives the engine until the function returns true.
-local function drive(fn)
-  local start = monotonic()
-  while not fn() do
-    assert(helper.since(start) < LIMIT, "it takes too long")
-    bmwi.loop:step(0.02)
-  end
-end
 
 describe("a wait", function()
   it("ends in time, and the connection continues", function()

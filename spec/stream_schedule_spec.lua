@@ -79,7 +79,7 @@ describe("the stream's schedule", function()
     end
   end)
 
-  it("12: renews a token that is refused once, then goes on more and more slowly", function()
+  it("12: renews a refused token once, then retries more and more slowly", function()
     for _, reason in ipairs({ 4, 5, 134, 135 }) do
       local s = new()
       s:connected(0)
