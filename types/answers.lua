@@ -172,7 +172,7 @@
 ---| "unit" # in an unexpected unit
 ---| "zero" # a zero, which cars without it send, too
 ---| "not_fitted" # a car with this drive train has none
----| "combined" # BMW gives only the range on all energies
+---| "combined" # BMW sends only the total range (fuel and electric)
 ---| "unpaired" # latitude and longitude are of different times
 
 ---@class bmwi.value a member of `car:telematics()`

@@ -28,7 +28,7 @@ static const struct {
   [BMWI_REASON_UNIT] = {"unit", "BMW sent it in an unexpected unit"},
   [BMWI_REASON_ZERO] = {"zero", "a zero, which cars without it send too"},
   [BMWI_REASON_NOT_FITTED] = {"not_fitted", "a car with this drive train does not have it"},
-  [BMWI_REASON_COMBINED] = {"combined", "BMW gives only the range on all energies of the car"},
+  [BMWI_REASON_COMBINED] = {"combined", "BMW sends only the total range (fuel and electric)"},
   [BMWI_REASON_UNPAIRED] = {"unpaired", "latitude and longitude are from different times"},
 };
 

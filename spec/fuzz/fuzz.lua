@@ -57,7 +57,7 @@ end
 
 local function cells(rows)
   for _, row in ipairs(rows) do
-    for i = 1, 2 do assert(type(row[i]) == "string", "a cell is no text") end
+    for i = 1, 2 do assert(type(row[i]) == "string", "a cell is not a string") end
   end
 end
 

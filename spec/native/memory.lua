@@ -342,7 +342,7 @@ local function cardata(most, fn)
   local function ask(method, self, ...)
     local ok, result, message = pcall(method, self, ...)
     all = all and ok and result ~= nil
-    must(ok or type(result) == "string", "what was raised is no text")
+    must(ok or type(result) == "string", "the error is not a string")
     must(not ok or result ~= nil or type(message) == "string", "a failure without words")
     said[#said + 1] = not ok and result or message
     return ok and result or nil

@@ -31,7 +31,7 @@ local function look(vin, descriptor, entry)
     blame(("%s: %.3f after %.3f"):format(key, entry.time, shown[key]))
   end
   shown[key] = math.max(shown[key] or 0, entry.time)
-  if entry.age and entry.age ~= math.floor(entry.age) then blame(key .. ": its age is no whole") end
+  if entry.age and entry.age ~= math.floor(entry.age) then blame(key .. ": fractional age") end
 end
 
 local function status(car)

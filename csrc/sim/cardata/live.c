@@ -18,7 +18,7 @@ static double at_start; /* of `every`, by --live */
 static struct {
   double every; /* seconds; 0: the car stands still */
   double next;
-  bool waits; /* until somebody is connected: what REST says at first does not depend on time */
+  bool waits; /* for the first connection, so that until then REST does not change with time */
   bool drives;
   char vin[64]; /* empty: the first car */
 } live;
