@@ -249,7 +249,7 @@ describe("bmwi with CarData", function()
         it("is unsupported, and nothing is sent: " .. name, function()
           local arguments = { name, command.least and "lock" }
           local result = failed(1, "not supported by BMW CarData", run(arguments))
-          helper.has(result.err, "takes no commands")
+          helper.has(result.err, "It has no commands")
           local told = json.decode(run({ name, "--json", command.least and "lock" }).err)
           assert.equal("unsupported", told.error.code)
           assert.equal(0, #sim:log())

@@ -148,7 +148,7 @@
 ---@field ccmDescriptionLong? string
 
 ---@class bmwi.detail a member of the second result of CarData's `car:status()`
----@field value? any as in the status; absent where there is none
+---@field value? any as in the status; absent if there is none
 ---@field unit? string such as "km", "%", "min"
 ---@field time? integer seconds since 1970, when it was measured
 ---@field age? integer seconds
@@ -345,7 +345,7 @@
 ---@class bmwi.poi for `car:send_poi()`; without `lat` and `lon` it is a text message
 ---@field lat? number degrees north, -90 to 90
 ---@field lon? number degrees east, -180 to 180
----@field name? string needed where there is no place
+---@field name? string required if there is no place
 ---@field street? string
 ---@field city? string
 ---@field postalCode? string
@@ -359,10 +359,10 @@
 
 ---@class bmwi.charging_session of `car:charging_history()`; further members have BMW's names
 ---@field startTime? integer seconds since 1970
----@field endTime? integer seconds since 1970; absent while it goes on
+---@field endTime? integer seconds since 1970; absent while it is in progress
 ---@field displayedStartSoc? number per cent
 ---@field displayedSoc? number per cent at the end
 ---@field energyConsumedFromPowerGridKwh? number kWh
 ---@field mileage? number km
----@field mileageUnits? "km" absent where BMW tells no unit; `mileage` is then as it came
+---@field mileageUnits? "km" absent if BMW sends no unit; `mileage` is then unconverted
 ---@field chargingBlocks? {startTime: integer?, endTime: integer?}[] seconds since 1970

@@ -61,7 +61,7 @@ function json.decode(text) end
 function json.encode(value) end
 
 --- Makes a table an array, also while it is empty.
----@param t? table a new one where it is left out
+---@param t? table a new one if it is omitted
 ---@return table t
 function json.array(t) end
 
@@ -86,7 +86,7 @@ function loop:events() end
 function loop:timeout() end
 
 --- Carries all calls on, for some 5 ms. Raises what no call or task was there to be told.
----@param seconds? number waits at most so long for work; default 0
+---@param seconds? number waits at most this long for work; default 0
 ---@return true
 function loop:step(seconds) end
 
@@ -146,7 +146,7 @@ function loop:limit(connections) end
 ---@field client_id? string CarData: from BMW's portal; sent in lower case
 --- CarData: calls a day, of all programs together; default 50 (1 to 100000)
 ---@field daily_limit? integer
---- CarData: more descriptors for the container, beside those that `car:status()` needs
+--- CarData: more descriptors for the container, besides those that `car:status()` needs
 ---@field descriptors? string[]
 --- CarData: where to log in; default "https://customer.bmwgroup.com/gcdm/oauth"
 ---@field login_url? string
@@ -163,7 +163,7 @@ function loop:limit(connections) end
 ---| "stream_message" # a message of the stream has come; it names the car
 ---| "stream_dropped" # the one before does not fit and is left out
 
----@class bmwi.log_fields what `log` gets beside the event
+---@class bmwi.log_fields what `log` gets besides the event
 ---@field call? string name of the call; "token" for a log-in or a renewal
 ---@field method? string of HTTP
 ---@field attempt? integer 1 for the first one
@@ -175,7 +175,7 @@ function loop:limit(connections) end
 ---@field state? bmwi.stream_state of the stream
 ---@field reason? string why the stream waits or has ended, or a message is left out, for people
 ---@field topic? string of a message: the account and the car
----@field payload? string of a message, as it came
+---@field payload? string of a message, unmodified
 ---@field code? bmwi.code what went wrong
 ---@field error? string what went wrong, for people
 
@@ -199,7 +199,7 @@ function loop:limit(connections) end
 ---@field load fun(self, owner: bmwi.owner): bmwi.token|nil, string|nil, string|nil the saved token
 ---@field save fun(self, token: bmwi.token, owner: bmwi.owner): any, string|nil, string|nil saves it
 ---@field finish? fun(self, auth_error: table|nil, owner: bmwi.owner) releases the lock of `begin`
---- takes a lock; may return a token that somebody else saved, or the seconds after which to be
+--- takes a lock; may return a token that another process saved, or the seconds after which to be
 --- asked again; and the `auth_error` of the last `finish`: how the log-in was refused
 ---@field begin? fun(self, owner: bmwi.owner): bmwi.token|number|nil, table|nil
 
@@ -237,7 +237,7 @@ function client:token() end
 --- The whole decoded answer of any path of the server. With CarData one call of the quota.
 ---@param path string such as "/webapi/v1/user/vehicles"
 ---@param query? table<string, string|number|boolean|table> an array repeats its name
----@return table|true|nil answer true where it is empty
+---@return table|true|nil answer true if it is empty
 ---@return string|nil message
 ---@return bmwi.code|nil code
 ---@return bmwi.info|nil info
@@ -246,7 +246,7 @@ function client:get(path, query) end
 --- Classic: the whole decoded answer to a POST, which is never retried.
 ---@param path string
 ---@param form? table<string, string|number|boolean|table> an array repeats its name
----@return table|true|nil answer true where it is empty
+---@return table|true|nil answer true if it is empty
 ---@return string|nil message
 ---@return bmwi.code|nil code
 ---@return bmwi.info|nil info
@@ -312,13 +312,13 @@ local stream = {}
 ---| "waiting" # for the time of the next connection
 ---| "ended"
 
---- The next update. It waits for it, while other tasks run; what came before the end of a stream is
+--- The next update. Waits for it while other tasks run; what came before the end of a stream is
 --- returned first.
 ---@param timeout? number seconds; without it as long as it takes
 ---@return bmwi.update|nil update
 ---@return string|nil message
----@return bmwi.code|nil code "timeout": none came in time, and the stream goes on; any other is the
---- end of it, and the same again at the next call
+---@return bmwi.code|nil code "timeout": none came in time, and the stream continues; any other
+--- means that it has ended, and is returned again by the next call
 ---@return bmwi.info|nil info
 function stream:next(timeout) end
 
@@ -360,7 +360,7 @@ function car:supports(name) end
 
 --- Locks, doors, windows, battery, range, mileage, position: what the car reported last. With
 --- CarData one call of the quota; the first one ever takes up to three more.
----@param options? {max_age: number} CarData: seconds; saved values that were read at most so long
+---@param options? {max_age: number} CarData: seconds; saved values that were read at most this long
 --- ago are shown, and then nothing is sent. `math.huge` shows them however old
 ---@return bmwi.status|nil status
 ---@return table<string, bmwi.detail>|string|nil details CarData: by member, where it comes from,

@@ -30,8 +30,8 @@ end
 -- The commands that a service lacks, and the options that are invalid with it.
 local LACKS = {
   classic = { "the classic service", "It reads from BMW CarData: set service = cardata." },
-  cardata = { "BMW CarData", "CarData only tells what a car has reported. It takes no commands, "
-    .. "and knows no trips, schedules, destinations or range maps." },
+  cardata = { "BMW CarData", "CarData only passes on what a car has reported. It has no "
+    .. "commands, trips, schedules, destinations or range maps." },
 }
 
 -- The command's function for the configured service.

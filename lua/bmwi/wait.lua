@@ -136,7 +136,7 @@ end
 -- Commands ----------------------------------------------------------------------------------------
 
 local HINT = "the car may still do it, so do not send the command again before you know: "
-  .. "call for_execution again with info.execution to go on waiting"
+  .. "call for_execution again with info.execution to continue waiting"
 
 -- Which event a response is about, given what is known of ours: "ours", "other", or "newer" (ours
 -- is superseded, and its outcome lost).

@@ -105,7 +105,7 @@ function Commands:receive(topic, payload)
       message = "the car does not offer this" })
   elseif self.running[vin] then
     return respond({ result = "refused", code = "busy",
-      message = "another command of this car is under way" })
+      message = "another command for this car is in progress" })
   end
   self.running[vin] = true
   local progress = {}

@@ -27,7 +27,7 @@ function hub.new(options, vehicles)
   return self
 end
 
---- A car's state, which is made where there is none; nil for one too many.
+--- A car's state, created if there is none; nil if there are too many cars.
 ---@param vehicle? table its entry in the account's list
 function Hub:car(vin, vehicle)
   local car = self.cars[vin]

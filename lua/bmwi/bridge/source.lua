@@ -90,7 +90,7 @@ function source.read(options, vin)
   return true
 end
 
--- Reads a car again and again, until that is of no more use.
+-- Reads a car repeatedly, until that cannot succeed any more.
 local function poll(o, vin)
   while true do
     local _, message, code, info = source.read(o, vin)
@@ -147,12 +147,12 @@ local function follow(o)
   o.fail(message, code, info)
 end
 
---- Functions, each to be run as a task, that report the cars' news. Where that is of no more use,
---- one of them calls fail().
+--- Functions, each to be run as a task, that report the cars' updates. If that cannot succeed any
+--- more, one of them calls fail().
 ---@param options table client; service; vins: the cars; all: more cars may come (CarData); every:
 --- seconds between two readings, last, failed: empty tables (all classic); on_update(update);
 --- on_state(state, reason): "connected" or "waiting" (classic; that of the stream is told by the
---- client's log); on_problem(vin, message, code, info): a reading failed, and it goes on;
+--- client's log); on_problem(vin, message, code, info): a read failed, and it continues;
 --- fail(message, code, info), which raises. It gets close(), for the end, which saves what the
 --- stream brought
 ---@return function[] tasks

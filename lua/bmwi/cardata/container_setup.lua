@@ -48,7 +48,7 @@ end
 local function step(work, endpoint, request)
   if work.calls >= MOST_CALLS then
     return nil, ("BMW still refuses the container after %d calls"):format(work.calls), "http",
-      { hint = "call again to go on; the descriptors that were found are remembered" }
+      { hint = "call again to continue; the descriptors that were found are remembered" }
   end
   work.calls = work.calls + 1
   return work.client:_call(endpoint, request)

@@ -161,8 +161,8 @@ function history.charging_history(car, from, to)
   return sessions.sorted()
 end
 
---- The charging settings of places (location based charging), with BMW's names; empty where none
---- is kept. Takes a call of the quota for each ten places.
+--- The charging settings of places (location based charging), with BMW's names; empty if there
+--- are none. Takes a call of the quota for each ten places.
 ---@return table[]|nil settings
 ---@return string|nil message
 ---@return string|nil code "unsupported": not for this car or account

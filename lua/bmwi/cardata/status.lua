@@ -15,7 +15,7 @@ local PASSING = { quota = true, rate_limited = true, network = true, timeout = t
 -- A failure that the next call would meet as well.
 local LASTING = { forbidden = true, not_found = true, http = true }
 
--- The values that are at hand, if BMW has sent some at most so many seconds ago.
+-- The known values, if BMW has sent some within the last `max_age` seconds.
 local function young(store, vin, max_age, now)
   local car = live.find(store, vin)
   local at = car and car.at or store:_fetched(vin)
@@ -136,9 +136,10 @@ end
 --- The car's status, with the members, words and units of the classic service, and where each
 --- comes from. One call of the quota; the first one ever takes up to three more, for the container
 --- and the basic data. Values are BMW's last ones: no call wakes the car.
----@param options? {max_age:number} seconds: values that came from BMW at most so long ago, by REST
---- or by the stream, are shown as they were kept, and then nothing is sent. math.huge shows them
---- however old, when BMW is away or the quota is used up; details[member].source is then "cache"
+---@param options? {max_age:number} seconds: if values came from BMW at most this long ago, by
+--- REST or the stream, the saved ones are returned and nothing is sent. math.huge returns them
+--- however old they are, if BMW is unavailable or the quota is used up; details[member].source is
+--- then "cache"
 ---@return table|nil status km, litres, percent, minutes, W, kWh; what is not known is absent
 ---@return table|string|nil details by member: {value, unit, time, age, descriptor, source, raw,
 --- flag}, or {reason, message, descriptor, raw} of what is absent. After a failure: the message

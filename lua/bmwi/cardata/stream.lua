@@ -47,10 +47,10 @@ end
 ---@param timeout? number seconds; default: no limit
 ---@return {vin:string,status:table,details:table,changed:table<string,true>,values:table}|nil
 --- update status and details as of car:status(); changed: the members that differ from those of
---- the update before; values: what came, by descriptor. The first one of a car holds all that is
+--- the update before; values: what came, by descriptor. A car's first one contains everything
 --- known of it
 ---@return string|nil message
----@return string|nil code "timeout": none came in time, and the stream goes on; any other ends it
+---@return string|nil code "timeout": none came in time, and the stream continues; any other ends it
 ---@return table|nil info
 function Stream:next(timeout)
   check.optional(timeout, "number", 1, "next")

@@ -13,7 +13,7 @@ local hub = {}
 
 local loop, monotonic = bmwi.loop, bmwi._sys.monotonic
 local STREAMING = "cardata:streaming:read" -- of the scope
-local MOST_TOGETHER = 64 -- messages that are merged at once
+local MOST_TOGETHER = 64 -- messages that are merged in one go
 local CLOSED = { code = "closed", message = "the stream was closed" }
 
 local hubs = setmetatable({}, { __mode = "k" }) -- client -> its hub

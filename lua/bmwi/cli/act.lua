@@ -162,7 +162,7 @@ local function unlock(ctx, action)
   return send(ctx, action, { secret = typed })
 end
 
--- Whether the command must be confirmed. It is refused at once if nobody can be asked.
+-- Whether the command must be confirmed. It is refused if there is no terminal to ask on.
 local function is_asked(ctx, action)
   if not action.danger or ctx.options.yes then return false end
   if not ctx.out.can_ask then

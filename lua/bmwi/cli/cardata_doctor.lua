@@ -32,7 +32,7 @@ local function kept_log_in(ctx)
     return nil, "not logged in", "login", { hint = "Run: bmwi login" }
   end
   local ends = token.refresh_expires_at
-  if not ends then return "kept in " .. kept.path end
+  if not ends then return "saved in " .. kept.path end
   local left = ends - os.time()
   if left <= 0 then
     return nil, "the log-in expired on " .. render.clock(ends), "login",

@@ -94,7 +94,7 @@ local commands = {
     examples = { { "bmwi lock" }, { "bmwi lock --no-wait && bmwi wait lock" } } },
   unlock = { run = act.unlock, most = 0, options = with_car("yes"),
     summary = "unlock the doors; asks first",
-    note = "Without a terminal it needs --yes. If the account wants the answer to its "
+    note = "Without a terminal it needs --yes. If the account needs the answer to its "
       .. "security question, set security_answer in the configuration file or "
       .. "BMWI_SECURITY_ANSWER.",
     examples = { { "bmwi unlock" }, { "bmwi unlock --yes" } } },

@@ -101,7 +101,7 @@ local function show_step(out, name, line, failure, hint)
   if hint then out:line(("      %-18s %s"):format("", clean(hint))) end
 end
 
--- Runs the steps and reports each at once, so that one can see where a slow server is slow.
+-- Runs the steps and reports each as it completes, which shows where a slow server is slow.
 local function examine(ctx)
   local out, steps, first = ctx.out, bmwi.json.array(), nil
   local all = STEPS

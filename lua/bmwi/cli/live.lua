@@ -76,7 +76,7 @@ function live.options(ctx, cars, handlers)
   }
 end
 
---- Follows the cars, and runs other tasks beside that, until the first of them fails; raises why.
+--- Follows the cars and runs other tasks until the first of them fails; raises its error.
 ---@param options table those of live.options(): what the stream brought last is saved
 ---@param others function[]
 function live.run(options, others)

@@ -15,7 +15,7 @@ local TICK = 1 -- seconds
 --- The scopes that a log-in must cover, and the portal's name for each.
 prompt.SCOPES = { { "cardata:api:read", "CarData API" },
   { "cardata:streaming:read", "CarData Stream" } }
---- What to do where one is missing.
+--- What to do if one is missing.
 prompt.SUBSCRIBE = "At BMW's portal (your car, BMW CarData): subscribe the client to CarData API "
   .. "and to CarData Stream, wait a minute, then: bmwi login"
 

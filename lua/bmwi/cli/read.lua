@@ -238,7 +238,7 @@ function read.logout(ctx)
   if ctx.out.json then return ctx.out:document({ token_file = ctx.settings.token_file }) end
   ctx.out:line("Deleted the saved log-in: " .. ctx.settings.token_file)
   if (store:_read() or {}).quota then
-    ctx.out:line("The count of the day's calls stays there: BMW goes on counting.")
+    ctx.out:line("The count of the day's calls is kept, as BMW keeps counting.")
   end
 end
 
