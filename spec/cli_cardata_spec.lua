@@ -181,6 +181,23 @@ describe("bmwi with CarData", function()
       assert.equal("km", status.details.mileage.unit)
     end)
 
+    it("loads nothing that only others need, once its container is known", function()
+      ok("status")
+      cli.write(home .. "/loaded.lua", [[
+        local exit = os.exit
+        os.exit = function(...)
+          for name in pairs(package.loaded) do io.stderr:write(name, "\n") end
+          exit(...)
+        end]])
+      local said = ok("status", { LUA_INIT = "@" .. home .. "/loaded.lua" }).err
+      assert.truthy(said:find("bmwi.cli.cardata_status\n", 1, true))
+      for _, name in ipairs { "async", "units", "cardata.container_setup", "cardata.history",
+        "cardata.stream", "cli.cardata_views", "cli.hint", "cli.imperial", "cli.prompt",
+        "cli.trips", "cli.views" } do
+        assert.is_nil(said:find("bmwi." .. name .. "\n", 1, true), name)
+      end
+    end)
+
     it("and other commands use as many calls as docs/cardata.md says", function()
       for name, calls in pairs({ status = { 4, 1 }, telematics = { 3, 1 }, doctor = { 5, 2 } }) do
         home = cli.begin(sim)
