@@ -116,6 +116,34 @@ describe("bmwi bridge", function()
     one:await("bmwi/availability", "offline")
   end)
 
+  it("publishes at its end that the outcome of a command under way is unknown", function()
+    local missing = bridge.no_witness()
+    if missing then return pending(missing) end
+    local own = kept(mqtt.mosquitto())
+    local one = bridge.witness(own)
+    started[#started + 1] = one.process
+    sim:commands({ service = "*", outcome = "NEVER" })
+    local sent = sim:count("POST", "executeService")
+    for i, signal in ipairs { "TERM", "INT" } do
+      local process = start(own.port, { "--allow-commands" })
+      one:await("bmwi/availability", "online")
+      local payload = json.encode { command = "lock", id = i }
+      helper.shell(("mosquitto_pub -h 127.0.0.1 -p %d -t %scommand -m '%s'"):format(own.port, ROOT,
+        payload))
+      bridge.await(function() return sim:count("POST", "executeService") == sent + i end)
+      process:stop(signal)
+      one:await("bmwi/availability", "offline")
+      local seen, all = one:seen()
+      local result = json.decode(seen[ROOT .. "command/result"] or "{}")
+      assert.same({ "lock", i, "unknown", "closed" },
+        { result.command, result.id, result.result, result.code })
+      local topics = {}
+      for _, message in ipairs(all) do topics[#topics + 1] = message.topic end
+      assert.same({ ROOT .. "command/result", "bmwi/availability" },
+        { topics[#topics - 1], topics[#topics] })
+    end
+  end)
+
   it("unlocks with the answer to the security question, without revealing it", function()
     local missing = bridge.no_witness()
     if missing then return pending(missing) end

@@ -81,11 +81,31 @@ local function carry_out(self, vin, message, progress)
     status = info and info.last_status }
 end
 
+-- The outcome of a command that was under way when the bridge ended.
+local function ended()
+  return { result = "unknown", code = "closed", message = "the bridge ended meanwhile" }
+end
+
 -- The outcome of a command that raised: misuse is raised before anything is sent.
 local function raised(sent, reason)
   local text = tostring(reason):match("^[^\n]*")
   if sent then return { result = "unknown", code = "unknown", message = text } end
   return { result = "refused", code = "usage", message = text }
+end
+
+-- Carries a command out in a task; its result goes to respond().
+local function begin(self, vin, message, respond)
+  local o, progress = self.options, {}
+  self.running[vin] = true
+  local task = async.spawn(function() return carry_out(self, vin, message, progress) end,
+    function(ok, result)
+      self.running[vin] = nil
+      if self.closed then return respond(ended()) end
+      if not ok then result = raised(progress.sent, result) end
+      respond(result)
+      if not UNCHANGED[result.result] then async.spawn(function() o.refresh(vin) end) end
+    end)
+  if self.running[vin] then self.running[vin] = task end
 end
 
 --- Handles a message on the command topic.
@@ -107,15 +127,13 @@ function Commands:receive(topic, payload)
     return respond({ result = "refused", code = "busy",
       message = "another command for this car is in progress" })
   end
-  self.running[vin] = true
-  local progress = {}
-  async.spawn(function() return carry_out(self, vin, message, progress) end, function(ok, result)
-    self.running[vin] = nil
-    if not ok then result = raised(progress.sent, result) end
-    respond(result)
-    if UNCHANGED[result.result] then return end
-    async.spawn(function() o.refresh(vin) end)
-  end)
+  begin(self, vin, message, respond)
+end
+
+--- Gives up the commands under way, which the cars may still carry out, and publishes that.
+function Commands:close()
+  self.closed = true
+  for _, task in pairs(self.running) do task:cancel() end
 end
 
 return commands

@@ -204,11 +204,13 @@ function Publisher:run()
   end
 end
 
---- Publishes that the bridge is offline, and closes the connection. Call outside tasks.
+--- Publishes what is waiting to be said, then that the bridge is offline, and closes the
+--- connection. Call outside tasks.
 function Publisher:close()
   local connection = self.connection
   if not connection then return end
   if self.online and connection:state() == "connected" then
+    for _, note in ipairs(self.notes) do self:send(note[1], note[2], false) end
     local until_, id = bmwi._sys.monotonic() + GOODBYE, connection:publish(topics.AVAILABILITY,
       topics.OFFLINE, { qos = 1, retain = true })
     while id do

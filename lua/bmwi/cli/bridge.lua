@@ -91,6 +91,7 @@ local function receive_commands(ctx, handlers, target, options)
     refresh = function(vin) source.read(options, vin) end,
   }
   handlers.receive = function(topic, payload) carrying:receive(topic, payload) end
+  return carrying
 end
 
 -- The bridge's other tasks. Each ends only by a failure.
@@ -143,11 +144,12 @@ function bridge.run(ctx)
     end,
     on_problem = function(text) out:remark("Cars: " .. text) end,
   })
-  if options["allow-commands"] then receive_commands(ctx, handlers, target, from) end
+  local carrying = options["allow-commands"] and receive_commands(ctx, handlers, target, from)
   bmwi._sys.catch_signals(true)
   out:progress_end()
   local tasks = tasks_of(ctx, target)
   local _, reason = pcall(live.run, from, tasks)
+  if carrying then carrying:close() end
   if to then to:close() end
   if not is_end(reason) then error(reason, 0) end
 end
