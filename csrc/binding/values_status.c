@@ -9,7 +9,7 @@
 /* ---- the status ----------------------------------------------------------------- */
 
 typedef struct building {
-  int state, status, details; /* stack indexes */
+  int state, options, status, details; /* stack indexes */
   double now;
   const char *drive_train;
   bool km;            /* all distances with a known unit are in km */
@@ -155,12 +155,27 @@ static bool push_list(lua_State *L, const building *b, const bmwi_field *field,
   return true;
 }
 
+/* Why nothing is known of a descriptor. */
+static bmwi_reason unknown(lua_State *L, const building *b, const char *descriptor) {
+  bmwi_reason reason = BMWI_REASON_ABSENT;
+  int top = lua_gettop(L);
+  if (lua_istable(L, b->options)) {
+    bmwi_get(L, b->options, "refused");
+    if (lua_istable(L, -1)) {
+      bmwi_get(L, lua_gettop(L), descriptor);
+      if (lua_toboolean(L, -1)) reason = BMWI_REASON_REFUSED;
+    }
+  }
+  lua_settop(L, top);
+  return reason;
+}
+
 /* Reads the field from one of its descriptors: a reason if it gives no value. */
 static bmwi_reason from_link(lua_State *L, building *b, const bmwi_field *field,
                              const bmwi_source *link, bool sure) {
   bmwi_value value;
   bmwi_get(L, b->state, link->descriptor);
-  if (!lua_istable(L, -1)) return BMWI_REASON_ABSENT;
+  if (!lua_istable(L, -1)) return unknown(L, b, link->descriptor);
   int entry = lua_gettop(L);
   bmwi_entry_value(L, entry, &value);
   const char *unit = bmwi_text_of(L, entry, "unit"), *flag = NULL;
@@ -204,8 +219,8 @@ static void one_field(lua_State *L, building *b, const bmwi_field *field) {
 /* A coordinate is missing, or the two were measured at different times. */
 static void no_position(lua_State *L, const building *b, const bmwi_field *field) {
   for (int i = 0; i < 2; i++) {
-    bmwi_value value = {.reason = BMWI_REASON_ABSENT};
     const char *descriptor = field->links[i].descriptor;
+    bmwi_value value = {.reason = unknown(L, b, descriptor)};
     bmwi_get(L, b->state, descriptor);
     if (lua_istable(L, -1)) bmwi_entry_value(L, lua_gettop(L), &value);
     lua_pop(L, 1);
@@ -260,14 +275,16 @@ static void update_time(lua_State *L, const building *b) {
   lua_setfield(L, b->details, "updateTime");
 }
 
-/* (state[, {drive_train =, now =}]) -> status, details; called with only these on the stack.
+/* (state[, {drive_train =, refused =, now =}]) -> status, details; called with only these on the
+** stack.
 ** details[member] = {value, unit, time, age, descriptor, source, raw, flag, refused}, or, for a
 ** member that is not in the status, {reason, message, descriptor, raw}. `flag` is "predicted",
 ** "unit_inferred", "unit_unknown" (unconverted), or "refused" (a newer value without a unit, stored
-** in `refused`, does not match the old one in any unit). */
+** in `refused`, does not match the old one in any unit). The option `refused` is the set of
+** descriptors that BMW does not let the account request. */
 static int status(lua_State *L) {
   luaL_checkstack(L, 40, NULL);
-  building b = {.state = 1, .status = 3, .details = 4, .newest_time = 0};
+  building b = {.state = 1, .options = 2, .status = 3, .details = 4, .newest_time = 0};
   lua_settop(L, 2);
   luaL_checktype(L, 1, LUA_TTABLE);
   b.now = bmwi_now_of(L, 2);

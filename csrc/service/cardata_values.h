@@ -21,6 +21,7 @@ typedef enum bmwi_value_kind {
 typedef enum bmwi_reason {
   BMWI_REASON_NONE,
   BMWI_REASON_ABSENT,
+  BMWI_REASON_REFUSED,
   BMWI_REASON_NULL,
   BMWI_REASON_NOT_AVAILABLE,
   BMWI_REASON_INVALID,
