@@ -52,6 +52,24 @@ describe("bmwi, when something fails:", function()
     end)
   end
 
+  for service in pairs(SERVICES) do
+    it("what runs on ends where its output cannot be written: " .. service, function()
+      if not io.open("/dev/full", "a") then return pending("there is no /dev/full") end
+      cli.ok("login", settings(service))
+      for _, words in ipairs { { "watch", "--json" }, { "watch" }, { "bridge", "--json" } } do
+        for output, reason in pairs { [">/dev/full"] = "No space left on device",
+          ["| true"] = "Broken pipe" } do
+          local script = ("trap '' PIPE; { timeout 30 %s 2>%s/err; echo $? >%s/code; } %s"):format(
+            cli.command(words, settings(service)), home, home, output)
+          cli.shell(script)
+          local said = cli.read(home .. "/err")
+          assert.equal("1\n", cli.read(home .. "/code"), said)
+          helper.has(said, "cannot write the result: " .. reason)
+        end
+      end
+    end)
+  end
+
   it("a log-in that fails during a command has sent nothing to the car", function()
     local lock = { BMWI_VIN = "WBY1Z21010V300001", BMWI_RETRIES = "0" }
     for _, case in ipairs { { status = 503 }, { status = 500 } } do

@@ -132,7 +132,7 @@ function bridge.run(ctx)
     quota = function() return quota_left(ctx) end,
     line = out.json and function(text)
       out:line(text)
-      io.stdout:flush()
+      out:flush()
     end or nil }, cars)
   local from = live.options(ctx, cars, {
     on_update = function(update) target:update(update) end,

@@ -73,6 +73,13 @@ function Output:line(text)
   self:write((text or "") .. "\n")
 end
 
+--- Sends what was written on its way, or raises why that is impossible.
+function Output:flush()
+  self:progress_end()
+  local flushed, message = io.stdout:flush()
+  if not flushed then fail.raise("cannot write the result: " .. tostring(message), "file") end
+end
+
 --- Finishes the result: writes the file of --output, or flushes.
 function Output:finish()
   self:progress_end()
@@ -87,8 +94,7 @@ function Output:finish()
     self:remark("Written to " .. self.file)
     return
   end
-  local flushed, message = io.stdout:flush()
-  if not flushed then fail.raise("cannot write the result: " .. tostring(message), "file") end
+  self:flush()
 end
 
 --- The result as JSON.

@@ -106,13 +106,13 @@ local function draw(state, ctx)
   out.write = nil
   local last = fill(quota_line(state, ctx) .. "* changed by the last update. Ctrl-C ends.")
   io.stdout:write(HOME, clipped(table.concat(parts), last), TO_END)
-  io.stdout:flush()
+  out:flush()
 end
 
 local function show_line(ctx, car, list)
   ctx.out:line(output.clean(("%s %s: %s"):format(os.date("%Y-%m-%d %H:%M:%S"),
     session.name(car.vehicle or car), render.in_line(list))))
-  io.stdout:flush()
+  ctx.out:flush()
 end
 
 -- How updates and states are shown: on a terminal, as lines, or as JSON.
@@ -127,7 +127,7 @@ local function handlers_of(ctx, state)
     on_update = function(update)
       if out.json then
         out:line(topics.line(update))
-        io.stdout:flush()
+        out:flush()
         return
       end
       local car, list = take(state, ctx, update)
