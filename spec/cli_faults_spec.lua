@@ -70,6 +70,21 @@ describe("bmwi, when something fails:", function()
     end)
   end
 
+  it("what runs on ends where its recording cannot be written", function()
+    cli.ok("login")
+    for _, name in ipairs { "watch", "bridge" } do
+      -- A file can have four blocks of 512 bytes, as if the disk were full then.
+      local command = cli.command { name, "--json", "--every", "1", "--record",
+        home .. "/day.jsonl" }
+      local code = cli.shell(("trap '' XFSZ; ulimit -f 4; timeout 30 %s 2>%s/err >/dev/null;"
+        .. " echo $?"):format(command, home))
+      local said = cli.read(home .. "/err")
+      assert.equal("1", code, said)
+      assert.equal(("the recording %s/day.jsonl ends early: File too large"):format(home),
+        json.decode(said).error.message)
+    end
+  end)
+
   it("a log-in that fails during a command has sent nothing to the car", function()
     local lock = { BMWI_VIN = "WBY1Z21010V300001", BMWI_RETRIES = "0" }
     for _, case in ipairs { { status = 503 }, { status = 500 } } do

@@ -129,7 +129,7 @@ local commands = {
     summary = "the cars live, until Ctrl-C",
     note = "CarData is followed by its stream, which costs no calls; the classic service is read "
       .. "every few minutes. On a terminal it is one picture, else a line for each update: with "
-      .. "--json {vin, status, changed}.",
+      .. "--json {vin, status, changed}. It ends if the file of --record cannot be written.",
     examples = { { "bmwi watch" }, { "bmwi watch --json | jq -c .changed" },
       { "bmwi watch --record day.jsonl" } } },
   bridge = { run = bridge.run, cardata = bridge.run, most = 0,
@@ -138,7 +138,8 @@ local commands = {
     summary = "publish the cars to MQTT, Home Assistant or Prometheus",
     note = "Topics, all retained: bmwi/VIN/status (JSON), bmwi/VIN/MEMBER, bmwi/VIN/times, "
       .. "bmwi/availability (online or offline), bmwi/connection. mqtt_username and mqtt_password "
-      .. "come from the configuration. It runs until SIGTERM or Ctrl-C.",
+      .. "come from the configuration. It runs until SIGTERM or Ctrl-C, and ends if the file of "
+      .. "--record cannot be written.",
     examples = { { "bmwi bridge --mqtt mqtt://localhost:1883 --discovery homeassistant" },
       { "bmwi bridge --prometheus /var/lib/prometheus/node-exporter/bmwi.prom" },
       { "bmwi bridge --json | jq -c .changed" } } },

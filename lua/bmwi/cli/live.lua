@@ -68,6 +68,7 @@ function live.options(ctx, cars, handlers)
     client = session.open(ctx), service = ctx.settings.service, vins = vins,
     all = not ctx.settings.vin, every = ctx.options.every or EVERY,
     last = {}, failed = {}, fail = fail.raise,
+    check = function() session.need_recording(ctx) end,
     on_update = naming(ctx, cars, handlers.on_update), on_state = handlers.on_state,
     on_problem = function(vin, message, code, info)
       local failure = session.explain(ctx, fail.new(message, code, info))
@@ -90,7 +91,10 @@ function live.run(options, others)
   end
   -- A step also raises what came while a task was being woken, be it Ctrl-C.
   local waited, broken = pcall(function()
-    while not failure do bmwi.loop:step(STEP) end
+    while not failure do
+      bmwi.loop:step(STEP)
+      options.check()
+    end
   end)
   for _, task in ipairs(list) do task:cancel() end
   if options.close then options.close() end

@@ -38,8 +38,8 @@ function record.new(path, options)
     names = options.personal and AS_IT_IS or anonymous.new() }, Recorder)
 end
 
--- Writes one line. `members` alternates names and JSON. A full disk ends the recording, not the
--- program.
+-- Writes one line. `members` alternates names and JSON. It raises nothing, since a hook calls it:
+-- bmwi.cli.session reports a full disk.
 function Recorder:line(...)
   local words, parts = { ... }, {}
   parts[1] = '"at":' .. decimal(bmwi._sys.monotonic() - self.began, 3)

@@ -158,14 +158,22 @@ local function begin_recording(ctx)
   ctx.client:_record(function(exchange) ctx.recorder:answer(exchange) end)
 end
 
+local function need_whole(recorder)
+  if not recorder.problem then return end
+  fail.raise(("the recording %s ends early: %s"):format(recorder.path, recorder.problem), "file")
+end
+
+--- Raises an error if there is a recording that could not be written.
+function session.need_recording(ctx)
+  if ctx.recorder then need_whole(ctx.recorder) end
+end
+
 local function end_recording(ctx)
   local recorder = ctx.recorder
   ctx.recorder = nil
   if not recorder then return end
-  local problem = recorder:close()
-  if problem then
-    fail.raise(("the recording %s ends early: %s"):format(recorder.path, problem), "file")
-  end
+  recorder:close()
+  need_whole(recorder)
   ctx.out:remark("Recorded to " .. recorder.path)
 end
 
