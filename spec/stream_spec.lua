@@ -84,6 +84,19 @@ describe("a stream", function()
       assert.equal(2, update.status.mileage)
     end)
 
+    it("the last of several values of the same second, and none that cannot be read", function()
+      local stream, messages = connected(), {}
+      for i, value in ipairs { 48301, 48302, "x" } do
+        messages[i] = { data = { [MILEAGE] = { value = value, unit = "km", age = 5 } } }
+      end
+      streams.set(sim, { publish = messages })
+      assert.equal(48302, streams.update(stream).status.mileage)
+      publish({ [MILEAGE] = { value = 48303, unit = "km", age = 5 } })
+      local update = streams.update(stream)
+      assert.equal(48303, update.status.mileage)
+      assert.is_true(update.changed.mileage)
+    end)
+
     it("everything known of a car with its first update", function()
       local car = client:vehicle(VIN)
       local status = assert(car:status())

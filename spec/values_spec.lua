@@ -183,7 +183,7 @@ local CASES = {
     details = { remainingRangeElectric = { raw = 275, source = "stream", time = NOW - 100 } } },
   { "10: values that are sent again with an old stamp change nothing",
     { { "stream", { [LEVEL] = { 71, "%", -60 } } }, { "stream", { [LEVEL] = { 40, "%", -3600 } } },
-      { "stream", { [LEVEL] = { 41, "%", -60 } } } },
+      { "stream", { [LEVEL] = { 71, "%", -60 } } } },
     status = { chargingLevelHv = 71 } },
   { "11: each field has its own age",
     { { "rest", { [MILEAGE] = { "34469", "km", -33 * 86400 }, [LEVEL] = { "80", "%", -60 } } } },

@@ -172,19 +172,29 @@ static bool same_value(const bmwi_value *a, const bmwi_value *b) {
   }
 }
 
-/* Whether the new one is newer. A time further in the future than clocks may differ counts as none,
-** and a value without a time never replaces one with a time. */
+/* Whether both say the same. The new one's unit may be left out, and the same measurement in
+** another unit may be rounded differently. */
+static bool is_same(const meeting *m) {
+  if (m->unit == NULL || same_text(m->unit, m->unit_before))
+    return same_value(&m->value, &m->before);
+  const bmwi_field *field = bmwi_field_of(m->descriptor);
+  double now = m->value.number, before = m->before.number;
+  return m->value.kind == BMWI_VALUE_NUMBER && m->before.kind == BMWI_VALUE_NUMBER &&
+         m->unit_before != NULL && field != NULL && bmwi_field_base(field, &now, m->unit) &&
+         bmwi_field_base(field, &before, m->unit_before) && fabs(now - before) < 1;
+}
+
+/* Whether the new one replaces the old one: if it is newer, or differs from it at the same time
+** (the messages of a connection are in order, and a timestamp is a whole second). One that cannot
+** be read never replaces or blocks one that can. A time further in the future than clocks may
+** differ counts as none, and a value without a time never replaces one with a time. */
 static bool is_newer(const meeting *m) {
   if (m->old == 0) return true;
-  bool same = same_value(&m->value, &m->before) &&
-              (m->unit == NULL || same_text(m->unit, m->unit_before)); /* it may be inferred */
-  if (m->value.kind == BMWI_VALUE_NONE) {
-    if (m->before.kind != BMWI_VALUE_NONE) return false;
-  } else if (m->before.kind == BMWI_VALUE_NONE) {
-    return true;
-  }
-  if (isnan(m->time)) return isnan(m->time_before) && !same;
-  return isnan(m->time_before) || m->time > m->time_before;
+  bool readable = bmwi_field_readable(m->descriptor, &m->value, m->unit);
+  if (readable != bmwi_field_readable(m->descriptor, &m->before, m->unit_before)) return readable;
+  if (isnan(m->time)) return isnan(m->time_before) && !is_same(m);
+  if (isnan(m->time_before) || m->time > m->time_before) return true;
+  return m->time == m->time_before && !is_same(m);
 }
 
 /* Reads the units that the old entry states. */
@@ -324,15 +334,18 @@ static bool read_coordinate(lua_State *L, int state, const char *descriptor, dou
   return good;
 }
 
-/* Whether a position with this time is new: newer, or with a heading that the old one lacks. */
-static bool position_is_news(lua_State *L, int state, double at, double heading) {
+/* Whether a position is new: newer, or different at the same time. */
+static bool position_is_news(lua_State *L, int state, double at, double lat, double lon,
+                             double heading) {
   bmwi_get(L, state, BMWI_POSITION);
   bool news = true;
   if (lua_istable(L, -1)) {
     int before = lua_gettop(L);
     double had = bmwi_number_of(L, before, "time");
-    bool bare = isnan(bmwi_number_of(L, before, "heading")) && !isnan(heading);
-    news = !(had > at || (had == at && !bare));
+    bool same = bmwi_number_of(L, before, "latitude") == lat &&
+                bmwi_number_of(L, before, "longitude") == lon &&
+                (isnan(heading) || bmwi_number_of(L, before, "heading") == heading);
+    news = !(had > at || (had == at && same));
   }
   lua_pop(L, 1);
   return news;
@@ -349,7 +362,7 @@ static void keep_position(lua_State *L, int state) {
   if (!read_coordinate(L, state, BMWI_HEADING, 360, &heading, &heading_at) ||
       fabs(heading_at - at) > PAIRED)
     heading = (double)NAN;
-  if (!position_is_news(L, state, at, heading)) return;
+  if (!position_is_news(L, state, at, lat, lon, heading)) return;
   lua_createtable(L, 0, 5);
   int entry = lua_gettop(L);
   bmwi_set_number(L, entry, "latitude", lat);

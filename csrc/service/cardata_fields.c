@@ -268,6 +268,17 @@ bmwi_reason bmwi_field_convert(const bmwi_field *field, const bmwi_source *link,
   }
 }
 
+bool bmwi_field_readable(const char *descriptor, const bmwi_value *value, const char *unit) {
+  if (value->kind == BMWI_VALUE_NONE) return false;
+  const bmwi_field *field = bmwi_field_of(descriptor);
+  if (field == NULL) return true;
+  if (field->measure == BMWI_MEASURE_POSITION) return value->kind == BMWI_VALUE_NUMBER;
+  if (own_unit(field) == NULL) return true;
+  double number = value->number;
+  return value->kind == BMWI_VALUE_NUMBER &&
+         (unit == NULL || bmwi_field_base(field, &number, unit));
+}
+
 /* ---- a distance or a volume without a unit --------------------------------------------------- */
 
 bool bmwi_field_needs_unit(const bmwi_field *field) {

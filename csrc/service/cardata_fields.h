@@ -78,6 +78,11 @@ bmwi_reason bmwi_field_fitted(const bmwi_field *field, const char *drive_train, 
 bmwi_reason bmwi_field_convert(const bmwi_field *field, const bmwi_source *link, bool sure,
                                bmwi_value *value, const char **unit);
 
+/* Whether there is a value, and one that its field (if it has any) can be read from: where that is
+** a number, only a number in one of the field's units, or without a unit. Words that nobody knows
+** yet count as values: they say that the last known word no longer holds. */
+bool bmwi_field_readable(const char *descriptor, const bmwi_value *value, const char *unit);
+
 /* ---- a distance or a volume without a unit --------------------------------------------------- */
 
 /* What was known about the field before. Times are NAN if unknown. */

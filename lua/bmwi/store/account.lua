@@ -224,11 +224,14 @@ function account_methods:_values(vin)
   return bmwi._values.restore(state)
 end
 
--- Whether the saved value of a descriptor is newer than the one to be saved.
+-- Whether the saved value of a descriptor is newer than the one to be saved. One that is empty does
+-- not count.
 local function is_newer(old, new)
-  local before = type(old) == "table" and tonumber(old.time)
-  local after = new and tonumber(new.time)
-  return not new or before and (not after or before > after)
+  if not new then return true end
+  if type(old) ~= "table" then return false end
+  if (old.value == nil) ~= (new.value == nil) then return old.value ~= nil end
+  local before, after = tonumber(old.time), tonumber(new.time)
+  return before ~= nil and (not after or before > after)
 end
 
 --- When a car's values were last read from BMW. The values do not show this: the car may have been
