@@ -61,6 +61,26 @@ describe("bmwi bridge", function()
     ends_soon(process)
   end)
 
+  it("waits at its start for a service that cannot be reached, if that can pass", function()
+    local missing = bridge.no_witness()
+    if missing then return pending(missing) end
+    local own = kept(mqtt.mosquitto())
+    local one = bridge.witness(own)
+    started[#started + 1] = one.process
+    finally(function() sim:no_faults() end)
+    sim:fault({ path = "vehicles", status = 503, times = 0 })
+    local down = { BMWI_RETRIES = "0", BMWI_VIN = false }
+    local process = start(own.port, nil, down)
+    says(process, "HTTP 503")
+    local stopped = start(own.port, nil, down)
+    says(stopped, "HTTP 503")
+    ends_soon(stopped)
+    sim:no_faults()
+    one:await(ROOT .. "mileage")
+    sim:fault({ path = "vehicles", status = 403, times = 0 })
+    assert.equal(1, start(own.port, nil, down):ended())
+  end)
+
   it("stays connected while there is nothing to send", function()
     local quiet = kept(helper.start({ stream = true }))
     broker.set(quiet, { anyone = true, server_keep_alive = 1 })

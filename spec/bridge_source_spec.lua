@@ -86,6 +86,32 @@ describe("the bridge's source of updates", function()
     assert.equal(2, count("update", "A"))
   end)
 
+  it("repeats what failed, with growing pauses up to the usual period", function()
+    local pauses = {}
+    for tries = 1, 8 do pauses[tries] = source.pause(tries, 300) end
+    assert.same({ 5, 10, 20, 40, 80, 160, 300, 300 }, pauses)
+    assert.equal(300, source.pause(5000, 300))
+    assert.equal(3, source.pause(1, 3))
+    assert.equal(900, source.pause(1, 300, { retry_after = 900 }))
+  end)
+
+  it("repeats a read before the usual period is over", function()
+    options.every, options.vins = 300, { "A" }
+    local slept = {}
+    local sleep = bmwi.sleep
+    finally(function() bmwi.sleep = sleep end) -- luacheck: ignore
+    bmwi.sleep = function(seconds) -- luacheck: ignore
+      slept[#slept + 1] = seconds
+      return sleep(#slept < 4 and 0 or 300)
+    end
+    answers = { A = { DOWN, DOWN, { { x = 1 } } } }
+    local task = async.spawn(source.tasks(options)[1], function() end)
+    bmwi.loop:step(0)
+    for _ = 1, 10 do bmwi.loop:step(0.01) end
+    task:cancel()
+    assert.same({ 5, 10, 300 }, { slept[1], slept[2], slept[3] })
+  end)
+
   it("ends at once if retrying cannot help any car", function()
     answers = { A = { { nil, "log in again", "auth", {} } }, B = { { { x = 1 } } } }
     assert.equal("auth", run(5))

@@ -3,6 +3,7 @@
 -- contain what the service provides.
 
 local bmwi = require "bmwi"
+local async = require "bmwi.async"
 local time = require "bmwi.time"
 
 local source = {}
@@ -13,6 +14,25 @@ local FRESH = 6 * 60 * 60 -- seconds; saved values up to this age cost no call a
 local LASTING = { auth = true, login = true, gone = true, closed = true }
 -- The same for a car that was never read: it does not belong to the account.
 local WRONG = { not_found = true, forbidden = true, unsupported = true }
+
+-- Failures that may pass. Each attempt is a call of CarData's quota.
+local PASSING = { network = true, timeout = true, server = true, rate_limited = true, quota = true }
+
+local FIRST_PAUSE = 5 -- seconds before the first repetition; each further pause is twice as long
+local DOUBLINGS = 20
+local LONGEST = 60 * 60 -- between two attempts to read a car of CarData, which has no period
+
+--- Whether a failure may pass by itself.
+function source.passes(code) return PASSING[code] == true end
+
+--- How many seconds to wait after a failed attempt.
+---@param tries integer how many have failed
+---@param longest number
+---@param info? table of the failure: retry_after
+function source.pause(tries, longest, info)
+  local pause = FIRST_PAUSE * 2 ^ math.min(tries - 1, DOUBLINGS)
+  return math.max(math.min(pause, longest), info and info.retry_after or 0)
+end
 
 -- Whether two responses are equal.
 local function same(a, b)
@@ -92,31 +112,58 @@ end
 
 -- Reads a car repeatedly, until that cannot succeed any more.
 local function poll(o, vin)
+  local tries = 0
   while true do
     local _, message, code, info = source.read(o, vin)
     if LASTING[code] then return o.fail(message, code, info) end
     if WRONG[code] and not o.last[vin] then break end
-    bmwi.sleep(math.max(o.every, info and info.retry_after or 0))
+    tries = PASSING[code] and tries + 1 or 0
+    bmwi.sleep(tries > 0 and source.pause(tries, o.every, info)
+      or math.max(o.every, info and info.retry_after or 0))
   end
   o.wrong = (o.wrong or 0) + 1
   if o.wrong == #o.vins then o.fail(o.failed[vin], "not_found") end
 end
 
--- The saved values of the cars at the start.
-local function first_values(o, take)
-  for _, vin in ipairs(o.vins) do
-    local status, details, code, info = o.client:vehicle(vin):status({ max_age = FRESH })
-    if not status and not LASTING[code] then
-      o.on_problem(vin, details, code, info)
-      status, details = o.client:vehicle(vin):status({ max_age = math.huge })
-    end
-    if status then
-      take({ vin = vin, status = status, details = details })
-    elseif LASTING[code] then
-      return nil, details, code, info
-    end
+-- Reads a car of CarData at the start; saved values will do.
+---@return boolean again whether to repeat it
+---@return string|nil message of a lasting failure
+local function first_read(o, vin, take)
+  local car = o.client:vehicle(vin)
+  local status, details, code, info = car:status({ max_age = FRESH })
+  if not status and LASTING[code] then return false, details, code, info end
+  local message, failed = details, not status
+  if failed and message ~= o.failed[vin] then
+    o.on_problem(vin, message, code, info)
+    status, details = car:status({ max_age = math.huge })
   end
-  return true
+  o.failed[vin] = failed and message or nil
+  if status then take({ vin = vin, status = status, details = details }) end
+  return failed and source.passes(code), nil, code, info
+end
+
+-- Reads these cars in turn. Returns those to be read again, or nil after a lasting failure; then
+-- what failed.
+local function read_all(o, vins, take)
+  local left, last = {}, nil
+  for _, vin in ipairs(vins) do
+    local again, message, code, info = first_read(o, vin, take)
+    if message then return nil, message, code, info end
+    if again then left[#left + 1], last = vin, info end
+  end
+  return left, nil, nil, last
+end
+
+-- Repeats the first read of these cars until none has failed.
+local function read_again(o, left, info, take)
+  local tries = 0
+  while left[1] do
+    tries = tries + 1
+    bmwi.sleep(source.pause(tries, LONGEST, info))
+    local message, code
+    left, message, code, info = read_all(o, left, take)
+    if not left then return o.fail(message, code, info) end
+  end
 end
 
 -- The members whose value or time differs from what was last reported.
@@ -132,29 +179,35 @@ end
 local function follow(o)
   local stream = o.client:stream { vins = not o.all and o.vins or nil }
   local told = {}
-  o.close = function() stream:close() end
+  local reading
+  o.close = function()
+    if reading then reading:cancel() end
+    stream:close()
+  end
   local function take(update)
     local set = news(told[update.vin] or {}, update)
     told[update.vin] = update
     if next(set) then report(o, update.vin, update.status, update.details, set) end
   end
-  local done, message, code, info = first_values(o, take)
-  while done do
-    local update
+  local left, message, code, info = read_all(o, o.vins, take)
+  if not left then return o.fail(message, code, info) end
+  reading = async.spawn(function() read_again(o, left, info, take) end)
+  local update
+  repeat
     update, message, code, info = stream:next()
-    if update then take(update) else done = nil end
-  end
+    if update then take(update) end
+  until not update
   o.fail(message, code, info)
 end
 
 --- Functions, each to be run as a task, that report the cars' updates. If that cannot succeed any
 --- more, one of them calls fail().
 ---@param options table client; service; vins: the cars; all: more cars may come (CarData); every:
---- seconds between two readings, last, failed: empty tables (all classic); on_update(update);
---- on_state(state, reason): "connected" or "waiting" (classic; that of the stream is told by the
---- client's log); on_problem(vin, message, code, info): a read failed, and it continues;
---- fail(message, code, info), which raises. It gets close(), for the end, which saves what the
---- stream brought
+--- seconds between two readings, last: an empty table (both classic); failed: another one;
+--- on_update(update); on_state(state, reason): "connected" or "waiting" (classic; that of the stream
+--- is told by the client's log); on_problem(vin, message, code, info): a read failed, and it
+--- continues; fail(message, code, info), which raises. It gets close(), for the end, which saves
+--- what the stream brought
 ---@return function[] tasks
 function source.tasks(options)
   if options.service == "cardata" then return { function() follow(options) end } end

@@ -6,6 +6,7 @@ local commands = require "bmwi.bridge.commands"
 local fail = require "bmwi.cli.fail"
 local hub = require "bmwi.bridge.hub"
 local live = require "bmwi.cli.live"
+local output = require "bmwi.cli.output"
 local publisher = require "bmwi.bridge.publisher"
 local session = require "bmwi.cli.session"
 local source = require "bmwi.bridge.source"
@@ -120,13 +121,18 @@ local function is_end(reason)
   return tostring(reason):find("terminated!", 1, true) ~= nil
 end
 
---- bmwi bridge
-function bridge.run(ctx)
-  check(ctx)
+-- Tells that something does not work, with --json too.
+local function warn(ctx, text)
+  if ctx.options.quiet then return end
+  ctx.out:progress_end()
+  io.stdout:flush()
+  io.stderr:write("Cars: ", output.clean(text), "\n")
+end
+
+-- Raises why it ended. `at_end` gets what is to be closed then.
+local function serve(ctx, to, handlers, at_end)
   local out, options = ctx.out, ctx.options
-  local to, handlers
-  if options.mqtt then to, handlers = make_publisher(ctx) end
-  local cars = live.cars(ctx)
+  local cars = live.await_cars(ctx, function(text) warn(ctx, text) end)
   local target = hub.new({ publisher = to, discovery = options.discovery ~= nil,
     commands = options["allow-commands"], file = options.prometheus,
     quota = function() return quota_left(ctx) end,
@@ -142,14 +148,24 @@ function bridge.run(ctx)
       target.reported = text
       target:state(state == "connected", text)
     end,
-    on_problem = function(text) out:remark("Cars: " .. text) end,
+    on_problem = function(text) warn(ctx, text) end,
   })
-  local carrying = options["allow-commands"] and receive_commands(ctx, handlers, target, from)
-  bmwi._sys.catch_signals(true)
+  if options["allow-commands"] then
+    at_end.commands = receive_commands(ctx, handlers, target, from)
+  end
   out:progress_end()
-  local tasks = tasks_of(ctx, target)
-  local _, reason = pcall(live.run, from, tasks)
-  if carrying then carrying:close() end
+  live.run(from, tasks_of(ctx, target))
+end
+
+--- bmwi bridge
+function bridge.run(ctx)
+  check(ctx)
+  local to, handlers
+  if ctx.options.mqtt then to, handlers = make_publisher(ctx) end
+  bmwi._sys.catch_signals(true)
+  local at_end = {}
+  local _, reason = pcall(serve, ctx, to, handlers, at_end)
+  if at_end.commands then at_end.commands:close() end
   if to then to:close() end
   if not is_end(reason) then error(reason, 0) end
 end

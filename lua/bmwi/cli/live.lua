@@ -36,6 +36,22 @@ function live.cars(ctx)
   return list
 end
 
+--- live.cars() for a command that runs unattended: a failure that may pass is told, and it is tried
+--- again.
+---@param tell fun(text: string)
+function live.await_cars(ctx, tell)
+  local tries, told = 0, nil
+  while true do
+    local ok, found = pcall(live.cars, ctx)
+    if ok then return found end
+    if not (fail.is(found) and source.passes(found.code)) then error(found, 0) end
+    found = session.explain(ctx, found)
+    if found.message ~= told then tell(found.message) end
+    tries, told = tries + 1, found.message
+    bmwi.sleep(source.pause(tries, ctx.options.every or EVERY, found.info))
+  end
+end
+
 -- Calls `then_` with each update. At the first start a car's model is not known before its first
 -- update.
 local function naming(ctx, cars, then_)
