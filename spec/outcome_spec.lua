@@ -260,6 +260,62 @@ describe("the outcome of a command", function()
     assert.equal(8, sim:count("POST", "/sendpoi"))
   end)
 
+  -- When the client is closed while its command is under way. sent: whether it was sent by then.
+  -- path: the host closes once the server has received another request like this.
+  local closings = {
+    { "in the log hook, on the response", sent = true, hook = "response" },
+    { "in the log hook, on the response to the log-in", hook = "token" },
+    { "before the response", sent = true, path = "/executeService" },
+    { "before the log-in ends", path = "/oauth/token" },
+    { "before it is sent again with a new token", path = "/oauth/token", login = "expired" },
+    { "while it is queued for a connection", path = "/status", login = "queued" },
+  }
+
+  local function log_in(client, how)
+    if how then assert.is_true(client:login()) end
+    if how == "expired" then sim:token({ expire = true }) end
+    if how ~= "queued" then return end
+    bmwi.loop:limit(1)
+    async.spawn(function() client:vehicle(VIN):status() end)
+  end
+
+  for _, row in ipairs(closings) do
+    it("is reported correctly: the client is closed " .. row[1], function()
+      sim = helper.start({ args = { "--speed", "1.5" } })
+      local client, results
+      client = bmwi.new(helper.client(sim, { log = row.hook and function(event, details)
+        local token = details.call == "token"
+        if event == "response" and token == (row.hook == "token") then client:close() end
+      end }))
+      if row.path then sim:fault({ path = row.path, latency = 2 }) end
+      log_in(client, row.login)
+      local before = row.path and sim:count(nil, row.path)
+      local task = async.spawn(function()
+        results = { client:vehicle(VIN):lock_doors() }
+      end)
+      for _ = 1, 500 do
+        if task:done() then break end
+        bmwi.loop:step(0.01)
+        if before and sim:count(nil, row.path) > before then client:close() end
+      end
+      bmwi.loop:limit(64)
+      assert.is_nil(results[1])
+      assert.equal(row.sent and "unknown" or "closed", results[3])
+      assert(results[2]:find("the client was closed", 1, true), results[2])
+      local info = results[4]
+      assert.is_false(info.retryable)
+      if row.sent then
+        assert(info.hint:find("check before you send it again", 1, true))
+        assert.same({ serviceType = "DOOR_LOCK", lost = true }, info.execution)
+        sim:no_faults()
+        assert.equal("executed", second_process(info.execution))
+      else
+        assert.same({ retryable = false }, info)
+      end
+      one_posted(row.sent and {} or { posted = 0, done = 0 })
+    end)
+  end
+
   it("is reported correctly: the process is interrupted and started again", function()
     sim = helper.start({ args = { "--speed", "2" } })
     local text = helper.program(FIRST:format(json.encode(helper.client(sim)), VIN), "", [[

@@ -14,7 +14,7 @@ static const bmwi_endpoint *endpoint_of(const bmwi_op *op) {
 /* A failed call. If the outcome of a command is unknown, an execution without an eventId is
 ** returned too, so that bmwi.wait can still follow the command by its type. */
 static int fail_call(lua_State *L, const bmwi_op *op, const bmwi_failure *failure) {
-  const bmwi_service *service = op->account != NULL ? op->account->service : NULL;
+  const bmwi_service *service = op->service;
   const char *own = op->kind == BMWI_SLEEP ? "waiting" : "log-in";
   const char *what = op->exchange == NULL ? own : op->exchange->name;
   int results = bmwi_fail(L, what, failure, service);

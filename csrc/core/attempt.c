@@ -37,6 +37,12 @@ bmwi_next bmwi_attempt_fail(bmwi_op *op, bmwi_code code, const char *text) {
   return bmwi_attempt_finish(op);
 }
 
+bmwi_next bmwi_attempt_abort(bmwi_op *op, bmwi_code code, const char *text) {
+  bmwi_engine_stop(op->engine, &op->transfer);
+  bool sent = op->state == BMWI_RUNNING && is_command(op) && op->transfer.sent;
+  return bmwi_attempt_fail(op, sent ? BMWI_UNKNOWN : code, text);
+}
+
 void bmwi_attempt_deliver(bmwi_op *op, bmwi_next next) {
   if (next == BMWI_DELIVER) bmwi_engine_complete(op->engine, &op->transfer);
 }

@@ -12,6 +12,9 @@
 /* Each finishes the operation and returns BMWI_DELIVER. */
 bmwi_next bmwi_attempt_finish(bmwi_op *op);
 bmwi_next bmwi_attempt_fail(bmwi_op *op, bmwi_code code, const char *text);
+/* The same before its response was used: a command that was sent has an unknown outcome then,
+** whatever the code. */
+bmwi_next bmwi_attempt_abort(bmwi_op *op, bmwi_code code, const char *text);
 
 /* Makes a finished operation come back through bmwi_engine_next, if it is not being advanced. */
 void bmwi_attempt_deliver(bmwi_op *op, bmwi_next next);

@@ -12,7 +12,7 @@
 void bmwi_op_cancel(bmwi_op *op, bmwi_code code, const char *text) {
   if (op->state == BMWI_FINISHED) return;
   if (op->state == BMWI_WAITING) bmwi_session_leave(op);
-  bmwi_attempt_deliver(op, bmwi_attempt_fail(op, code, text));
+  bmwi_attempt_deliver(op, bmwi_attempt_abort(op, code, text));
 }
 
 static bmwi_next go(bmwi_op *op) {
@@ -64,6 +64,7 @@ void bmwi_op_init(bmwi_op *op, bmwi_engine *engine, bmwi_kind kind) {
 void bmwi_op_join(bmwi_op *op, bmwi_account *account, bmwi_session *session,
                   const bmwi_exchange *exchange) {
   op->account = account;
+  op->service = account->service;
   op->session = session;
   op->exchange = exchange;
   op->deadline = bmwi_now() + account->timeout;

@@ -46,7 +46,8 @@ typedef struct bmwi_op {
   bmwi_kind kind;
   enum { BMWI_NEW, BMWI_WAITING, BMWI_ASKING, BMWI_RUNNING, BMWI_BACKOFF, BMWI_FINISHED } state;
   bmwi_engine *engine;
-  bmwi_account *account; /* NULL if it has none, and once the client is closed */
+  bmwi_account *account;              /* NULL if it has none, and once the client is closed */
+  const struct bmwi_service *service; /* of its account, which may end before it */
   bmwi_session *session;
   struct bmwi_op *previous, *next; /* all operations of the account */
   struct bmwi_op *next_waiting;    /* for the session's token */
