@@ -874,6 +874,34 @@ describe("bmwi.async", function()
       assert.equal("done broke", raised())
     end)
 
+    it("is not lost if there are others: each step raises one, in order", function()
+      local object = { "boom4" }
+      for i = 1, 6 do
+        async.spawn(function()
+          bmwi.sleep(i / 1000)
+          error(i == 4 and object or "boom" .. i, 0)
+        end)
+      end
+      bmwi.sleep(0.05)
+      assert.is_table(new():vehicles()) -- blocking calls still get their results
+      for i = 1, 6 do
+        assert.equal(0, loop:timeout()) -- so that a host makes that step
+        local message = raised()
+        if i == 4 then assert.equal(object, message) else has(message, "boom" .. i) end
+      end
+      assert.is_nil(raised())
+      assert.is_nil(loop:timeout())
+    end)
+
+    it("is counted if a hundred others are kept already", function()
+      for _ = 1, 2 do
+        for i = 1, 103 do async.spawn(function() error("boom" .. i, 0) end) end
+        for i = 1, 100 do has(raised(), "boom" .. i .. "\n") end
+        assert.equal("3 more errors were not kept", raised())
+        assert.is_nil(raised())
+      end
+    end)
+
     it("never replaces the result of a read, a log-in, a sleep or a wait", function()
       local client = new()
       local car = client:vehicle(VIN)

@@ -606,9 +606,13 @@ describe("the loop", function()
       assert.is_true(car:send_poi({ lat = 1, lon = 2 }))
       broken = false
       assert.equal(VIN, car:status().vin)
-      local ok, message = pcall(loop.step, loop)
-      assert.is_false(ok)
-      assert(message:find("hook broke", 1, true) or message:find("task broke", 1, true), message)
+      local seen = {}
+      for _ = 1, 20 do
+        local ok, message = pcall(loop.step, loop)
+        if ok then break end
+        seen[message:match("^%a+ broke")] = true
+      end
+      assert.same({ ["hook broke"] = true, ["task broke"] = true }, seen)
       assert.is_true(loop:step())
     end)
 
@@ -642,6 +646,8 @@ describe("the loop", function()
       assert.equal("", helper.program(script .. " pcall(bmwi.loop.step, bmwi.loop)"))
       assert.equal("bmwi: error object is a table value\n",
         helper.program((script:gsub('"task broke"', "{}"))))
+      local many = helper.program(script .. " async.spawn(function() error('another', 0) end)")
+      assert(many:find("^bmwi: task broke\n.*\nbmwi: another\n"), many)
     end)
 
     it("raises the error of on_done once, from step", function()

@@ -64,29 +64,46 @@ static void push_function(lua_State *L, int which) {
 
 /* ---- moving on ------------------------------------------------------------------ */
 
-/* Pops the error on top and keeps it for the next step, which becomes due at once. */
+/* Pops the error on top and keeps it for a later step, which becomes due at once. */
 void bmwi_keep_fault(lua_State *L) {
-  bmwi_push_kept(L, BMWI_KEPT_FAULT);
-  bool later = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  if (!lua_toboolean(L, -1)) { /* error(nil) is an error too */
-    lua_pop(L, 1);
-    lua_pushliteral(L, "an error without a message");
-  }
-  if (later) lua_pop(L, 1);
-  else bmwi_keep(L, BMWI_KEPT_FAULT);
   bmwi_push_kept(L, BMWI_KEPT_SELF);
-  bmwi_engine_ask(((const bmwi_loop *)lua_touserdata(L, -1))->engine, true);
+  bmwi_loop *self = lua_touserdata(L, -1);
   lua_pop(L, 1);
+  if (self->faults == BMWI_FAULTS) {
+    self->lost_faults++;
+    lua_pop(L, 1);
+  } else {
+    bmwi_push_kept(L, BMWI_KEPT_FAULTS);
+    if (lua_toboolean(L, -2)) lua_pushvalue(L, -2);
+    else lua_rawgeti(L, -1, BMWI_FAULTS + 1); /* error(nil) is an error too */
+    lua_rawseti(L, -2, (self->first_fault + self->faults++) % BMWI_FAULTS + 1);
+    lua_pop(L, 2);
+  }
+  bmwi_engine_ask(self->engine, true);
 }
 
-/* Pushes the kept error and clears it, or pushes false. */
-bool bmwi_take_fault(lua_State *L, bmwi_engine *engine) {
-  bmwi_push_kept(L, BMWI_KEPT_FAULT);
-  lua_pushboolean(L, 0);
-  bmwi_keep(L, BMWI_KEPT_FAULT);
-  bmwi_engine_ask(engine, false);
-  return lua_toboolean(L, -1);
+bool bmwi_push_fault(lua_State *L, bmwi_loop *self) {
+  if (self->faults > 0) {
+    int slot = self->first_fault + 1;
+    bmwi_push_kept(L, BMWI_KEPT_FAULTS);
+    lua_rawgeti(L, -1, slot);
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -3, slot);
+    lua_remove(L, -2);
+    self->first_fault = slot % BMWI_FAULTS;
+    self->faults--;
+    return true;
+  }
+  if (self->lost_faults == 0) return false;
+  lua_pushfstring(L, "%d more errors were not kept", self->lost_faults);
+  self->lost_faults = 0;
+  return true;
+}
+
+bool bmwi_take_fault(lua_State *L, bmwi_loop *self) {
+  bool taken = bmwi_push_fault(L, self);
+  bmwi_engine_ask(self->engine, self->faults > 0 || self->lost_faults > 0);
+  return taken;
 }
 
 /* Whether a blocking read waits here that takes the error on top (which stays), or already has

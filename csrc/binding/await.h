@@ -16,10 +16,13 @@ void bmwi_move(lua_State *L, bmwi_engine *engine, double seconds, bool defer);
 /* Adds the coroutine at 2, its operation at 3 and the client at 4 to the tables. False if there is
 ** no memory; the error is then on top. */
 bool bmwi_await_begin(lua_State *L);
-/* Pops the error on top and keeps it for the next step, which becomes due at once. */
+/* Pops the error on top and keeps it for a later step, which becomes due at once. Needs no
+** memory. */
 void bmwi_keep_fault(lua_State *L);
-/* Pushes the kept error and clears it, or pushes false. */
-bool bmwi_take_fault(lua_State *L, bmwi_engine *engine);
+/* Removes and pushes the oldest kept error; after all of them one that tells how many were not
+** kept. False if there is none. take_fault makes a step due for those that remain. */
+bool bmwi_push_fault(lua_State *L, bmwi_loop *self);
+bool bmwi_take_fault(lua_State *L, bmwi_loop *self);
 
 #pragma GCC visibility pop
 

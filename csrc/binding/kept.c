@@ -74,8 +74,14 @@ void bmwi_kept_open(lua_State *L) {
   weak_table(L, BMWI_KEPT_ANCHORS, NULL);
   weak_table(L, BMWI_KEPT_CLIENTS, "v");
   weak_table(L, BMWI_KEPT_RAISED, NULL);
-  lua_pushboolean(L, 0);
-  bmwi_keep(L, BMWI_KEPT_FAULT);
+  lua_createtable(L, BMWI_FAULTS + 1, 0); /* filled, so that an error needs no memory later */
+  for (int i = 1; i <= BMWI_FAULTS; i++) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pushliteral(L, "an error without a message");
+  lua_rawseti(L, -2, BMWI_FAULTS + 1);
+  bmwi_keep(L, BMWI_KEPT_FAULTS);
 }
 
 bmwi_engine *bmwi_loop_engine(lua_State *L) { return bmwi_get_loop(L)->engine; }

@@ -9,10 +9,15 @@
 
 #pragma GCC visibility push(hidden)
 
+#define BMWI_FAULTS 100 /* the maximum of errors that are kept for later steps */
+
 typedef struct bmwi_loop {
   bmwi_engine *engine; /* NULL once the state is being closed */
   int nested; /* nested blocking calls, each inside a task that the one before has resumed */
   int hooks;  /* client hooks that are running */
+  /* The errors without an owner: a ring in BMWI_KEPT_FAULTS. */
+  int first_fault, faults; /* where it begins (from 0), and how many there are */
+  int lost_faults;         /* how many more there were */
 } bmwi_loop;
 
 /* Each key is the address of an element of an array. */
@@ -25,7 +30,7 @@ enum {
   BMWI_KEPT_ANCHORS, /* operation -> what must stay alive meanwhile */
   BMWI_KEPT_CLIENTS, /* account -> client userdata (weak values) */
   BMWI_KEPT_RAISED,  /* operation that a blocking read waits for -> its hook's error, or false */
-  BMWI_KEPT_FAULT,   /* the first error without an owner, for the next step to raise, or false */
+  BMWI_KEPT_FAULTS,  /* errors without an owner, or false; what stands for nil behind them */
   BMWI_KEPT_COUNT
 };
 

@@ -43,13 +43,14 @@ static int loop_timeout(lua_State *L) {
 
 /* loop:step([seconds]) -> true; advances everything, and waits at most `seconds` (0) */
 static int loop_step(lua_State *L) {
-  bmwi_engine *engine = check_loop(L)->engine;
+  bmwi_loop *self = check_loop(L);
+  bmwi_engine *engine = self->engine;
   double seconds = luaL_optnumber(L, 2, 0);
   luaL_argcheck(L, seconds >= 0, 2, "seconds must not be negative");
   bmwi_engine_release(engine); /* a step may be waiting for any of them */
   bmwi_move(L, engine, seconds, false);
   bmwi_engine_arm(engine);
-  if (bmwi_take_fault(L, engine)) return lua_error(L);
+  if (bmwi_take_fault(L, self)) return lua_error(L);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -58,7 +59,7 @@ static int loop_step(lua_State *L) {
 ** another task's error must not hide the results of these tasks, so it is raised later. False:
 ** nothing can wake a task any more; the error, if one was kept, is the reason. For bmwi.async. */
 static int loop_wait(lua_State *L) {
-  const bmwi_loop *self = check_loop(L);
+  bmwi_loop *self = check_loop(L);
   bmwi_engine *engine = self->engine;
   if (self->hooks > 0)
     luaL_error(L, "a hook of a client (log, store, on_token, on_prompt) cannot wait for tasks");
@@ -66,7 +67,7 @@ static int loop_wait(lua_State *L) {
   if (!bmwi_engine_busy(engine)) {
     lua_settop(L, 1);
     lua_pushboolean(L, 0);
-    if (!bmwi_take_fault(L, engine)) lua_pop(L, 1);
+    bmwi_take_fault(L, self);
     return lua_gettop(L) - 1;
   }
   bmwi_move(L, engine, -1, false);
@@ -75,7 +76,7 @@ static int loop_wait(lua_State *L) {
   return 1;
 }
 
-/* loop:fail(error): the next step raises the error. For bmwi.async. */
+/* loop:fail(error): a later step raises the error. For bmwi.async. */
 static int loop_fail(lua_State *L) {
   check_loop(L);
   lua_settop(L, 2);
@@ -196,11 +197,11 @@ static void release_all(lua_State *L, bmwi_engine *engine) {
 static int loop_gc(lua_State *L) {
   bmwi_loop *self = lua_touserdata(L, 1);
   bmwi_push_kept(L, BMWI_KEPT_SELF);
-  bool served = lua_touserdata(L, -1) == self; /* false if it could not be opened */
-  bmwi_push_kept(L, BMWI_KEPT_FAULT);          /* no step has raised it */
-  if (lua_isstring(L, -1)) fprintf(stderr, "bmwi: %s\n", lua_tostring(L, -1));
-  else if (lua_toboolean(L, -1))
-    fprintf(stderr, "bmwi: error object is a %s value\n", luaL_typename(L, -1));
+  bool served = lua_touserdata(L, -1) == self;      /* false if it could not be opened */
+  for (; bmwi_push_fault(L, self); lua_pop(L, 1)) { /* no step has raised it */
+    if (lua_isstring(L, -1)) fprintf(stderr, "bmwi: %s\n", lua_tostring(L, -1));
+    else fprintf(stderr, "bmwi: error object is a %s value\n", luaL_typename(L, -1));
+  }
   if (served && self->engine != NULL && bmwi_engine_mine(self->engine))
     release_all(L, self->engine);
   if (self->engine != NULL) bmwi_engine_free(self->engine);
@@ -243,7 +244,7 @@ void bmwi_loop_open(lua_State *L) {
   lua_pop(L, 1);
   bmwi_loop *self = lua_newuserdata(L, sizeof *self);
   self->engine = NULL;
-  self->nested = self->hooks = 0;
+  self->nested = self->hooks = self->first_fault = self->faults = self->lost_faults = 0;
   luaL_setmetatable(L, LOOP);
   self->engine = bmwi_engine_new();
   if (self->engine == NULL)
