@@ -30,7 +30,7 @@ describe("bmwi bridge", function()
   end
 
   local function start(port, words, environment)
-    local all = { "--every", "0.1", "--mqtt", "mqtt://127.0.0.1:" .. port }
+    local all = { "--every", "1", "--mqtt", "mqtt://127.0.0.1:" .. port }
     for _, word in ipairs(words or {}) do all[#all + 1] = word end
     local process = bridge.start(all, environment)
     started[#started + 1] = process

@@ -36,7 +36,7 @@ describe("bmwi bridge", function()
   end)
 
   local function start(arguments, environment)
-    local words = { "--every", "0.1" }
+    local words = { "--every", "1" }
     for _, word in ipairs(arguments or {}) do words[#words + 1] = word end
     local process = bridge.start(words, environment)
     started[#started + 1] = process
@@ -349,7 +349,7 @@ describe("bmwi bridge without a broker", function()
 
   it("keeps a world-readable file for Prometheus", function()
     local path = cli.home .. "/bmwi.prom"
-    local process = bridge.start { "--every", "0.1", "--prometheus", path }
+    local process = bridge.start { "--every", "1", "--prometheus", path }
     bridge.await(function()
       return (helper.read(path) or ""):find('bmwi_mileage_meters{vin="WAB1C23456V123456"} 1234000',
         1, true)
@@ -367,7 +367,7 @@ describe("bmwi bridge without a broker", function()
   end)
 
   it("writes JSON lines to standard output", function()
-    local process = bridge.start { "--every", "0.1", "--json" }
+    local process = bridge.start { "--every", "1", "--json" }
     bridge.await(function() return process:printed():find("\n") end)
     bridge.change(sim, { mileage = 2001 })
     bridge.await(function()

@@ -98,6 +98,9 @@ describe("the settings", function()
     { "connect_timeout", "-1", "above 0" },
     { "wait_timeout", "nan", "above 0" },
     { "interval", "soon", "above 0" },
+    { "interval", "1e12", "at most 86400" },
+    { "wait_timeout", "1e5", "at most 86400" },
+    { "request_timeout", "1e5", "from 0.001 to 86400" },
     { "position", "here", "LAT,LON" },
     { "position", "91,0", "-90 to 90" },
     { "vin", "WBA", "17 characters" },
@@ -159,6 +162,12 @@ describe("the settings", function()
     assert.equal(2, result.code)
     assert.is_truthy(result.err:find("(--base-url)", 1, true), result.err)
     assert.is_nil(result.err:find("hunter2", 1, true), result.err)
+    for origin, said in pairs { ["--request-timeout"] = run("status --request-timeout 99999"),
+      BMWI_REQUEST_TIMEOUT = run("status", { BMWI_REQUEST_TIMEOUT = "99999" }) } do
+      assert.equal(2, said.code, said.err)
+      helper.has(said.err, ("request_timeout = 99999 (%s): "):format(origin))
+      helper.has(said.err, "from 0.001 to 86400")
+    end
   end)
 
   it("take ~ for the home folder in a path", function()

@@ -14,7 +14,7 @@ describe("bmwi watch", function()
 
   -- Runs it; the shell script `steps` ends it with `kill -INT $p`.
   local function watch(arguments, steps, environment)
-    local all = { "watch", "--every", "0.1" }
+    local all = { "watch", "--every", "1" }
     for _, word in ipairs(arguments) do all[#all + 1] = word end
     local script = ([[
       exec 2>/dev/null
@@ -63,10 +63,10 @@ describe("bmwi watch", function()
   end)
 
   it("exits if no later read will help", function()
-    local result = cli.run({ "watch", "--every", "0.1" }, { BMWI_PASSWORD = "another" })
+    local result = cli.run({ "watch", "--every", "1" }, { BMWI_PASSWORD = "another" })
     assert.equal(4, result.code)
     sim:fault({ path = "/status", times = 0, recorded = "gone" })
-    result = cli.run { "watch", "--every", "0.1" }
+    result = cli.run { "watch", "--every", "1" }
     assert.equal(1, result.code)
     helper.has(result.err, "bmwi demo")
   end)
@@ -79,7 +79,8 @@ describe("bmwi watch", function()
 
   it("records what it received", function()
     watch({ "--json", "--record", home .. "/day.jsonl" },
-      "until_there mileage; sleep 0.3; kill -INT $p")
+      ("for i in $(seq 500); do test $(grep -c '\"call\":\"status\"' %s/day.jsonl) -gt 1 && break; "
+        .. "sleep 0.02; done; kill -INT $p"):format(home))
     local count = 0
     for line in io.lines(home .. "/day.jsonl") do
       if json.decode(line).call == "status" then count = count + 1 end
@@ -96,7 +97,7 @@ describe("bmwi watch", function()
   it("redraws one screen on a terminal, with changes marked", function()
     local reason = helper.no_terminal()
     if reason then return pending(reason) end
-    local shown = cli.on_terminal({ "watch", "--every", "0.1" }, { { "Mileage", "" },
+    local shown = cli.on_terminal({ "watch", "--every", "1" }, { { "Mileage", "" },
       { "Ctrl-C ends", "\3" } })
     assert.equal("130", shown.screen:match('COMMAND_EXIT_CODE="(%d+)"'))
     assert.truthy(shown.screen:find("connected", 1, true))
@@ -107,7 +108,7 @@ describe("bmwi watch", function()
   it("fits a screen with fewer lines than the picture", function()
     local reason = helper.no_terminal()
     if reason then return pending(reason) end
-    local shown = cli.on_terminal({ "watch", "--every", "0.1" }, { { "Locks", "\3" } }, {},
+    local shown = cli.on_terminal({ "watch", "--every", "1" }, { { "Locks", "\3" } }, {},
       "100 rows 8")
     local frames = 0
     for frame in shown.screen:gmatch("\27%[H(.-)\27%[J") do

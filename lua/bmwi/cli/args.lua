@@ -15,9 +15,9 @@ args.OPTIONS = {
   output = { short = "o", value = "FILE", text = "write the result to FILE" },
   wait = { text = "wait until the car has carried it out (default)" },
   ["no-wait"] = { text = "only send the command; `bmwi wait` follows it later" },
-  ["wait-timeout"] = { value = "SECONDS", kind = "positive",
+  ["wait-timeout"] = { value = "SECONDS", kind = "seconds",
     text = "how long to wait for the car (240)" },
-  interval = { value = "SECONDS", kind = "positive",
+  interval = { value = "SECONDS", kind = "seconds",
     text = "seconds between polls (2, 3, 5, then every 10)" },
   yes = { short = "y", text = "do not ask for confirmation" },
   quiet = { short = "q", text = "no progress or remarks" },
@@ -54,8 +54,8 @@ args.OPTIONS = {
   record = { value = "FILE", text = "also write what the service sent to FILE, for a report or "
     .. "`bmwi-sim --replay`; VINs, positions, names and ids are replaced" },
   ["record-personal"] = { text = "with --record: replace nothing" },
-  every = { only = "classic", value = "SECONDS", kind = "positive",
-    text = "classic service: seconds between two polls (300)" },
+  every = { only = "classic", value = "SECONDS", kind = "pause",
+    text = "classic service: seconds between two polls, 1 to 86400 (300)" },
   mqtt = { value = "URL", text = "the broker: mqtt://HOST:PORT, or mqtts:// with TLS" },
   discovery = { value = "NAME", choice = { "homeassistant" },
     text = "homeassistant: announce the cars and their entities to Home Assistant" },
@@ -134,20 +134,31 @@ local function unknown_option(name, allowed)
   return nil, "unknown option --" .. name, close and ("Did you mean --%s?"):format(close)
 end
 
+local DAY = 24 * 60 * 60
+
 local CHECKS = {
   number = function(value) return value, "a number" end,
   positive = function(value) return value and value > 0 and value, "a number above 0" end,
+  seconds = function(value)
+    if value and value > DAY then return nil, ("at most %d"):format(DAY) end
+    return value and value > 0 and value, "a number above 0"
+  end,
+  pause = function(value)
+    return value and value >= 1 and value <= DAY and value, ("a number from 1 to %d"):format(DAY)
+  end,
   count = function(value)
     return value and value >= 1 and value == math.floor(value) and value, "a whole number above 0"
   end,
 }
 
---- Reads a number of this kind ("number", "positive", "count").
+--- Reads a number of this kind ("number", "positive", "seconds", "pause", "count").
 ---@return number|false|nil value nil or false if the text is not such a number
 ---@return string wanted what it must be
 function args.number(kind, text)
   -- On some Lua versions tonumber also accepts "nan", "inf" and hexadecimal.
-  return CHECKS[kind](text:find("^[-+]?[%d.]+$") and tonumber(text) or nil)
+  local decimal = text:gsub("[eE][-+]?%d+$", ""):find("^[-+]?[%d.]+$")
+  local value = decimal and tonumber(text)
+  return CHECKS[kind](value and math.abs(value) < math.huge and value or nil)
 end
 
 --- The text, if it is one of these words.

@@ -65,9 +65,9 @@ local KEYS = {
     text = "seconds, the limit for one connection (10)" },
   retries = { new = "retries", kind = "number",
     text = "retries after a transient failure (2)" },
-  wait_timeout = { option = "wait-timeout", kind = "positive",
+  wait_timeout = { option = "wait-timeout", kind = "seconds",
     text = "seconds to wait for the car (240)" },
-  interval = { option = "interval", kind = "positive",
+  interval = { option = "interval", kind = "seconds",
     text = "seconds between polls (2, 3, 5, then every 10)" },
   mqtt_username = { text = "`bmwi bridge`: the user name at the broker" },
   mqtt_password = { secret = true, text = "`bmwi bridge`: the password at the broker" },
@@ -109,6 +109,7 @@ end
 
 -- Raises an error for a setting: `origin` is where it was set, `problem` what is wrong with it.
 local function wrong(name, value, origin, problem, hint)
+  if type(value) == "number" then value = ("%.14g"):format(value) end -- that of an option
   local shown = KEYS[name].secret and "" or " = " .. value:gsub("//[^/]*@", "//***@")
   fail.raise(("%s%s (%s): %s"):format(name, shown, origin, problem), "config",
     { hint = hint, setting = name })
