@@ -7,8 +7,8 @@ local topics = require "bmwi.bridge.topics"
 
 local publisher = {}
 
-local DELAYS = { 1, 2, 5, 10, 30, 60 } -- seconds before the next attempt; the last one is repeated
-local LASTED = 60 -- seconds of a connection after which the pauses are short again
+local DELAYS = { 1, 2, 5, 10, 20, 30 } -- seconds before the next attempt; the last one is repeated
+local LASTED = 10 -- seconds of a connection after which the pauses are short again
 local WINDOW = 16 -- maximum number of messages that wait for their PUBACK
 local MOST_TOPICS, MOST_NOTES = 20000, 100
 local REFUSED = 0x80 -- reason codes from here on are failures
