@@ -129,20 +129,54 @@ describe("with CarData", function()
       assert.truthy(shown.screen:find("%d+ of 50 calls of the day are left"), shown.screen)
     end)
 
-    it("fits a narrow terminal", function()
+    -- The frames of a terminal of this size, each a list of lines, without its colours.
+    local function frames(columns, rows, seen)
+      local shown = cli.on_terminal({ "watch" }, { { seen or "* Locks", "\3" } }, settings(),
+        ("%d rows %d"):format(columns, rows))
+      local list = {}
+      for frame in shown.screen:gmatch("\27%[H(.-)\27%[J") do
+        local text = frame:gsub("\r", ""):gsub("\27%[[%d;]*%a", "")
+        local frame_lines = {}
+        for line in text:gmatch("([^\n]*)\n") do frame_lines[#frame_lines + 1] = line end
+        list[#list + 1] = frame_lines
+        assert.is_true(#list[#list] < rows, text)
+        for _, line in ipairs(list[#list]) do assert.is_true(#line <= columns, text) end
+      end
+      return list[#list], table.concat(list[#list], "\n")
+    end
+
+    it("has one line for each value on a terminal, and says how many do not fit", function()
       local reason = helper.no_terminal()
       if reason then return pending(reason) end
-      local shown = cli.on_terminal({ "watch" }, { { "connected", "" }, { "48260 km", "\3" } },
-        settings(), "60 rows 70")
-      local frames = 0
-      for frame in shown.screen:gmatch("\27%[H(.-)\27%[J") do
-        frames = frames + 1
-        for line in frame:gsub("\r", ""):gsub("\27%[[%d;]*%a", ""):gmatch("[^\n]+") do
-          assert.is_true(#line <= 60, line)
+      local function members(frame)
+        local count, more = 0, nil
+        for _, line in ipairs(frame) do
+          if line:find("^[* ] %u%l") then count = count + 1 end
+          more = more or line:match("^%.%.%. (%d+) more")
         end
-        helper.has(frame, "Ctrl-C ends.")
+        return count, tonumber(more)
       end
-      assert.is_true(frames > 0)
+      local whole, text = frames(200, 70)
+      local all = members(whole)
+      assert.truthy(text:find("Mileage +48260 km +%d+ minutes? ago"), text)
+      for _, size in ipairs { { 80, 24, 0 }, { 60, 12, 1 }, { 30, 12, 1 } } do
+        local frame
+        frame, text = frames(size[1], size[2])
+        local count, more = members(frame)
+        assert.is_true(count > 0 and (more or 0) >= size[3], text)
+        assert.equal(all, count + (more or 0), text)
+        helper.has(text, "Ctrl-C ends.")
+      end
+      assert.truthy(select(2, frames(60, 70)):find("Mileage +48260 km +%d+ min"))
+    end)
+
+    it("fits a terminal of any size", function()
+      local reason = helper.no_terminal()
+      if reason then return pending(reason) end
+      for _, size in ipairs { { 30, 10 }, { 10, 30 }, { 10, 10, "connected" },
+        { 80, 4, "connected" } } do
+        frames(size[1], size[2], size[3])
+      end
     end)
 
     it("says that the bridge already uses the stream", function()

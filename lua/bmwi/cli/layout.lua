@@ -16,6 +16,21 @@ function layout.pad(text, columns)
   return text .. (" "):rep(columns - layout.width(text))
 end
 
+--- The text, cut to this many columns. "..." shows that there was more, where it has room.
+---@param text string
+---@param columns number
+---@return string text
+function layout.cut(text, columns)
+  if layout.width(text) <= columns then return text end
+  local dots = columns > 6 and "..." or ""
+  local kept, left = {}, columns - #dots
+  for letter in text:gmatch("[^\128-\191][\128-\191]*") do
+    if left < 1 then break end
+    kept[#kept + 1], left = letter, left - 1
+  end
+  return table.concat(kept) .. dots
+end
+
 --- Breaks a text at its spaces. A word longer than a line is not split.
 ---@param text string without line breaks
 ---@param columns number length of a line
@@ -42,6 +57,26 @@ function layout.hang(label, text, columns)
   local indent = layout.width(label)
   local lines = layout.fill(text, math.max(columns - indent, 20))
   return label .. table.concat(lines, "\n" .. (" "):rep(indent))
+end
+
+local GAP = 2 -- spaces between two columns
+local LEAST = { 16, 8, 14 } -- columns that make a cell useful
+
+--- The widths of the three columns of a table, so that each row is one line. Without room for the
+--- third one it is 0; without room for the second one, nil: a row needs two lines.
+---@param widest integer[] of the cells
+---@param columns number length of a line
+---@return integer[]|nil widths
+function layout.shares(widest, columns)
+  local first, second, third = widest[1], widest[2], widest[3]
+  local room = columns - first - GAP
+  if room < math.min(second, LEAST[2]) then return nil end
+  if third > 0 then
+    third = math.min(third, math.max(room - second - GAP, LEAST[3]))
+    if room - third - GAP < math.min(second, LEAST[1]) then third = 0 end
+  end
+  if third > 0 then room = room - third - GAP end
+  return { first, math.min(second, room), third }
 end
 
 return layout

@@ -71,42 +71,93 @@ local function since(details, seconds)
   return details and older
 end
 
--- A screen of these lines, as many as fit, and of those that end it.
-local function clipped(text, last)
-  local lines, _, height = {}, bmwi._sys.columns()
-  for line in text:gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
-  local most = height and height > 1 and math.max(height - 1 - #last, 0) or #lines
-  for i = #lines, most + 1, -1 do lines[i] = nil end
-  for _, line in ipairs(last) do lines[#lines + 1] = line end
-  return table.concat(lines, "\27[K\n") .. "\27[K\n"
+-- The lines of a table: a list for each row, of one line, or of two on a very narrow terminal.
+local function lines_of(out, rows, columns)
+  local widest, list = { 0, 0, 0 }, {}
+  for _, row in ipairs(rows) do
+    for i = 1, 3 do
+      row[i] = output.clean(row[i])
+      widest[i] = math.max(widest[i], layout.width(row[i]))
+    end
+  end
+  local shares = layout.shares(widest, columns)
+  for i, row in ipairs(rows) do
+    local lines
+    if shares then
+      local cells = {}
+      for k = 1, 3 do cells[k] = layout.pad(layout.cut(row[k], shares[k]), shares[k]) end
+      lines = { (table.concat(cells, "  "):gsub(" +$", "")) }
+    else
+      lines = { layout.cut(row[1], columns), layout.cut("    " .. row[2], columns) }
+    end
+    for k, line in ipairs(lines) do lines[k] = row.paint and out:paint(row.paint, line) or line end
+    lines.is_value = true
+    list[i] = lines
+  end
+  return list
+end
+
+-- A text as lines that fit.
+local function fill(text, columns)
+  local lines = layout.fill(output.clean(text), columns)
+  for i, line in ipairs(lines) do lines[i] = layout.cut(line, columns) end
+  return lines
+end
+
+-- What the picture shows, as blocks of lines; those with `is_value` are one value each.
+local function blocks_of(state, ctx, columns)
+  local out = ctx.out
+  local blocks = { fill(os.date("%H:%M:%S, ") .. state.connection, columns) }
+  for _, car in ipairs(state.order) do
+    local heading = fill(session.name(car.vehicle or car), columns)
+    for i, line in ipairs(heading) do heading[i] = out:paint("bold", line) end
+    table.insert(heading, 1, "")
+    blocks[#blocks + 1] = heading
+    local rows = rows_of(ctx, { status = car.status,
+      details = since(car.details, bmwi._sys.monotonic() - (car.received or 0)) })
+    for _, row in ipairs(rows) do
+      local changed = car.changed[row[1]]
+      row[1] = (changed and "* " or "  ") .. row[1]
+      if changed then row.paint = row.paint or "bold" end
+    end
+    if #rows == 0 then blocks[#blocks + 1] = fill("  No data yet.", columns) end
+    for _, block in ipairs(lines_of(out, rows, columns)) do blocks[#blocks + 1] = block end
+  end
+  return blocks
+end
+
+-- The lines of as many blocks as fit and, if some do not, how many values are left out.
+local function fitted(blocks, most, columns)
+  local function note(count)
+    return fill(("... %d more: a taller window, or --json"):format(count), columns)
+  end
+  local size, values, lines = 0, 0, {}
+  for _, block in ipairs(blocks) do
+    size, values = size + #block, values + (block.is_value and 1 or 0)
+  end
+  local room = size <= most and most or most - #note(values)
+  for _, block in ipairs(blocks) do
+    if #lines + #block > room then break end
+    for _, line in ipairs(block) do lines[#lines + 1] = line end
+    values = values - (block.is_value and 1 or 0)
+  end
+  for _, line in ipairs(values > 0 and note(values) or {}) do lines[#lines + 1] = line end
+  return lines
 end
 
 -- Draws all cars.
 local function draw(state, ctx)
-  local out, parts = ctx.out, {}
-  out.write = function(_, bytes) parts[#parts + 1] = bytes end
-  out.screen = bmwi._sys.columns() or out.screen -- it may have been resized
-  local function fill(text) return layout.fill(text, out.screen or math.huge) end
-  for _, line in ipairs(fill(os.date("%H:%M:%S, ") .. output.clean(state.connection))) do
-    out:line(line)
-  end
-  for _, car in ipairs(state.order) do
-    out:line()
-    out:heading(session.name(car.vehicle or car))
-    local rows = rows_of(ctx, { status = car.status,
-      details = since(car.details, bmwi._sys.monotonic() - (car.received or 0)) })
-    for _, row in ipairs(rows) do
-      row[1] = (car.changed[row[1]] and "* " or "  ") .. row[1]
-      if row[1]:find("^%*") then row.paint = row.paint or "bold" end
-    end
-    if #rows == 0 then out:line("  No data yet.")
-    else out:columns({ "  ", "Value", car.details and "Measured" or "" }, rows) end
-  end
-  out:line()
-  out.write = nil
-  local last = fill(quota_line(state, ctx) .. "* changed by the last update. Ctrl-C ends.")
-  io.stdout:write(HOME, clipped(table.concat(parts), last), TO_END)
-  out:flush()
+  local columns, height = bmwi._sys.columns() -- it may have been resized
+  columns = columns or ctx.out.screen or math.huge
+  local most = height and height > 1 and height - 1 or math.huge
+  local last = fill(quota_line(state, ctx) .. "* changed by the last update. Ctrl-C ends.", columns)
+  if #last * 3 > most then last = fill("Ctrl-C ends.", columns) end
+  local lines = fitted(blocks_of(state, ctx, columns), most - #last, columns)
+  if #lines + #last < most then lines[#lines + 1] = "" end
+  for _, line in ipairs(last) do lines[#lines + 1] = line end
+  for i = #lines, most + 1, -1 do table.remove(lines, i - #last > 0 and i - #last or i) end
+  io.stdout:write(HOME, table.concat(lines, "\27[K\n"), "\27[K\n", TO_END)
+  io.stdout:flush()
 end
 
 local function show_line(ctx, car, list)
