@@ -240,8 +240,8 @@ describe("fail", function()
     assert.equal("mine", failure.message)
   end)
 
-  it("passes on Ctrl-C and errors that are not strings", function()
-    for _, reason in ipairs({ "x.lua:1: interrupted!", {} }) do
+  it("passes on Ctrl-C, SIGTERM and errors that are not strings", function()
+    for _, reason in ipairs({ "x.lua:1: interrupted!", "terminated!", {} }) do
       local ok, raised = pcall(fail.input, function() error(reason, 0) end)
       assert.is_false(ok)
       assert.equal(reason, raised)
@@ -272,7 +272,7 @@ describe("fail", function()
 
   for code, exit in pairs({ usage = 2, config = 2, unknown = 3, auth = 4, login = 4,
     rate_limited = 5, timed_out = 6, not_executed = 7, refused = 7, interrupted = 130,
-    cancelled = 130 }) do
+    cancelled = 130, terminated = 143 }) do
     it(("ends with %d for %s"):format(exit, code), function()
       assert.equal(exit, fail.EXIT[code])
     end)

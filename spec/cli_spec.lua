@@ -702,18 +702,40 @@ describe("bmwi", function()
       assert.equal(1, answers)
     end)
 
-    it("says, if interrupted, that the car may still execute it", function()
-      sim:commands({ service = "*", outcome = "NEVER" })
-      ok("login")
-      local lock = command({ "lock" })
+    -- Runs a command, and sends it a signal when it has said `after`. Returns what it said at last.
+    local function stop(words, signal, after)
       local code = shell(([[%s >%s/out 2>%s/err & pid=$!
-        for i in $(seq 200); do grep -q INITIATED %s/err && break; sleep 0.02; done
-        sleep 0.1; kill -INT $pid; wait $pid; echo $?]]):format(lock, home, home, home))
-      assert.equal("130", code)
-      local said = read(home .. "/err")
-      assert.is_truthy(said:find("the car may still carry it out", 1, true), said)
-      assert.is_truthy(said:find("bmwi wait lock", 1, true), said)
-    end)
+        for i in $(seq 500); do grep -q '%s' %s/err && break; sleep 0.02; done
+        sleep 0.3; kill -%s $pid; wait $pid 2>/dev/null; echo $?]]):format(command(words), home,
+        home, after, home, signal))
+      return code, read(home .. "/err")
+    end
+
+    for signal, ends in pairs { INT = { "130", "interrupted" }, TERM = { "143", "terminated" } } do
+      it("says, if " .. ends[2] .. ", that the car may still execute it", function()
+        sim:commands({ service = "*", outcome = "NEVER" })
+        ok("login")
+        for _, words in ipairs { { "lock" }, { "wait", "lock" } } do
+          local code, said = stop(words, signal, "Lock the doors: ")
+          assert.equal(ends[1], code, said)
+          helper.has(said, "bmwi: " .. ends[2])
+          helper.has(said, "the car may still carry it out")
+          helper.has(said, "bmwi wait lock")
+        end
+      end)
+
+      it("says so, if " .. ends[2] .. ", before the server has answered", function()
+        ok("login")
+        sim:fault({ path = "/sendpoi", latency = 10, times = 0 })
+        sim:fault({ path = "/executeService", latency = 10, times = 0 })
+        for _, words in ipairs { { "poi", "1,2" }, { "lock" } } do
+          local code, said = stop(words, signal, ": sending")
+          assert.equal(ends[1], code, said)
+          helper.has(said, "bmwi: " .. ends[2])
+          helper.has(said, "the car may still carry it out")
+        end
+      end)
+    end
   end)
 
   describe("the charging schedule", function()

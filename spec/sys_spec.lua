@@ -600,7 +600,7 @@ end)
 describe("a signal that is handled", function()
   local SCRIPT = [[
     local bmwi, async = require "bmwi", require "bmwi.async"
-    bmwi._sys.catch_signals(true)
+    bmwi._sys.catch_signals()
     %s
     local began = bmwi._sys.monotonic()
     local ok, reason = pcall(%s)

@@ -47,6 +47,12 @@ describe("bmwi watch", function()
     assert.equal("interrupted", json.decode(result.err).error.code)
   end)
 
+  it("exits with 143 on SIGTERM", function()
+    local result = watch({ "--json" }, "until_there mileage; kill -TERM $p")
+    assert.equal(143, result.code, result.err)
+    assert.equal("terminated", json.decode(result.err).error.code)
+  end)
+
   it("prints a line for each update unless on a terminal", function()
     local result = watch({}, "until_there Mileage; " .. change({ mileage = 5556 })
       .. "; until_there 5556; kill -INT $p")

@@ -379,18 +379,19 @@ void bmwi_sys_check(lua_State *L) {
   luaL_error(L, number == SIGINT ? "interrupted!" : "terminated!");
 }
 
-/* sys.catch_signals(terminate): from now on Ctrl-C makes waiting calls raise "interrupted!". The
-** interpreter raises it from any line of Lua, where it may be taken for another failure. With
-** `terminate`, SIGTERM makes them raise "terminated!". Affects the whole process, so it is for the
-** command line only. */
+/* sys.catch_signals(): from now on Ctrl-C makes waiting calls raise "interrupted!", and SIGTERM
+** "terminated!". The interpreter raises the first from any line of Lua, where it may be taken for
+** another failure, and dies of the second. Affects the whole process, so it is for the command line
+** only. */
 static int sys_catch_signals(lua_State *L) {
+  (void)L;
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGALRM, &action, NULL);
-  if (lua_toboolean(L, 1)) sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
   return 0;
 }
 
@@ -437,6 +438,7 @@ static int sys_read_secret(lua_State *L) {
   handle *h = new_handle(L, MAX_SECRET);
   int results = read_secret(L, h);
   end(h);
+  bmwi_sys_check(L); /* a signal has ended the prompt */
   return results;
 }
 

@@ -150,20 +150,21 @@ local function run(ctx, argv)
   return code
 end
 
-local function interrupted(ctx)
+local function stopped(ctx, code)
   local hint
   if ctx.sending then
     hint = ctx.sending .. ": it was sent, or may have been, and the car may still carry it out. "
       .. "Check: bmwi status."
       .. (ctx.following and " Keep waiting: bmwi wait " .. ctx.following or "")
   end
-  return { message = "interrupted", code = "interrupted" }, hint
+  return { message = code, code = code }, hint
 end
 
--- Ctrl-C is raised as an error wherever Lua is running; inside a hook it becomes a failure.
-local function is_interrupt(failure)
-  return failure.code == "cancelled"
-    or tostring(failure.message):find("raised an error: .*interrupted!") ~= nil
+-- A signal is raised as an error wherever Lua is running; inside a hook it becomes a failure.
+local function signal_of(reason)
+  if not fail.is(reason) then return fail.signal(reason) end
+  if reason.code == "cancelled" then return "interrupted" end
+  return fail.signal(tostring(reason.message):match("raised an error: (.*)"))
 end
 
 -- Reports what went wrong; returns the exit code.
@@ -176,15 +177,11 @@ local function report(ctx, argv, reason)
     end
     out = output.new(options)
   end
-  local failure, hint = reason, nil
-  if not fail.is(reason) then
-    if tostring(reason):find("interrupted!", 1, true) then
-      failure, hint = interrupted(ctx)
-    else
-      failure = { message = "internal error: " .. tostring(reason), code = "internal" }
-    end
-  elseif is_interrupt(failure) then
-    failure, hint = interrupted(ctx)
+  local failure, hint, signal = reason, nil, signal_of(reason)
+  if signal then
+    failure, hint = stopped(ctx, signal)
+  elseif not fail.is(reason) then
+    failure = { message = "internal error: " .. tostring(reason), code = "internal" }
   else
     if ctx.client then failure = require("bmwi.cli.session").explain(ctx, failure) end
     if failure.code == "file" and ctx.sent then
@@ -207,7 +204,7 @@ end
 --- Runs the command line once.
 ---@param argv string[] the arguments without the program's name
 ---@return integer exit 0 done, 1 error, 2 usage, 3 outcome unknown, 4 log-in needed, 5 rate
---- limited, 6 timed out waiting for the car, 7 refused by the car, 130 interrupted
+--- limited, 6 timed out waiting for the car, 7 refused by the car, 130 interrupted, 143 terminated
 function cli.main(argv)
   bmwi._sys.no_core() -- this process handles passwords and tokens
   local ctx = { argv = argv }

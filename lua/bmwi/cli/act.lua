@@ -97,11 +97,18 @@ function act.is_unchanged(ended)
   return true
 end
 
+-- From here on, the command may have been sent: a signal must not end the program without a word.
+local function begin(ctx, doing)
+  bmwi._sys.catch_signals()
+  ctx.sending = doing
+end
+
 -- Waits for an execution and reports how it ended.
 local function follow(ctx, name, execution, doing, service)
   local out = ctx.out
   local started = bmwi._sys.monotonic()
-  ctx.sending, ctx.following = doing, name
+  begin(ctx, doing)
+  ctx.following = name
   local ended, message, code, info = wait.for_execution(ctx.car, execution, {
     timeout = ctx.settings.wait_timeout or WAIT_SECONDS,
     interval = ctx.settings.interval,
@@ -122,8 +129,7 @@ end
 
 local function send(ctx, action, ...)
   local car = ctx.car
-  -- From here on, the command may have been sent.
-  ctx.sending = action.doing
+  begin(ctx, action.doing)
   local execution, message, code, info = fail.input(car[action.method], car, ...)
   if not execution and code ~= "unknown" and code ~= "cancelled" then ctx.sending = nil end
   return execution, message, code, info
@@ -310,7 +316,7 @@ function act.poi(ctx)
   }
   local car, out = session.car(ctx), ctx.out
   out:progress("Send the destination: sending")
-  ctx.sending = "Send the destination"
+  begin(ctx, "Send the destination")
   local sent, message, code, info = fail.input(car.send_poi, car, poi)
   if not sent then
     if code ~= "unknown" and code ~= "cancelled" then ctx.sending = nil end

@@ -118,7 +118,7 @@ local function tasks_of(ctx, target)
 end
 
 local function is_end(reason)
-  return tostring(reason):find("terminated!", 1, true) ~= nil
+  return fail.signal(reason) == "terminated"
 end
 
 -- Tells that something does not work, with --json too.
@@ -162,7 +162,7 @@ function bridge.run(ctx)
   check(ctx)
   local to, handlers
   if ctx.options.mqtt then to, handlers = make_publisher(ctx) end
-  bmwi._sys.catch_signals(true)
+  bmwi._sys.catch_signals()
   local at_end = {}
   local _, reason = pcall(serve, ctx, to, handlers, at_end)
   if at_end.commands then at_end.commands:close() end

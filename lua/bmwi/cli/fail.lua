@@ -11,6 +11,7 @@ fail.EXITS = {
   { 0, "done" }, { 1, "error" }, { 2, "usage or configuration" }, { 3, "outcome unknown" },
   { 4, "log-in needed" }, { 5, "rate limited, or quota used up" },
   { 6, "time-out while waiting for the car" }, { 7, "the car refused" }, { 130, "interrupted" },
+  { 143, "terminated" },
 }
 
 -- Exit codes by failure code; all others are 1.
@@ -21,7 +22,7 @@ fail.EXIT = {
   rate_limited = 5, quota = 5,
   timed_out = 6,
   not_executed = 7, refused = 7,
-  cancelled = 130, interrupted = 130,
+  cancelled = 130, interrupted = 130, terminated = 143,
 }
 
 --- Makes a failure to be raised.
@@ -63,6 +64,13 @@ function fail.check(value, message, code, info)
   return value
 end
 
+--- Ctrl-C and SIGTERM are raised as errors, from whatever was waiting.
+---@param reason any an error
+---@return string|nil code interrupted or terminated
+function fail.signal(reason)
+  return tostring(reason):match("(interrupted)!") or tostring(reason):match("(terminated)!")
+end
+
 --- Makes a call that raises for invalid input (a VIN, a profile, a POI), which is a usage error
 --- here.
 ---@param call function
@@ -71,8 +79,7 @@ function fail.input(call, ...)
   local result = { pcall(call, ...) }
   if result[1] then return result[2], result[3], result[4], result[5] end
   local reason = result[2]
-  -- Ctrl-C is raised as an error anywhere; it has nothing to do with input.
-  if type(reason) ~= "string" or reason:find("interrupted!", 1, true) then error(reason, 0) end
+  if type(reason) ~= "string" or fail.signal(reason) then error(reason, 0) end
   reason = reason:gsub("^[^\n]-:%d+: ", "")
   fail.usage(reason:match("^bad argument #%d+ to '[^']*' %((.*)%)$") or reason)
 end

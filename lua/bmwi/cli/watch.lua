@@ -212,7 +212,7 @@ function watch.run(ctx)
     draw(state, ctx)
   end
   ctx.out:progress_end()
-  bmwi._sys.catch_signals(false)
+  bmwi._sys.catch_signals()
   live.run(options, { handlers.picture and function()
     while true do
       bmwi.sleep(TICK)
