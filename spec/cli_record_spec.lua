@@ -53,6 +53,15 @@ describe("--record", function()
     assert.equal(410, lines()[#lines()].status)
   end)
 
+  it("makes no folder, as --output makes none", function()
+    sim:clear()
+    local result = cli.run { "status", "--record", cli.home .. "/none/day.jsonl" }
+    assert.equal(1, result.code)
+    helper.has(result.err, "cannot record: " .. cli.home .. "/none/")
+    assert.equal("", cli.shell("ls " .. cli.home .. " | grep none"))
+    assert.equal(0, sim:count("GET"))
+  end)
+
   it("replaces nothing with --record-personal", function()
     cli.ok { "status", "--record", path, "--record-personal" }
     helper.has(cli.read(path), helper.vin)
