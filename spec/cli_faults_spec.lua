@@ -37,18 +37,32 @@ describe("bmwi, when something fails:", function()
       local lost = settings(service, { BMWI_TOKEN_FILE = home .. "/occupied/token.json" })
       local result = cli.run("login", lost)
       assert.equal(1, result.code, result.out .. result.err)
-      helper.has(result.err, "the log-in could not be saved: ")
+      helper.has(result.err, "the log-in cannot be saved: ")
       helper.has(result.err, home .. "/occupied")
       assert.is_nil((result.out .. result.err):find("Kept in", 1, true))
       assert.equal("", result.out)
-      local _, times = result.err:lower():gsub("could not be saved", "")
+      local _, times = result.err:lower():gsub("cannot be saved", "")
       assert.equal(1, times, result.err)
       result = cli.run("login --json", lost)
       assert.equal(1, result.code)
       assert.equal("", result.out)
       local told = json.decode(result.err:match("[^\n]*\n$")).error
       assert.equal("file", told.code)
-      helper.has(told.message, "the log-in could not be saved: ")
+      helper.has(told.message, "the log-in cannot be saved: ")
+    end)
+  end
+
+  for service in pairs(SERVICES) do
+    it("a log-in is not begun where it cannot be saved: " .. service, function()
+      cli.shell(("mkdir %s/folder && mkfifo %s/fifo"):format(home, home))
+      for _, name in ipairs { "folder", "fifo" } do
+        local file = { BMWI_TOKEN_FILE = home .. "/" .. name }
+        local result = cli.run("login", settings(service, file))
+        assert.equal(1, result.code, result.out .. result.err)
+        helper.has(result.err, "the log-in cannot be saved: ")
+      end
+      assert.equal(0, #sim:log())
+      assert.equal("", cli.shell(("cd %s && ls -d fi*.* fo*.* 2>/dev/null"):format(home)))
     end)
   end
 

@@ -279,6 +279,7 @@ end
 
 --- bmwi login
 function cardata.login(ctx)
+  require("bmwi.cli.checks").try_to_write(session.store(ctx.settings))
   require("bmwi.cli.prompt").log_in(ctx, session.open(ctx, true))
   session.need_saved(ctx)
   local token = session.store(ctx.settings):load() or {}

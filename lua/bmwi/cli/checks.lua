@@ -32,8 +32,12 @@ end
 --- Writes a file like the token file beside it; raises if that fails.
 function checks.try_to_write(kept)
   local trial = kept.path .. ".doctor"
-  local written, message = bmwi._sys.write_private(trial, "")
-  os.remove(trial)
+  local _, message, code = bmwi._sys.read_private(kept.path)
+  local written
+  if code ~= "file" then
+    written, message = bmwi._sys.write_private(trial, "")
+    os.remove(trial)
+  end
   if not written then
     fail.raise("the log-in cannot be saved: " .. message, "file", { hint = "Each run would log in "
       .. "anew, and too many log-ins are refused. Set token_file to a writable path." })

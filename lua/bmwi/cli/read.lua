@@ -211,6 +211,7 @@ end
 
 --- bmwi login
 function read.login(ctx)
+  require("bmwi.cli.checks").try_to_write(session.store(ctx.settings))
   local client = session.open(ctx, true)
   local done, message, code, info = client:login()
   if code == "auth" then
