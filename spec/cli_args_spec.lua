@@ -259,6 +259,15 @@ describe("fail", function()
     assert.equal("mine", hint("network", fail.advise({ retryable = true, hint = "x" }, "mine")))
   end)
 
+  it("names what a user of the command line can change", function()
+    for code, hint in pairs { too_large = "raise `max_response_bytes` if that size is expected",
+      not_found = "not found; check the car's region (`hub` in `client:vehicles()`)" } do
+      local said = fail.hint(fail.new("x", code, { hint = hint, retryable = false }))
+      assert.is_nil(said:find("max_response_bytes", 1, true) or said:find("client:", 1, true), said)
+      assert.truthy(said:find("bmwi ", 1, true), said)
+    end
+  end)
+
   it("says when a log-in that is not retried was refused, and how to retry it", function()
     for _, row in ipairs { { "auth", nil, "lock the account" },
       { "rate_limited", 6.2, "retried in 7 seconds" }, { "not_found", nil, "not retried" } } do

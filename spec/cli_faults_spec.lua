@@ -99,6 +99,31 @@ describe("bmwi, when something fails:", function()
     end
   end)
 
+  it("a text of --name cannot control the terminal", function()
+    local result = cli.ok { "poi", "48.1,11.5", "--name", "a\27[31mb" }
+    helper.has(result.out, "a?[31mb")
+  end)
+
+  it("a log-in that has expired is not said to expire later", function()
+    cli.ok("login", settings("cardata"))
+    local file = cli.state() .. "token.json"
+    local kept = json.decode(cli.read(file))
+    kept.refresh_expires_at = os.time() - 86400
+    cli.write(file, json.encode(kept))
+    local result = cli.run("quota", settings("cardata"))
+    helper.has(result.err, "The log-in expired on ")
+    assert.is_nil(result.err:find("unless", 1, true), result.err)
+  end)
+
+  it("a schedule of more than 1 MiB is not read", function()
+    for _, path in ipairs { "/dev/zero", home .. "/big" } do
+      if path ~= "/dev/zero" then cli.write(path, (" "):rep(1024 * 1024) .. "{}") end
+      local result = cli.run { "charging-profile", "set", path }
+      assert.equal(2, result.code, result.err)
+      helper.has(result.err, path .. " is larger than 1 MiB")
+    end
+  end)
+
   it("a log-in that fails during a command has sent nothing to the car", function()
     local lock = { BMWI_VIN = "WBY1Z21010V300001", BMWI_RETRIES = "0" }
     for _, case in ipairs { { status = 503 }, { status = 500 } } do

@@ -7,6 +7,7 @@ local names = require "bmwi._names"
 local texts = require "bmwi._text"
 local wait = require "bmwi.wait"
 local fail = require "bmwi.cli.fail"
+local output = require "bmwi.cli.output"
 local session = require "bmwi.cli.session"
 local views = require "bmwi.cli.views"
 local units = require "bmwi.units"
@@ -223,13 +224,16 @@ for _, name in ipairs { "lock", "unlock", "flash", "horn", "climate", "charge", 
   act[name] = simple(name)
 end
 
+local MOST_BYTES = 1024 * 1024 -- of a file that is read
+
 local function read_file(path)
-  if path == "-" then return io.read("*a") or "" end
-  local handle, message = io.open(path, "rb")
+  local handle, message = io.stdin, nil
+  if path ~= "-" then handle, message = io.open(path, "rb") end
   if not handle then fail.usage("cannot read " .. message) end
-  local text = handle:read("*a")
-  handle:close()
-  return text or ""
+  local text = handle:read(MOST_BYTES + 1) or ""
+  if path ~= "-" then handle:close() end
+  if #text > MOST_BYTES then fail.usage(path .. " is larger than 1 MiB") end
+  return text
 end
 
 --- bmwi charging-profile set FILE: shows the changes, sends the whole schedule, and waits.
@@ -333,7 +337,7 @@ function act.poi(ctx)
   else
     local place = poi.name and ('"' .. poi.name .. '"') or ("%s, %s"):format(poi.lat, poi.lon)
     out:line(("The destination %s was sent to the car. "
-      .. "The service does not report when it arrives."):format(place))
+      .. "The service does not report when it arrives."):format(output.clean(place)))
   end
 end
 

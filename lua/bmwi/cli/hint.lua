@@ -12,6 +12,7 @@ local ADVICE = {
   not_found = "Each car's hub: bmwi vehicles. Another server: --region or --base-url.",
   gone = "To try it with the simulator: bmwi demo",
   unknown = "The car may have done it. Check before you send it again: bmwi status",
+  too_large = "Is it the right server? " .. DOCTOR,
   timed_out = "The car may be offline. Its status: bmwi status",
   not_executed = "Its status: bmwi status",
 }
@@ -20,13 +21,14 @@ local ADVICE = {
 local HERE = {
   { "client:login()", "bmwi login" },
   { "the option `timeout`", "request_timeout (--request-timeout SECONDS)" },
+  { " (`hub` in `client:vehicles()`)", "" },
   { "client:delete_container(id)", "bmwi containers delete ID" },
 }
 
 -- Only added to the module's own hint: they do not suit other servers' messages.
 local GENERAL = { forbidden = true, refused = true, not_found = true }
 -- Replaces the module's hint, which names what only a Lua program can do.
-local INSTEAD = { timeout = true, unknown = true }
+local INSTEAD = { timeout = true, too_large = true, unknown = true }
 
 -- By a part of the message: hints that are better than any other.
 local KNOWN = {

@@ -250,8 +250,9 @@ end
 function session.foretell(ctx)
   local ends = session.ends_soon((session.store(ctx.settings):load()))
   if not ends then return end
-  ctx.out:remark(("The log-in expires on %s unless it is renewed before. A new one: bmwi login")
-    :format(render.clock(ends)))
+  local text = ends <= os.time() and "The log-in expired on %s. A new one: bmwi login"
+    or "The log-in expires on %s unless it is renewed before. A new one: bmwi login"
+  ctx.out:remark(text:format(render.clock(ends)))
 end
 
 --- Closes the client.
