@@ -43,6 +43,23 @@ describe("a command received by the bridge", function()
     assert.equal("forbidden", results[2].code)
   end)
 
+  it("is refused with what is wrong: the count, or the command", function()
+    function car.flash_lights() error("it must not be sent") end
+    for i, count in ipairs { "-1", "0", "11", "1e9", "1.5", '"2"', "true", "[]" } do
+      receive('{"command":"flash","id":7,"count":' .. count .. "}")
+      assert.same({ "flash", 7, "refused", "usage", "count must be an integer from 1 to 10" },
+        { results[i].command, results[i].id, results[i].result, results[i].code,
+          results[i].message })
+    end
+    results = {}
+    for i, payload in ipairs { "blink", '{"command":"blink","id":7,"count":0}', "[1", "" } do
+      receive(payload)
+      assert.same({ "refused", "usage" }, { results[i].result, results[i].code })
+      helper.has(results[i].message, "no such command; there are: charge, climate, find, flash")
+      assert.equal(i == 2 and 7 or nil, results[i].id)
+    end
+  end)
+
   it("has an unknown outcome if an error was raised after it was sent", function()
     function car.lock_doors() return { event_id = "x", status = "PENDING" } end
     receive("lock") -- and to ask for its status is an error with this car

@@ -1,5 +1,5 @@
 -- bmwi.bridge.commands: carries out a message on a car's command topic once, and publishes the
--- result on the topic beside it. One command at a time for each car.
+-- result on the topic beside it. One command at a time for each car; others are refused.
 
 local bmwi = require "bmwi"
 local async = require "bmwi.async"
@@ -52,15 +52,21 @@ end
 
 -- "lock", or {"command": "flash", "count": 2, "id": ...}
 local function parse(payload)
-  if #payload > MAX_PAYLOAD then return nil end
+  if #payload > MAX_PAYLOAD then return {} end
   local word = payload:match("^%s*([%a-]+)%s*$")
   local message = word and { command = word:lower() } or bmwi.json.decode(payload)
-  local count = type(message) == "table" and message.count
-  if type(message) ~= "table" or not METHODS[message.command] then return nil end
-  if count ~= nil and (type(count) ~= "number" or count < 1 or count > 10 or count % 1 ~= 0) then
-    return nil
+  return type(message) == "table" and message or {}
+end
+
+-- What is wrong with a message, or nil.
+local function fault(message)
+  if not METHODS[message.command] then
+    return "no such command; there are: " .. table.concat(sorted_names(METHODS), ", ")
   end
-  return message
+  local count = message.count
+  if count ~= nil and (type(count) ~= "number" or count < 1 or count > 10 or count % 1 ~= 0) then
+    return "count must be an integer from 1 to 10"
+  end
 end
 
 -- Carries out a command, from sending it to its outcome, in a task. progress.sent says whether it
@@ -114,12 +120,13 @@ function Commands:receive(topic, payload)
   if not vin or not o.cars[vin] then return end
   local message = parse(payload)
   local function respond(result)
-    result.command, result.id = message and message.command, message and message.id
+    result.command = METHODS[message.command] and message.command
+    result.id = message.id
     o.say(topics.result(vin), bmwi._sys.json(result))
   end
-  if not message then
-    return respond({ result = "refused", code = "usage", message = "no such command; there are: "
-      .. table.concat(sorted_names(METHODS), ", ") })
+  local wrong = fault(message)
+  if wrong then
+    return respond({ result = "refused", code = "usage", message = wrong })
   elseif not commands.takes(o.cars[vin].vehicle, message.command) then
     return respond({ result = "refused", code = "unsupported",
       message = "the car does not offer this" })

@@ -204,8 +204,8 @@ end
 --- more, one of them calls fail().
 ---@param options table client; service; vins: the cars; all: more cars may come (CarData); every:
 --- seconds between two readings, last: an empty table (both classic); failed: another one;
---- on_update(update); on_state(state, reason): "connected" or "waiting" (classic; that of the stream
---- is told by the client's log); on_problem(vin, message, code, info): a read failed, and it
+--- on_update(update); on_state(state, reason): "connected" or "waiting" (classic; that of the
+--- stream is told by the client's log); on_problem(vin, message, code, info): a read failed, and it
 --- continues; fail(message, code, info), which raises. It gets close(), for the end, which saves
 --- what the stream brought
 ---@return function[] tasks
