@@ -150,6 +150,33 @@ describe("bmwi bridge", function()
     end)
   end)
 
+  it("shares a broker with another bridge if it has a prefix of its own", function()
+    local one = witness()
+    start(to_broker("--discovery", "homeassistant"))
+    one:await("bmwi/availability", "online")
+    local second = start(to_broker("--discovery", "homeassistant", "--prefix", "cars/b",
+      "--allow-commands"))
+    local root = "cars/b/" .. helper.vin .. "/"
+    one:await("cars/b/availability", "online")
+    one:await("cars/b/connection", "connected")
+    one:await(root .. "mileage", "1234")
+    local config = json.decode(one:await("homeassistant/device/cars_b_" .. helper.vin
+      .. "/config"))
+    assert.same({ "cars_b_" .. helper.vin }, config.dev.ids)
+    assert.equal("cars/b/availability", config.availability[1].topic)
+    local first = json.decode(one:await(DISCOVERY))
+    for name, entity in pairs(config.cmps) do
+      helper.has(entity.state_topic or entity.command_topic or entity.json_attributes_topic, root)
+      assert.is_true(not first.cmps[name] or first.cmps[name].unique_id ~= entity.unique_id)
+    end
+    helper.shell(("mosquitto_pub -h 127.0.0.1 -p %d -t %scommand -m explode"):format(broker.port,
+      root))
+    assert.equal("refused", json.decode(one:await(root .. "command/result")).result)
+    second:stop()
+    one:await("cars/b/availability", "offline")
+    assert.equal("online", one:seen()["bmwi/availability"])
+  end)
+
   it("logs in with mqtt_username and mqtt_password, and shows neither anywhere", function()
     local folder = helper.shell("mktemp -d")
     helper.shell(("mosquitto_passwd -b -c %s/pw carol s3cret-pw; chmod 755 %s; chmod 644 %s/pw")
@@ -299,6 +326,13 @@ describe("bmwi bridge", function()
       { "bridge --json --output x", "Redirect" },
       { "bridge --mqtt mqtt://localhost --discovery domoticz", "homeassistant" },
       { "bridge --prometheus x.txt", ".prom" },
+      { "bridge --json --prefix x", "needs --mqtt" },
+      { "bridge --mqtt mqtt://localhost --prefix=", "must not be empty" },
+      { "bridge --mqtt mqtt://localhost --prefix a/+", "--prefix must be" },
+      { "bridge --mqtt mqtt://localhost --prefix #", "--prefix must be" },
+      { "bridge --mqtt mqtt://localhost --prefix $SYS", "--prefix must be" },
+      { "bridge --mqtt mqtt://localhost --prefix /a", "--prefix must be" },
+      { "bridge --mqtt mqtt://localhost --prefix a/", "--prefix must be" },
     } do
       it("are refused with a hint: " .. case[1], function()
         local result = cli.run(case[1])
@@ -318,11 +352,13 @@ describe("bmwi bridge", function()
       { "a long host", "mqtt://" .. ("h"):rep(3000), "--mqtt: it is too long" },
       { "a long password", "mqtt://h", "mqtt_password: ",
         { BMWI_MQTT_USERNAME = "u", BMWI_MQTT_PASSWORD = ("s3cret-"):rep(10000) } },
+      { "a prefix that is not UTF-8", "mqtt://h", "--prefix", nil, "\255" },
       { "a name that is not UTF-8", "mqtt://h", "mqtt_username: ",
         { BMWI_MQTT_USERNAME = "\255" } },
     } do
       it("are refused in one line, with a hint: " .. case[1], function()
-        local result = cli.run({ "bridge", "--mqtt", case[2] }, case[4])
+        local result = cli.run({ "bridge", "--mqtt", case[2], "--prefix", case[5] or "bmwi" },
+          case[4])
         assert.equal(2, result.code, result.err)
         helper.has(result.err, case[3])
         assert.equal(2, select(2, result.err:gsub("\n", "")), result.err) -- with that of the hint

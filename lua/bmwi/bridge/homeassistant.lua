@@ -23,7 +23,7 @@ local BUTTONS = {
 
 --- The topic of a car's discovery message.
 function homeassistant.topic(vin)
-  return ("%s/device/bmwi_%s/config"):format(PREFIX, vin)
+  return ("%s/device/%s/config"):format(PREFIX, topics.id(vin))
 end
 
 local function quoted(words)
@@ -55,7 +55,7 @@ local TRACKER = "{{ {'latitude': value_json.lat, 'longitude': value_json.lon, "
 
 local function component(row, vin)
   local entity = { name = row.label, p = row.ha.platform,
-    unique_id = ("bmwi_%s_%s_%s"):format(vin, row.member, row.ha.platform) }
+    unique_id = ("%s_%s_%s"):format(topics.id(vin), row.member, row.ha.platform) }
   for name, value in pairs(row.ha) do
     if name ~= "platform" then entity[name] = value end
   end
@@ -84,7 +84,7 @@ local function add_buttons(components, vin, vehicle)
   for _, button in ipairs(BUTTONS) do
     if commands.takes(vehicle, button.command) then
       components["command_" .. button.command] = { p = "button", name = button.label,
-        icon = button.icon, unique_id = ("bmwi_%s_command_%s"):format(vin, button.command),
+        icon = button.icon, unique_id = ("%s_command_%s"):format(topics.id(vin), button.command),
         command_topic = topics.command(vin), payload_press = button.command, qos = 0 }
     end
   end
@@ -103,14 +103,14 @@ function homeassistant.discovery(vehicle, status, options)
     end
   end
   components.reported = { p = "sensor", name = "Last reported", device_class = "timestamp",
-    entity_category = "diagnostic", unique_id = ("bmwi_%s_reported"):format(vin),
+    entity_category = "diagnostic", unique_id = topics.id(vin) .. "_reported",
     state_topic = topics.times(vin),
     value_template = "{{ (value_json.values() | max | as_datetime) if value_json else none }}" }
   if options.commands then add_buttons(components, vin, vehicle) end
   local model = type(vehicle.model) == "string" and vehicle.model or nil
   local brand = type(vehicle.brand) == "string" and vehicle.brand or "BMW"
   return bmwi._sys.json({
-    dev = { ids = { "bmwi_" .. vin }, name = model and brand .. " " .. model or brand .. " " .. vin,
+    dev = { ids = { topics.id(vin) }, name = model and brand .. " " .. model or brand .. " " .. vin,
       mf = brand, mdl = model, sn = vin },
     o = { name = "bmwi", sw = bmwi._VERSION },
     availability = { { topic = topics.AVAILABILITY } },

@@ -7,23 +7,31 @@ local sorted_names = require "bmwi._names"
 
 local topics = {}
 
-local ROOT = "bmwi/"
-
-topics.AVAILABILITY = ROOT .. "availability"
+topics.PREFIX = "bmwi"
 topics.ONLINE, topics.OFFLINE = "online", "offline"
-topics.CONNECTION = ROOT .. "connection"
--- Those of all cars.
-topics.COMMANDS = ROOT .. "+/command"
 
-function topics.status(vin) return ROOT .. vin .. "/status" end
-function topics.times(vin) return ROOT .. vin .. "/times" end
-function topics.member(vin, member) return ROOT .. vin .. "/" .. member end
-function topics.command(vin) return ROOT .. vin .. "/command" end
-function topics.result(vin) return ROOT .. vin .. "/command/result" end
+local root, id -- what topics begin with, and ids that must be unique at the broker
+
+--- Sets what all topics of this process begin with.
+function topics.use(prefix)
+  root, id = prefix .. "/", prefix:gsub("[^%w_-]", "_")
+  topics.AVAILABILITY = root .. "availability"
+  topics.CONNECTION = root .. "connection"
+  topics.COMMANDS = root .. "+/command" -- those of all cars
+end
+
+topics.use(topics.PREFIX)
+
+function topics.id(vin) return id .. "_" .. vin end
+function topics.status(vin) return root .. vin .. "/status" end
+function topics.times(vin) return root .. vin .. "/times" end
+function topics.member(vin, member) return root .. vin .. "/" .. member end
+function topics.command(vin) return root .. vin .. "/command" end
+function topics.result(vin) return root .. vin .. "/command/result" end
 
 --- The car named in a command topic.
 function topics.car_of(topic)
-  return topic:match("^bmwi/([^/]+)/command$")
+  return topic:sub(1, #root) == root and topic:sub(#root + 1):match("^([^/]+)/command$") or nil
 end
 
 -- The bridge's own topics, which no member may use.

@@ -57,6 +57,8 @@ args.OPTIONS = {
   every = { only = "classic", value = "SECONDS", kind = "pause",
     text = "classic service: seconds between two polls, 1 to 86400 (300)" },
   mqtt = { value = "URL", text = "the broker: mqtt://HOST:PORT, or mqtts:// with TLS" },
+  prefix = { value = "TOPIC", text = "what all topics begin with (bmwi): a broker with several "
+    .. "bridges needs one for each" },
   discovery = { value = "NAME", choice = { "homeassistant" },
     text = "homeassistant: announce the cars and their entities to Home Assistant" },
   prometheus = { value = "FILE",

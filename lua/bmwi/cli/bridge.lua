@@ -10,13 +10,18 @@ local output = require "bmwi.cli.output"
 local publisher = require "bmwi.bridge.publisher"
 local session = require "bmwi.cli.session"
 local source = require "bmwi.bridge.source"
+local topics = require "bmwi.bridge.topics"
 
 local bridge = {}
 
 -- The options of the publisher by their names here.
 local NAMES = { url = "--mqtt", username = "mqtt_username", password = "mqtt_password",
-  ca_file = "mqtt_ca_file" }
+  ca_file = "mqtt_ca_file", topic = "--prefix" }
 
+local EXAMPLES = { url = "Example: --mqtt mqtt://localhost:1883",
+  topic = "Example: --prefix bmwi2" }
+
+local MOST_PREFIX = 256
 local SOON, LATER = 15, 60 -- seconds between two writes of the file, with and without news
 
 local function check(ctx)
@@ -25,7 +30,7 @@ local function check(ctx)
     fail.usage("bmwi bridge: to where? Give --mqtt URL, --prometheus FILE or --json",
       "Example: bmwi bridge --mqtt mqtt://localhost:1883 --discovery homeassistant")
   end
-  for _, name in ipairs { "discovery", "allow-commands" } do
+  for _, name in ipairs { "prefix", "discovery", "allow-commands" } do
     if options[name] and not options.mqtt then
       fail.usage(("--%s needs --mqtt URL"):format(name))
     end
@@ -43,6 +48,15 @@ local function check(ctx)
   end
 end
 
+local function set_prefix(prefix)
+  if #prefix > MOST_PREFIX or prefix:find("[%c+#]") or prefix:find("^[$/]")
+    or prefix:find("/$") then
+    fail.usage("--prefix must be a topic without + and #; it must not begin with $ or /, nor end "
+      .. "with /", EXAMPLES.topic)
+  end
+  topics.use(prefix)
+end
+
 -- The connection to the broker; its command handler is set later.
 local function make_publisher(ctx)
   local settings, options = ctx.settings, ctx.options
@@ -56,8 +70,8 @@ local function make_publisher(ctx)
   }
   local name, message = made:fault()
   if name then
-    fail.usage(("%s: %s"):format(NAMES[name] or name, message), name == "url"
-      and "Example: --mqtt mqtt://localhost:1883" or "Correct it in the configuration file.")
+    fail.usage(("%s: %s"):format(NAMES[name] or name, message), EXAMPLES[name]
+      or "Correct it in the configuration file.")
   end
   return made, handlers
 end
@@ -161,6 +175,7 @@ end
 function bridge.run(ctx)
   check(ctx)
   local to, handlers
+  set_prefix(ctx.options.prefix or topics.PREFIX)
   if ctx.options.mqtt then to, handlers = make_publisher(ctx) end
   bmwi._sys.catch_signals()
   local at_end = {}

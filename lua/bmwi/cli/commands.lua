@@ -133,7 +133,7 @@ local commands = {
     examples = { { "bmwi watch" }, { "bmwi watch --json | jq -c .changed" },
       { "bmwi watch --record day.jsonl" } } },
   bridge = { run = bridge.run, cardata = bridge.run, most = 0,
-    options = { "mqtt", "discovery", "prometheus", "allow-commands", "every", "record",
+    options = { "mqtt", "prefix", "discovery", "prometheus", "allow-commands", "every", "record",
       "record-personal" },
     summary = "publish the cars to MQTT, Home Assistant or Prometheus",
     note = "Topics, all retained: bmwi/VIN/status (JSON), bmwi/VIN/MEMBER, bmwi/VIN/times, "
