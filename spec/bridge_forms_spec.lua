@@ -90,6 +90,17 @@ describe("Home Assistant's discovery", function()
     assert.same({ { topic = "bmwi/availability" } }, told.availability)
   end)
 
+  it("names the car like BMW, whatever service it comes from", function()
+    for _, case in ipairs {
+      { { brand = "BMW_I", model = "I3 +REX" }, "BMW i3 +REX" },
+      { { brand = "BMW_I", model = "I8" }, "BMW i8" },
+      { { brand = "MINI", model = "Cooper SE" }, "MINI Cooper SE" },
+      { {}, "BMW " .. VIN },
+    } do
+      assert.equal(case[2], discovery(case[1]).dev.name)
+    end
+  end)
+
   -- The classes and units that Home Assistant knows, by its sensor and binary_sensor platforms.
   local UNITS = { distance = "km", battery = "%", energy_storage = "kWh", power = "W",
     duration = "min", volume_storage = "L" }

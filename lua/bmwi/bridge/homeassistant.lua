@@ -109,6 +109,9 @@ function homeassistant.discovery(vehicle, status, options)
   if options.commands then add_buttons(components, vin, vehicle) end
   local model = type(vehicle.model) == "string" and vehicle.model or nil
   local brand = type(vehicle.brand) == "string" and vehicle.brand or "BMW"
+  if brand == "BMW_I" then -- the classic service's words: BMW_I, I3 +REX
+    brand, model = "BMW", model and model:gsub("^I(%d)", "i%1")
+  end
   return bmwi._sys.json({
     dev = { ids = { topics.id(vin) }, name = model and brand .. " " .. model or brand .. " " .. vin,
       mf = brand, mdl = model, sn = vin },
