@@ -23,7 +23,7 @@ describe("bmwi.json", function()
   end)
 
   it("reports invalid JSON", function()
-    for _, text in ipairs({ "", "{", "[1,]", "[1e999]", "nil" }) do
+    for _, text in ipairs({ "", "{", "[1,]", "[1e999]", "1e999", " -1e999 ", "nil" }) do
       local value, message, code = json.decode(text)
       assert.is_nil(value)
       assert.is_string(message)

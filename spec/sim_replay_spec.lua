@@ -133,9 +133,10 @@ describe("a recording", function()
   end)
 
   it("is refused if it is not one", function()
-    for _, text in ipairs({ "", "{}\n", "[]\n", '{"bmwi_recording":1}\n{"at":\n' }) do
+    for _, text in ipairs({ "", "{}\n", "[]\n", '{"bmwi_recording":1}\n{"at":\n',
+      '{"bmwi_recording":2}\n' }) do
       helper.write(file, text)
-      local said = helper.shell(("%s --replay %s 2>&1 </dev/null; echo $?"):format(
+      local said = helper.shell(("timeout 10 %s --replay %s 2>&1 </dev/null; echo $?"):format(
         os.getenv("BMWI_SIM") or "build/bmwi-sim", file))
       assert.truthy(said:find(file, 1, true), said)
       assert.equal("1", said:match("%d+$"))

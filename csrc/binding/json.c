@@ -258,6 +258,8 @@ bool bmwi_json_decode(lua_State *L, const char *data, size_t len) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &arrays_key);
     lua_insert(L, -2);
     good = normalize(L, lua_gettop(L) - 1);
+  } else if (good && lua_type(L, -1) == LUA_TNUMBER) {
+    good = isfinite(lua_tonumber(L, -1));
   }
   if (good) {
     lua_replace(L, top + 1);

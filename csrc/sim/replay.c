@@ -48,8 +48,12 @@ static bool read_lines(FILE *file) {
     json_array_append_new(lines, line);
   }
   free(text);
-  if (good && json_number(json_array_get(lines, 0), "bmwi_recording", 0) < 1) {
-    fprintf(stderr, "bmwi-sim: %s is not a recording\n", path);
+  double version = json_number(json_array_get(lines, 0), "bmwi_recording", 0);
+  if (good && version != 1) {
+    fprintf(stderr,
+            version > 1 ? "bmwi-sim: %s is a recording of a newer version of bmwi\n"
+                        : "bmwi-sim: %s is not a recording\n",
+            path);
     good = false;
   }
   return good;
