@@ -316,6 +316,33 @@ describe("the outcome of a command", function()
     end)
   end
 
+  it("is reported correctly: the task is cancelled before the response", function()
+    sim = helper.start({ args = { "--speed", "1.5" } })
+    local car = bmwi.new(helper.client(sim)):vehicle(VIN)
+    for _, path in ipairs({ "/oauth/token", "/executeService" }) do
+      sim:fault({ path = path, latency = 2 })
+      local before, told = sim:count(nil, path), nil
+      local task = async.spawn(function() return car:lock_doors() end,
+        function(...) told = { ... } end)
+      for _ = 1, 500 do
+        bmwi.loop:step(0.01)
+        if sim:count(nil, path) > before then break end
+      end
+      task:cancel()
+      sim:no_faults()
+      assert.same(told, { task:result() })
+      if path == "/oauth/token" then -- nothing was sent
+        assert.same({ false, "cancelled" }, told)
+        assert.is_true(bmwi.new(helper.client(sim)):login())
+      else
+        assert.same({ false, "cancelled", "cancelled" }, { told[1], told[2], told[3] })
+        assert.is_false(told[4].retryable)
+        assert.equal("executed", second_process(told[4].execution))
+      end
+    end
+    one_posted({})
+  end)
+
   it("is reported correctly: the process is interrupted and started again", function()
     sim = helper.start({ args = { "--speed", "2" } })
     local text = helper.program(FIRST:format(json.encode(helper.client(sim)), VIN), "", [[

@@ -144,6 +144,13 @@ static int push_kept_unknown(lua_State *L, int index) {
   return 4;
 }
 
+int bmwi_push_unknown_info(lua_State *L) {
+  lua_getuservalue(L, -1);
+  if (!lua_istable(L, -1)) return 0;
+  lua_rawgeti(L, -1, 3);
+  return 1;
+}
+
 /* (operation) -> its results; protected. */
 static int deliver(lua_State *L) {
   bmwi_op *op = lua_touserdata(L, 1);

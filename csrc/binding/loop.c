@@ -164,7 +164,8 @@ static int loop_begin(lua_State *L) {
   return 0;
 }
 
-/* loop:detach(thread): forgets the coroutine and cancels what it waits for. */
+/* loop:detach(thread) -> info or nothing: forgets the coroutine and cancels what it waits for. If
+** that is a command that was sent, info has its execution. */
 static int loop_detach(lua_State *L) {
   check_loop(L);
   luaL_checktype(L, 2, LUA_TTHREAD);
@@ -178,8 +179,11 @@ static int loop_detach(lua_State *L) {
   if (op != NULL) {
     bmwi_push_entry(L, BMWI_KEPT_OPS, op); /* keeps it alive until the end of this function */
     bmwi_drop_entries(L, op);
+    bmwi_op_cancel(op, BMWI_CANCELLED, "the task was cancelled");
+    bool unknown = op->failure.code == BMWI_UNKNOWN && lua_isuserdata(L, -1);
     bmwi_op_release(op);
     bmwi_engine_arm(bmwi_get_loop(L)->engine);
+    if (unknown) return bmwi_push_unknown_info(L);
   }
   return 0;
 }

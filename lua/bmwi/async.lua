@@ -48,6 +48,13 @@ local function finish(task, results)
   task.on_end()
 end
 
+-- The results of a cancelled task that had sent a command; without them if there is no memory.
+local function with_info(results, info)
+  if not info or results ~= CANCELLED then return results end
+  local ok, more = pcall(pack, false, "cancelled", "cancelled", info)
+  return ok and more or results
+end
+
 -- Ends a task that waits, or that would wait if nothing had failed.
 local function stop(task, results)
   local group = task.group
@@ -56,7 +63,7 @@ local function stop(task, results)
     return
   end
   task.stopped = true
-  loop:detach(task.thread)
+  results = with_info(results, loop:detach(task.thread))
   if close and status(task.thread) == "suspended" then
     close(task.thread)
   end
@@ -182,7 +189,9 @@ function task_methods:result()
 end
 
 --- Cancels the task and the call that it waits for, including nested runs and maps. The car may
---- still carry out a command that was sent. Does nothing if the task has ended.
+--- still carry out a command that was sent: if the task waits for its response, its results are
+--- false, "cancelled", the code "cancelled" and info with `execution`. Does nothing if the task has
+--- ended.
 function task_methods:cancel()
   if self.results then
     return
