@@ -87,7 +87,7 @@ describe("a block of code", function()
       local live, path = helper.start({ stream = true }), os.tmpname()
       os.remove(path)
       streams.client(live, { store = require("bmwi.store").new(path) }):close()
-      streams.set(live, { live = 0.1 })
+      streams.set(live, { live = 0.3 }) -- each an update of its own
       local output, code = docs.run_lua(([[
         local client = require("bmwi").new(require("spec.stream_helper").options(
           { url = %q, stream_url = %q }, { store = require("bmwi.store").new(%q) }))

@@ -183,7 +183,7 @@ describe("with CarData", function()
       start { "bridge", "--json" }
       connected()
       local process = start { "watch" }
-      assert.equal(1, process:ended())
+      assert.equal(8, process:ended())
       helper.has(process:said(), "stream")
     end)
 

@@ -10,8 +10,8 @@ Failure.__index = Failure
 fail.EXITS = {
   { 0, "done" }, { 1, "error" }, { 2, "usage or configuration" }, { 3, "outcome unknown" },
   { 4, "log-in needed" }, { 5, "rate limited, or quota used up" },
-  { 6, "time-out while waiting for the car" }, { 7, "the car refused" }, { 130, "interrupted" },
-  { 143, "terminated" },
+  { 6, "time-out while waiting for the car" }, { 7, "the car refused" },
+  { 8, "another program uses the stream" }, { 130, "interrupted" }, { 143, "terminated" },
 }
 
 -- Exit codes by failure code; all others are 1.
@@ -22,6 +22,7 @@ fail.EXIT = {
   rate_limited = 5, quota = 5,
   timed_out = 6,
   not_executed = 7, refused = 7,
+  conflict = 8,
   cancelled = 130, interrupted = 130, terminated = 143,
 }
 
