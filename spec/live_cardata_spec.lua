@@ -283,6 +283,22 @@ describe("with CarData", function()
       one:await(("bmwi/%s/mileage"):format(VIN), "48260")
     end)
 
+    it("reads the model once, where saved values are new but the model is not known", function()
+      local process = start { "watch", "--json" }
+      await_line(process, function(line) return line.status.mileage == 48260 end)
+      process:stop("INT")
+      local path = cli.state() .. "token.json"
+      local account = json.decode(helper.read(path))
+      account.basic = nil
+      cli.write(path, json.encode(account))
+      sim:clear()
+      local one = witness()
+      start_bridge { "--discovery", "homeassistant" }
+      local topic = ("homeassistant/device/bmwi_%s/config"):format(VIN)
+      assert.equal("BMW i4 eDrive40", json.decode(one:await(topic)).dev.name)
+      assert.equal(1, sim:count(nil, "/customers/"))
+    end)
+
     it("passes on data of a car that is new in the account", function()
       local one = witness()
       start_bridge({}, { BMWI_VIN = false })

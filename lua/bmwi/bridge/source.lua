@@ -138,6 +138,7 @@ local function first_read(o, vin, take)
     status, details = car:status({ max_age = math.huge })
   end
   o.failed[vin] = failed and message or nil
+  if not failed then o.learn(vin) end
   if status then take({ vin = vin, status = status, details = details }) end
   return failed and source.passes(code), nil, code, info
 end
@@ -202,7 +203,8 @@ end
 
 --- Functions, each to be run as a task, that report the cars' updates. If that cannot succeed any
 --- more, one of them calls fail().
----@param options table client; service; vins: the cars; all: more cars may come (CarData); every:
+---@param options table client; service; vins: the cars; all: more cars may come, learn(vin): reads
+--- what the car is, if that is not known (both CarData); every:
 --- seconds between two readings, last: an empty table (both classic); failed: another one;
 --- on_update(update); on_state(state, reason): "connected" or "waiting" (classic; that of the
 --- stream is told by the client's log); on_problem(vin, message, code, info): a read failed, and it

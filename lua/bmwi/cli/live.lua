@@ -84,6 +84,10 @@ function live.options(ctx, cars, handlers)
     client = session.open(ctx), service = ctx.settings.service, vins = vins,
     all = not ctx.settings.vin, every = ctx.options.every or EVERY,
     last = {}, failed = {}, fail = fail.raise,
+    learn = function(vin)
+      local basic, _, code = session.store(ctx.settings):_basic(vin)
+      if not basic and not code then session.open(ctx):vehicle(vin):basic_data() end
+    end,
     check = function() session.need_recording(ctx) end,
     on_update = naming(ctx, cars, handlers.on_update), on_state = handlers.on_state,
     on_problem = function(vin, message, code, info)
