@@ -204,8 +204,6 @@ describe("a car", function()
         assert.is_false(car:supports(name), name)
       end
       assert.has_error(function() car:supports() end)
-      assert.has_error(function() car:status("x") end)
-      assert.has_error(function() car:last_trip(7) end)
     end)
 
     it("no service with an invalid name", function()

@@ -74,10 +74,7 @@ static void push_document(lua_State *L, const bmwi_method *method, int argument)
 }
 
 static bool takes_table(lua_State *L, const bmwi_method *method, int argument) {
-  if (method->carrier == BMWI_CARRIED_NOT) { /* a table is CarData's options, ignored here */
-    if (!lua_isnoneornil(L, argument)) luaL_checktype(L, argument, LUA_TTABLE);
-    return false;
-  }
+  if (method->carrier == BMWI_CARRIED_NOT) return false;
   if (method->optional && lua_isnoneornil(L, argument)) return false;
   luaL_checktype(L, argument, LUA_TTABLE);
   return true;
