@@ -200,8 +200,8 @@ run-demo: $(MODULE) $(SIM) $(CERTS)/complete
 	@$(RUN_ENV) $(LUA) bin/bmwi demo --output build/range-map.svg
 
 # Long specs come first, so that none is left running alone at the end.
-LONG_SPECS := $(patsubst %,spec/%_spec.lua,mqtt_life docs sim_stream outcome \
-  stream_outage cli op secrets)
+LONG_SPECS := $(patsubst %,spec/%_spec.lua,outcome mqtt_life sim_stream cli engine \
+  bridge stream_outage secrets op docs)
 SPECS ?= $(filter-out $(WITHOUT:%=spec/%_spec.lua),$(LONG_SPECS) \
   $(filter-out $(LONG_SPECS),$(sort $(wildcard spec/*_spec.lua))))
 # Specs that test the same on every Lua, and those that test other processes than their

@@ -100,7 +100,7 @@ function cli.on_terminal(arguments, answers, environment, columns)
   typed[#typed + 1] = ("for i in $(seq 500); do test -e %s/ended && break; sleep 0.02; done")
     :format(home)
   cli.write(home .. "/type", table.concat(typed, "\n") .. "\n")
-  cli.write(home .. "/run", "#!/bin/sh\n"
+  cli.write(home .. "/run", "#!/bin/sh\ntrap : INT\n" -- Ctrl-C is for the program alone
     .. (columns and "stty cols " .. columns .. "\n" or "") .. cli.command(arguments, environment)
     .. ("\necho $? >%s/code\ntouch %s/ended\n"):format(home, home), "700")
   cli.write(home .. "/screen", "")

@@ -105,7 +105,7 @@ describe("bmwi watch", function()
     if reason then return pending(reason) end
     local shown = cli.on_terminal({ "watch", "--every", "1" }, { { "Mileage", "" },
       { "Ctrl-C ends", "\3" } })
-    assert.equal("130", shown.screen:match('COMMAND_EXIT_CODE="(%d+)"'))
+    assert.equal(130, shown.code)
     assert.truthy(shown.screen:find("connected", 1, true))
     assert.truthy(shown.screen:find("%* Mileage +1234 km"), shown.screen)
     assert.truthy(shown.screen:find("\27[H", 1, true))
