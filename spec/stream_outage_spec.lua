@@ -197,27 +197,6 @@ describe("a stream continues", function()
     assert.equal(0, streams.renewals(sim))
   end)
 
-  it("when the server closes connections before TLS is established", function()
-    for _, how in ipairs({ "cut", "notify", "reset" }) do
-      start({ tls = true })
-      times.window = 0.01
-      set({ handshake_delay = 1 })
-      local stream = client:stream()
-      for i = 1, 2 do
-        streams.run_until(stream, function() return report().attempt_count >= i end, "begun")
-        set({ ["end"] = how })
-        streams.run_until(stream, function() return attempts()[i].ended end, "ended")
-        streams.await(stream, "waiting")
-      end
-      set({ handshake_delay = 0 })
-      streams.await(stream, "connected")
-      alive(stream)
-      client:close()
-      sim:stop()
-    end
-    start()
-  end)
-
   it("when the broker was away", function()
     start()
     local stream = connected()

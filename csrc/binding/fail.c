@@ -45,7 +45,6 @@ static const bmwi_advice known[] = {
   {"cannot use ca_file", BMWI_OK, "name a PEM file with the CA certificate"},
   {"the proxy from the environment", BMWI_OK, "correct that variable, or set the option `proxy`"},
   {"wrong version number", BMWI_OK, "this port does not use TLS (use http:// or mqtt:// ?)"},
-  {"the TLS handshake", BMWI_OK, "try again later; if it stays so: does this port use TLS?"},
   {"protocol version", BMWI_TLS,
    "either this libcurl lacks TLS 1.3 (install a newer one), or what it has reached knows nothing "
    "new enough"},

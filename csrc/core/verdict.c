@@ -27,22 +27,11 @@ void bmwi_sanitize(char *text) {
   }
 }
 
-/* Whether the server closed the connection during the TLS handshake, as a load balancer does while
-** nobody is behind it. libcurl has no code for it, and each TLS library its own words. */
-static bool cut_off(const bmwi_transfer *t) {
-  static const char *const words[] = {"SSL_ERROR_SYSCALL", "SSL_ERROR_ZERO_RETURN",
-                                      "unexpected eof", "lib(0)", "non-properly terminated"};
-  if (t->result != CURLE_SSL_CONNECT_ERROR || t->reset || t->error == NULL) return false;
-  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-    if (strstr(t->error, words[i]) != NULL) return true;
-  return false;
-}
-
 static bmwi_code transport_code(const bmwi_transfer *t) {
   switch (t->result) {
     case CURLE_OPERATION_TIMEDOUT: return BMWI_TIMEOUT;
     case CURLE_OUT_OF_MEMORY: return BMWI_NO_MEMORY;
-    case CURLE_SSL_CONNECT_ERROR: return t->reset || cut_off(t) ? BMWI_NETWORK : BMWI_TLS;
+    case CURLE_SSL_CONNECT_ERROR: return t->reset ? BMWI_NETWORK : BMWI_TLS;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
@@ -109,8 +98,6 @@ bool bmwi_explain(const bmwi_transfer *t, bmwi_asked asked, bmwi_failure *failur
       bmwi_failure_set(failure, code,
                        t->body.full ? "the response is larger than max_response_bytes"
                                     : "the response's headers are too large");
-    else if (cut_off(t))
-      bmwi_failure_set(failure, code, "the server closed the connection during the TLS handshake");
     if (asked == BMWI_ASKED_COMMAND && t->sent) mark_unknown(failure);
     return false;
   }
