@@ -27,7 +27,7 @@ Publisher.__index = Publisher
 
 -- A new one for each run: two clients with the same id would disconnect each other.
 local function new_id()
-  return ("bmwi-%x-%s"):format(os.time(), tostring({}):match("%x+$"):sub(-8))
+  return ("bmwi-%x-%x"):format(os.time(), math.floor(bmwi._sys.monotonic() * 1e6 % 0x7fffffff))
 end
 
 --- A publisher; run() makes it work.
