@@ -42,6 +42,21 @@ describe("bmwi bridge", function()
       function() return process:said() end)
   end
 
+  -- A mosquitto and a subscriber to everything on it; or nil and why there is none.
+  local function mosquitto()
+    local missing = bridge.no_witness()
+    if missing then return nil, missing end
+    local own = kept(mqtt.mosquitto())
+    local one = bridge.witness(own)
+    started[#started + 1] = one.process
+    return own, one
+  end
+
+  local function send_command(own, payload)
+    helper.shell(("mosquitto_pub -h 127.0.0.1 -p %d -t %scommand -m '%s'"):format(own.port, ROOT,
+      payload))
+  end
+
   local function ends_soon(process)
     local code, seconds = process:stop()
     assert.equal(0, code, process:said())
@@ -62,11 +77,8 @@ describe("bmwi bridge", function()
   end)
 
   it("waits at its start for a service that cannot be reached, if that can pass", function()
-    local missing = bridge.no_witness()
-    if missing then return pending(missing) end
-    local own = kept(mqtt.mosquitto())
-    local one = bridge.witness(own)
-    started[#started + 1] = one.process
+    local own, one = mosquitto()
+    if not own then return pending(one) end
     finally(function() sim:no_faults() end)
     sim:fault({ path = "vehicles", status = 503, times = 0 })
     local down = { BMWI_RETRIES = "0", BMWI_VIN = false }
@@ -115,21 +127,14 @@ describe("bmwi bridge", function()
     end)
 
   it("exits promptly while a command is in progress", function()
-    local missing = bridge.no_witness()
-    if missing then return pending(missing) end
-    local own = kept(mqtt.mosquitto())
-    local one = bridge.witness(own)
-    started[#started + 1] = one.process
+    local own, one = mosquitto()
+    if not own then return pending(one) end
     sim:commands({ service = "*", outcome = "NEVER" })
     local process = start(own.port, { "--allow-commands" })
     one:await(ROOT .. "mileage")
-    local function publish(payload)
-      helper.shell(("mosquitto_pub -h 127.0.0.1 -p %d -t %scommand -m %s"):format(own.port, ROOT,
-        payload))
-    end
-    publish("lock")
+    send_command(own, "lock")
     bridge.await(function() return sim:count("POST", "executeService") == 1 end)
-    publish("lock") -- one at a time
+    send_command(own, "lock") -- one at a time
     assert.equal("busy", json.decode(one:await(ROOT .. "command/result")).code)
     assert.equal(1, sim:count("POST", "executeService"))
     ends_soon(process)
@@ -137,19 +142,14 @@ describe("bmwi bridge", function()
   end)
 
   it("publishes at its end that the outcome of a command under way is unknown", function()
-    local missing = bridge.no_witness()
-    if missing then return pending(missing) end
-    local own = kept(mqtt.mosquitto())
-    local one = bridge.witness(own)
-    started[#started + 1] = one.process
+    local own, one = mosquitto()
+    if not own then return pending(one) end
     sim:commands({ service = "*", outcome = "NEVER" })
     local sent = sim:count("POST", "executeService")
     for i, signal in ipairs { "TERM", "INT" } do
       local process = start(own.port, { "--allow-commands" })
       one:await("bmwi/availability", "online")
-      local payload = json.encode { command = "lock", id = i }
-      helper.shell(("mosquitto_pub -h 127.0.0.1 -p %d -t %scommand -m '%s'"):format(own.port, ROOT,
-        payload))
+      send_command(own, json.encode { command = "lock", id = i })
       bridge.await(function() return sim:count("POST", "executeService") == sent + i end)
       process:stop(signal)
       one:await("bmwi/availability", "offline")
@@ -165,15 +165,12 @@ describe("bmwi bridge", function()
   end)
 
   it("unlocks with the answer to the security question, without revealing it", function()
-    local missing = bridge.no_witness()
-    if missing then return pending(missing) end
-    local own = kept(mqtt.mosquitto())
-    local one = bridge.witness(own)
-    started[#started + 1] = one.process
+    local own, one = mosquitto()
+    if not own then return pending(one) end
     local process = start(own.port, { "--allow-commands" },
       { BMWI_SECURITY_ANSWER = "blue-car-7" })
     one:await(ROOT .. "mileage")
-    helper.shell(("mosquitto_pub -h 127.0.0.1 -p %d -t %scommand -m unlock"):format(own.port, ROOT))
+    send_command(own, "unlock")
     one:await(ROOT .. "doorLockState", "UNLOCKED")
     assert.equal("done", json.decode(one:await(ROOT .. "command/result")).result)
     local request
@@ -187,16 +184,13 @@ describe("bmwi bridge", function()
   end)
 
   it("refuses commands that the car does not offer", function()
-    local missing = bridge.no_witness()
-    if missing then return pending(missing) end
+    local own, one = mosquitto()
+    if not own then return pending(one) end
     local other = kept(helper.start { vehicles = json.encode { { vin = helper.vin,
       model = "I3 +REX", bodytype = "I01", hub = "HUB_ECE", hornBlow = "NOT_SUPPORTED" } } })
-    local own = kept(mqtt.mosquitto())
-    local one = bridge.witness(own)
-    started[#started + 1] = one.process
     start(own.port, { "--allow-commands" }, { BMWI_BASE_URL = other.url })
     one:await(ROOT .. "mileage")
-    helper.shell(("mosquitto_pub -h 127.0.0.1 -p %d -t %scommand -m horn"):format(own.port, ROOT))
+    send_command(own, "horn")
     assert.equal("unsupported", json.decode(one:await(ROOT .. "command/result")).code)
     assert.equal(0, other:count("POST", "executeService"))
   end)

@@ -21,13 +21,16 @@ describe("CarData's traps:", function()
 
   setup(function() sim = helper.start() end)
   teardown(function() sim:stop() end)
-  before_each(function()
-    sim:reset()
-    sim:control("POST", "/cardata/login", { interval = 0.05, allow_after = 0 })
-    client = new()
-  end)
 
   local function set(what, change) sim:control("POST", "/cardata/" .. what, change) end
+  local function begin_anew()
+    sim:reset()
+    set("login", { interval = 0.05, allow_after = 0 })
+    if client then client:close() end
+    client = new()
+  end
+  before_each(begin_anew)
+
   local function log_in()
     assert(client:login())
     sim:clear()
@@ -269,10 +272,7 @@ describe("CarData's traps:", function()
       until status
       local list = client:containers()
       assert.truthy(#list <= math.max(9, others + 2), #list)
-      sim:reset()
-      client:close()
-      set("login", { interval = 0.05, allow_after = 0 })
-      client = new()
+      begin_anew()
     end
   end)
 
@@ -314,10 +314,7 @@ describe("CarData's traps:", function()
         miles = 1000 / 0.621371, MILE = 1000 / 0.621371 }) do
         local car = car_with({ [MILEAGE] = { value = "1000", unit = unit, age = 60 } })
         assert.truthy(math.abs(car:status().mileage - expected) < 1e-6, unit)
-        sim:reset()
-        client:close()
-        set("login", { interval = 0.05, allow_after = 0 })
-        client = new()
+        begin_anew()
       end
     end)
   end)

@@ -1,24 +1,18 @@
 -- The parts of the command line that need no server: options, commands, help, settings, failures.
 -- Its behaviour as a process is in cli_spec, settings_spec and doctor_spec.
 local args = require "bmwi.cli.args"
+local cli = require "spec.cli_helper"
 local commands = require "bmwi.cli.commands"
 local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
 local help = require "bmwi.cli.help"
 local names = require "bmwi._names"
+local failure_of = cli.failure_of
 
 local function words(line)
   local list = {}
   for word in line:gmatch("%S+") do list[#list + 1] = word end
   return list
-end
-
--- The error of a function, which must be a failure of the command line.
-local function failure_of(fn, ...)
-  local ok, raised = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_true(fail.is(raised), tostring(raised))
-  return raised
 end
 
 describe("args.parse", function()

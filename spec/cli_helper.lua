@@ -1,7 +1,9 @@
 --- Runs the command line as a process, for its specs: with its own home folder, settings in the
---- environment, and a terminal if requested.
+--- environment, and a terminal if requested. Or calls its functions, in a run made up for them.
 local assert = require "luassert"
+local fail = require "bmwi.cli.fail"
 local helper = require "spec.helper"
+local output = require "bmwi.cli.output"
 
 local cli = { sim = nil, home = nil }
 
@@ -107,6 +109,25 @@ function cli.on_terminal(arguments, answers, environment, columns)
   os.remove(home .. "/ended")
   cli.shell(("sh %s/type | script -qefc %s/run %s/screen >/dev/null 2>&1"):format(home, home, home))
   return { code = tonumber(cli.read(home .. "/code")), screen = cli.read(home .. "/screen") }
+end
+
+--- A run as bmwi.cli makes one, with these members; what it writes is collected.
+---@return table ctx
+---@return fun(): string written
+function cli.run_with(members)
+  local ctx = { options = {}, args = {} }
+  for name, value in pairs(members) do ctx[name] = value end
+  ctx.options.quiet, ctx.options.output = true, "unused"
+  ctx.out = output.new(ctx.options)
+  return ctx, function() return table.concat(ctx.out.parts) end
+end
+
+--- The error of a function, which must be a failure of the command line.
+function cli.failure_of(fn, ...)
+  local ok, raised = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.is_true(fail.is(raised), tostring(raised))
+  return raised
 end
 
 --- No message may contain any of these.

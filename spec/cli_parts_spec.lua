@@ -5,13 +5,12 @@ local bridge = require "bmwi.cli.bridge"
 local cardata = require "bmwi.cli.cardata"
 local cardata_doctor = require "bmwi.cli.cardata_doctor"
 local checks = require "bmwi.cli.checks"
+local cli = require "spec.cli_helper"
 local commands = require "bmwi.cli.commands"
-local fail = require "bmwi.cli.fail"
 local help = require "bmwi.cli.help"
 local helper = require "spec.helper"
 local live = require "bmwi.cli.live"
 local man = require "bmwi.cli.man"
-local output = require "bmwi.cli.output"
 local programs = require "bmwi.cli.programs"
 local prompt = require "bmwi.cli.prompt"
 local shell = require "bmwi.cli.shell"
@@ -22,22 +21,15 @@ local VIN = "WBYCARDATA0000001"
 local folder = helper.shell("mktemp -d")
 teardown(function() os.execute("rm -rf " .. helper.quote(folder)) end)
 
--- A run; what it writes is collected.
-local function run_with(members)
-  local ctx = { settings = { token_file = folder .. "/token" }, options = {}, args = {} }
-  for name, value in pairs(members or {}) do ctx[name] = value end
-  local file = ctx.options.output
-  ctx.options.quiet, ctx.options.output = true, "unused"
-  ctx.out = output.new(ctx.options)
-  ctx.out.file = file
-  return ctx, function() return table.concat(ctx.out.parts or {}) end
-end
+local failure_of = cli.failure_of
 
-local function failure_of(fn, ...)
-  local ok, raised = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_true(fail.is(raised), tostring(raised))
-  return raised
+local function run_with(members)
+  local run = { settings = { token_file = folder .. "/token" } }
+  for name, value in pairs(members or {}) do run[name] = value end
+  local file = run.options and run.options.output
+  local ctx, written = cli.run_with(run)
+  ctx.out.file = file
+  return ctx, written
 end
 
 describe("the manual page", function()

@@ -2,6 +2,7 @@
 -- write, and how they fail.
 local act = require "bmwi.cli.act"
 local bmwi = require "bmwi"
+local cli = require "spec.cli_helper"
 local doctor = require "bmwi.cli.doctor"
 local fail = require "bmwi.cli.fail"
 local helper = require "spec.helper"
@@ -12,21 +13,14 @@ local session = require "bmwi.cli.session"
 local folder = helper.shell("mktemp -d")
 teardown(function() os.execute("rm -rf " .. helper.quote(folder)) end)
 
--- A run: its car is a table of methods; what it writes is collected.
-local function run_with(car, options)
-  local ctx = { settings = { token_file = folder .. "/token", interval = 0.001 }, options = {},
-    args = {}, car = car, vehicle = { model = "I3", licensePlate = "M 1" } }
-  for name, value in pairs(options or {}) do ctx[name] = value end
-  ctx.options.quiet, ctx.options.output = true, "unused"
-  ctx.out = output.new(ctx.options)
-  return ctx, function() return table.concat(ctx.out.parts) end
-end
+local failure_of = cli.failure_of
 
-local function failure_of(fn, ...)
-  local ok, raised = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_true(fail.is(raised), tostring(raised))
-  return raised
+-- A run: its car is a table of methods.
+local function run_with(car, members)
+  local run = { settings = { token_file = folder .. "/token", interval = 0.001 }, car = car,
+    vehicle = { model = "I3", licensePlate = "M 1" } }
+  for name, value in pairs(members or {}) do run[name] = value end
+  return cli.run_with(run)
 end
 
 -- A car that executes a command and records the calls.

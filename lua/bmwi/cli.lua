@@ -203,8 +203,7 @@ end
 
 --- Runs the command line once.
 ---@param argv string[] the arguments without the program's name
----@return integer exit 0 done, 1 error, 2 usage, 3 outcome unknown, 4 log-in needed, 5 rate
---- limited, 6 timed out waiting for the car, 7 refused by the car, 130 interrupted, 143 terminated
+---@return integer exit one of those in bmwi.cli.fail.EXITS
 function cli.main(argv)
   bmwi._sys.no_core() -- this process handles passwords and tokens
   local ctx = { argv = argv }

@@ -232,7 +232,9 @@ local function read_file(path)
   if not handle then fail.usage("cannot read " .. message) end
   local text = handle:read(MOST_BYTES + 1) or ""
   if path ~= "-" then handle:close() end
-  if #text > MOST_BYTES then fail.usage(path .. " is larger than 1 MiB") end
+  if #text > MOST_BYTES then
+    fail.usage((path == "-" and "standard input" or path) .. " is larger than 1 MiB")
+  end
   return text
 end
 

@@ -52,29 +52,15 @@ function live.await_cars(ctx, tell)
   end
 end
 
--- Calls `then_` with each update. At the first start a car's model is not known before its first
--- update.
-local function naming(ctx, cars, then_)
-  local nameless = {}
-  for _, car in ipairs(cars) do
-    nameless[car.vin] = session.is_cardata(ctx.settings) and not car.model and car or nil
-  end
-  return function(update)
-    local car = nameless[update.vin]
-    if car then
-      nameless[update.vin] = nil
-      car.model = require("bmwi.cli.cardata").model(ctx, update.vin)
-    end
-    then_(update)
-  end
-end
-
 --- The options of source.tasks() for these cars.
 ---@param handlers table on_update(update), on_state(state, reason), on_problem(text)
 ---@return table options
 function live.options(ctx, cars, handlers)
-  local vins = {}
-  for i, car in ipairs(cars) do vins[i] = car.vin end
+  local vins, nameless = {}, {}
+  for i, car in ipairs(cars) do
+    vins[i] = car.vin
+    nameless[car.vin] = not car.model and car or nil
+  end
   -- The client's log reports the state of the stream, the source that of polling.
   ctx.on_stream = function(fields)
     if ctx.recorder then ctx.recorder:state(fields.state, fields.reason) end
@@ -85,11 +71,14 @@ function live.options(ctx, cars, handlers)
     all = not ctx.settings.vin, every = ctx.options.every or EVERY,
     last = {}, failed = {}, fail = fail.raise,
     learn = function(vin)
+      local car = nameless[vin]
+      if not car then return end
       local basic, _, code = session.store(ctx.settings):_basic(vin)
       if not basic and not code then session.open(ctx):vehicle(vin):basic_data() end
+      car.model = require("bmwi.cli.cardata").model(ctx, vin)
     end,
     check = function() session.need_recording(ctx) end,
-    on_update = naming(ctx, cars, handlers.on_update), on_state = handlers.on_state,
+    on_update = handlers.on_update, on_state = handlers.on_state,
     on_problem = function(vin, message, code, info)
       local failure = session.explain(ctx, fail.new(message, code, info))
       handlers.on_problem(("%s: %s"):format(vin, failure.message))

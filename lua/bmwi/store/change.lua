@@ -10,12 +10,13 @@ local change = {}
 local LOCK = "write.lock"
 local STEP = 0.01 -- seconds between two attempts
 local MOST = 5    -- maximum seconds for which nothing else runs in this process
-local DAMAGED = { retryable = false, hint = "move the file away, or log in again (its content is "
-  .. "then kept beside it as .damaged)" }
+local DAMAGED = "move the file away, or log in again (its content is then kept beside it as "
+  .. ".damaged)"
 
 --- The failure to read a place whose content is not an account.
 function change.damaged(place)
-  return nil, place.name .. " is damaged, or belongs to another program", "json", DAMAGED
+  return nil, place.name .. " is damaged, or belongs to another program", "json",
+    { retryable = false, hint = DAMAGED }
 end
 
 --- Returns the account, or nil, message, code, info and the bytes found instead.
