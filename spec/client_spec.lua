@@ -169,6 +169,8 @@ describe("bmwi.new", function()
     }) do
       for _, value in ipairs(bad) do raises("option '" .. name .. "'", { [name] = value }) end
     end
+    local message = raises("option 'retries'", { retries = 11 })
+    assert.equal("option 'retries': a number from 0 to 10 expected", message:match("option.*"))
   end)
 
   it("requires related options together, and refuses exclusive ones", function()

@@ -66,7 +66,7 @@ describe("a wrong option", function()
     { { url = URL, protocol = 3 }, "'protocol'" },
     { { url = URL, protocol = 4.5 }, "'protocol'" },
     { { url = URL, keepalive = 0 }, "'keepalive'" },
-    { { url = URL, keepalive = 65536 }, "'keepalive'" },
+    { { url = URL, keepalive = 65536 }, "'keepalive': a number from 1 to 65535 expected" },
     { { url = URL, keepalive = "30" }, "a number expected" },
     { { url = URL, password = ("p"):rep(65536) }, "'password': longer than 65535 bytes" },
     { { url = URL, protocol = 4, password = "x" }, "without a username" },

@@ -386,6 +386,10 @@ describe("a car", function()
       for _, count in ipairs({ 0, -1, 1.5, 1e9, 0 / 0, math.huge, true, "many", {} }) do
         refuses("count", function() car:flash_lights({ count = count }) end)
       end
+      for value, shown in pairs({ [101] = "101", [1.5] = "1.5", [-math.huge] = "-inf" }) do
+        refuses("count: a whole number from 1 to 100 expected, got " .. shown .. "\n",
+          function() error(select(2, pcall(car.flash_lights, car, { count = value })) .. "\n", 0) end)
+      end
       refuses("count", function() car:flash_lights({ times = 2 }) end)
       assert.has_error(function() car:flash_lights(2) end)
       assert.equal(0, #sim:log())

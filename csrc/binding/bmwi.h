@@ -58,6 +58,8 @@ void bmwi_json_encode(lua_State *L, int index);
 int bmwi_json_print(lua_State *L); /* the function sys.json */
 /* Pushes the number at `index` as a string, the same in every locale. */
 void bmwi_push_decimal(lua_State *L, int index);
+/* Pushes a number for a message: "10" on every Lua, where "%f" can make it "10.0". */
+const char *bmwi_message_number(lua_State *L, double value);
 /* Raises for a table with inherited members, which would be missed. */
 void bmwi_check_plain(lua_State *L, int index);
 typedef struct bmwi_name {

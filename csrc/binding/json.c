@@ -284,6 +284,13 @@ void bmwi_push_decimal(lua_State *L, int index) {
   lua_pushstring(L, text);
 }
 
+const char *bmwi_message_number(lua_State *L, double value) {
+  if (!isfinite(value)) return lua_pushfstring(L, "%f", value);
+  char text[BMWI_DECIMAL];
+  bmwi_decimal(text, value);
+  return lua_pushfstring(L, "%s", text); /* not a result of lua_pushstring in Lua 5.1 */
+}
+
 /* A document is collected in a table of parts, which are joined at the end. */
 typedef struct writer {
   int parts, count; /* the table's stack index and its length */

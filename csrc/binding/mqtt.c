@@ -61,7 +61,8 @@ static double number_option(lua_State *L, int table, const char *name, double st
   double value = lua_isnil(L, -1) ? standard : luaL_checknumber(L, -1);
   lua_pop(L, 1);
   if (!(value >= least && value <= most))
-    luaL_error(L, "option '%s': a number from %f to %f expected", name, least, most);
+    luaL_error(L, "option '%s': a number from %s to %s expected", name,
+               bmwi_message_number(L, least), bmwi_message_number(L, most));
   return value;
 }
 

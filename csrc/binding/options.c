@@ -132,7 +132,8 @@ static void read_text(lua_State *L, bmwi_account *account, const bmwi_option *ro
 static void read_number(lua_State *L, bmwi_account *account, const bmwi_option *row) {
   double value = lua_isnil(L, -1) ? row->standard : lua_tonumber(L, -1);
   if (!(value >= row->least && value <= row->most))
-    luaL_error(L, "option '%s': a number from %f to %f expected", row->name, row->least, row->most);
+    luaL_error(L, "option '%s': a number from %s to %s expected", row->name,
+               bmwi_message_number(L, row->least), bmwi_message_number(L, row->most));
   if (row->type == BMWI_OPTION_NUMBER) {
     *(double *)place(account, row) = value;
   } else {

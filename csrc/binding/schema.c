@@ -10,7 +10,8 @@
 
 static void wrong(lua_State *L, const char *path, const char *expected) {
   if (lua_type(L, -1) == LUA_TNUMBER)
-    luaL_error(L, "%s: %s expected, got %f", path, expected, lua_tonumber(L, -1));
+    luaL_error(L, "%s: %s expected, got %s", path, expected,
+               bmwi_message_number(L, lua_tonumber(L, -1)));
   luaL_error(L, "%s: %s expected, got a %s", path, expected, luaL_typename(L, -1));
 }
 
