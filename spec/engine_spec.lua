@@ -646,26 +646,28 @@ describe("the engine", function()
       for _ = 1, 3 do bmwi.loop:step(0.02) end]], weather .. " BMWI_DNS=2"))
   end)
 
-  it("never lets SIGPIPE reach its host", function()
-    local weather = helper.weather()
-    if not weather then return pending("no compiler") end
-    local tls = helper.start({ tls = true })
-    tls:fault({ path = "/status", reset = "after", times = 0 })
-    tls:fault({ path = "/executeService", reset = "during", times = 0 })
-    tls:fault({ path = "/destinations", close = "after", times = 0 })
-    local text = helper.program(([[
-      local bmwi = require("bmwi")
-      local client = bmwi.new({ base_url = %q, ca_file = %q, username = "whatever@example.com",
-        password = "p4ssw0rd", api_key = "key", api_secret = "secret", retries = 0 })
-      local car = client:vehicle(%q)
-      for _, name in ipairs({ "status", "lock_doors", "destinations", "last_trip" }) do
-        print(name, select(3, car[name](car)) or "ok")
-      end]]):format(tls.url, tls.ca, helper.vin), weather .. " BMWI_PIPE=1",
-      "COMMAND 2>&1; echo $?")
-    tls:stop()
-    assert.equal(
-      "status\tnetwork\nlock_doors\tunknown\ndestinations\tnetwork\nlast_trip\tok\n0\n", text)
-  end)
+  -- With a libcurl from 7.87 on, and with an older one, whose TLS library writes by itself.
+  for case, pipe in pairs({ ["this libcurl"] = "", ["libcurl 7.74"] = " BMWI_PIPE=1" }) do
+    it("never lets SIGPIPE reach its host: " .. case, function()
+      local weather = helper.weather()
+      if not weather then return pending("no compiler") end
+      local tls = helper.start({ tls = true })
+      tls:fault({ path = "/status", reset = "after", times = 0 })
+      tls:fault({ path = "/executeService", reset = "during", times = 0 })
+      tls:fault({ path = "/destinations", close = "after", times = 0 })
+      local text = helper.program(([[
+        local bmwi = require("bmwi")
+        local client = bmwi.new({ base_url = %q, ca_file = %q, username = "whatever@example.com",
+          password = "p4ssw0rd", api_key = "key", api_secret = "secret", retries = 0 })
+        local car = client:vehicle(%q)
+        for _, name in ipairs({ "status", "lock_doors", "destinations", "last_trip" }) do
+          print(name, select(3, car[name](car)) or "ok")
+        end]]):format(tls.url, tls.ca, helper.vin), weather .. pipe, "COMMAND 2>&1; echo $?")
+      tls:stop()
+      assert.equal(
+        "status\tnetwork\nlock_doors\tunknown\ndestinations\tnetwork\nlast_trip\tok\n0\n", text)
+    end)
+  end
 
   it("sends the required headers, and nothing that reveals the host", function()
     local client = new(sim, { user_agent = "spec/1" })

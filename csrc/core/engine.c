@@ -143,7 +143,7 @@ static void renew(bmwi_engine *engine) {
   bmwi_guard guard;
   CURLM *multi = new_multi(engine);
   if (multi == NULL) return;
-  bmwi_guard_enter(&guard, SIGPIPE);
+  bmwi_transport_guard(&guard);
   curl_multi_cleanup(engine->multi);
   bmwi_guard_leave(&guard);
   engine->multi = multi;
@@ -177,7 +177,7 @@ bmwi_engine *bmwi_engine_new(void) {
 void bmwi_engine_free(bmwi_engine *engine) {
   if (!bmwi_engine_mine(engine)) return; /* the sockets belong to the parent process */
   bmwi_guard guard;
-  bmwi_guard_enter(&guard, SIGPIPE);
+  bmwi_transport_guard(&guard);
   bmwi_streams_end(&engine->streams);
   while (engine->idle_count > 0) bmwi_handle_free(engine->idle[--engine->idle_count]);
   if (engine->multi != NULL) curl_multi_cleanup(engine->multi);
@@ -302,7 +302,7 @@ void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
   if (t->phase == BMWI_SENDING) note_sent(t);
   if (t->phase == BMWI_STARTING || t->phase == BMWI_SENDING) {
     bmwi_guard guard;
-    bmwi_guard_enter(&guard, SIGPIPE);
+    bmwi_transport_guard(&guard);
     give_back(engine, t, false);
     bmwi_guard_leave(&guard);
   }
@@ -497,21 +497,15 @@ static void serve_libcurl(bmwi_engine *engine) {
 void bmwi_engine_step(bmwi_engine *engine, double seconds) {
   bmwi_guard guard;
   bmwi_event events[BMWI_POLL_MAX];
-  /* Changing the signal mask takes longer than a step in which libcurl has nothing to do. */
-  bool idle = engine->exchanges == 0 && engine->starting.first == NULL && engine->curl_wake < 0;
-  if (!idle) bmwi_guard_enter(&guard, SIGPIPE);
+  bmwi_transport_guard(&guard);
   start(engine); /* before waiting for responses */
   serve_libcurl(engine);
   double left = left_until(due(engine));
   if (seconds < 0 || (left >= 0 && left < seconds)) seconds = left;
   int count = bmwi_poll_wait(&engine->poll, seconds, events, &engine->rushed);
-  if (idle && count > 0) {
-    idle = false;
-    bmwi_guard_enter(&guard, SIGPIPE);
-  }
   serve_sockets(engine, events, count);
   serve_libcurl(engine);
   serve_due(engine);
   bmwi_streams_serve(&engine->streams);
-  if (!idle) bmwi_guard_leave(&guard);
+  bmwi_guard_leave(&guard);
 }

@@ -16,9 +16,8 @@ typedef struct bmwi_guard {
   bool blocked;    /* it was already blocked: nothing was changed */
 } bmwi_guard;
 
-/* Use with SIGPIPE around libcurl calls that may write to a connection (a TLS library may use
-** write(2), and with CURLOPT_NOSIGNAL libcurl leaves SIGPIPE to the caller), and with SIGXFSZ
-** around writing a file. Both signals go to the thread that writes. */
+/* For SIGPIPE (see bmwi_transport_guard), and for SIGXFSZ around writing a file. Both signals go to
+** the thread that writes. */
 void bmwi_guard_enter(bmwi_guard *guard, int number);
 void bmwi_guard_leave(const bmwi_guard *guard);
 

@@ -110,7 +110,7 @@ bool bmwi_stream_open(bmwi_stream *stream, bmwi_streams *streams, const char *ur
                       const bmwi_transport *transport) {
   if (!bmwi_timers_reserve(&streams->timers)) return false;
   bmwi_guard guard;
-  bmwi_guard_enter(&guard, SIGPIPE);
+  bmwi_transport_guard(&guard);
   stream->multi = bmwi_multi_new();
   stream->easy = curl_easy_init();
   stream->error = calloc(1, CURL_ERROR_SIZE);
@@ -140,7 +140,7 @@ bool bmwi_stream_open(bmwi_stream *stream, bmwi_streams *streams, const char *ur
 void bmwi_stream_close(bmwi_stream *stream) {
   if (stream->streams == NULL) return;
   bmwi_guard guard;
-  bmwi_guard_enter(&guard, SIGPIPE); /* TLS sends close_notify */
+  bmwi_transport_guard(&guard); /* TLS sends close_notify */
   if (stream->open) bmwi_stream_watch(stream, false, false);
   bmwi_timers_remove(&stream->streams->timers, &stream->timer);
   bmwi_queue_leave(&stream->link);
@@ -185,7 +185,7 @@ bmwi_io bmwi_stream_read(bmwi_stream *stream, char *to, size_t size, size_t *don
 
 bmwi_io bmwi_stream_write(bmwi_stream *stream, const char *data, size_t len, size_t *done) {
   bmwi_guard guard;
-  bmwi_guard_enter(&guard, SIGPIPE);
+  bmwi_transport_guard(&guard);
   CURLcode result = curl_easy_send(stream->easy, data, len, done);
   bmwi_guard_leave(&guard);
   if (result != CURLE_OK) return judge(stream, result);
@@ -200,7 +200,7 @@ double bmwi_streams_due(const bmwi_streams *streams) {
 
 void bmwi_stream_serve(bmwi_stream *stream) {
   bmwi_guard guard;
-  bmwi_guard_enter(&guard, SIGPIPE);
+  bmwi_transport_guard(&guard);
   stream->wake = bmwi_now() + FAR;
   stream->serve(stream, stream->streams);
   if (stream->streams != NULL) set_timer(stream);

@@ -85,9 +85,13 @@ static int on_open(void *user, curl_socket_t s, curlsocktype purpose) {
 #endif
 
 static bool has_bundle; /* libcurl has a default CA bundle file */
+/* Before 7.87 a TLS library may write to the socket itself, without MSG_NOSIGNAL, and with
+** CURLOPT_NOSIGNAL libcurl leaves SIGPIPE to the caller. */
+static bool raises_sigpipe;
 
 void bmwi_transport_setup(void) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+  raises_sigpipe = info->version_num < 0x075700;
   has_bundle =
     info->age >= CURLVERSION_SEVENTH && info->cainfo != NULL && access(info->cainfo, R_OK) == 0;
 }
@@ -117,6 +121,11 @@ bool bmwi_transport_set(const bmwi_transport *t, void *easy, bool plain) {
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
   return failed == CURLE_OK;
+}
+
+void bmwi_transport_guard(bmwi_guard *guard) {
+  if (raises_sigpipe) bmwi_guard_enter(guard, SIGPIPE);
+  else guard->blocked = true;
 }
 
 void *bmwi_multi_new(void) {

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/guard.h"
+
 #pragma GCC visibility push(hidden)
 
 typedef struct bmwi_transport {
@@ -35,6 +37,9 @@ void bmwi_transport_setup(void);
 bool bmwi_transport_set(const bmwi_transport *transport, void *easy, bool plain);
 /* Whether such a connection uses a proxy. */
 bool bmwi_transport_proxied(const bmwi_transport *transport, bool plain);
+/* Use around libcurl calls that may write to a connection, with bmwi_guard_leave: keeps SIGPIPE from
+** the host where this libcurl does not. */
+void bmwi_transport_guard(bmwi_guard *guard);
 /* A multi handle whose own sockets are close-on-exec. NULL without memory or descriptors. */
 void *bmwi_multi_new(void);
 
