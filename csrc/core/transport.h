@@ -37,7 +37,7 @@ void bmwi_transport_setup(void);
 bool bmwi_transport_set(const bmwi_transport *transport, void *easy, bool plain);
 /* Whether such a connection uses a proxy. */
 bool bmwi_transport_proxied(const bmwi_transport *transport, bool plain);
-/* Use around libcurl calls that may write to a connection, with bmwi_guard_leave: keeps SIGPIPE from
+/* Use with bmwi_guard_leave around libcurl calls that may write to a connection: keeps SIGPIPE from
 ** the host where this libcurl does not. */
 void bmwi_transport_guard(bmwi_guard *guard);
 /* A multi handle whose own sockets are close-on-exec. NULL without memory or descriptors. */
