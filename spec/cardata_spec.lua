@@ -1,5 +1,5 @@
 -- CarData's methods that take more than one request, with a scripted client: what is requested from
--- BMW, how often, and the results. Numbers identify public bug reports of other clients.
+-- BMW, how often, and the results.
 local bmwi = require("bmwi")
 local async = require("bmwi.async")
 local double = require("spec.cardata_helper")
@@ -121,108 +121,6 @@ describe("car:status()", function()
     assert.equal(1, #bmw.containers)
     assert.equal("containers create_container telematic_data telematic_data telematic_data",
       client:called())
-  end)
-
-  it("19: makes room by deleting its own old containers", function()
-    for i = 1, 10 do bmw:add(i < 3 and "bmwi" or "evcc.io", "v6") end
-    assert.truthy(car:status())
-    assert.equal("containers create_container delete_container delete_container create_container "
-      .. "telematic_data basic_data", client:called())
-    assert.equal("DELETED", bmw.containers[1].state)
-    assert.equal("ACTIVE", bmw.containers[3].state)
-  end)
-
-  it("19: names the other containers if there is no room for one more", function()
-    for _ = 1, 10 do bmw:add("evcc.io", "v6") end
-    local message, info = helper.fails_as("forbidden", car:status())
-    helper.has(message, "W000000000010 (evcc.io)")
-    helper.has(info.hint, "delete_container")
-    assert.equal("CU-124", info.api_code)
-    assert.equal("containers create_container", client:called())
-    bmw.containers[1].name = "red \27[31m\r\n\194\133" -- of another program
-    message = helper.fails_as("forbidden", car:status())
-    helper.has(message, "W000000000001 (red  [31m    )")
-    assert.equal("containers create_container", client:called())
-    bmw.containers[1].name, bmw.deleted_count = "bmwi", true
-    message = helper.fails_as("forbidden", car:status())
-    assert.is_nil(message:find("W000000000001", 1, true))
-    assert.equal("containers create_container delete_container create_container", client:called())
-  end)
-
-  it("21: drops the descriptor that BMW names, and remembers it", function()
-    bmw.refused, bmw.names_it = { [MILEAGE] = true, [FUEL] = true }, true
-    assert.equal(66, car:status().chargingLevelHv)
-    assert.equal("containers create_container create_container create_container telematic_data "
-      .. "basic_data", client:called())
-    assert.same({ [MILEAGE] = true, [FUEL] = true }, client.store:_refused_descriptors())
-    bmw.containers = {}
-    client.remember("W000000000099")
-    assert.truthy(car:status())
-    assert.equal("telematic_data containers create_container telematic_data", client:called())
-  end)
-
-  it("21: finds the descriptor by bisection if BMW names none", function()
-    for _, refused in ipairs({ MILEAGE, "vehicle.body.chargingPort.combinedStatus" }) do
-      open()
-      bmw.refused = { [refused] = true }
-      assert.equal(66, car:status().chargingLevelHv)
-      assert.same({ [refused] = true }, client.store:_refused_descriptors())
-      assert.truthy(#client.calls < 20, client:called())
-      local active = 0
-      for _, container in ipairs(bmw.containers) do
-        if container.state == "ACTIVE" then active = active + 1 end
-      end
-      assert.equal(1, active)
-    end
-  end)
-
-  it("21: does not spend the day's calls on it, and continues the next time", function()
-    for i, descriptor in ipairs(bmwi._values.descriptors()) do
-      if i % 12 == 1 then bmw.refused[descriptor] = true end
-    end
-    local status, _
-    repeat
-      local code
-      status, _, code = car:status()
-      assert.truthy(#client.calls <= 29, #client.calls) -- 26 and list, values, basic data
-      client:called()
-      assert.truthy(status or code == "http", code)
-    until status
-    for _, descriptor in ipairs(client.store:_read().refused_descriptors) do
-      assert.is_true(bmw.refused[descriptor])
-    end
-    assert.truthy(#bmw.containers <= 9, #bmw.containers)
-  end)
-
-  it("21: blames no descriptor if BMW refuses the list as a whole", function()
-    local create = client.answer.create_container
-    client.answer.create_container = function(request)
-      return #request.body.technicalDescriptors > 30 and refusal("CU-402") or create(request)
-    end
-    local _, info = helper.fails_as("http", car:status())
-    assert.equal("CU-402", info.api_code)
-    assert.same({}, client.store:_refused_descriptors())
-  end)
-
-  it("22: passes on a refusal that is not about the container", function()
-    client.answer.containers = function() return refusal("CU-403") end
-    local _, info = helper.fails_as("forbidden", car:status())
-    assert.equal("CU-403", info.api_code)
-    assert.equal("containers", client:called())
-  end)
-
-  it("23: sends nothing more once the quota is used up", function()
-    assert.truthy(car:status())
-    client:called()
-    client.answer.telematic_data = function() return refusal("CU-429", { retry_after = 600 }) end
-    local _, info = helper.fails_as("quota", car:status())
-    assert.equal(600, info.retry_after)
-    helper.has(info.hint, "max_age")
-    assert.equal("telematic_data", client:called())
-    local status, details = car:status({ max_age = math.huge })
-    assert.equal(48260, status.mileage)
-    assert.equal("cache", details.mileage.source)
-    assert.equal("", client:called())
   end)
 
   it("shows saved values that are younger than max_age without a request", function()

@@ -91,22 +91,6 @@ describe("a stream continues", function()
     start()
   end)
 
-  it("7: when the token was refused immediately: with one renewal", function()
-    for _, protocol in ipairs({ 4, 5 }) do
-      start()
-      sim:control("POST", "/cardata/token", { expire_id = true })
-      local stream = connected({ protocol = protocol })
-      alive(stream)
-      assert.equal(1, streams.renewals(sim))
-      local list = attempts()
-      assert.equal(2, #list)
-      assert.equal(protocol == 5 and 134 or 4, list[1].connack)
-      client:close()
-      sim:stop()
-    end
-    start()
-  end)
-
   it("with what came while it got the next token", function()
     start()
     sim:control("POST", "/cardata/token", { expires_in = 4 })
@@ -169,18 +153,6 @@ describe("a stream continues", function()
     alive(stream)
     assert.equal(2, streams.renewals(sim))
     helper.has(attempts()[1].ended, "DISCONNECT")
-  end)
-
-  it("7: when the new token has the old id_token, as at BMW", function()
-    start()
-    sim:control("POST", "/cardata/token", { same_id_token = true })
-    times.renew = { 0.0001, 0.0001 }
-    local stream = connected()
-    streams.run_until(stream, function() return streams.renewals(sim) >= 1 end, "renewal")
-    streams.fails_as("timeout", stream:next(1.5))
-    alive(stream)
-    assert.equal(1, #attempts())
-    assert.equal(1, streams.renewals(sim))
   end)
 
   it("when the server, the network or another program ends it", function()
@@ -311,31 +283,6 @@ describe("a stream continues", function()
   end)
 
   describe("and not too fast", function()
-    local program = [[
-      local bmwi, streams = require("bmwi"), require("spec.stream_helper")
-      local client = bmwi.new(streams.options({ url = %q, stream_url = %q },
-        { store = require("bmwi.store").new(%q) }))
-      local stream = client:stream()
-      local late = bmwi._sys.monotonic() + 3
-      repeat stream:next(0.05) until stream:state() ~= "connecting"
-        or bmwi._sys.monotonic() > late
-      print(stream:state())
-      stream:close()
-    ]]
-
-    it("12: over restarts: four connections a minute", function()
-      start()
-      client:close()
-      client = streams.client(sim, { store = stores.new(path) })
-      local said = {}
-      for i = 1, 6 do
-        said[i] = helper.program(program:format(sim.url, sim.stream_url, path)):match("^%a+")
-      end
-      assert.same({ "connected", "connected", "connected", "connected", "waiting", "waiting" },
-        said)
-      assert.equal(4, report().attempt_count)
-    end)
-
     it("within one, with any number of accounts", function()
       start()
       streams.no_hurry()
@@ -416,20 +363,6 @@ describe("a stream continues", function()
         client:close()
         client = streams.client(sim)
       end
-    end)
-
-    it("14: when another program uses the stream too", function()
-      start()
-      times.window = 20
-      local stream = client:stream()
-      for _, how in ipairs({ { disconnect = 142 }, { ["end"] = "cut" }, { disconnect = 142 } }) do
-        streams.await(stream, "connected")
-        set(how)
-        streams.run_until(stream, function() return stream:state() ~= "connected" end, "kicked")
-      end
-      local message, code, info = streams.ending(stream)
-      assert.equal("conflict", code, message)
-      helper.has(info.hint, "other program")
     end)
 
     it("immediately when another program on this machine uses the account's stream", function()

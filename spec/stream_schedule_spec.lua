@@ -79,21 +79,6 @@ describe("the stream's schedule", function()
     end
   end)
 
-  it("12: renews a refused token once, then retries more and more slowly", function()
-    for _, reason in ipairs({ 4, 5, 134, 135 }) do
-      local s = new()
-      s:connected(0)
-      local story = {}
-      for i = 1, 4 do
-        local step = s:lost(refused(reason), i * 1000)
-        story[i] = ("%g %s"):format(step.wait, tostring(step.renew))
-      end
-      assert.same({ "5 true", "10 false", "20 false", "40 false" }, story)
-      s:connected(9000)
-      assert.is_true(s:lost(refused(reason), 9100).renew)
-    end
-  end)
-
   it("does the same if a session ends with that reason", function()
     local s = new()
     s:connected(0)

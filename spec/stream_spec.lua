@@ -145,45 +145,6 @@ describe("a stream", function()
       assert.equal(1, report().attempt_count)
     end)
 
-    it("the requested cars", function()
-      local one, all = connected({ vins = { OTHER:lower() } }), connected()
-      local car = client:vehicle(VIN):stream()
-      publish({ [MILEAGE] = { value = 1, unit = "km" } })
-      publish({ [MILEAGE] = { value = 2, unit = "km" } }, { vin = OTHER })
-      assert.equal(OTHER, streams.update(one).vin)
-      assert.equal(VIN, streams.update(car).vin)
-      assert.equal(VIN, streams.update(all).vin)
-      assert.equal(OTHER, streams.update(all).vin)
-      streams.fails_as("timeout", one:next(0.3))
-      streams.fails_as("timeout", car:next(0))
-      assert.equal(1, report().attempt_count) -- one connection for all
-    end)
-
-    it("30: its values in tasks, to several readers, while others run", function()
-      local ticks, done = 0, false
-      local stream = client:stream()
-      async.run(function()
-        for i = 1, 3 do
-          local update = assert(stream:next(20))
-          assert.equal(i, update.status.mileage)
-        end
-        done = true
-        stream:close()
-      end, function()
-        while not done do
-          ticks = ticks + 1
-          bmwi.sleep(0.01)
-        end
-      end, function()
-        while stream:state() ~= "connected" do bmwi.sleep(0.01) end
-        for i = 1, 3 do
-          publish({ [MILEAGE] = { value = i, unit = "km", age = -i } })
-          bmwi.sleep(0.5)
-        end
-      end)
-      assert(ticks > 20, ticks)
-    end)
-
     it("its values to a loop", function()
       local stream, seen = connected(), 0
       publish({ [MILEAGE] = { value = 1, unit = "km" } })
