@@ -34,6 +34,52 @@ describe("a message of the stream", function()
     assert.equal(NOW * 1000, values["vehicle.key7"].timestamp) -- the whole message's
   end)
 
+  -- BMW's recorded forms, with made-up values: an ISO time with milliseconds for the message and
+  -- one without for each value, and a unit only where there is one.
+  local RECORDED = [[ [
+    {"vin":"VIN","entityId":"aa111192-d570-4d3d-8835-656ee00edcd7","topic":"VIN",
+     "timestamp":"2025-11-26T15:13:20.305Z","data":{
+      "vehicle.drivetrain.electricEngine.charging.status":
+        {"timestamp":"2025-11-26T15:13:20Z","value":"NOCHARGING"}}},
+    {"vin":"VIN","entityId":"aa111192-d570-4d3d-8835-656ee00edcd7","topic":"VIN",
+     "timestamp":"2025-11-26T15:13:34.496Z","data":{
+      "vehicle.vehicle.preConditioning.activity":
+        {"timestamp":"2025-11-26T15:13:34Z","value":"INACTIVE"}}},
+    {"vin":"VIN","entityId":"aa111192-d570-4d3d-8835-656ee00edcd7","topic":"VIN",
+     "timestamp":"2025-11-26T15:13:34.496Z","data":{
+      "vehicle.vehicle.travelledDistance":
+        {"timestamp":"2025-11-26T15:13:34Z","value":48260,"unit":"km"}}},
+    {"vin":"VIN","entityId":"aa111192-d570-4d3d-8835-656ee00edcd7","topic":"VIN",
+     "timestamp":"2025-11-26T15:13:36.809Z","data":{
+      "vehicle.powertrain.electric.battery.charging.preferenceSmartCharging":
+        {"timestamp":"2025-11-26T15:13:35Z","value":"PRICE_OPTIMIZED"}}},
+    {"vin":"VIN","entityId":"aa111192-d570-4d3d-8835-656ee00edcd7","topic":"VIN",
+     "timestamp":"2025-11-26T15:13:37.100Z","data":{
+      "vehicle.powertrain.electric.battery.charging.power":
+        {"timestamp":"2025-11-26T15:13:37Z","value":7360,"unit":"W"}}}
+  ] ]]
+
+  it("is parsed whole in the recorded forms", function()
+    local state
+    for _, sent in ipairs(helper.json.decode((RECORDED:gsub('"VIN"', '"' .. VIN .. '"')))) do
+      local vin, values = message.read(sent.entityId .. "/" .. VIN, helper.json.encode(sent))
+      assert.equal(VIN, vin)
+      local taken
+      state, _, taken = bmwi._values.merge(state, values, { source = "stream", now = NOW + 60 })
+      assert.equal(1, taken)
+    end
+    local found = {}
+    for name, entry in pairs(bmwi._values.telematics(state, { now = NOW + 60 })) do
+      found[name:match("[^.]+$")] = { entry.value, entry.unit or "", entry.time - NOW, entry.age }
+    end
+    assert.same({ status = { "NOCHARGING", "", 0, 60 }, activity = { "INACTIVE", "", 14, 46 },
+      travelledDistance = { 48260, "km", 14, 46 }, power = { 7360, "W", 17, 43 },
+      preferenceSmartCharging = { "PRICE_OPTIMIZED", "", 15, 45 } }, found)
+    local status = bmwi._values.status(state, { now = NOW + 60 })
+    assert.same({ "NOT_CHARGING", "INACTIVE", 48260, 7360 }, { status.chargingStatus,
+      status.climateActivity, status.mileage, status.chargingPower })
+  end)
+
   it("may have the VIN only in its topic, in lower case", function()
     local vin = message.read("gcid/" .. VIN:lower(),
       helper.json.encode({ data = { a = { value = 1 } } }))
