@@ -83,6 +83,23 @@ local function common(new)
     vehicles[1].vin = OTHER
     kept:_vehicles()[1].vin = OTHER
     assert.equal(VIN, kept:_vehicles()[1].vin)
+    assert(kept:_set_basic(VIN, { parts = { "seat" } }))
+    assert(kept:_set_values(VIN, state_of(MILEAGE, "100", NOW)))
+    assert(kept:_spend({ now = NOW + 1000 }))
+    assert(kept:save({ access_token = "a", refused_by = { "one" } }))
+    kept:begin()
+    kept:finish({ status = 400, code = "auth", message = "m" })
+    local before = bmwi.json.encode(kept:_read())
+    kept:_read().quota.calls[1] = 1
+    kept:_basic(VIN).parts[1] = "door"
+    kept:_all_basic()[VIN].parts[1] = "door"
+    kept:_values(VIN)[MILEAGE].value = 1
+    kept:_quota(50, NOW) -- the clock was set back, which it records
+    kept:load().refused_by[1] = "two"
+    local _, auth_error = kept:begin()
+    auth_error.message = "other"
+    kept:finish()
+    assert.equal(before, bmwi.json.encode(kept:_read()))
   end)
 
   it("keeps what another has not changed when a token is saved", function()
@@ -158,6 +175,8 @@ local function common(new)
       end, 0)
       assert.is_false(ok)
       assert.equal(told, raised)
+      assert.equal(1, kept:_read().mine)
+      assert.is_nil((kept:_change(function(account) account.mine = 4 end)))
       assert.equal(1, kept:_read().mine)
       assert.equal(1, (kept:_change(function(account) return account.mine end, 0)))
     end)

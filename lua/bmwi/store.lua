@@ -115,7 +115,7 @@ end
 ---@return {hint:string}|nil info
 function Store:_read()
   local kept, message, code, info = change.read(self.place)
-  if kept then return kept end
+  if kept then return form.copy(kept) end
   if code == "missing" then return {} end
   return nil, message, "store", info
 end
@@ -209,7 +209,7 @@ function Store:load(owner)
   end
   local token = {}
   for member, kind in pairs(MEMBERS) do
-    if type(kept[member]) == kind then token[member] = kept[member] end
+    if type(kept[member]) == kind then token[member] = form.copy(kept[member]) end
   end
   return token
 end
@@ -237,7 +237,8 @@ function Store:begin(owner)
   local lock, _, code = self.place.try_lock(RENEWAL)
   if code == "locked" then return LOCK_STEP end
   self.held = lock
-  return (self:load(owner)), auth_errors(change.read(self.place), owner_of(self, owner), true)[1]
+  local kept = change.read(self.place)
+  return (self:load(owner)), form.copy(auth_errors(kept, owner_of(self, owner), true)[1])
 end
 
 -- Records that a log-in was refused. A file that is not a store's is left alone.

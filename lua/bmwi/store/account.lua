@@ -29,11 +29,12 @@ local function limit_of(limit, position, name)
   return math.floor(limit or DAILY_LIMIT)
 end
 
--- Returns the result of get(account).
+-- Returns the result of get(account), which must be no part of the account but a copy.
 local function look(store, get)
-  local kept, message, code, info = store:_read()
-  if not kept then return nil, message, code, info end
-  return get(kept)
+  local kept, message, code, info = change.read(store.place)
+  if kept then return get(kept) end
+  if code == "missing" then return get({}) end
+  return nil, message, "store", info
 end
 
 -- A container as it is stored: only its id and names.
@@ -89,7 +90,9 @@ end
 ---@return {limit:integer,used:integer,left:integer,resets_at:integer}|nil state
 function account_methods:_quota(limit, now)
   limit, now = limit_of(limit, 1, "_quota"), time_of(now, 2, "_quota")
-  return look(self, function(kept) return limits.state(kept.quota or {}, limit, now) end)
+  return look(self, function(kept)
+    return limits.state(form.copy(kept.quota or {}), limit, now)
+  end)
 end
 
 --- Counts an attempt to connect to the stream if it is allowed now.
@@ -160,7 +163,7 @@ function account_methods:_vehicles()
   return look(self, function(kept)
     local list = kept.vehicles and {}
     for _, vehicle in ipairs(kept.vehicles or {}) do
-      if type(vehicle) == "table" then list[#list + 1] = vehicle end
+      if type(vehicle) == "table" then list[#list + 1] = form.copy(vehicle) end
     end
     return list
   end)
@@ -175,11 +178,11 @@ function account_methods:_set_vehicles(list)
   end)
 end
 
--- A car's entry in a member.
-local function of_car(store, member, vin)
+-- A copy of a car's entry in a member.
+local function of_car(store, member, vin, copy)
   return look(store, function(kept)
     local data = kept[member] and kept[member][vin]
-    return type(data) == "table" and data or nil
+    return type(data) == "table" and copy(data) or nil
   end)
 end
 
@@ -197,13 +200,13 @@ end
 ---@return table|nil data
 function account_methods:_basic(vin)
   check.argument(vin, "string", 1, "_basic")
-  return of_car(self, "basic", vin)
+  return of_car(self, "basic", vin, form.copy)
 end
 
 --- The basic data of all cars, by VIN.
 ---@return table|nil data
 function account_methods:_all_basic()
-  return look(self, function(kept) return type(kept.basic) == "table" and kept.basic or {} end)
+  return look(self, function(kept) return form.copy(kept.basic or {}) end)
 end
 
 --- Saves a car's basic data.
@@ -219,9 +222,7 @@ end
 ---@return table|nil state of bmwi._values
 function account_methods:_values(vin)
   check.argument(vin, "string", 1, "_values")
-  local state, message, code, info = of_car(self, "values", vin)
-  if not state then return nil, message, code, info end
-  return bmwi._values.restore(state)
+  return of_car(self, "values", vin, bmwi._values.restore)
 end
 
 -- Whether the saved value of a descriptor is newer than the one to be saved. One that is empty does

@@ -72,6 +72,14 @@ function form.encode(account)
   return nil, "the data to be saved is larger than 1 MiB"
 end
 
+--- Copies a part of an account.
+function form.copy(value)
+  if type(value) ~= "table" then return value end
+  local copy = bmwi.json.is_array(value) and bmwi.json.array() or {}
+  for name, member in pairs(value) do copy[name] = form.copy(member) end
+  return copy
+end
+
 local function is_plain(value)
   local kind = type(value)
   if kind == "string" then return #value <= MAX_TEXT end
