@@ -104,6 +104,16 @@ describe("the bridge's publisher", function()
     assert.equal("1 1", table.concat(pauses, " ", 1, 2))
   end)
 
+  it("ends if its first three TLS handshakes are cut short", function()
+    local made = publish_to("read:1", "close")
+    made.options.url = broker.url:gsub("mqtt", "mqtts")
+    local result
+    local task = async.spawn(function() result = { made:run() } end, function() end)
+    while not task:done() do bmwi.loop:step(1) end
+    assert.equal("tls", result[3], result[2])
+    assert.same({ 1, 2 }, pauses)
+  end)
+
   it("does not try 3.1.1 with a password but no user name, which 3.1.1 cannot send", function()
     local made = publish_to("read:1", "close") -- as a broker ends that knows 3.1.1 only
     made.options.password = "s3cret"

@@ -445,9 +445,12 @@ describe("the end", function()
       local _, info = fails_as(case[2], connection:receive(20))
       assert.equal("connect", info.phase)
     end
-    local events = run_of({ "send:" .. hex("HTTP/1.1 400 Bad Request\r\n\r\n") }, nil, "mqtts")
-    assert.equal("tls", events[1][3])
-    assert.equal("connect", events[1][4].phase)
+    for _, answer in ipairs({ "send:" .. hex("HTTP/1.1 400 Bad Request\r\n\r\n"), "close" }) do
+      local events = run_of({ "read:1", answer }, nil, "mqtts")
+      assert.equal("tls", events[1][3], events[1][2])
+      assert.equal("connect", events[1][4].phase)
+      assert.is_true(events[1][4].retryable)
+    end
   end)
 end)
 

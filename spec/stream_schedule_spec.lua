@@ -199,14 +199,27 @@ describe("the stream's schedule", function()
     end
   end)
 
-  it("ends for TLS at once if it never worked, else after three failures", function()
-    local tls = lost { code = "tls", message = "the certificate is not trusted", phase = "connect" }
-    assert.equal("tls", new():lost(tls, 0).code)
+  -- How many failures of TLS in a row end a stream; nil if 50 do not.
+  local function failures_of_tls(ever, retryable)
     local s = new()
-    s:connected(0)
-    assert.is_nil(s:lost(tls, 1).code)
-    assert.is_nil(s:lost(tls, 10).code)
-    assert.equal("tls", s:lost(tls, 20).code)
+    if ever then s:connected(0) end
+    s:lost(lost { phase = "connect" }, 1)
+    s:lost(lost { code = "tls", phase = "connect", retryable = true }, 10)
+    s:lost(lost { phase = "connect" }, 20) -- not in a row
+    for i = 1, 50 do
+      local tls = lost { code = "tls", phase = "connect", retryable = retryable }
+      if s:lost(tls, 100 * i).code == "tls" then return i end
+    end
+  end
+
+  it("ends for an untrusted certificate at once if it never worked, else after three", function()
+    assert.equal(1, failures_of_tls(false, false))
+    assert.equal(3, failures_of_tls(true, false))
+  end)
+
+  it("ends for handshakes that are cut short after three, and never if it worked once", function()
+    assert.equal(3, failures_of_tls(false, true))
+    assert.is_nil(failures_of_tls(true, true))
   end)
 
   it("retries forever without a network, whether or not it ever connected", function()

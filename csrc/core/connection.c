@@ -4,6 +4,7 @@
 */
 #include "core/connection.h"
 
+#include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,6 +57,9 @@ static void end_by_curl(bmwi_connection *c) {
   bmwi_transfer t = {.result = stream->result, .reset = stream->reset, .error = stream->error};
   bmwi_failure failure;
   bmwi_explain(&t, BMWI_ASKED_READING, &failure);
+  /* The handshake was not finished: the server, or a proxy before it, may be restarting. What the
+  ** library says about it does not tell that from a lasting failure. */
+  if (t.result == CURLE_SSL_CONNECT_ERROR) failure.retryable = true;
   if (c->transport != NULL &&
       bmwi_transport_explain(c->transport, t.result, t.error, failure.text, sizeof failure.text))
     failure.retryable = false;

@@ -21,6 +21,7 @@ local LEFT_OUT = { too_large = true, unsupported = true }
 -- Failures that another attempt does not fix: if the first connection fails, the settings are
 -- wrong.
 local LASTING = { auth = true, forbidden = true, tls = true }
+local MOST_CUT = 3 -- TLS handshakes in a row that are cut short: after these it counts as lasting
 
 local Publisher = {}
 Publisher.__index = Publisher
@@ -38,7 +39,7 @@ end
 function publisher.new(options)
   return setmetatable({ options = options, wanted = {}, count = 0, dirty = {}, first = 1, last = 0,
     is_dirty = {}, notes = {}, sent = {}, left_out = {}, in_flight = 0, online = false,
-    ever = false, tries = 0, protocol = 5, client_id = new_id() }, Publisher)
+    ever = false, tries = 0, cut = 0, protocol = 5, client_id = new_id() }, Publisher)
 end
 
 function Publisher:mark(topic)
@@ -197,7 +198,9 @@ end
 function Publisher:run()
   while true do
     local message, code, info = self:serve()
-    if not self.ever and LASTING[code] then return nil, message, code, info end
+    self.cut = code == "tls" and info.retryable and self.cut + 1 or 0
+    local lasting = LASTING[code] and (self.cut == 0 or self.cut == MOST_CUT)
+    if lasting and not self.ever then return nil, message, code, info end
     self.tries = self.tries + 1
     self:report(("the broker is away (%s)"):format(message))
     bmwi.sleep(DELAYS[math.min(self.tries, #DELAYS)])

@@ -246,7 +246,7 @@ end
 function Hub:lost(session, why, code, info)
   local ends = session.ends
   return self.plan:lost({ message = why, code = code, reason = info.reason, phase = info.phase,
-    eof = info.eof, hint = info.hint,
+    eof = info.eof, retryable = info.retryable, hint = info.hint,
     expired = ends and os.time() >= ends - session.margin }, monotonic())
 end
 

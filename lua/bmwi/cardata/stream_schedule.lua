@@ -10,7 +10,10 @@ local schedule = {}
 
 local MOST_SESSIONS = 3 -- ended by the server within the window
 local MOST_REFUSED = 3  -- refused CONNACKs in a row for a stream that was never connected
-local MOST_TLS = 3      -- failures in a row after a first success
+-- Failures of TLS in a row until a stream ends: for handshakes that were cut short, and for
+-- certificates that were refused; index: whether the stream was connected before.
+local MOST_CUT = { [false] = 3, [true] = math.huge }
+local MOST_UNTRUSTED = { [false] = 1, [true] = 3 }
 
 -- Reason codes in a CONNACK of MQTT 3.1.1, as those of MQTT 5.
 local OLD = { 132, 133, 136, 134, 135 }
@@ -41,7 +44,7 @@ Schedule.__index = Schedule
 ---@param options {protocol:integer,times:table,random:fun():number}
 function schedule.new(options)
   return setmetatable({ times = options.times, random = options.random, ends = {}, failures = 0,
-    protocol = options.protocol, refused = 0, refused_topics = 0, tls = 0 }, Schedule)
+    protocol = options.protocol, refused = 0, refused_topics = 0, tls = 0, ever = false }, Schedule)
 end
 
 -- The seconds to wait after another failure.
@@ -118,11 +121,13 @@ end
 
 --- A connection could not be made, or has ended.
 ---@param lost {message:string,code:string,reason:integer|nil,phase:string|nil,eof:boolean|nil,
---- expired:boolean|nil,hint:string|nil} expired: the token has expired by our clock
+--- expired:boolean|nil,retryable:boolean|nil,hint:string|nil} expired: the token has expired by our
+--- clock; retryable, with the code "tls": the handshake was cut short
 function Schedule:lost(lost, now)
   local since = self.since
   self.since = nil
   if since and now - since >= self.times.steady then self.failures = 0 end
+  self.tls = lost.code == "tls" and self.tls + 1 or 0
   local reason = lost.reason
   if lost.phase == "connack" then reason = OLD[reason] or reason end
   local kind = KINDS[reason]
@@ -136,8 +141,8 @@ function Schedule:lost(lost, now)
   elseif kind == "busy" then
     return self:again(lost.message, self:climb(self.times.busy))
   elseif lost.code == "tls" then
-    self.tls = self.tls + 1
-    if not self.ever or self.tls >= MOST_TLS then return over("tls", lost.message, lost.hint) end
+    local most = lost.retryable and MOST_CUT or MOST_UNTRUSTED
+    if self.tls >= most[self.ever] then return over("tls", lost.message, lost.hint) end
   elseif since and not lost.expired and (lost.eof or kind == "taken") then
     return self:evicted(lost, now)
   end
