@@ -555,6 +555,24 @@ describe("the simulated CarData", function()
     end
   end)
 
+  it("sends the date of its own clock, unless a fault has another", function()
+    local function date() return get("/customers/containers").headers.date end
+    local function off(seconds)
+      advance(seconds)
+      local dates, sent = {}, date()
+      for late = -2, 5 do -- a sum of whole seconds: it may be a moment later
+        dates[#dates + 1] = os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + seconds - late)
+      end
+      assert.truthy(table.concat(dates, "|"):find(sent, 1, true), sent)
+    end
+    off(0)
+    off(40 * DAY)
+    sim:fault({ path = "/containers", status = 200, headers = { Date = "yesterday" } })
+    assert.equal("yesterday", date())
+    sim:reset()
+    off(0)
+  end)
+
   it("shows and changes its cars under /_sim", function()
     assert.equal("PRIMARY", sim:control("GET", "/cardata/car/" .. BEV).mappingType)
     set_car("WBACARDATA0000009", { basicData = { driveTrain = "MHEV" } })

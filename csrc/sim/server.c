@@ -1,3 +1,7 @@
+/* Must come first: plain C11 hides gmtime_r. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 /* One thread per connection, so that a slow response does not block others. */
 #include "server.h"
 
@@ -11,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 static const size_t body_limit = (size_t)1 << 20;
 static bool tls;
@@ -57,20 +62,34 @@ static void read_form(struct request *request) {
   fields_decode(&request->query_fields, request->query, strlen(request->query));
 }
 
+/* By the simulator's clock; libmicrohttpd's own Date would be the machine's. */
+static void add_date(struct MHD_Response *response, double epoch) {
+  time_t seconds = (time_t)epoch;
+  struct tm parts;
+  char text[64];
+  gmtime_r(&seconds, &parts);
+  strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  MHD_add_response_header(response, "Date", text);
+}
+
 static void add_headers(struct MHD_Response *response, const struct reply *reply,
-                        const struct fault *fault) {
-  bool typed = false;
+                        const struct fault *fault, double epoch) {
+  bool typed = false, dated = false;
   for (size_t i = 0; i < reply->headers.count; i++) {
     MHD_add_response_header(response, reply->headers.list[i].name, reply->headers.list[i].value);
   }
   for (size_t i = 0; i < fault->headers.count; i++) {
     const struct field *field = &fault->headers.list[i];
     typed = typed || strcasecmp(field->name, "Content-Type") == 0;
+    dated = dated || strcasecmp(field->name, "Date") == 0;
     MHD_add_response_header(response, field->name, field->value);
   }
   const char *type = fault->content_type != NULL ? fault->content_type : reply->type;
   if (type != NULL && !typed) {
     MHD_add_response_header(response, "Content-Type", type);
+  }
+  if (!dated) {
+    add_date(response, epoch);
   }
   if (reply->status == 204) { /* invalid, but as recorded */
     MHD_set_response_options(response, MHD_RF_INSANITY_HEADER_CONTENT_LENGTH, MHD_RO_END);
@@ -87,10 +106,11 @@ static enum MHD_Result send_reply(struct request *request, struct reply *reply,
   if (request->service->headers != NULL) {
     request->service->headers(reply, request->number);
   }
-  add_headers(response, reply, fault);
   world_lock();
+  double epoch = world_epoch();
   log_status(request->number, reply->status);
   world_unlock();
+  add_headers(response, reply, fault, epoch);
   enum MHD_Result result =
     MHD_queue_response(request->connection, (unsigned)reply->status, response);
   MHD_destroy_response(response);
