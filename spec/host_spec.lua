@@ -57,6 +57,23 @@ describe("bmwi.host", function()
     return state
   end
 
+  -- How many carried statuses: one alone if they were sent one after the other.
+  local function connections()
+    local used, n = {}, 0
+    for _, request in ipairs(sim:log()) do
+      if request.method == "GET" and not used[request.connection] then
+        used[request.connection], n = true, n + 1
+      end
+    end
+    return n
+  end
+
+  -- No response comes while a spec lasts.
+  local function never_answer()
+    sim:no_faults()
+    sim:fault({ path = "/status", latency = 30, times = 0 })
+  end
+
   local function fail_later()
     async.spawn(function()
       bmwi.sleep(0.02)
@@ -122,10 +139,12 @@ describe("bmwi.host", function()
     end
 
     it("waits only with the given sleep, in many coroutines of the host at once #slow", function()
-      local functions, mileages, ticks, done = {}, {}, 0, 0
+      local functions, mileages, ticks, begun, done = {}, {}, 0, 0, 0
       for i = 1, 20 do
         functions[i] = function(sleep)
+          begun = begun + 1
           mileages[i] = host.drive(sleep, car.status, car).mileage
+          assert.equal(20, begun)
           done = done + 1
         end
       end
@@ -135,11 +154,9 @@ describe("bmwi.host", function()
           ticks = ticks + 1
         end
       end
-      local start = now()
       local pauses = run_host(functions)
-      assert.is_true(now() - start < 5) -- one after the other: 10
       assert.equal(20, #mileages)
-      assert.is_true(ticks >= 10)
+      assert.is_true(ticks > 0)
       for _, pause in ipairs(pauses) do
         assert.is_true(pause >= 0.001 and pause <= 0.01)
       end
@@ -290,19 +307,19 @@ describe("bmwi.host", function()
       local statuses = start_statuses(50, function()
         timer:close()
       end)
-      local seconds = seconds_of_run()
+      uv.run()
       assert.equal(0, statuses.left)
       assert.equal(50, #statuses.mileages)
-      assert.is_true(seconds < 5) -- one after the other: 25
-      assert.is_true(ticks >= 10, ticks .. " ticks")
+      assert.is_true(connections() > 10, "one after the other")
+      assert.is_true(ticks >= 3, ticks .. " ticks")
     end)
 
     it("does not keep an idle loop alive, even with an open connection", function()
-      assert.is_true(seconds_of_run() < 5)
+      assert.is_true(seconds_of_run() < 20)
       handle:close()
       handle = host.luv(uv)
       local statuses = start_statuses(1)
-      assert.is_true(seconds_of_run() < 5)
+      assert.is_true(seconds_of_run() < 20)
       assert.equal(0, statuses.left)
     end)
 
@@ -340,17 +357,18 @@ describe("bmwi.host", function()
         bmwi.sleep(0.05)
         woken = true
       end)
-      local seconds = seconds_of_run()
+      uv.run()
       assert.is_true(woken)
-      assert.is_true(now() - start >= 0.05 and seconds < 5)
+      assert.is_true(now() - start >= 0.05)
     end)
 
     it("wakes for a client that is closed by another callback", function()
+      never_answer()
       local statuses = start_statuses(1)
       after(50, function()
         client:close()
       end)
-      assert.is_true(seconds_of_run() < 0.45)
+      assert.is_true(seconds_of_run() < 20)
       assert.equal(0, statuses.left)
       assert.equal("closed", statuses.code)
     end)
@@ -361,7 +379,7 @@ describe("bmwi.host", function()
         handle:close()
         handle:close()
       end)
-      assert.is_true(seconds_of_run() < 0.45)
+      uv.run()
       assert.equal(1, statuses.left)
       while statuses.left > 0 do
         bmwi.loop:step(1)
@@ -392,11 +410,9 @@ describe("bmwi.host", function()
       handle = host.cqueues(controller)
     end)
 
-    local function seconds_of_loop()
-      local start = now()
-      assert(controller:loop(5))
+    local function run()
+      assert(controller:loop(20))
       assert.is_true(controller:empty())
-      return now() - start
     end
 
     local function stop()
@@ -412,10 +428,10 @@ describe("bmwi.host", function()
         end
       end)
       statuses = start_statuses(50, stop)
-      local seconds = seconds_of_loop()
+      run()
       assert.equal(50, #statuses.mileages)
-      assert.is_true(seconds < 5) -- one after the other: 25
-      assert.is_true(ticks >= 10, ticks .. " ticks")
+      assert.is_true(connections() > 10, "one after the other")
+      assert.is_true(ticks >= 3, ticks .. " ticks")
     end)
 
     it("stops immediately, and only when asked", function()
@@ -424,8 +440,9 @@ describe("bmwi.host", function()
         handle:stop()
         handle:stop()
       end)
-      local seconds = seconds_of_loop()
-      assert.is_true(seconds >= 0.04 and seconds < 5)
+      local start = now()
+      run()
+      assert.is_true(now() - start >= 0.04)
     end)
 
     it("advances what another thread starts later", function()
@@ -434,24 +451,25 @@ describe("bmwi.host", function()
         cqueues.sleep(0.05)
         statuses = start_statuses(2, stop)
       end)
-      assert.is_true(seconds_of_loop() < 5)
+      run()
       assert.equal(0, statuses.left)
     end)
 
     it("wakes for a client that is closed by another thread", function()
+      never_answer()
       local statuses = start_statuses(1, stop)
       controller:wrap(function()
         cqueues.sleep(0.05)
         client:close()
       end)
-      assert.is_true(seconds_of_loop() < 0.45)
+      run()
       assert.equal("closed", statuses.code)
     end)
 
     it("survives errors", function()
       fail_later()
       local statuses = start_statuses(1, stop)
-      seconds_of_loop()
+      run()
       assert.equal(0, statuses.left)
       assert_one_error()
     end)
