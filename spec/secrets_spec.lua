@@ -390,6 +390,8 @@ describe("eight planted secrets", function()
       local car = client:vehicle(helper.vin)
       raised(car.unlock_doors, car, SECRETS.answer)
       raised(car.unlock_doors, car, { answer = SECRETS.answer })
+      raised(car.unlock_doors, car, { secret = 47110815 }) -- without its quotation marks
+      assert.is_nil(out[#out]:find("47110815", 1, true), out[#out])
       raised(car.execute, car, "DOOR_UNLOCK", SECRETS.answer)
       raised(car.execute, car, SECRETS.answer)
       raised(store.new("/tmp/x").save, store.new("/tmp/x"), { access_token = SECRETS.access,

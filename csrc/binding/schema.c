@@ -8,10 +8,8 @@
 
 #include "binding/bmwi.h"
 
+/* Names only the type, since the value may be a secret. */
 static void wrong(lua_State *L, const char *path, const char *expected) {
-  if (lua_type(L, -1) == LUA_TNUMBER)
-    luaL_error(L, "%s: %s expected, got %s", path, expected,
-               bmwi_message_number(L, lua_tonumber(L, -1)));
   luaL_error(L, "%s: %s expected, got a %s", path, expected, luaL_typename(L, -1));
 }
 
@@ -54,10 +52,11 @@ static void check_number(lua_State *L, const bmwi_member *m, const char *path) {
   if (m->least < m->most)
     snprintf(expected, sizeof expected, "a %s from %.0f to %.0f", whole ? "whole number" : "number",
              m->least, m->most);
-  bool good = lua_type(L, -1) == LUA_TNUMBER && isfinite(value) &&
-              (m->least >= m->most || (value >= m->least && value <= m->most)) &&
-              (!whole || value == floor(value));
-  if (!good) wrong(L, path, expected);
+  if (lua_type(L, -1) != LUA_TNUMBER) wrong(L, path, expected);
+  bool good = isfinite(value) && (!whole || value == floor(value)) &&
+              (m->least >= m->most || (value >= m->least && value <= m->most));
+  if (!good)
+    luaL_error(L, "%s: %s expected, got %s", path, expected, bmwi_message_number(L, value));
 }
 
 static bool one_of(const char *const *words, const char *text) {
