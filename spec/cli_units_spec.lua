@@ -6,6 +6,7 @@ local cli = require "spec.cli_helper"
 local doctor = require "bmwi.cli.doctor"
 local fail = require "bmwi.cli.fail"
 local helper = require "spec.helper"
+local live = require "bmwi.cli.live"
 local output = require "bmwi.cli.output"
 local read = require "bmwi.cli.read"
 local session = require "bmwi.cli.session"
@@ -153,6 +154,20 @@ describe("session", function()
     assert.truthy(failure.message:find("WAB1C23456V654321 (I8)", 1, true))
     assert.equal("config", failure_of(car_of, list, "WAB1C23456V000000").code)
     assert.equal("not_found", failure_of(car_of, {}).code)
+  end)
+
+  it("blames the service for a listed VIN that is none, not the user", function()
+    local client = bmwi.new({ service = "cardata", client_id = "x" })
+    finally(function() client:close() end)
+    for _, vehicle in ipairs { { vin = "WBA" }, { vin = "../../../../../x" }, { vin = {} }, {} } do
+      for _, find in ipairs { session.car, live.cars } do
+        local ctx = run_with(nil, { client = client, cars = { vehicle } })
+        ctx.out.file = nil
+        local failure = failure_of(find, ctx)
+        assert.equal("json", failure.code, failure.message)
+        helper.has(failure.message, "a car with an invalid VIN")
+      end
+    end
   end)
 end)
 

@@ -2,7 +2,6 @@
 -- Most problems are settings at BMW's portal, so each step names the one to check.
 
 local checks = require "bmwi.cli.checks"
-local fail = require "bmwi.cli.fail"
 local prompt = require "bmwi.cli.prompt"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
@@ -87,10 +86,10 @@ end
 -- The car to ask: the configured one, else the first that provides data.
 local function sample(ctx)
   local vin = ctx.settings.vin
+  if vin then return ctx.client:vehicle(vin) end
   for _, car in ipairs(ctx.cars) do
-    if not vin and car.mappingType ~= "SECONDARY" then vin = car.vin end
+    if car.mappingType ~= "SECONDARY" then return session.listed(ctx, car) end
   end
-  return fail.input(ctx.client.vehicle, ctx.client, vin)
 end
 
 local function container(ctx)

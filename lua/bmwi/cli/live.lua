@@ -20,10 +20,7 @@ local function check(ctx)
   end
 end
 
---- The cars of this run: the one set by `vin`, else all of the account.
----@return table[] vehicles each at least {vin}
-function live.cars(ctx)
-  check(ctx)
+local function chosen(ctx)
   if session.is_cardata(ctx.settings) then
     return require("bmwi.cli.cardata").cars(ctx)
   end
@@ -33,6 +30,15 @@ function live.cars(ctx)
   end
   local list = session.cars(ctx)
   if #list == 0 then fail.raise("this account has no car", "not_found") end
+  return list
+end
+
+--- The cars of this run: the one set by `vin`, else all of the account.
+---@return table[] vehicles each at least {vin}, which is valid
+function live.cars(ctx)
+  check(ctx)
+  local list = chosen(ctx)
+  for _, vehicle in ipairs(list) do session.listed(ctx, vehicle) end
   return list
 end
 

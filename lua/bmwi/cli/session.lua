@@ -307,6 +307,16 @@ local function choose(ctx)
   fail.usage("this account has several cars: " .. names(list), hint)
 end
 
+--- The car of an entry in the account's list. A VIN that is none is not the user's mistake.
+---@param vehicle table
+---@return userdata car
+function session.listed(ctx, vehicle)
+  local ok, car = pcall(fail.input, ctx.client.vehicle, ctx.client, vehicle.vin)
+  if ok then return car end
+  if not fail.is(car) then error(car, 0) end
+  fail.raise("the service lists a car with an invalid VIN", "json")
+end
+
 --- The car of this run: --vin, BMWI_VIN, the configuration, or the account's only car.
 ---@param ctx table gets ctx.car, and ctx.vehicle, its entry in the list, if that was read
 ---@return userdata car
@@ -316,9 +326,10 @@ function session.car(ctx)
   -- The list also tells the client which region serves a car.
   if ctx.cars or not vin or not ctx.settings.base_url then
     ctx.vehicle = choose(ctx)
-    vin = ctx.vehicle.vin
+    ctx.car = session.listed(ctx, ctx.vehicle)
+  else
+    ctx.car = fail.input(client.vehicle, client, vin)
   end
-  ctx.car = fail.input(client.vehicle, client, vin)
   return ctx.car
 end
 
