@@ -44,13 +44,24 @@ describe("a command received by the bridge", function()
   end)
 
   it("is refused with what is wrong: the count, or the command", function()
-    function car.flash_lights() error("it must not be sent") end
-    for i, count in ipairs { "-1", "0", "11", "1e9", "1.5", '"2"', "true", "[]" } do
+    local client = bmwi.new { base_url = "http://127.0.0.1:1", token = { access_token = "t" } }
+    finally(function() client:close() end)
+    local real = client:vehicle("WAB1C23456V123456")
+    function car.flash_lights(_, ...) return real:flash_lights(...) end -- its limit is the only one
+    for i, count in ipairs { "-1", "0", "101", "1e9", "1.5", '"2"', "true", "[]" } do
       receive('{"command":"flash","id":7,"count":' .. count .. "}")
-      assert.same({ "flash", 7, "refused", "usage", "count must be an integer from 1 to 10" },
-        { results[i].command, results[i].id, results[i].result, results[i].code,
-          results[i].message })
+      local result = results[i]
+      assert.same({ "flash", 7, "refused", "usage" },
+        { result.command, result.id, result.result, result.code })
+      helper.has(result.message, "flash_lights: count: a whole number from 1 to 100 expected, got ")
     end
+    local given
+    function car.flash_lights(_, options)
+      given = options.count
+      return nil, "no", "forbidden"
+    end
+    receive('{"command":"flash","count":100}')
+    assert.equal(100, given)
     results = {}
     for i, payload in ipairs { "blink", '{"command":"blink","id":7,"count":0}', "[1", "" } do
       receive(payload)

@@ -58,17 +58,6 @@ local function parse(payload)
   return type(message) == "table" and message or {}
 end
 
--- What is wrong with a message, or nil.
-local function fault(message)
-  if not METHODS[message.command] then
-    return "no such command; there are: " .. table.concat(sorted_names(METHODS), ", ")
-  end
-  local count = message.count
-  if count ~= nil and (type(count) ~= "number" or count < 1 or count > 10 or count % 1 ~= 0) then
-    return "count must be an integer from 1 to 10"
-  end
-end
-
 -- Carries out a command, from sending it to its outcome, in a task. progress.sent says whether it
 -- was sent, also where an error is raised.
 local function carry_out(self, vin, message, progress)
@@ -124,9 +113,9 @@ function Commands:receive(topic, payload)
     result.id = message.id
     o.say(topics.result(vin), bmwi._sys.json(result))
   end
-  local wrong = fault(message)
-  if wrong then
-    return respond({ result = "refused", code = "usage", message = wrong })
+  if not METHODS[message.command] then
+    return respond({ result = "refused", code = "usage",
+      message = "no such command; there are: " .. table.concat(sorted_names(METHODS), ", ") })
   elseif not commands.takes(o.cars[vin].vehicle, message.command) then
     return respond({ result = "refused", code = "unsupported",
       message = "the car does not offer this" })

@@ -36,7 +36,7 @@ args.OPTIONS = {
   format = { value = "FORMAT",
     text = "text; geojson, kml or svg for maps; svg for trips; csv or svg for the charging history",
     choice = { "text", "geojson", "kml", "svg", "csv" } },
-  count = { value = "N", kind = "flashes", text = "number of flashes (BMW documents no meaning)" },
+  count = { value = "N", kind = "count", text = "number of flashes (BMW documents no meaning)" },
   name = { value = "TEXT", text = "name shown in the car" },
   lat = { value = "DEGREES", kind = "number", text = "latitude, south is negative" },
   lon = { value = "DEGREES", kind = "number", text = "longitude, west is negative" },
@@ -147,10 +147,6 @@ local CHECKS = {
   end,
   pause = function(value)
     return value and value >= 1 and value <= DAY and value, ("a number from 1 to %d"):format(DAY)
-  end,
-  flashes = function(value)
-    local whole = value and value >= 1 and value <= 100 and value == math.floor(value)
-    return whole and value, "a whole number from 1 to 100"
   end,
   count = function(value)
     return value and value >= 1 and value == math.floor(value) and value, "a whole number above 0"
