@@ -4,6 +4,7 @@ local helper = require "spec.helper"
 local cli = require "spec.cli_helper"
 local commands = require "bmwi.cli.commands"
 local json = helper.json
+local stores = require "bmwi.store"
 
 local CLIENT = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a"
 local BEV, HYBRID, PETROL = "WBYCARDATA0000001", "WBACARDATA0000002", "WBACARDATA0000003"
@@ -514,12 +515,39 @@ describe("bmwi doctor with CarData", function()
     sim:no_faults()
   end)
 
-  it("says that the quota is used up", function()
-    log_in(sim)
-    sim:control("POST", "/cardata/spend", { calls = 50 })
-    local code, step = examined()
-    assert.equal(5, code)
-    assert.equal("quota", step.code)
+  describe("says that the quota is used up, not that another step failed", function()
+    before_each(function() log_in(sim) end)
+
+    local function of_quota(passed, more)
+      local result = run("doctor --json", more)
+      local names = {}
+      for _, step in ipairs(json.decode(result.out).steps) do
+        if not step.ok then
+          assert.equal("quota", step.code)
+          helper.has(step.hint, "The next one is possible on")
+        end
+        names[#names + 1] = step.name .. (step.ok and "" or " FAILED")
+      end
+      assert.equal(5, result.code)
+      assert.equal("Lua bmwi libcurl lua-cjson configuration client id saved log-in " .. passed,
+        table.concat(names, " "))
+    end
+
+    it("if BMW says so", function()
+      sim:control("POST", "/cardata/spend", { calls = 50 })
+      of_quota("server TLS scopes quota FAILED clock")
+    end)
+
+    it("if that is our own count, and nothing is sent", function()
+      for _ = 1, 50 do assert(stores.new(cli.state() .. "token.json"):_spend({ limit = 50 })) end
+      sim:clear()
+      of_quota("scopes quota FAILED")
+      assert.equal(0, sim:count(nil, "/customers/"))
+    end)
+
+    it("if the doctor itself has sent the last one", function()
+      of_quota("server TLS scopes log-in PRIMARY quota FAILED clock", { BMWI_DAILY_LIMIT = "1" })
+    end)
   end)
 
   it("reports that all is well, and counts the values", function()

@@ -123,22 +123,24 @@ end
 local function quota(ctx)
   local found, message, code, info = session.open(ctx):quota()
   if not found then return nil, message, code, info end
-  if found.left == 0 then
+  if found.left == 0 or ctx.spent then
     return nil, ("all %d calls of the day are used"):format(found.limit), "quota",
-      { hint = "The next one is possible on " .. render.clock(found.resets_at) .. "." }
+      { hint = "The next one is possible on " .. render.clock(found.resets_at)
+      .. ". The steps that are not listed take a call each." }
   end
   return ("%d of %d calls of the day are used"):format(found.used, found.limit)
 end
 
+-- `calls`: not without a call of the quota.
 cardata_doctor.STEPS = checks.joined(checks.BASE, {
   { "client id", stop = true, run = client_id },
   { "saved log-in", stop = true, run = kept_log_in },
 }, checks.NETWORK, {
   { "scopes", stop = true, run = scopes },
-  { "log-in", stop = true, run = log_in },
-  { "PRIMARY", stop = true, run = primary },
-  { "container", stop = true, run = container },
-  { "values", run = values },
+  { "log-in", stop = true, calls = true, run = log_in },
+  { "PRIMARY", stop = true, calls = true, run = primary },
+  { "container", stop = true, calls = true, run = container },
+  { "values", calls = true, run = values },
   { "quota", run = quota },
   { "clock", run = checks.clock },
 })

@@ -44,10 +44,19 @@ function checks.try_to_write(kept)
   end
 end
 
+-- Nothing was sent, since no call is left: what a step then returns.
+local function unsent(probe)
+  if probe.code == "quota" and not (probe.info and probe.info.status) then
+    return nil, probe.message, probe.code, probe.info
+  end
+  return true
+end
+
 --- Compares this machine's clock with the date in the server's responses.
 function checks.clock(ctx)
-  checks.ask(ctx)
+  local probe = checks.ask(ctx)
   local off = ctx.clock_error
+  if not off and not unsent(probe) then return unsent(probe) end
   if not off then return "the server does not report its time" end
   if math.abs(off) <= CLOCK_TOLERANCE then return "as the server's" end
   return nil, ("this machine's clock is %s %s the server's"):format(render.span(math.abs(off)),
@@ -79,11 +88,13 @@ checks.NETWORK = {
   { "server", stop = true, run = function(ctx)
     local probe = checks.ask(ctx)
     if UNREACHED[probe.code] then return nil, probe.message, probe.code, probe.info end
+    if not unsent(probe) then return unsent(probe) end
     return "reached"
   end },
   { "TLS", stop = true, run = function(ctx)
     local probe = checks.ask(ctx)
     if probe.code == "tls" then return nil, probe.message, probe.code, probe.info end
+    if not unsent(probe) then return unsent(probe) end
     if session.server(ctx.settings):match("^https:") then return "the certificate is valid" end
     return "not used; that is allowed on loopback only"
   end },

@@ -101,21 +101,34 @@ local function show_step(out, name, line, failure, hint)
   if hint then out:line(("      %-18s %s"):format("", clean(hint))) end
 end
 
+-- Runs a step and reports it. Steps that cannot be examined because no call of the quota is left
+-- are passed over: the one named quota says so.
+local function examine_step(ctx, step, steps)
+  local out = ctx.out
+  if step.calls and ctx.spent then return end
+  out:progress("Checking " .. step[1])
+  local line, failure = run_step(ctx, step)
+  out:progress_end()
+  if failure and failure.code == "quota" and step[1] ~= "quota" then
+    ctx.spent = true
+    return
+  end
+  local hint = failure and fail.hint(failure, true)
+  steps[#steps + 1] = { name = step[1], ok = line ~= nil, detail = line or failure.message,
+    code = failure and failure.code, hint = hint }
+  if not out.json then show_step(out, step[1], line, failure, hint) end
+  return failure
+end
+
 -- Runs the steps and reports each as it completes, which shows where a slow server is slow.
 local function examine(ctx)
-  local out, steps, first = ctx.out, bmwi.json.array(), nil
+  local steps, first = bmwi.json.array(), nil
   local all = STEPS
   if ctx.settings and session.is_cardata(ctx.settings) then
     all = require("bmwi.cli.cardata_doctor").STEPS
   end
   for _, step in ipairs(all) do
-    out:progress("Checking " .. step[1])
-    local line, failure = run_step(ctx, step)
-    out:progress_end()
-    local hint = failure and fail.hint(failure, true)
-    steps[#steps + 1] = { name = step[1], ok = line ~= nil, detail = line or failure.message,
-      code = failure and failure.code, hint = hint }
-    if not out.json then show_step(out, step[1], line, failure, hint) end
+    local failure = examine_step(ctx, step, steps)
     first = first or failure
     if failure and step.stop then break end
   end
