@@ -124,7 +124,9 @@ local function quota(ctx)
   local found, message, code, info = session.open(ctx):quota()
   if not found then return nil, message, code, info end
   if found.left == 0 or ctx.spent then
-    return nil, ("all %d calls of the day are used"):format(found.limit), "quota",
+    local why = found.used < found.limit and "BMW reports that the day's calls are used up"
+      or ("all %d calls of the day are used"):format(found.limit)
+    return nil, why, "quota",
       { hint = "The next one is possible on " .. render.clock(found.resets_at)
       .. ". The steps that are not listed take a call each." }
   end
