@@ -291,56 +291,79 @@ const char *bmwi_message_number(lua_State *L, double value) {
   return lua_pushfstring(L, "%s", text); /* not a result of lua_pushstring in Lua 5.1 */
 }
 
-/* A document is collected in a table of parts, which are joined at the end. */
+/* A document is collected in a userdata, which a larger one replaces when it is full. */
 typedef struct writer {
-  int parts, count; /* the table's stack index and its length */
-  bool print;       /* for people and other programs: always writes valid JSON */
-  bool lines;       /* one member per line */
+  int slot; /* its stack index */
+  char *bytes;
+  size_t len, size;
+  bool print; /* for people and other programs: always writes valid JSON */
+  bool lines; /* one member per line */
 } writer;
 
-/* Adds the text on top of the stack. */
-static void add(lua_State *L, writer *w) { lua_rawseti(L, w->parts, ++w->count); }
-
-static void add_text(lua_State *L, writer *w, const char *text) {
-  lua_pushstring(L, text);
-  add(L, w);
+static void resize(lua_State *L, writer *w, size_t size) {
+  char *bytes = lua_newuserdata(L, size);
+  if (w->len > 0) memcpy(bytes, w->bytes, w->len);
+  lua_replace(L, w->slot);
+  w->bytes = bytes;
+  w->size = size;
 }
+
+static void add(lua_State *L, writer *w, const char *data, size_t len) {
+  size_t size = w->size;
+  while (size - w->len < len) size *= 2;
+  if (size > w->size) resize(L, w, size);
+  memcpy(w->bytes + w->len, data, len);
+  w->len += len;
+}
+
+static void add_text(lua_State *L, writer *w, const char *text) { add(L, w, text, strlen(text)); }
 
 static void add_number(lua_State *L, writer *w, int index) {
   if (isfinite(lua_tonumber(L, index))) bmwi_push_decimal(L, index);
   else if (w->print) lua_pushliteral(L, "null");
   else luaL_error(L, "a number that is not finite cannot be sent");
-  add(L, w);
+  add_text(L, w, lua_tostring(L, -1));
+  lua_pop(L, 1);
 }
 
-static void add_escaped(luaL_Buffer *b, char c) {
+static void add_escaped(lua_State *L, writer *w, char c) {
   static const char plain[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
   const char *at = c != '\0' ? strchr(plain, c) : NULL;
   char text[8];
   if (at != NULL) snprintf(text, sizeof text, "\\%c", letters[at - plain]);
   else snprintf(text, sizeof text, "\\u%04x", (unsigned)c);
-  luaL_addstring(b, text);
+  add_text(L, w, text);
+}
+
+/* How many bytes from `p` on are written as they are. */
+static size_t plain_run(const writer *w, const char *p, const char *end) {
+  const char *from = p;
+  while (p < end && (unsigned char)*p >= 32 && *p != '"' && *p != '\\' && *p != 127 &&
+         (w->print ? (unsigned char)*p < 128 : *p != '/'))
+    p++;
+  return (size_t)(p - from);
 }
 
 /* Bytes that are not UTF-8 are sent unchanged, and printed as U+FFFD. A slash is escaped as the
 ** service has always received it. */
-static void add_string(lua_State *L, writer *w, int index) {
-  luaL_Buffer b;
-  size_t len;
-  const char *p = lua_tolstring(L, index, &len), *end = p + len;
-  luaL_buffinit(L, &b);
-  luaL_addchar(&b, '"');
+static void add_string(lua_State *L, writer *w, const char *p, size_t len) {
+  const char *end = p + len;
+  add_text(L, w, "\"");
   while (p < end) {
-    size_t step = w->print ? bmwi_utf8_length(p, (size_t)(end - p)) : 1;
-    if (step == 0) luaL_addstring(&b, "\xEF\xBF\xBD");
-    else if (*p == '/' && !w->print) luaL_addstring(&b, "\\/");
-    else if ((unsigned char)*p < 32 || *p == '"' || *p == '\\' || *p == 127) add_escaped(&b, *p);
-    else luaL_addlstring(&b, p, step);
+    size_t step = plain_run(w, p, end);
+    if (step > 0) {
+      add(L, w, p, step);
+    } else if ((unsigned char)*p >= 128) {
+      step = bmwi_utf8_length(p, (size_t)(end - p));
+      add(L, w, step > 0 ? p : "\xEF\xBF\xBD", step > 0 ? step : 3);
+    } else if (*p == '/') {
+      add_text(L, w, "\\/");
+    } else {
+      add_escaped(L, w, *p);
+    }
     p += step > 0 ? step : 1;
   }
-  luaL_addchar(&b, '"');
-  luaL_pushresult(&b);
-  add(L, w);
+  add_text(L, w, "\"");
 }
 
 void bmwi_check_plain(lua_State *L, int index) {
@@ -412,9 +435,9 @@ static void encode_object(lua_State *L, writer *w, int index, int depth) {
   add_text(L, w, "{");
   for (int i = 0; i < count; i++) {
     add_break(L, w, i > 0, depth);
-    lua_pushlstring(L, list[i].text, list[i].len);
-    add_string(L, w, lua_gettop(L));
+    add_string(L, w, list[i].text, list[i].len);
     add_text(L, w, w->lines ? ": " : ":");
+    lua_pushlstring(L, list[i].text, list[i].len);
     lua_rawget(L, index);
     encode(L, w, lua_gettop(L), bmwi_service_array(list[i].text), depth);
     lua_pop(L, 1);
@@ -444,7 +467,12 @@ static void encode(lua_State *L, writer *w, int index, bool array, int depth) {
   if (depth > MAX_DEPTH) luaL_error(L, "a table nested too deeply cannot be sent");
   switch (lua_type(L, index)) {
     case LUA_TNUMBER: add_number(L, w, index); break;
-    case LUA_TSTRING: add_string(L, w, index); break;
+    case LUA_TSTRING: {
+      size_t len;
+      const char *text = lua_tolstring(L, index, &len);
+      add_string(L, w, text, len);
+      break;
+    }
     case LUA_TBOOLEAN: add_text(L, w, lua_toboolean(L, index) ? "true" : "false"); break;
     case LUA_TTABLE:
       bmwi_check_plain(L, index);
@@ -457,18 +485,13 @@ static void encode(lua_State *L, writer *w, int index, bool array, int depth) {
 }
 
 static void push_document(lua_State *L, int index, bool print, bool lines) {
-  luaL_Buffer b;
   index = lua_absindex(L, index);
-  lua_newtable(L);
-  writer w = {.parts = lua_gettop(L), .print = print, .lines = lines};
+  lua_pushnil(L);
+  writer w = {.slot = lua_gettop(L), .print = print, .lines = lines};
+  resize(L, &w, 128);
   encode(L, &w, index, false, 0);
-  luaL_buffinit(L, &b);
-  for (int i = 1; i <= w.count; i++) {
-    lua_rawgeti(L, w.parts, i);
-    luaL_addvalue(&b);
-  }
-  luaL_pushresult(&b);
-  lua_remove(L, w.parts);
+  lua_pushlstring(L, w.bytes, w.len);
+  lua_remove(L, w.slot);
 }
 
 void bmwi_json_encode(lua_State *L, int index) { push_document(L, index, false, false); }
