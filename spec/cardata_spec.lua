@@ -49,8 +49,14 @@ describe("car:status()", function()
     assert.equal(id, client.calls[3].request.query.containerId)
     assert.equal(VIN, client.calls[3].request.vin)
     assert.equal(FIRST, client:called())
+    local refused, reads = client.store._refused_descriptors, 0
+    function client.store._refused_descriptors(kept)
+      reads = reads + 1
+      return refused(kept)
+    end
     assert.truthy(car:status())
     assert.equal("telematic_data", client:called())
+    assert.equal(1, reads)
     assert.truthy(client:vehicle("WBACARDATA0000002"):status())
     assert.equal("telematic_data basic_data", client:called())
   end)

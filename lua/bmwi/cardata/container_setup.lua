@@ -211,6 +211,18 @@ local function make(work, list, bad)
   end
 end
 
+-- Plans what to request: all that is wanted, but what BMW has refused before.
+local function plan_request(work)
+  local refused, message, code, info = work.store:_refused_descriptors()
+  if not refused then return nil, message, code, info end
+  work.asked = {}
+  for _, descriptor in ipairs(work.wanted) do
+    if not refused[descriptor] then work.asked[#work.asked + 1] = descriptor end
+  end
+  if work.asked[1] then return true end
+  return nil, "BMW refused every descriptor of the container", "forbidden"
+end
+
 local made_at = setmetatable({}, { __mode = "k" }) -- store -> {id, time} of the one created here
 
 -- The id of the planned container from BMW's list; creates it if it is missing.
@@ -221,9 +233,8 @@ local function find_or_make(work, list, bad)
     if fits and container.containerId ~= bad then id = id or container.containerId end
   end
   if not id then
-    if not work.asked[1] then
-      return nil, "BMW refused every descriptor of the container", "forbidden"
-    end
+    local planned, why, what, more = plan_request(work)
+    if not planned then return nil, why, what, more end
     work.room = MOST - #list
     id, message, code, info = make(work, list, bad)
     if not id then return nil, message, code, info end

@@ -16,12 +16,9 @@ local function version_of(list)
   return ("v%.0f"):format(sum)
 end
 
---- The list needed from BMW: the descriptors of a status and those of the option, sorted; and the
---- ones to request, since BMW has refused some before.
+--- The list needed from BMW: the descriptors of a status and those of the option, sorted.
 function containers.plan(client, store)
-  local refused, message, code, info = store:_refused_descriptors()
-  if not refused then return nil, message, code, info end
-  local seen, wanted, asked = {}, {}, {}
+  local seen, wanted = {}, {}
   for _, list in ipairs { bmwi._values.descriptors(), client:_option("descriptors") or {} } do
     for _, descriptor in ipairs(list) do
       if not seen[descriptor] then wanted[#wanted + 1] = descriptor end
@@ -29,10 +26,8 @@ function containers.plan(client, store)
     end
   end
   table.sort(wanted)
-  for _, descriptor in ipairs(wanted) do
-    if not refused[descriptor] then asked[#asked + 1] = descriptor end
-  end
-  return { client = client, store = store, version = version_of(wanted), asked = asked, calls = 0 }
+  return { client = client, store = store, version = version_of(wanted), wanted = wanted,
+    calls = 0 }
 end
 
 --- The id saved in the account, if it is the planned container's.

@@ -49,10 +49,8 @@ end
 
 -- Calls ask(id) with the id of bmwi's container, and again with a new one if it is gone.
 local function with_container(client, store, ask)
-  local work, message, code, info = containers.plan(client, store)
-  if not work then return nil, message, code, info end
-  local id
-  id, message, code, info = containers.known(work)
+  local work = containers.plan(client, store)
+  local id, message, code, info = containers.known(work)
   if not id and not code then
     id, message, code, info = require("bmwi.cardata.container_setup").find(work)
   end
