@@ -251,11 +251,23 @@ describe("car:status()", function()
     assert.truthy(helper.since(start) < 20)
   end)
 
+  it("is read of several cars as with the classic service: async.map(cars, car.status)", function()
+    local cars = { car, client:vehicle("WBACARDATA0000002") }
+    for _, name in ipairs({ "status", "telematics", "basic_data", "image", "tyres" }) do
+      client.answer.image = function() return { "\137PNG\r\n\26\n" } end
+      client.answer.tyres = function() return { {} } end
+      local results, errors = async.map(cars, car[name])
+      assert.same({}, errors)
+      assert.equal(2, #results, name)
+    end
+  end)
+
   it("refuses wrong options", function()
     helper.has(misused(function() car:status({ max_age = "1" }) end), "max_age")
     helper.has(misused(function() car:status({ max_age = -1 }) end), "max_age")
     helper.has(misused(function() car:status({ age = 1 }) end), "age")
-    helper.has(misused(function() car:telematics(1) end), "telematics")
+    helper.has(misused(function() car:telematics("1") end), "telematics")
+    helper.has(misused(function() car:basic_data(true) end), "basic_data")
     helper.has(misused(function() car:basic_data({ refresh = 1 }) end), "refresh")
     assert.equal("", client:called())
   end)

@@ -91,8 +91,13 @@ local function fetch(client, store, vin)
   return state
 end
 
+-- async.map(cars, car.status) hands on an index, which the cars of the classic service ignore, too.
+local function without_index(options)
+  if type(options) ~= "number" then return options end
+end
+
 local function check_age(options, name)
-  options = check.options(options, { { "max_age", "number" } }, 1, name, 3)
+  options = check.options(without_index(options), { { "max_age", "number" } }, 1, name, 3)
   check.option((options.max_age or 0) >= 0, "max_age", "not be below 0", name, 3)
   return options.max_age
 end
@@ -173,7 +178,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function status.basic_data(car, options)
-  options = check.options(options, { { "refresh", "boolean" } }, 1, "basic_data")
+  options = check.options(without_index(options), { { "refresh", "boolean" } }, 1, "basic_data")
   local client, vin = car:_client(), car:vin()
   local store = client:_store()
   local kept = not options.refresh and store:_basic(vin)
