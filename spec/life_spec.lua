@@ -84,6 +84,24 @@ describe("a finalizer", function()
   end)
 end)
 
+-- For programs: what makes the collector run as often as possible, or not.
+local HURRY = [[
+  local function on_cycle(fn)
+    local proxy = newproxy and newproxy(true) or setmetatable({}, { __gc = fn })
+    if newproxy then getmetatable(proxy).__gc = fn end
+  end
+  local function hard()
+    if _VERSION == "Lua 5.4" then return collectgarbage("incremental", 1, 1000, 20) end
+    collectgarbage("setpause", 0)
+    collectgarbage("setstepmul", 100000)
+  end
+  local function easy()
+    if _VERSION == "Lua 5.4" then return collectgarbage("incremental", 200, 100, 13) end
+    collectgarbage("setpause", 200)
+    collectgarbage("setstepmul", 200)
+  end
+]]
+
 describe("a finalizer at any moment", function()
   local sim
 
@@ -92,26 +110,11 @@ describe("a finalizer at any moment", function()
 
   -- In each round the collector runs as often as possible, and the finalizer of its k-th cycle acts
   -- in the middle of a call; the last round is one in which k cycles were not reached.
-  local SCRIPT = [[
+  local SCRIPT = HURRY .. [[
     local bmwi, async = require("bmwi"), require("bmwi.async")
     local MOST = 4000
-    local function on_cycle(fn)
-      local proxy = newproxy and newproxy(true) or setmetatable({}, { __gc = fn })
-      if newproxy then getmetatable(proxy).__gc = fn end
-    end
     local store = { load = function() end, save = function() return true end,
       begin = function() end, finish = function() end }
-
-    local function hard()
-      if _VERSION == "Lua 5.4" then return collectgarbage("incremental", 1, 1000, 20) end
-      collectgarbage("setpause", 0)
-      collectgarbage("setstepmul", 100000)
-    end
-    local function easy()
-      if _VERSION == "Lua 5.4" then return collectgarbage("incremental", 200, 100, 13) end
-      collectgarbage("setpause", 200)
-      collectgarbage("setstepmul", 200)
-    end
 
     local function round(k)
       local cycles, acted, act = 0, false, nil
@@ -199,6 +202,81 @@ describe("a finalizer at any moment", function()
         .. SCRIPT:gsub("WORK", function() return work end)
       assert.equal("all rounds\n0\n",
         helper.program(script, nil, "timeout 100 COMMAND 2>&1; echo $?"))
+    end)
+  end
+end)
+
+-- A few allocations of a call without an operation that waits, in one program each.
+describe("a finalizer in the middle of", function()
+  local sim
+
+  setup(function() sim = helper.start({ args = { "--speed", "50" } }) end)
+  teardown(function() sim:stop() end)
+
+  local SCRIPT = HURRY .. [[
+    local bmwi, async = require("bmwi"), require("bmwi.async")
+    local function new(options)
+      options.base_url, options.retries, options.timeout = URL, 0, 10
+      options.api_key, options.api_secret = "key", "secret"
+      return bmwi.new(options)
+    end
+    local function round(k, act, work)
+      local cycles, works = 0, true
+      local function tick()
+        cycles = cycles + 1
+        if works and cycles == k then act()
+        elseif works then on_cycle(tick) end
+      end
+      on_cycle(tick)
+      hard()
+      collectgarbage()
+      work()
+      works = false
+      easy()
+      return cycles
+    end
+    WORK
+    print("good")]]
+
+  local WORKS = {
+    ["parameters may close the client"] = [[
+      URL = "http://127.0.0.1:1"
+      for k = 1, 60 do
+        local client = new({ token = { access_token = "abc" } })
+        local car = client:vehicle(VIN)
+        local more = { a = k + 0.5, b = k + 1.5, c = k + 2.5, d = k + 3.5 }
+        round(k, function() client:close() end, function()
+          pcall(car.execute, car, "DOOR_LOCK", more)
+        end)
+      end]],
+    ["client:token() may have it renewed"] = [[
+      local texts = { "access_token", "token_type", "scope" }
+      for k = 1, 12 do
+        local old, renewed = { expires_at = 0 }, false
+        for _, name in ipairs(texts) do old[name] = name:rep(100) .. k end
+        local client = new({ token = old, username = "whatever@example.com", password = "p4ssw0rd",
+          on_token = function() renewed = true end })
+        async.spawn(function() client:vehicles() end)
+        local token
+        round(k, function()
+          for _ = 1, 100 do
+            if not renewed then bmwi.loop:step(0.05) end
+          end
+        end, function() token = client:token() end)
+        local kept = 0
+        for _, name in ipairs(texts) do
+          if token[name] == old[name] then kept = kept + 1 end
+        end
+        assert(kept == 0 and #token.token_type == 6 or kept == 3, "mixed: " .. kept)
+        client:close()
+      end]],
+  }
+
+  for name, work in pairs(WORKS) do
+    it(name, function()
+      local script = ("URL, VIN = %q, %q\n"):format(sim.url, VIN)
+        .. SCRIPT:gsub("WORK", function() return work end)
+      assert.equal("good\n0\n", helper.program(script, nil, "timeout 60 COMMAND 2>&1; echo $?"))
     end)
   end
 end)

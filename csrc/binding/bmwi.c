@@ -81,7 +81,7 @@ BMWI_EXPORT int luaopen_bmwi(lua_State *L);
 int luaopen_bmwi(lua_State *L) {
   luaL_checkversion(L);
   bmwi_json_open(L);
-  bmwi_hooks_open(L);
+  bmwi_token_open(L);
   bmwi_client_open(L);
   lua_newtable(L);
   luaL_setfuncs(L, functions, 0);

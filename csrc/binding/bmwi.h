@@ -144,13 +144,22 @@ typedef struct bmwi_feed_face {
 /* From mqtt.c: connections to MQTT brokers. */
 void bmwi_mqtt_open(lua_State *L); /* pushes bmwi._mqtt */
 
+/* From token.c. */
+void bmwi_token_open(lua_State *L);
+/* Pushes an empty token that the collector owns: its strings have no other owner until a session
+** takes them. */
+bmwi_token *bmwi_new_token(lua_State *L);
+/* Reads the table at `index` into an empty token: a token response, or a saved token, with its
+** expires_at. False if it is invalid. */
+bool bmwi_read_token(lua_State *L, int index, const bmwi_account *account, bmwi_token *token);
+bool bmwi_read_kept_token(lua_State *L, int index, const bmwi_account *account, bmwi_token *token);
+/* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
+void bmwi_push_token(lua_State *L, const bmwi_account *account, const bmwi_token *token);
+
 /* From hooks.c: a client's store, log, on_token and on_prompt. `client` is its index. */
-void bmwi_hooks_open(lua_State *L);
 /* Reads the options `token` and `store`; stores the hooks from the options for the client at 2. */
 void bmwi_hooks_load(lua_State *L, bmwi_account *account);
 void bmwi_hooks_keep(lua_State *L, bmwi_account *account);
-/* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
-void bmwi_push_token(lua_State *L, const bmwi_account *account, const bmwi_token *token);
 /* Asks the client's store for a newer token before one is requested. */
 void bmwi_ask_store(lua_State *L, bmwi_op *op, int client);
 /* Reads the response to a token request and has the token saved. */

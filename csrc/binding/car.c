@@ -39,21 +39,19 @@ static void add_pair(lua_State *L, bmwi_op *op, const char *name, const char *va
 static void add_member(lua_State *L, bmwi_op *op, const bmwi_member *m, const char *name,
                        int argument) {
   size_t len;
-  bool whole = m != NULL && m->type == BMWI_COUNT;
   if (m != NULL && m->type == BMWI_DOCUMENT && lua_istable(L, -1)) bmwi_json_encode(L, -1);
-  else if (whole) lua_pushfstring(L, "%d", (int)lua_tonumber(L, -1)); /* 3, not 3.0 */
   else bmwi_push_field(L, argument);
   const char *value = lua_tolstring(L, -1, &len);
   add_pair(L, op, m != NULL && m->wire != NULL ? m->wire : name, value, len);
   lua_pop(L, 1);
 }
 
-/* Adds each member of the table at `argument`. */
+/* Adds each member of the table at `argument`. A finalizer may close the client meanwhile. */
 static void add_pairs(lua_State *L, bmwi_op *op, const bmwi_method *method, int argument) {
   lua_pushnil(L);
   while (lua_next(L, argument)) {
     const char *name = bmwi_field_name(L, argument);
-    if (method->typed && strcmp(name, op->account->service->type_field) == 0)
+    if (method->typed && strcmp(name, op->service->type_field) == 0)
       luaL_argerror(L, argument, lua_pushfstring(L, "%s must be a separate argument", name));
     add_member(L, op, bmwi_schema_member(method->schema, name), name, argument);
     lua_pop(L, 1);
@@ -104,7 +102,7 @@ static int call_method(lua_State *L) {
   int at = lua_gettop(L);
   if (secret != NULL) bmwi_account_event(op->account, secret);
   if (method->position) bmwi_client_position(L, client, op);
-  if (method->typed) add_pair(L, op, op->account->service->type_field, type, len);
+  if (method->typed) add_pair(L, op, op->service->type_field, type, len);
   if (table && method->carrier == BMWI_AS_PAIRS) add_pairs(L, op, method, argument);
   if (table && method->carrier == BMWI_AS_DOCUMENT) {
     const char *json = lua_tolstring(L, document, &len);

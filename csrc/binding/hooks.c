@@ -1,64 +1,19 @@
 /*
-** Hooks: the functions that a client calls in the program (store, log, on_token, on_prompt), and
-** the tokens that pass through them. A hook, or a finalizer at any allocation, may raise or close
-** the client; op->account is NULL then. Callers of this file have the account pinned, so its
-** contents stay valid. An error from a store or from on_prompt fails the calls that wait for a
-** token; await.c assigns an error from the other hooks to the operation.
+** Hooks: the functions that a client calls in the program (store, log, on_token, on_prompt). A
+** hook, or a finalizer at any allocation, may raise or close the client; op->account is NULL then.
+** Callers of this file have the account pinned, so its contents stay valid. An error from a store
+** or from on_prompt fails the calls that wait for a token; await.c assigns an error from the other
+** hooks to the operation.
 */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "binding/bmwi.h"
 #include "binding/kept.h"
 #include "binding/options.h"
 #include "core/clock.h"
 
-#define MAX_TOKEN (16 * 1024) /* for one text in a token */
 #define MAX_ERROR (64 * 1024) /* for an error message of a store */
-
-/* ---- tokens -------------------------------------------------------------------------- */
-
-/* Copies a string member of the token table at `index`; false if it is invalid. */
-static bool token_member(lua_State *L, int index, const char *name, bool header, char **out) {
-  size_t len;
-  lua_getfield(L, index, name);
-  bool absent = lua_isnil(L, -1);
-  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
-  bool good = absent || (text != NULL && strlen(text) == len && len <= MAX_TOKEN &&
-                         (!header || bmwi_token_text(text, len)));
-  if (good && text != NULL) *out = bmwi_keep_text(L, text);
-  lua_pop(L, 1);
-  return good;
-}
-
-/* Reads the members that a token response and a saved token have in common. */
-static bool read_token(lua_State *L, int index, bmwi_token *token) {
-  return token_member(L, index, "access_token", true, &token->access) && token->access != NULL &&
-         token_member(L, index, "refresh_token", true, &token->refresh) &&
-         token_member(L, index, "token_type", true, &token->type) &&
-         token_member(L, index, "scope", false, &token->scope) &&
-         token_member(L, index, "id_token", true, &token->id_token);
-}
-
-/* Reads the token's owner if the service reports it. */
-static bool read_subject(lua_State *L, int index, const bmwi_account *account, bmwi_token *token) {
-  const char *member = account->service->subject_member;
-  return member == NULL || token_member(L, index, member, true, &token->subject);
-}
-
-/* Reads a saved token: the common members and expires_at. */
-static bool read_kept_token(lua_State *L, int index, const bmwi_account *account,
-                            bmwi_token *token) {
-  if (!read_token(L, index, token) || !read_subject(L, index, account, token)) return false;
-  lua_getfield(L, index, "expires_at");
-  if (lua_type(L, -1) == LUA_TNUMBER) {
-    double wall = bmwi_wall();
-    bmwi_token_lives(token, lua_tonumber(L, -1) - wall, wall, bmwi_now());
-  }
-  lua_pop(L, 1);
-  return true;
-}
 
 /* ---- calling ------------------------------------------------------------------------- */
 
@@ -190,7 +145,7 @@ void bmwi_hooks_load(lua_State *L, bmwi_account *account) {
     }
   }
   if (lua_istable(L, -1)) {
-    if (read_kept_token(L, lua_gettop(L), account, &session->token)) {
+    if (bmwi_read_kept_token(L, lua_gettop(L), account, &session->token)) {
       bmwi_resources_read(L, lua_gettop(L), session);
       session->generation = 1;
     } else if (saved) {
@@ -257,36 +212,11 @@ void bmwi_hooks_record(lua_State *L, bmwi_op *op, int client) {
 
 /* ---- tokens in transit ------------------------------------------------------------------- */
 
-/* Pushes {access_token, refresh_token, token_type, scope, expires_at}, or nil. */
-void bmwi_push_token(lua_State *L, const bmwi_account *account, const bmwi_token *token) {
-  if (token->access == NULL) {
-    lua_pushnil(L);
-    return;
-  }
-  lua_createtable(L, 0, 5);
-  const struct {
-    const char *name, *value;
-  } members[] = {
-    {"access_token", token->access}, {"refresh_token", token->refresh},
-    {"token_type", token->type},     {"scope", token->scope},
-    {"id_token", token->id_token},   {account->service->subject_member, token->subject}};
-  for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-    if (members[i].value == NULL || members[i].name == NULL) continue;
-    lua_pushstring(L, members[i].value);
-    lua_setfield(L, -2, members[i].name);
-  }
-  if (token->expires) {
-    bmwi_push_whole(L, (double)(long long)token->expires_wall);
-    lua_setfield(L, -2, "expires_at");
-  }
-}
-
 /* Reads the response on top of the stack. False and a failure if it is not a token. */
 static bool take_token(lua_State *L, bmwi_op *op, const bmwi_account *account, bmwi_token *token,
                        bmwi_failure *failure) {
   int answer = lua_gettop(L);
-  if (!lua_istable(L, answer) || !read_token(L, answer, token) ||
-      !read_subject(L, answer, account, token)) {
+  if (!lua_istable(L, answer) || !bmwi_read_token(L, answer, account, token)) {
     bmwi_failure_set(failure, BMWI_JSON, "");
     failure->status =
       op->transfer.status; /* needed to describe the error; reported only for an HTTP error */
@@ -421,9 +351,7 @@ void bmwi_read_token_answer(lua_State *L, bmwi_op *op, int client) {
   bmwi_account *account = op->account;
   const bmwi_buffer *body = &op->transfer.body;
   bmwi_failure failure;
-  bmwi_token *token = lua_newuserdata(L, sizeof *token);
-  memset(token, 0, sizeof *token);
-  luaL_setmetatable(L, "bmwi.token");
+  bmwi_token *token = bmwi_new_token(L);
   bool good = false;
   if (!bmwi_attempt_explain(op, &failure)) {
     bmwi_failure_describe(L, op, &failure);
@@ -478,9 +406,7 @@ void bmwi_ask_store(lua_State *L, bmwi_op *op, int client) {
   bmwi_account *account = op->account;
   push_hook(L, client, "store");
   int store = lua_gettop(L);
-  bmwi_token *token = lua_newuserdata(L, sizeof *token);
-  memset(token, 0, sizeof *token);
-  luaL_setmetatable(L, "bmwi.token");
+  bmwi_token *token = bmwi_new_token(L);
   push_owner(L, account);
   if (op->account == NULL) return;
   if (!ask_store(L, op, account, store, "begin", 1, 2)) return;
@@ -491,7 +417,7 @@ void bmwi_ask_store(lua_State *L, bmwi_op *op, int client) {
     bmwi_hooks_closed(L, client, account);
   } else if (later) {
     bmwi_session_ask_later(session, lua_tonumber(L, found));
-  } else if (lua_istable(L, found) && read_kept_token(L, found, account, token) &&
+  } else if (lua_istable(L, found) && bmwi_read_kept_token(L, found, account, token) &&
              bmwi_session_take(session, token)) {
     bmwi_resources_read(L, found, session);
   } else if (!bmwi_session_stay(session) && !bmwi_session_repeat(session) &&
@@ -577,22 +503,10 @@ void bmwi_hooks_resource(lua_State *L, bmwi_op *op) {
   else if (lua_pcall(L, 1, 0, 0) != 0) lua_pop(L, 1);
 }
 
-static int token_gc(lua_State *L) {
-  bmwi_token_clear(lua_touserdata(L, 1));
-  return 0;
-}
-
 void bmwi_hooks_keep(lua_State *L, bmwi_account *account) {
   bmwi_options_keep(L, account->service); /* a table for each client */
   lua_getfield(L, -1, "log");
   account->logs = !lua_isnil(L, -1);
   lua_pop(L, 1);
   lua_setuservalue(L, 2);
-}
-
-void bmwi_hooks_open(lua_State *L) {
-  luaL_newmetatable(L, "bmwi.token"); /* holds a token between the response and the session */
-  lua_pushcfunction(L, token_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
 }

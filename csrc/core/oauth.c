@@ -3,19 +3,36 @@
 */
 #include "core/oauth.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base64.h"
 
+static const size_t texts[] = {
+  offsetof(bmwi_token, access), offsetof(bmwi_token, refresh),  offsetof(bmwi_token, type),
+  offsetof(bmwi_token, scope),  offsetof(bmwi_token, id_token), offsetof(bmwi_token, subject),
+};
+#define TEXTS (sizeof texts / sizeof texts[0])
+
+static char **text_at(const bmwi_token *token, size_t i) {
+  return (char **)((char *)token + texts[i]);
+}
+
 void bmwi_token_clear(bmwi_token *token) {
-  bmwi_drop(&token->access);
-  bmwi_drop(&token->refresh);
-  bmwi_drop(&token->type);
-  bmwi_drop(&token->scope);
-  bmwi_drop(&token->id_token);
-  bmwi_drop(&token->subject);
+  for (size_t i = 0; i < TEXTS; i++) bmwi_drop(text_at(token, i));
   memset(token, 0, sizeof *token);
+}
+
+bool bmwi_token_copy(bmwi_token *to, const bmwi_token *from) {
+  bool ok = true;
+  *to = *from;
+  for (size_t i = 0; i < TEXTS; i++) {
+    char *copy = bmwi_copy(*text_at(from, i));
+    ok = ok && (copy != NULL) == (*text_at(from, i) != NULL);
+    *text_at(to, i) = copy;
+  }
+  return ok;
 }
 
 #define BRIEF_LIFE 60.0           /* seconds */

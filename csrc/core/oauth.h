@@ -23,6 +23,8 @@ typedef struct bmwi_token {
 
 /* Wipes and empties. */
 void bmwi_token_clear(bmwi_token *token);
+/* Copies to one that is empty; false if there is no memory for all of it. */
+bool bmwi_token_copy(bmwi_token *to, const bmwi_token *from);
 
 /* Sets the expiry to `expires_in` seconds from now (less a margin, see oauth.c). */
 void bmwi_token_lives(bmwi_token *token, double expires_in, double wall, double mono);

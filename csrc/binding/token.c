@@ -1,0 +1,107 @@
+/*
+** Tokens: converts them from and to Lua tables.
+*/
+#include "binding/bmwi.h"
+#include "binding/options.h"
+#include "core/clock.h"
+
+#define TOKEN "bmwi.token"
+#define MAX_TOKEN (16 * 1024) /* for one text in a token */
+
+/* A token's texts in a table. */
+static const struct {
+  const char *name; /* NULL: the service says how it calls the user, if it does */
+  size_t place;
+  bool header; /* it is sent in a header line */
+} members[] = {
+  {"access_token", offsetof(bmwi_token, access), true},
+  {"refresh_token", offsetof(bmwi_token, refresh), true},
+  {"token_type", offsetof(bmwi_token, type), true},
+  {"scope", offsetof(bmwi_token, scope), false},
+  {"id_token", offsetof(bmwi_token, id_token), true},
+  {NULL, offsetof(bmwi_token, subject), true},
+};
+#define MEMBERS (sizeof members / sizeof members[0])
+
+static const char *member_name(size_t i, const bmwi_account *account) {
+  return members[i].name != NULL ? members[i].name : account->service->subject_member;
+}
+
+static char **member_of(bmwi_token *token, size_t i) {
+  return (char **)((char *)token + members[i].place);
+}
+
+/* Copies a text of the token table at `index`; false if it is invalid. */
+static bool read_member(lua_State *L, int index, const char *name, bool header, char **out) {
+  size_t len;
+  lua_getfield(L, index, name);
+  bool absent = lua_isnil(L, -1);
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+  bool good = absent || (text != NULL && strlen(text) == len && len <= MAX_TOKEN &&
+                         (!header || bmwi_token_text(text, len)));
+  if (good && text != NULL) *out = bmwi_keep_text(L, text);
+  lua_pop(L, 1);
+  return good;
+}
+
+bool bmwi_read_token(lua_State *L, int index, const bmwi_account *account, bmwi_token *token) {
+  for (size_t i = 0; i < MEMBERS; i++) {
+    const char *name = member_name(i, account);
+    if (name != NULL && !read_member(L, index, name, members[i].header, member_of(token, i)))
+      return false;
+  }
+  return token->access != NULL;
+}
+
+bool bmwi_read_kept_token(lua_State *L, int index, const bmwi_account *account, bmwi_token *token) {
+  if (!bmwi_read_token(L, index, account, token)) return false;
+  lua_getfield(L, index, "expires_at");
+  if (lua_type(L, -1) == LUA_TNUMBER) {
+    double wall = bmwi_wall();
+    bmwi_token_lives(token, lua_tonumber(L, -1) - wall, wall, bmwi_now());
+  }
+  lua_pop(L, 1);
+  return true;
+}
+
+bmwi_token *bmwi_new_token(lua_State *L) {
+  bmwi_token *token = lua_newuserdata(L, sizeof *token);
+  memset(token, 0, sizeof *token);
+  luaL_setmetatable(L, TOKEN);
+  return token;
+}
+
+/* From a copy: a finalizer that runs meanwhile may have the token renewed. */
+void bmwi_push_token(lua_State *L, const bmwi_account *account, const bmwi_token *token) {
+  if (token->access == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  bmwi_token *copy = bmwi_new_token(L);
+  if (!bmwi_token_copy(copy, token)) luaL_error(L, "not enough memory");
+  lua_createtable(L, 0, MEMBERS + 1);
+  for (size_t i = 0; i < MEMBERS; i++) {
+    const char *text = *member_of(copy, i);
+    if (text == NULL) continue;
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, member_name(i, account));
+  }
+  if (copy->expires) {
+    bmwi_push_whole(L, (double)(long long)copy->expires_wall);
+    lua_setfield(L, -2, "expires_at");
+  }
+  bmwi_token_clear(copy);
+  lua_remove(L, -2);
+}
+
+static int token_gc(lua_State *L) {
+  bmwi_token_clear(lua_touserdata(L, 1));
+  return 0;
+}
+
+void bmwi_token_open(lua_State *L) {
+  luaL_newmetatable(L, TOKEN);
+  lua_pushcfunction(L, token_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+}
