@@ -109,6 +109,7 @@ describe("a client of CarData", function()
       for _, row in ipairs({
         { { "expired_token" }, "expired before", "log in again" },
         { { "invalid_grant" }, "the code was refused", "Authenticate device" },
+        { { "invalid_client" }, "the code was refused: invalid_client", "check client_id" },
         { { "gateway_fault", "access_denied" }, "used up the code", "BMW's fault" },
       }) do
         login({ answers = row[1] })

@@ -101,7 +101,7 @@ describe("car:charging_history()", function()
     client.store._quota = function() return quota end
     local span = { from = NOW - 45 * 4 * DAY, to = NOW }
     local message, info, _ = helper.fails_as("quota", car:charging_history(span))
-    helper.has(message, "at least 4 calls; 3 of 50 are left")
+    helper.has(message, "at least 4 calls, but only 3 of 50 are left")
     assert.equal(4, info.calls)
     assert.truthy(info.retry_after >= 800 and info.retry_after <= 900)
     _, info = helper.fails_as("quota", car:charging_history({ from = 0 }))

@@ -63,6 +63,7 @@ describe("bmwi with CarData", function()
   local function failed(exit, part, result)
     assert.equal(exit, result.code, result.err .. result.out)
     helper.has(result.err, part)
+    cli.assert_two_lines(result.err)
     return result
   end
 
@@ -230,6 +231,19 @@ describe("bmwi with CarData", function()
 
     it("asks which of several cars to use", function()
       failed(2, HYBRID, run("status", { BMWI_VIN = false }))
+    end)
+
+    it("says what to do about a failure, and how to show the saved values", function()
+      ok("status")
+      for recorded, hint in pairs { ["CU-104"] = "PRIMARY", ["CU-103"] = "subscribe the client",
+        ["CU-500"] = "BMW's fault" } do
+        sim:fault { path = "/customers", recorded = recorded, times = 0 }
+        local result = run("status")
+        helper.has(result.err, hint)
+        helper.has(result.err, ". To show the saved values: bmwi status --max-age SECONDS\n")
+        cli.assert_two_lines(result.err)
+        sim:reset()
+      end
     end)
 
     it("shows saved values without a call", function()

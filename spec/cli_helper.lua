@@ -130,6 +130,12 @@ function cli.failure_of(fn, ...)
   return raised
 end
 
+--- A failure is reported in two lines: what failed, and below it what to do.
+function cli.assert_two_lines(text)
+  assert.truthy(("\n" .. text):find("\nbmwi: [^\n]+\n  [^ \n][^\n]*\n$"), text)
+  assert.is_nil(text:match("bmwi: ([^\n]+)"):find("; ", 1, true), text)
+end
+
 --- No message may contain any of these.
 function cli.assert_no_secret(text)
   for _, secret in ipairs { "p4ssw0rd", "a2V5OnNlY3JldA", "@bmw.de" } do

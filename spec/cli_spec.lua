@@ -83,6 +83,7 @@ describe("bmwi", function()
       { "charging-profile set", "FILE" },
       { "charging-profile get x", "--output FILE" },
       { "charging-profile set /nowhere/at/all", "cannot read" },
+      { "charging-profile set /", "cannot read /: Is a directory" },
       { "wait", "needs an argument" },
       { "wait tea", "lock" },
       { "get", "needs an argument" },
@@ -102,6 +103,9 @@ describe("bmwi", function()
         assert.equal(2, result.code, result.err)
         assert.equal("", result.out)
         assert.is_truthy(result.err:find(case[2], 1, true), result.err)
+        if case[1] ~= "" and not case[1]:find("--json", 1, true) then
+          cli.assert_two_lines(result.err)
+        end
         assert.equal(0, sim:count("POST", "/user/"))
       end)
     end
@@ -431,7 +435,8 @@ describe("bmwi", function()
       os.execute("chmod 644 " .. state() .. "token.json")
       local result = run("status")
       assert.equal(2, result.code)
-      assert.is_truthy(result.err:find("chmod 600", 1, true))
+      assert.is_truthy(result.err:find("\n  Run: chmod 600 " .. state() .. "token.json", 1, true))
+      cli.assert_two_lines(result.err)
     end)
 
     it("is made once by ten concurrent runs", function()

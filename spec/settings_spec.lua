@@ -81,6 +81,7 @@ describe("the settings", function()
       assert.equal(2, result.code, text)
       assert.is_truthy(result.err:find("config line 2", 1, true), result.err)
       assert.is_truthy(result.err:find(told, 1, true), result.err)
+      cli.assert_two_lines(result.err)
       assert.is_nil(result.err:find("hunter2", 1, true), result.err)
     end
     cli.configure("")
@@ -140,6 +141,7 @@ describe("the settings", function()
       assert.equal(2, result.code, result.err)
       assert.is_truthy(result.err:find("bmwi/config line 3", 1, true), result.err)
       assert.is_truthy(result.err:find(told, 1, true), result.err)
+      cli.assert_two_lines(result.err)
       if SECRET[name] then
         assert.is_nil(result.err:find("hunter", 1, true), result.err)
       else

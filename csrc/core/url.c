@@ -90,7 +90,7 @@ const char *bmwi_url_fault(const char *url, bool path) {
     return "it must start with https:// (http:// for a loopback address)";
   const char *host = url + (plain ? 7 : 8), *fault = rest_fault(host, path);
   if (fault == NULL && plain && !loopback(host, host_length(host)))
-    fault = "plain http:// is accepted for a loopback address only; use https://";
+    fault = "it must start with https:// (plain http:// is for loopback addresses only)";
   return fault;
 }
 
@@ -103,7 +103,7 @@ const char *bmwi_mqtt_url_fault(const char *url, bool anywhere) {
                     : "it must start with mqtts:// (mqtt:// for a loopback address)";
   const char *host = url + (plain ? 7 : 8), *fault = rest_fault(host, false);
   if (fault == NULL && plain && !anywhere && !loopback(host, host_length(host)))
-    fault = "plain mqtt:// is accepted for a loopback address only; use mqtts://";
+    fault = "it must start with mqtts:// (plain mqtt:// is for loopback addresses only)";
   return fault;
 }
 

@@ -125,7 +125,7 @@ local function run(ctx, argv)
   if not command then unknown_command(name) end
   if #ctx.args > command.most then
     fail.usage(("too many arguments for `bmwi %s`: %s"):format(name,
-      output.clean(ctx.args[command.most + 1])), ("See: bmwi %s --help"):format(name))
+      output.clean(ctx.args[command.most + 1])))
   elseif #ctx.args < (command.least or 0) then
     fail.usage(("`bmwi %s` needs an argument"):format(name),
       "Usage: bmwi " .. command.usage)
@@ -167,6 +167,15 @@ local function signal_of(reason)
   return fail.signal(tostring(reason.message):match("raised an error: (.*)"))
 end
 
+-- Where to read how a command is used.
+local function usage(argv)
+  local commands = require "bmwi.cli.commands"
+  for _, word in ipairs(argv) do
+    if commands[word] then return ("See: bmwi %s --help"):format(word) end
+  end
+  return "All commands: bmwi help"
+end
+
 -- Reports what went wrong; returns the exit code.
 local function report(ctx, argv, reason)
   local out = ctx.out
@@ -181,14 +190,15 @@ local function report(ctx, argv, reason)
   if signal then
     failure, hint = stopped(ctx, signal)
   elseif not fail.is(reason) then
-    failure = { message = "internal error: " .. tostring(reason), code = "internal" }
+    failure = fail.new("internal error: " .. tostring(reason), "internal")
+    hint = fail.hint(failure)
   else
     if ctx.client then failure = require("bmwi.cli.session").explain(ctx, failure) end
     if failure.code == "file" and ctx.sent then
       -- A caller that only reads the exit code must not think that the command failed.
       failure = fail.new(("%s: it was sent, but %s"):format(ctx.sent, failure.message), "unknown")
     end
-    hint = fail.hint(failure)
+    hint = fail.hint(failure) or failure.code == "usage" and usage(argv) or nil
     if failure.info.retry_after and failure.code == "rate_limited" then
       hint = ("Try again in %.0f seconds."):format(math.ceil(failure.info.retry_after))
     elseif failure.info.retry_after and failure.code == "quota" then

@@ -348,7 +348,7 @@ function wait.until_true(fn, options)
     end
   end
 
-  local reason = last_error and "; at the end: " .. sentence(last_error.message) or ""
+  local reason = last_error and " (last error: " .. sentence(last_error.message) .. ")" or ""
   return nil, ("condition not met within %g s%s"):format(timer.timeout, reason), "timeout",
     { last_error = last_error }
 end

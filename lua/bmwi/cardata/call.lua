@@ -34,7 +34,7 @@ local function spend(client)
   end
   local why = reason == "closed" and "BMW reports that the day's calls are used up"
     or ("all %d calls of the day are used up"):format(limit)
-  return nil, why .. "; nothing was sent", "quota", { retryable = false,
+  return nil, why .. ", so nothing was sent", "quota", { retryable = false,
     retry_after = wait + MARGIN, hint = "wait until calls become available again (bmwi quota)" }
 end
 

@@ -188,8 +188,8 @@ local function no_room(list, code, info)
   end
   info.hint = "delete one that no program uses with client:delete_container(id); a deleted one can"
     .. " count for up to 29 days"
-  return nil, "the account has no room for one more container (BMW keeps at most 10); in use: "
-    .. (ids[1] and table.concat(ids, ", ") or "none"), code, info
+  return nil, "the account has no room for one more container (BMW keeps at most 10)"
+    .. (ids[1] and ": " .. table.concat(ids, ", ") or ""), code, info
 end
 
 -- Creates the planned container.

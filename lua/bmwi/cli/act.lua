@@ -147,7 +147,7 @@ local NOTHING_SENT = { network = true, timeout = true, tls = true, server = true
 
 -- Raises for a command that was not accepted. Once it was sent, a failing server is `unknown`.
 local function unsent(doing, message, code, info)
-  local more = NOTHING_SENT[code] and "; nothing was sent to the car" or ""
+  local more = NOTHING_SENT[code] and " (nothing was sent to the car)" or ""
   fail.raise(("%s: %s%s"):format(doing, tostring(message), more),
     code == "forbidden" and "refused" or code, info)
 end
@@ -173,7 +173,8 @@ end
 local function is_asked(ctx, action)
   if not action.danger or ctx.options.yes then return false end
   if not ctx.out.can_ask then
-    fail.usage("refusing to unlock without confirmation: not a terminal; pass --yes")
+    fail.usage("refusing to unlock without confirmation: not a terminal",
+      "To unlock without being asked: --yes")
   end
   return true
 end
@@ -181,7 +182,7 @@ end
 local function confirm(ctx, action)
   local name = session.name(ctx.vehicle) or ctx.car:vin()
   if not ctx.out:confirm(action.danger:format(name)) then
-    fail.raise("not confirmed; nothing was sent", "declined")
+    fail.raise("not confirmed, so nothing was sent", "declined")
   end
 end
 
@@ -230,8 +231,10 @@ local function read_file(path)
   local handle, message = io.stdin, nil
   if path ~= "-" then handle, message = io.open(path, "rb") end
   if not handle then fail.usage("cannot read " .. message) end
-  local text = handle:read(MOST_BYTES + 1) or ""
+  local text, problem = handle:read(MOST_BYTES + 1)
   if path ~= "-" then handle:close() end
+  if problem then fail.usage(("cannot read %s: %s"):format(path, problem)) end
+  text = text or ""
   if #text > MOST_BYTES then
     fail.usage((path == "-" and "standard input" or path) .. " is larger than 1 MiB")
   end

@@ -51,8 +51,8 @@ end
 local function set_prefix(prefix)
   if #prefix > MOST_PREFIX or prefix:find("[%c+#]") or prefix:find("^[$/]")
     or prefix:find("/$") then
-    fail.usage("--prefix must be a topic without + and #; it must not begin with $ or /, nor end "
-      .. "with /", EXAMPLES.topic)
+    fail.usage("--prefix must be a topic without + and #, not begin with $ or /, nor end with /",
+      EXAMPLES.topic)
   end
   topics.use(prefix)
 end

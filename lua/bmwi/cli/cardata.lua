@@ -98,8 +98,10 @@ local function read_values(ctx, name)
   local values, details, code, info = car[name](car, { max_age = ctx.options["max-age"] })
   if values then return values, details end
   if code ~= "auth" and session.store(ctx.settings):_values(car:vin()) then
-    info = fail.advise(info or {}, ("To show the saved values: bmwi %s --max-age SECONDS")
-      :format(name))
+    local saved = ("To show the saved values: bmwi %s --max-age SECONDS"):format(name)
+    info = info or {}
+    local hint = code ~= "quota" and info.hint -- that says when calls are available again
+    fail.advise(info, hint and hint:gsub("%.?$", ". ", 1) .. saved or saved)
   end
   fail.raise(details, code, info)
 end
@@ -126,7 +128,7 @@ end
 --- bmwi image
 function cardata.image(ctx)
   if not ctx.options.output and not ctx.out.json and ctx.out.tty_out then
-    fail.usage("refusing to write a picture to a terminal; use --output FILE")
+    fail.usage("refusing to write a picture to a terminal", "To a file: --output FILE")
   end
   local bytes, kind, code, info = cardata.car(ctx):image()
   fail.check(bytes, kind, code, info)
@@ -247,7 +249,8 @@ local CONTAINERS = {
   delete = { least = 1, most = 1, usage = "delete ID", run = function(ctx, id)
     if not ctx.options.yes then
       if not ctx.out.can_ask then
-        fail.usage("refusing to delete without confirmation: not a terminal; pass --yes")
+        fail.usage("refusing to delete without confirmation: not a terminal",
+          "To delete without being asked: --yes")
       elseif not ctx.out:confirm(("Delete the container %s? A program may use it."):format(id)) then
         fail.raise("not deleted", "declined")
       end

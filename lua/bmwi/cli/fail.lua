@@ -82,7 +82,9 @@ function fail.input(call, ...)
   local reason = result[2]
   if type(reason) ~= "string" or fail.signal(reason) then error(reason, 0) end
   reason = reason:gsub("^[^\n]-:%d+: ", "")
-  fail.usage(reason:match("^bad argument #%d+ to '[^']*' %((.*)%)$") or reason)
+  reason = reason:match("^bad argument #%d+ to '[^']*' %((.*)%)$") or reason
+  local what, command = reason:match("^option 'store': (.*) %(run: (.*)%)$")
+  fail.usage(what or reason, command and "Run: " .. command)
 end
 
 --- Whether a caught error is a failure raised by this module.

@@ -13,8 +13,15 @@ local ADVICE = {
   gone = "To try it with the simulator: bmwi demo",
   unknown = "The car may have done it. Check before you send it again: bmwi status",
   too_large = "Is it the right server? " .. DOCTOR,
-  timed_out = "The car may be offline. Its status: bmwi status",
-  not_executed = "Its status: bmwi status",
+  timed_out = "The car may be offline. Its last status: bmwi status",
+  not_executed = "The car's status: bmwi status",
+}
+
+-- Where nothing else is known.
+local OTHERWISE = {
+  config = "Correct it there. All settings: bmwi help",
+  http = "Requests and responses: --verbose",
+  internal = "This is a fault of bmwi. Please report it, with the output of: bmwi --version",
 }
 
 -- The module's hints for Lua programs, and the equivalent here.
@@ -78,5 +85,5 @@ return function(failure, inside)
     if at then hint = hint:sub(1, at - 1) .. row[2] .. hint:sub(to + 1) end
   end
   if hint and inside then hint = hint:gsub("%.?%s*" .. DOCTOR, "") end
-  return hint and hint ~= "" and hint or nil
+  return hint and hint ~= "" and hint or OTHERWISE[failure.code]
 end

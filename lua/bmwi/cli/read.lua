@@ -111,7 +111,7 @@ function read.charging_profile(ctx)
   elseif what ~= "get" then
     fail.usage("charging-profile takes `get` or `set FILE`")
   elseif file then
-    fail.usage("charging-profile get takes no FILE; --output FILE writes one")
+    fail.usage("charging-profile get takes no FILE", "To write one: --output FILE")
   end
   local profile = fail.check(session.car(ctx):charging_profile())
   if ctx.out.json then return ctx.out:document(profile) end
@@ -198,7 +198,7 @@ end
 --- bmwi image
 function read.image(ctx)
   if not ctx.options.output and not ctx.out.json and ctx.out.tty_out then
-    fail.usage("refusing to write PNG to a terminal; use --output FILE")
+    fail.usage("refusing to write PNG to a terminal", "To a file: --output FILE")
   end
   local car, options = session.car(ctx), ctx.options
   local png = fail.check(fail.input(car.image, car,

@@ -298,7 +298,7 @@ local function choose(ctx)
   for _, vehicle in ipairs(list) do
     if vin and tostring(vehicle.vin):upper() == vin:upper() then return vehicle end
   end
-  local hint = "Say which: --vin VIN, or BMWI_VIN, or vin = VIN in the configuration file."
+  local hint = "Choose one: --vin VIN, or BMWI_VIN, or vin = VIN in the configuration file."
   if vin then
     fail.raise(("vin %s is not one of this account's cars: %s"):format(vin, names(list)),
       "config", { hint = hint })
