@@ -1,6 +1,7 @@
 --- bmwi.bridge.publisher with brokers that follow a script.
 local bmwi = require "bmwi"
 local async = require "bmwi.async"
+local helper = require "spec.helper"
 local mqtt = require "spec.mqtt_helper"
 local publisher = require "bmwi.bridge.publisher"
 
@@ -104,15 +105,36 @@ describe("the bridge's publisher", function()
     assert.equal("1 1", table.concat(pauses, " ", 1, 2))
   end)
 
+  -- How it ends by itself.
+  local function ending(made)
+    local result = {}
+    local task = async.spawn(function() result = { made:run() } end, function() end)
+    while not task:done() and #pauses < 5 do bmwi.loop:step(1) end
+    task:cancel()
+    return result
+  end
+
   it("ends if its first three TLS handshakes are cut short", function()
     local made = publish_to("read:1", "close")
     made.options.url = broker.url:gsub("mqtt", "mqtts")
-    local result
-    local task = async.spawn(function() result = { made:run() } end, function() end)
-    while not task:done() do bmwi.loop:step(1) end
+    local result = ending(made)
     assert.equal("tls", result[3], result[2])
     assert.same({ 1, 2 }, pauses)
   end)
+
+  for reason, what in pairs { ["85"] = { 5, "server", "client ids" }, ["8a"] = { 5, "forbidden",
+    "ban" }, ["87"] = { 5, "auth", "mqtt_username" }, ["02"] = { 4, "server", "client ids" },
+    ["05"] = { 4, "auth", "mqtt_username" } } do
+    it("ends if the broker never takes it, and says what to do: " .. reason, function()
+      local made = publish_to("read:1", what[1] == 5 and "send:200300" .. reason .. "00"
+        or "send:200200" .. reason)
+      made.protocol = what[1]
+      local result = ending(made)
+      assert.equal(what[2], result[3], result[2])
+      helper.has(result[4].advice, what[3])
+      assert.same({}, pauses)
+    end)
+  end
 
   it("does not try 3.1.1 with a password but no user name, which 3.1.1 cannot send", function()
     local made = publish_to("read:1", "close") -- as a broker ends that knows 3.1.1 only

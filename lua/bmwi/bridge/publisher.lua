@@ -18,9 +18,12 @@ local GOODBYE = 0.5 -- seconds for the last message
 
 -- Failures of a message that the broker does not take at any time.
 local LEFT_OUT = { too_large = true, unsupported = true }
--- Failures that another attempt does not fix: if the first connection fails, the settings are
--- wrong.
-local LASTING = { auth = true, forbidden = true, tls = true }
+-- What to do about a refusal that another attempt does not fix, by its reason code (3.1.1 or 5) or
+-- its failure code. If the first connection fails like that, the settings are wrong.
+local USER = "Set mqtt_username and mqtt_password, as the broker knows them."
+local CLIENT_ID = "Let the broker accept client ids that begin with bmwi-."
+local ADVICE = { auth = USER, [2] = CLIENT_ID, [133] = CLIENT_ID,
+  [138] = "Lift the ban at the broker: it names this user, client id or address." }
 local MOST_CUT = 3 -- TLS handshakes in a row that are cut short: after these it counts as lasting
 
 local Publisher = {}
@@ -194,12 +197,13 @@ end
 ---@return nil
 ---@return string message
 ---@return string code
----@return table|nil info
+---@return table info advice: what to do, if known
 function Publisher:run()
   while true do
     local message, code, info = self:serve()
     self.cut = code == "tls" and info.retryable and self.cut + 1 or 0
-    local lasting = LASTING[code] and (self.cut == 0 or self.cut == MOST_CUT)
+    info.advice = info.phase == "connack" and (ADVICE[info.reason] or ADVICE[code]) or nil
+    local lasting = info.advice or code == "tls" and (self.cut == 0 or self.cut == MOST_CUT)
     if lasting and not self.ever then return nil, message, code, info end
     self.tries = self.tries + 1
     self:report(("the broker is away (%s)"):format(message))

@@ -33,8 +33,11 @@ local KINDS = {
 }
 local ENDS = {
   protocol = { code = "server", message = "the server supports neither MQTT 5 nor 3.1.1" },
-  identifier = { code = "server", message = "the server refused the client identifier" },
-  banned = { code = "forbidden", message = "the server has banned this client" },
+  identifier = { code = "server", message = "the server refused the client identifier",
+    hint = "it is the gcid of the log-in; " .. schedule.LOGIN },
+  banned = { code = "forbidden", message = "the server has banned this client",
+    hint = "end every program that uses the account's stream, and try again after some hours; if "
+      .. "it stays so, make a new client at BMW's portal and log in with it" },
 }
 
 local Schedule = {}
@@ -135,7 +138,8 @@ function Schedule:lost(lost, now)
     self.protocol = 4
     return self:again(lost.message, self.times.rotation)
   elseif ENDS[kind] then
-    return over(ENDS[kind].code, ENDS[kind].message)
+    local ending = ENDS[kind]
+    return over(ending.code, ending.message, ending.hint)
   elseif kind == "credentials" then
     return self:credentials(lost, now)
   elseif kind == "busy" then

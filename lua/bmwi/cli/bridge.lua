@@ -116,10 +116,9 @@ local function tasks_of(ctx, target)
   if to then
     tasks[#tasks + 1] = function()
       local _, message, code, info = to:run()
-      info = info or {}
-      if code == "auth" or code == "forbidden" then
+      if info.advice then
         code = "config"
-        fail.advise(info, "Set mqtt_username and mqtt_password, as the broker knows them.")
+        fail.advise(info, info.advice)
       end
       fail.raise("the broker: " .. message, code, info)
     end
