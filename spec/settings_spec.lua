@@ -88,6 +88,20 @@ describe("the settings", function()
     assert.is_truthy(run("status", { BMWI_TIMEOUT = "5" }).err:find("wait_timeout", 1, true))
   end)
 
+  it("of the environment are checked, too: a name that is almost one is told", function()
+    local variables = { BMWI_UNTIS = "hunter2", BMWI_units = "hunter2", BMWI_CONFG = "hunter2" }
+    -- those of other programs, and of the project's own ones
+    for name in ("SIM SIM_CERT SIM_KEY SPEC_NOW CLOCK COVER DNS NAMES PIPE DISK AHEAD BROKER URL "
+      .. "OPENAPI MOCK_EXAMPLES MOCK_RANDOM HOST"):gmatch("%S+") do
+      variables["BMWI_" .. name] = "x"
+    end
+    assert.equal("BMWI_CONFG is not a setting. Did you mean BMWI_CONFIG?\n"
+      .. "BMWI_UNTIS is not a setting. Did you mean BMWI_UNITS?\n"
+      .. "BMWI_units is not a setting. Did you mean BMWI_UNITS?\n", ok("status", variables).err)
+    assert.equal("", ok("status --quiet", variables).err)
+    helper.has(ok("doctor", { BMWI_UNTIS = "x" }).err, "Did you mean BMWI_UNITS?")
+  end)
+
   -- key, value, part of the message
   local WRONG = {
     { "units", "stone", "metric, imperial" },

@@ -28,6 +28,10 @@
 #include "core/clock.h"
 #include "core/guard.h"
 
+#if !defined(__linux__)
+extern char **environ; /* POSIX has it in no header */
+#endif
+
 #define LOCK "bmwi.lock"
 #define MAX_FILE (1024 * 1024)
 #define MAX_SECRET 1024
@@ -463,6 +467,20 @@ static int sys_options(lua_State *L) {
   return 1;
 }
 
+/* sys.variables(prefix) -> the names of the environment's variables that begin with it */
+static int sys_variables(lua_State *L) {
+  size_t len;
+  const char *prefix = luaL_checklstring(L, 1, &len);
+  int count = 0;
+  lua_newtable(L);
+  for (char **p = environ; p != NULL && *p != NULL; p++) {
+    if (strncmp(*p, prefix, len) != 0) continue;
+    lua_pushlstring(L, *p, strcspn(*p, "="));
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   {"monotonic", sys_monotonic},
   {"isatty", sys_isatty},
@@ -478,6 +496,7 @@ static const luaL_Reg functions[] = {
   {"options", sys_options},
   {"catch_signals", sys_catch_signals},
   {"publish_file", sys_publish_file},
+  {"variables", sys_variables},
   {NULL, NULL},
 };
 

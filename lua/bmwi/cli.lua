@@ -133,7 +133,9 @@ local function run(ctx, argv)
   check_together(parsed.options)
   local loaded, settings = true, {}
   if not command.alone then
-    loaded, settings = pcall(require("bmwi.cli.config").load, parsed.options)
+    local config = require "bmwi.cli.config"
+    for _, text in ipairs(config.misspelt()) do out:remark(text) end
+    loaded, settings = pcall(config.load, parsed.options)
   end
   if loaded then
     ctx.settings = settings

@@ -6,6 +6,7 @@ local args = require "bmwi.cli.args"
 local fail = require "bmwi.cli.fail"
 local store = require "bmwi.store"
 
+local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore
 local config = {}
 
 -- All settings. Each is also an environment variable: BMWI_ plus the name in upper case
@@ -271,6 +272,24 @@ local function check_all(settings, texts)
       end
     end
   end
+end
+
+--- What to say about variables of the environment that no setting has, but almost; other programs
+--- may have some that begin with BMWI_, too.
+---@return string[] remarks
+function config.misspelt()
+  local known, exact, list = { "config", unpack(NAMES) }, {}, {}
+  for _, name in ipairs(known) do exact["BMWI_" .. name:upper()] = true end
+  local variables = bmwi._sys.variables("BMWI_")
+  table.sort(variables)
+  for _, variable in ipairs(variables) do
+    local close = not exact[variable] and args.closest(variable:sub(6), known)
+    if close then
+      list[#list + 1] = ("%s is not a setting. Did you mean BMWI_%s?"):format(variable,
+        close:upper())
+    end
+  end
+  return list
 end
 
 -- Two ways to set the same thing: the one with precedence wins, and the first of the pair if equal.
