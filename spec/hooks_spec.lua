@@ -211,6 +211,29 @@ describe("a hook", function()
     end
   end
 
+  for mode, run in pairs(MODES) do
+    it("begin may return a token that closes the client when it is read: " .. mode, function()
+      local client, car
+      local odd = setmetatable({}, { __index = function() client:close() end })
+      car, client = with_hook("none", nil, odd)
+      local _, value, _, code = run(function() return car:status() end)
+      assert.is_nil(value)
+      assert.equal("closed", code)
+      assert.equal(1, calls.finish)
+      assert.is_nil(loop:timeout())
+    end)
+  end
+
+  it("begin may return a time that never comes", function()
+    local function none() end
+    local client = bmwi.new(helper.client(sim, { timeout = 0.05, store = { load = none,
+      save = none, finish = none, begin = function() return math.huge end } }))
+    local _, _, code = client:vehicles()
+    assert.equal("timeout", code)
+    assert.is_true(loop:timeout() <= 86400)
+    client:close()
+  end)
+
   it("of a store that raises shows no secret in the error", function()
     local car = with_hook("save", function(client)
       error("cannot write " .. client:token().access_token .. " of p4ssw0rd", 0)

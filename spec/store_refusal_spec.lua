@@ -198,6 +198,12 @@ describe("a client with a store remembers a refused log-in", function()
       kept = odd
       assert.is_nil((new(own, WRONG):vehicles()))
     end
+    local trace = kept.trace
+    for _, at in ipairs({ -1, 0 / 0, 1e300, math.huge, os.time() + 1e6 }) do
+      kept = { trace = trace, code = "auth", text = "refused", at = at }
+      local _, info = refused(new(own, WRONG), "auth")
+      assert.is_true(info.refused_at > 0 and info.refused_at <= os.time(), tostring(at))
+    end
   end)
 
   it("and a resource that refuses tokens, so that no run renews the token for it", function()

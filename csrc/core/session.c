@@ -12,6 +12,7 @@
 #include "core/clock.h"
 
 #define MAX_RESOURCES 1024
+#define LONGEST_PAUSE 86400.0 /* seconds until a store is asked again */
 
 /* ---- waiting ---------------------------------------------------------------- */
 
@@ -238,12 +239,14 @@ bool bmwi_session_stay(bmwi_session *session) {
 void bmwi_session_ask_later(bmwi_session *session, double seconds) {
   bmwi_op *op = &session->request;
   if (!(seconds >= 0.01)) seconds = 0.01; /* also rejects NaN */
+  if (seconds > LONGEST_PAUSE) seconds = LONGEST_PAUSE;
   if (!bmwi_engine_pause(op->engine, &op->transfer, bmwi_now() + seconds))
     bmwi_session_settle(session);
 }
 
 void bmwi_session_request(bmwi_session *session) {
   bmwi_failure failure;
+  if (session->request.account == NULL) return; /* what the store returned has closed the client */
   if (request_token(session, &failure)) return;
   failure.login = true; /* nothing was sent, so no server has refused anything */
   bmwi_session_fail(session, &failure);
