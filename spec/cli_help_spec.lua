@@ -20,6 +20,19 @@ local function missing(program)
 end
 
 describe("the layout of the command line", function()
+  it("fits blocks: each group's heading, then one of each in turn, urgent ones first", function()
+    local groups = { { { "A" }, { "a1" }, { "a2", "a2b" }, { "a3", urgent = true } },
+      { { "B" }, { "b1" } }, { { "C" } } }
+    for room, expected in pairs {
+      [0] = { "", 4 }, [2] = { "A B", 4 }, [3] = { "A B C", 4 }, [4] = { "A a3 B C", 3 },
+      [5] = { "A a3 B b1 C", 2 }, [6] = { "A a1 a3 B b1 C", 1 }, [7] = { "A a1 a3 B b1 C", 1 },
+      [8] = { "A a1 a2 a2b a3 B b1 C", 0 },
+    } do
+      local lines, left = layout.fit(groups, room)
+      assert.same({ room, expected[1], expected[2] }, { room, table.concat(lines, " "), left })
+    end
+  end)
+
   it("breaks a text at spaces, and leaves a long word whole", function()
     assert.same({ "" }, layout.fill("", 10))
     assert.same({ "one two", "three" }, layout.fill("one two three", 9))

@@ -125,3 +125,24 @@ describe("bmwi watch", function()
     assert.is_true(frames > 0)
   end)
 end)
+
+describe("bmwi watch with several cars", function()
+  it("shows something of each in a low window", function()
+    local reason = helper.no_terminal()
+    if reason then return pending(reason) end
+    local sim = helper.start({ vehicles = helper.read("examples/cars.json") })
+    finally(function() sim:stop() end)
+    cli.begin(sim)
+    local shown = cli.on_terminal({ "watch", "--every", "1" }, { { "i8", "" },
+      { "Locks", "\3" } }, {}, "100 rows 12")
+    cli.finish()
+    local frame
+    for each in shown.screen:gmatch("\27%[H(.-)\27%[J") do
+      if each:find("Locks", 1, true) then frame = frame or each end
+    end
+    assert.is_true(select(2, frame:gsub("\n", "")) < 12, frame)
+    for _, part in ipairs { "I3 +REX", "i8", "X1", "more: a taller window" } do
+      helper.has(frame, part)
+    end
+  end)
+end)

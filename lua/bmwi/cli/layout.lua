@@ -59,6 +59,44 @@ function layout.hang(label, text, columns)
   return label .. table.concat(lines, "\n" .. (" "):rep(indent))
 end
 
+-- A group's blocks in the order in which they get room.
+local function by_urgency(group)
+  local list, others = { group[1] }, {}
+  for i = 2, #group do table.insert(group[i].urgent and list or others, group[i]) end
+  for _, block in ipairs(others) do list[#list + 1] = block end
+  return list
+end
+
+--- The lines of the blocks that fit: the first one of each group, its heading, then one of each
+--- group in turn, the urgent ones before the others. What is shown stays in order.
+---@param groups table[][] arrays of blocks; a block is an array of lines, and may be `urgent`
+---@param room number lines
+---@return string[] lines
+---@return integer left how many blocks do not fit, without the headings
+function layout.fit(groups, room)
+  local queues, longest, fits = {}, 0, {}
+  for i, group in ipairs(groups) do
+    queues[i], longest = by_urgency(group), math.max(longest, #group)
+  end
+  for i = 1, longest do
+    for _, queue in ipairs(queues) do
+      local block = queue[i]
+      if block then
+        room = #block <= room and room - #block or -1 -- no smaller one instead
+        fits[block] = room >= 0
+      end
+    end
+  end
+  local lines, left = {}, 0
+  for _, group in ipairs(groups) do
+    for i, block in ipairs(group) do
+      for _, line in ipairs(fits[block] and block or {}) do lines[#lines + 1] = line end
+      if i > 1 and not fits[block] then left = left + 1 end
+    end
+  end
+  return lines, left
+end
+
 local GAP = 2 -- spaces between two columns
 local LEAST = { 16, 8, 14 } -- columns that make a cell useful
 

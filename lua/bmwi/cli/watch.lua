@@ -91,7 +91,7 @@ local function lines_of(out, rows, columns)
       lines = { layout.cut(row[1], columns), layout.cut("    " .. row[2], columns) }
     end
     for k, line in ipairs(lines) do lines[k] = row.paint and out:paint(row.paint, line) or line end
-    lines.is_value = true
+    lines.urgent = row.urgent
     list[i] = lines
   end
   return list
@@ -104,44 +104,40 @@ local function fill(text, columns)
   return lines
 end
 
--- What the picture shows, as blocks of lines; those with `is_value` are one value each.
-local function blocks_of(state, ctx, columns)
-  local out = ctx.out
-  local blocks = { fill(os.date("%H:%M:%S, ") .. state.connection, columns) }
-  for _, car in ipairs(state.order) do
+-- What is shown of each car: arrays of blocks of lines, first its heading, then its values.
+local function groups_of(state, ctx, columns)
+  local out, groups = ctx.out, {}
+  for i, car in ipairs(state.order) do
     local heading = fill(session.name(car.vehicle or car), columns)
-    for i, line in ipairs(heading) do heading[i] = out:paint("bold", line) end
-    table.insert(heading, 1, "")
-    blocks[#blocks + 1] = heading
+    for k, line in ipairs(heading) do heading[k] = out:paint("bold", line) end
     local rows = rows_of(ctx, { status = car.status,
       details = since(car.details, bmwi._sys.monotonic() - (car.received or 0)) })
     for _, row in ipairs(rows) do
-      local changed = car.changed[row[1]]
-      row[1] = (changed and "* " or "  ") .. row[1]
-      if changed then row.paint = row.paint or "bold" end
+      row.urgent = car.changed[row[1]]
+      row[1] = (row.urgent and "* " or "  ") .. row[1]
+      if row.urgent then row.paint = row.paint or "bold" end
     end
-    if #rows == 0 then blocks[#blocks + 1] = fill("  No data yet.", columns) end
-    for _, block in ipairs(lines_of(out, rows, columns)) do blocks[#blocks + 1] = block end
+    groups[i] = { heading }
+    if #rows == 0 then groups[i][2] = fill("  No data yet.", columns) end
+    for _, block in ipairs(lines_of(out, rows, columns)) do table.insert(groups[i], block) end
   end
-  return blocks
+  return groups
 end
 
--- The lines of as many blocks as fit and, if some do not, how many values are left out.
-local function fitted(blocks, most, columns)
+-- All lines of all cars, with a space above each; or as many as fit, and how many are left out.
+local function fitted(groups, most, columns)
   local function note(count)
     return fill(("... %d more: a taller window, or --json"):format(count), columns)
   end
-  local size, values, lines = 0, 0, {}
-  for _, block in ipairs(blocks) do
-    size, values = size + #block, values + (block.is_value and 1 or 0)
+  local all = {}
+  for _, group in ipairs(groups) do
+    all[#all + 1] = ""
+    for _, line in ipairs((layout.fit({ group }, math.huge))) do all[#all + 1] = line end
   end
-  local room = size <= most and most or most - #note(values)
-  for _, block in ipairs(blocks) do
-    if #lines + #block > room then break end
-    for _, line in ipairs(block) do lines[#lines + 1] = line end
-    values = values - (block.is_value and 1 or 0)
-  end
-  for _, line in ipairs(values > 0 and note(values) or {}) do lines[#lines + 1] = line end
+  if #all <= most then return all end
+  local lines, left = layout.fit(groups, most)
+  if left > 0 then lines, left = layout.fit(groups, most - #note(left)) end
+  for _, line in ipairs(left > 0 and note(left) or {}) do lines[#lines + 1] = line end
   return lines
 end
 
@@ -152,7 +148,10 @@ local function draw(state, ctx)
   local most = height and height > 1 and height - 1 or math.huge
   local last = fill(quota_line(state, ctx) .. "* changed by the last update. Ctrl-C ends.", columns)
   if #last * 3 > most then last = fill("Ctrl-C ends.", columns) end
-  local lines = fitted(blocks_of(state, ctx, columns), most - #last, columns)
+  local lines = fill(os.date("%H:%M:%S, ") .. state.connection, columns)
+  for _, line in ipairs(fitted(groups_of(state, ctx, columns), most - #last - #lines, columns)) do
+    lines[#lines + 1] = line
+  end
   if #lines + #last < most then lines[#lines + 1] = "" end
   for _, line in ipairs(last) do lines[#lines + 1] = line end
   for i = #lines, most + 1, -1 do table.remove(lines, i - #last > 0 and i - #last or i) end
