@@ -202,7 +202,8 @@ describe("a command that keeps running", function()
   it("needs a car", function()
     assert.equal("not_found", failure_of(live.cars, (run_with({ cars = {} }))).code)
     local cars = { { vin = VIN } }
-    assert.same(cars, live.cars((run_with({ cars = cars }))))
+    local client = { vehicle = function() return true end }
+    assert.same(cars, live.cars((run_with({ cars = cars, client = client }))))
   end)
 
   it("describes the state of its connection", function()
