@@ -85,7 +85,8 @@ describe("the command line's description of itself", function()
 
   it("fits a terminal of 60 columns, and is complete in a pipe", function()
     if helper.no_terminal() then return pending(helper.no_terminal()) end
-    for _, name in ipairs { "vehicles", "status", "trips", "destinations", "range-map", "soc" } do
+    for _, name in ipairs { "vehicles", "status", "trips", "destinations", "range-map", "soc",
+      "doctor" } do
       local shown = cli.on_terminal({ name }, nil, { NO_COLOR = "1", LC_ALL = "C" }, 60)
       assert.equal(0, shown.code, shown.screen)
       for line in shown.screen:gmatch("[^\r\n]+") do

@@ -81,7 +81,7 @@ describe("a step of the doctor", function()
     end
   end
 
-  for off, expected in pairs({ [0] = "as the server's", [-299] = "as the server's",
+  for off, expected in pairs({ [0] = "agrees with the server's", [-299] = "agrees with the server's",
     [7200] = "ahead of", [-7200] = "behind" }) do
     it(("compares the clocks: %d s"):format(off), function()
       local line, message, code = checks.clock({ probe = {}, clock_error = off })
@@ -143,7 +143,7 @@ describe("a step of the doctor", function()
     local run = step(cardata_doctor.STEPS, "values")
     local line = run({ details = { a = { value = 1 }, b = { reason = "not_sent" },
       c = { reason = "not_sent" } } })
-    assert.equal("1 of the status; without: 2 not sent", line)
+    assert.equal("1 of the status (of the others 2 not sent)", line)
     assert.equal("not_found", select(3, run({ details = { b = { reason = "not_sent" } } })))
   end)
 end)

@@ -142,7 +142,8 @@ describe("a block of code", function()
     local count = 0
     for _, block in ipairs(docs.blocks()) do
       for line in block.text:gmatch("[^\n]+") do
-        local words = line:match("^%$? ?bmwi (.*)")
+        local words = line:match("^%$? ?bmwi (.*)") or line:match("^lua5%.4 bin/bmwi (.*)")
+          or line:match("^[%d*/]+ [%d* /-]+ bmwi (.*)") -- of cron
         if words and block.mark ~= "sh simulator" then
           count = count + 1
           local argv, where = {}, ("%s line %d: %s"):format(block.path, block.line, line)

@@ -156,7 +156,8 @@ const bmwi_service bmwi_cardata = {
   .client_methods = client_methods,
   .car_methods = car_methods,
   .endpoints = endpoints,
-  .lacks = "BMW CarData only provides what a car has reported: no commands, and not this",
+  .lacks = "BMW CarData does not offer this: it only provides what a car has reported, and has no "
+           "commands",
   .check_login = check_login,
   .explain = explain,
   .advice = advice,

@@ -47,7 +47,7 @@ end
 local function log_in(ctx)
   local probe = checks.ask(ctx)
   session.need_saved(ctx)
-  if ctx.cars then return "BMW takes it" end
+  if ctx.cars then return "accepted by BMW" end
   return nil, probe.message, probe.code, probe.info
 end
 
@@ -73,14 +73,14 @@ local function primary(ctx)
   end
   if #own == 0 and #other == 0 then
     return nil, "this account has no car", "not_found", { hint = "Add the car to your BMW account "
-      .. "with the My BMW app; it needs an active ConnectedDrive contract." }
+      .. "with the My BMW app. It needs an active ConnectedDrive contract." }
   elseif #own == 0 then
     return nil, "you are not the PRIMARY user of any car: " .. table.concat(other, ", "),
       "forbidden", { hint = "Only the PRIMARY user gets data: become it in the My BMW app, or "
       .. "have that user log in." }
   end
   return ("PRIMARY user of %s%s"):format(table.concat(own, ", "),
-    #other > 0 and "; not of " .. table.concat(other, ", ") or "")
+    #other > 0 and ", but not of " .. table.concat(other, ", ") or "")
 end
 
 -- The car to ask: the configured one, else the first that provides data.
@@ -117,7 +117,7 @@ local function values(ctx)
       .. "check that the car's SIM and ConnectedDrive contract are active." }
   end
   return ("%d of the status%s"):format(there,
-    #words > 0 and "; without: " .. table.concat(words, ", ") or "")
+    #words > 0 and (" (of the others %s)"):format(table.concat(words, ", ")) or "")
 end
 
 local function quota(ctx)

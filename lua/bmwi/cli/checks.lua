@@ -58,7 +58,7 @@ function checks.clock(ctx)
   local off = ctx.clock_error
   if not off and not unsent(probe) then return unsent(probe) end
   if not off then return "the server does not report its time" end
-  if math.abs(off) <= CLOCK_TOLERANCE then return "as the server's" end
+  if math.abs(off) <= CLOCK_TOLERANCE then return "agrees with the server's" end
   return nil, ("this machine's clock is %s %s the server's"):format(render.span(math.abs(off)),
     off > 0 and "ahead of" or "behind"), "clock",
     { hint = ("Check this machine's clock: it says %s."):format(render.clock(os.time())) }
@@ -78,7 +78,7 @@ checks.BASE = {
     if bad and not bad.info.setting then return nil, bad.message, bad.code, bad.info end
     local path = config.path(ctx.options)
     if path and bmwi._sys.read_private(path) then return path .. ", readable by you only" end
-    return ("no file %s; that is fine with the environment or prompts"):format(
+    return ("no file %s (not needed with the environment or prompts)"):format(
       path or "(no home folder)")
   end },
 }
@@ -96,7 +96,7 @@ checks.NETWORK = {
     if probe.code == "tls" then return nil, probe.message, probe.code, probe.info end
     if not unsent(probe) then return unsent(probe) end
     if session.server(ctx.settings):match("^https:") then return "the certificate is valid" end
-    return "not used; that is allowed on loopback only"
+    return "not used (allowed on loopback only)"
   end },
 }
 

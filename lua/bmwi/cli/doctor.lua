@@ -5,6 +5,7 @@ local bmwi = require "bmwi"
 local fail = require "bmwi.cli.fail"
 local checks = require "bmwi.cli.checks"
 local clean = require("bmwi.cli.output").clean
+local layout = require "bmwi.cli.layout"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
 
@@ -22,8 +23,8 @@ local function kept_log_in(ctx)
       return nil, probe.message, probe.code, probe.info
     end
   end
-  if code == "json" then return message .. "; the next log-in sets it aside" end
-  if not token then return "none; bmwi logs in when needed" end
+  if code == "json" then return message .. " (the next log-in sets it aside)" end
+  if not token then return "none (bmwi logs in when needed)" end
   if session.fresh(token) then
     return token.expires_at and "valid until " .. render.clock(token.expires_at) or "valid"
   end
@@ -37,7 +38,7 @@ local function settings_line(ctx)
   for i, row in ipairs(session.lacking(ctx.settings)) do lacking[i] = row.name end
   session.need_server(ctx.settings)
   if not session.usable((session.store(ctx.settings):load())) then session.check_account(ctx) end
-  return session.server(ctx.settings) .. "; "
+  return session.server(ctx.settings) .. ", "
     .. (#lacking > 0 and "not set, prompted for: " .. table.concat(lacking, ", ")
     or "all settings needed to log in are present")
 end
@@ -93,12 +94,19 @@ local function run_step(ctx, step)
   return nil, ctx.client and session.explain(ctx, failure) or failure
 end
 
+local INDENT = (" "):rep(25)
+
+-- A text beside the name of a step, wrapped there on a terminal.
+local function beside(out, text)
+  return layout.hang(INDENT, clean(text), out.screen or math.huge):sub(#INDENT + 1)
+end
+
 local function show_step(out, name, line, failure, hint)
   local mark = line and out:paint("green", "ok  ") or out:paint("red", "FAIL")
-  out:line(("%s  %-18s %s"):format(mark, name, clean(line or failure.message)))
+  out:line(("%s  %-18s %s"):format(mark, name, beside(out, line or failure.message)))
   if line then return end
-  out:line(("      %-18s code: %s"):format("", tostring(failure.code)))
-  if hint then out:line(("      %-18s %s"):format("", clean(hint))) end
+  out:line(INDENT .. "code: " .. tostring(failure.code))
+  if hint then out:line(INDENT .. beside(out, hint)) end
 end
 
 -- Runs a step and reports it. Steps that cannot be examined because no call of the quota is left

@@ -51,11 +51,13 @@ function prompt.show(ctx, asked)
   local bold, plain = "", ""
   if out.color_err then bold, plain = "\27[1m", "\27[0m" end
   io.stderr:write(([[
-Open this page on a phone or computer, and log in there with your BMW account:
+Open this page on a phone or computer, and log in there
+with your BMW account:
 
     %s%s%s
 
-The code is in the link. If the page asks for it (mind capitals):
+The code is part of the link. If the page asks for it
+(mind the capitals):
 
     %s%s%s
 
