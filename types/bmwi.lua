@@ -194,6 +194,8 @@ function loop:limit(connections) end
 ---@field expires_at? integer seconds since 1970
 ---@field id_token? string CarData: secret; the password of the stream
 ---@field gcid? string CarData: the account; the user name of the stream
+--- CarData: when the refresh token expires, in seconds since 1970; a store adds it
+---@field refresh_expires_at? integer
 
 ---@class bmwi.token_store what the option `store` takes
 ---@field load fun(self, owner: bmwi.owner): bmwi.token|nil, string|nil, string|nil the saved token

@@ -97,7 +97,7 @@ end
 --- Draws consumption, recuperation and range per charge compared with all cars: a grey band from
 --- the community's lowest to its highest value, its average, and the driver's own value.
 ---@param answer table the result of car:all_trips()
----@param options? {title:string, units:"metric"|"imperial"}
+---@param options? {title?:string, units?:"metric"|"imperial"}
 ---@return string svg without data the picture says so
 function chart.trips(answer, options)
   check.argument(answer, "table", 1, "trips")

@@ -188,7 +188,7 @@ local function report(ctx, argv, reason)
     end
     out = output.new(options)
   end
-  local failure, hint, signal = reason, nil, signal_of(reason)
+  local failure, signal, hint = reason, signal_of(reason)
   if signal then
     failure, hint = stopped(ctx, signal)
   elseif not fail.is(reason) then

@@ -79,7 +79,10 @@ local function time_of_day(text)
   return seconds, offset
 end
 
--- Returns the seconds from 1970 to the time shown, and its offset in seconds (false: none given).
+-- The seconds from 1970 to the time shown, and its offset in seconds (false: none given).
+---@return integer|nil clock
+---@return any offset after a failure the message
+---@return "time"|nil code
 local function read(text)
   if text == nil then return nil, "no date and time given", "time" end
   if #text > LONGEST then return problem(text) end
@@ -99,6 +102,13 @@ local function read(text)
     end
   end
   return problem(text)
+end
+
+-- The seconds since 1970, and the offset (nil: none given).
+local function epoch_of(text)
+  local clock, offset, code = read(text)
+  if not clock then return nil, offset, code end
+  return clock - (offset or 0), offset or nil
 end
 
 -- The reverse, for whole seconds.
@@ -130,9 +140,7 @@ end
 ---@return "time"|nil code
 function time.parse(text)
   check.optional(text, "string", 1, "parse")
-  local clock, offset, code = read(text)
-  if not clock then return nil, offset, code end
-  return clock - (offset or 0), offset or nil
+  return epoch_of(text)
 end
 
 --- Writes epoch seconds as UTC: "2015-10-30T17:45:04Z".
@@ -160,7 +168,7 @@ end
 function time.age(text, now)
   check.optional(now, "number", 2, "age")
   check.optional(text, "string", 1, "age")
-  local epoch, message, code = time.parse(text)
+  local epoch, message, code = epoch_of(text)
   if not epoch then return nil, message, code end
   return (now or os.time()) - epoch
 end
@@ -187,7 +195,7 @@ end
 ---@return "time"|nil code
 function time.is_never(text)
   check.optional(text, "string", 1, "is_never")
-  local epoch, message, code = time.parse(text)
+  local epoch, message, code = epoch_of(text)
   if not epoch then return nil, message, code end
   return epoch < 365 * DAY
 end

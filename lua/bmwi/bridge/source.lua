@@ -128,6 +128,8 @@ end
 -- Reads a car of CarData at the start; saved values will do.
 ---@return boolean again whether to repeat it
 ---@return string|nil message of a lasting failure
+---@return string|nil code
+---@return table|nil info
 local function first_read(o, vin, take)
   local car = o.client:vehicle(vin)
   local status, details, code, info = car:status({ max_age = FRESH })

@@ -115,6 +115,10 @@ end
 
 -- Finds one descriptor that BMW refuses, by bisection: {it}, true. False if each one is accepted
 -- alone. Ends early where too little room is left: then one of the list is refused, not for sure.
+---@return table|false|nil found
+---@return any sure after a failure the message
+---@return string|nil code
+---@return table|nil info
 local function search(work)
   local list, proven = work.asked, false
   while #list > 1 and work.room > RESERVE do
@@ -144,6 +148,7 @@ end
 
 -- Removes what BMW refused. True if there is something left to request.
 local function drop(work, message, code, info)
+  ---@type any, any
   local found, sure = named_in(work, message or "", info.description or ""), true
   if not found[1] then
     if work.room <= RESERVE then
@@ -280,6 +285,9 @@ end
 ---@param bad string its id
 ---@param sure boolean BMW said that it does not exist
 ---@return string|false|nil id false if the failure must have another cause
+---@return string|nil message
+---@return string|nil code
+---@return table|nil info
 function setup.replace(work, bad, sure)
   local turn = take_turn(work.store)
   local id, message, code, info = other_than(work, bad, sure)

@@ -137,8 +137,8 @@ local function check_quota(client, calls)
   if calls <= quota.left then return true end
   info = { calls = calls, left = quota.left, retryable = false, hint = "read a shorter span" }
   if calls <= quota.limit then info.retry_after = math.max(0, quota.resets_at - os.time()) end
-  return nil, ("this charging history takes at least %d calls, but only %d of %d are left"):format(calls,
-    quota.left, quota.limit), "quota", info
+  return nil, ("this charging history takes at least %d calls, but only %d of %d are left")
+    :format(calls, quota.left, quota.limit), "quota", info
 end
 
 --- car:charging_history() of a span that was checked.

@@ -31,7 +31,7 @@ function live.close(store)
 end
 
 --- A car as it is known here, or nil.
----@return {state:table,at:number|nil}|nil car
+---@return {state:table, at:number|nil, drive_train:string|nil}|nil car
 function live.find(store, vin)
   return open[store] and open[store].cars[vin]
 end
@@ -53,7 +53,7 @@ end
 --- Takes in what the stream has sent, if the account is open.
 ---@param values table as of bmwi._values.merge
 ---@return table|nil before the state that was known before; nil where nothing is news
----@return table state
+---@return table|nil state
 function live.take(store, vin, values, now)
   local account = open[store]
   local car = account.cars[vin]

@@ -103,6 +103,10 @@ local function check_age(options, name)
 end
 
 -- The state of the car: saved and young enough, or new.
+---@return table|nil state
+---@return any saved whether it is; after a failure the message
+---@return string|nil code
+---@return table|nil info
 local function state_of(car, max_age)
   local client, vin = car:_client(), car:vin()
   local store = client:_store()

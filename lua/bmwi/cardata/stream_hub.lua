@@ -313,7 +313,7 @@ function Hub:over(ok, result)
 end
 
 --- Adds a listener, and connects for the first one.
----@param client userdata
+---@param client bmwi.client
 ---@param listener table with the member queue and the methods wake() and finish(ended)
 ---@param options {keepalive:number,protocol:integer} those of a client's first listener are used
 ---@return table hub

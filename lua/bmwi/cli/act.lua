@@ -228,6 +228,7 @@ end
 local MOST_BYTES = 1024 * 1024 -- of a file that is read
 
 local function read_file(path)
+  ---@type file*|nil, string|nil
   local handle, message = io.stdin, nil
   if path ~= "-" then handle, message = io.open(path, "rb") end
   if not handle then fail.usage("cannot read " .. message) end

@@ -62,7 +62,7 @@ function cardata.cars(ctx)
 end
 
 --- The car of this run: the one set by `vin`, else the account's only one.
----@return userdata car
+---@return bmwi.car car
 function cardata.car(ctx)
   if ctx.car then return ctx.car end
   local client, vin = session.open(ctx), ctx.settings.vin
@@ -131,7 +131,7 @@ function cardata.image(ctx)
     fail.usage("refusing to write a picture to a terminal", "To a file: --output FILE")
   end
   local bytes, kind, code, info = cardata.car(ctx):image()
-  fail.check(bytes, kind, code, info)
+  bytes = fail.check(bytes, kind, code, info)
   if ctx.out.json then
     return ctx.out:document({ type = "image/" .. kind, base64 = bmwi.base64.encode(bytes) })
   end

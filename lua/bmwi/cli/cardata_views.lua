@@ -137,6 +137,7 @@ local function stamp(epoch)
   return type(epoch) == "number" and time.format(epoch) or nil
 end
 
+---@type {[1]: string, [2]: fun(session: table, system: string): string|number|nil}[]
 local CSV = {
   { "start", function(s) return stamp(s.startTime) end },
   { "end", function(s) return stamp(s.endTime) end },

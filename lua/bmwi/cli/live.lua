@@ -48,6 +48,7 @@ end
 function live.await_cars(ctx, tell)
   local tries, told = 0, nil
   while true do
+    ---@type boolean, any
     local ok, found = pcall(live.cars, ctx)
     if ok then return found end
     if not (fail.is(found) and source.passes(found.code)) then error(found, 0) end

@@ -214,7 +214,7 @@ function read.login(ctx)
   require("bmwi.cli.checks").try_to_write(session.store(ctx.settings))
   local client = session.open(ctx, true)
   local done, message, code, info = client:login()
-  if code == "auth" then
+  if code == "auth" and info then
     fail.advise(info, (info.hint and info.hint .. ". " or "") .. "Step by step: bmwi doctor")
   end
   fail.check(done, message, code, info)

@@ -112,8 +112,9 @@ local function log_hook(ctx)
     local words = {}
     for _, name in ipairs(sorted_names(fields)) do
       local value = fields[name]
-      if type(value) == "number" and value % 1 ~= 0 then value = ("%.3f"):format(value) end
-      words[#words + 1] = ("%s=%s"):format(name, output.clean(value))
+      local fraction = type(value) == "number" and value % 1 ~= 0
+      words[#words + 1] = ("%s=%s"):format(name,
+        fraction and ("%.3f"):format(value) or output.clean(value))
     end
     out:progress_end()
     io.stderr:write(("bmwi: %s %s\n"):format(event, table.concat(words, " ")))
@@ -215,7 +216,7 @@ end
 --- Makes the client. Its store keeps the token, so that only one of several processes renews it.
 ---@param ctx table settings, options, out; gets ctx.client
 ---@param again? boolean do not use the saved log-in
----@return userdata client
+---@return bmwi.client client
 function session.open(ctx, again)
   if ctx.client then return ctx.client end
   local settings = ctx.settings
@@ -309,17 +310,19 @@ end
 
 --- The car of an entry in the account's list. A VIN that is none is not the user's mistake.
 ---@param vehicle table
----@return userdata car
+---@return bmwi.car car
 function session.listed(ctx, vehicle)
   local ok, car = pcall(fail.input, ctx.client.vehicle, ctx.client, vehicle.vin)
-  if ok then return car end
-  if not fail.is(car) then error(car, 0) end
-  fail.raise("the service lists a car with an invalid VIN", "json")
+  if not ok then
+    if not fail.is(car) then error(car, 0) end
+    fail.raise("the service lists a car with an invalid VIN", "json")
+  end
+  return car
 end
 
 --- The car of this run: --vin, BMWI_VIN, the configuration, or the account's only car.
 ---@param ctx table gets ctx.car, and ctx.vehicle, its entry in the list, if that was read
----@return userdata car
+---@return bmwi.car car
 function session.car(ctx)
   if ctx.car then return ctx.car end
   local client, vin = session.open(ctx), ctx.settings.vin

@@ -13,6 +13,7 @@ local NAMES = sorted_names(commands)
 local OPTIONS = sorted_names(args.OPTIONS)
 
 -- The possible values of an option: an array of words, "FILE", or nil if unknown.
+---@return any
 local function values(name, command)
   local option = args.OPTIONS[name]
   if name == "format" and command then return commands[command].formats end

@@ -200,8 +200,8 @@ local function number_destinations(list)
   end
 end
 
----@param list table[] shapes
----@param options {title:string}
+---@param list table shapes, and `empty`, what to say without any
+---@param options {title?:string}
 ---@return string
 local function write(list, options)
   local lines = {}
