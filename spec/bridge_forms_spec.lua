@@ -2,6 +2,7 @@
 local bmwi = require "bmwi"
 local helper = require "spec.helper"
 local homeassistant = require "bmwi.bridge.homeassistant"
+local hub = require "bmwi.bridge.hub"
 local members = require "bmwi.bridge.members"
 local programs = require "bmwi.cli.programs"
 local prometheus = require "bmwi.bridge.prometheus"
@@ -94,11 +95,31 @@ describe("Home Assistant's discovery", function()
     for _, case in ipairs {
       { { brand = "BMW_I", model = "I3 +REX" }, "BMW i3 +REX" },
       { { brand = "BMW_I", model = "I8" }, "BMW i8" },
+      { { brand = "BMWi", model = "i4 eDrive40" }, "BMW i4 eDrive40" },
       { { brand = "MINI", model = "Cooper SE" }, "MINI Cooper SE" },
+      { { brand = "Rolls-Royce", model = "Spectre" }, "Rolls-Royce Spectre" },
       { {}, "BMW " .. VIN },
     } do
       assert.equal(case[2], discovery(case[1]).dev.name)
     end
+  end)
+
+  it("is published anew when the car's model becomes known", function()
+    local published = {}
+    local to = { set = function(_, topic, payload) published[topic] = payload end }
+    local car = { vin = VIN }
+    local bridge = hub.new({ publisher = to, discovery = true }, { car })
+    local function name()
+      local told = published[homeassistant.topic(VIN)]
+      return told and json.decode(told).dev.name
+    end
+    bridge:named(VIN)
+    assert.is_nil(name()) -- nothing is known of it
+    bridge:update({ vin = VIN, status = { mileage = 1 }, times = {}, changed = {} })
+    assert.equal("BMW " .. VIN, name())
+    car.brand, car.model = "MINI", "Cooper SE"
+    bridge:named(VIN)
+    assert.equal("MINI Cooper SE", name())
   end)
 
   -- The classes and units that Home Assistant knows, by its sensor and binary_sensor platforms.

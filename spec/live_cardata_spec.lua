@@ -293,10 +293,11 @@ describe("with CarData", function()
       account.basic = nil
       cli.write(path, json.encode(account))
       sim:clear()
+      sim:control("POST", "/cardata/car/" .. VIN, { basicData = { brand = "MINI" } })
       local one = witness()
       start_bridge { "--discovery", "homeassistant" }
       local topic = ("homeassistant/device/bmwi_%s/config"):format(VIN)
-      assert.equal("BMW i4 eDrive40", json.decode(one:await(topic)).dev.name)
+      assert.equal("MINI i4 eDrive40", json.decode(one:await(topic)).dev.name)
       assert.equal(1, sim:count(nil, "/customers/"))
     end)
 

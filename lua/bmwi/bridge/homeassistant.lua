@@ -26,6 +26,9 @@ function homeassistant.topic(vin)
   return ("%s/device/%s/config"):format(PREFIX, topics.id(vin))
 end
 
+-- What the services call BMW's brand of electric cars; the classic one writes I3 +REX, too.
+local ELECTRIC = { BMW_I = true, BMWi = true }
+
 local function quoted(words)
   local list = {}
   for i, word in ipairs(words) do list[i] = "'" .. word .. "'" end
@@ -109,7 +112,7 @@ function homeassistant.discovery(vehicle, status, options)
   if options.commands then add_buttons(components, vin, vehicle) end
   local model = type(vehicle.model) == "string" and vehicle.model or nil
   local brand = type(vehicle.brand) == "string" and vehicle.brand or "BMW"
-  if brand == "BMW_I" then -- the classic service's words: BMW_I, I3 +REX
+  if ELECTRIC[brand] then
     brand, model = "BMW", model and model:gsub("^I(%d)", "i%1")
   end
   return bmwi._sys.json({

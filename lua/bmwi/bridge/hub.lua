@@ -50,12 +50,17 @@ local function note_members(car, status)
   return new
 end
 
+-- Tells Home Assistant about a car.
+local function announce(self, car)
+  local o = self.options
+  if not o.discovery then return end
+  o.publisher:set(homeassistant.topic(car.vin),
+    homeassistant.discovery(car.vehicle, car.known, { commands = o.commands }))
+end
+
 local function publish(self, car, before)
   local o = self.options
-  if note_members(car, car.status) and o.discovery then
-    o.publisher:set(homeassistant.topic(car.vin),
-      homeassistant.discovery(car.vehicle, car.known, { commands = o.commands }))
-  end
+  if note_members(car, car.status) then announce(self, car) end
   for topic, payload in pairs(topics.messages(car.vin, car.status, car.times, before)) do
     o.publisher:set(topic, payload)
   end
@@ -73,6 +78,12 @@ function Hub:update(update)
     self.due = true
     if os.time() > self.written then self:write(os.time()) end
   end
+end
+
+--- The model of a car has become known: it is in its entry in the account's list.
+function Hub:named(vin)
+  local car = self.cars[vin]
+  if car and car.members > 0 then announce(self, car) end
 end
 
 --- Sets whether the service can be reached, and a description.

@@ -155,6 +155,7 @@ local function serve(ctx, to, handlers, at_end)
     end or nil }, cars)
   local from = live.options(ctx, cars, {
     on_update = function(update) target:update(update) end,
+    on_model = function(vin) target:named(vin) end,
     on_state = function(state, reason)
       local text = live.words(state, reason)
       if text ~= target.reported then out:remark("Cars: " .. text) end

@@ -17,18 +17,20 @@ local cardata = {}
 
 local system = session.system
 
---- The model of a car as the account file knows it, or nil.
-function cardata.model(ctx, vin)
-  local basic = type(vin) == "string" and session.store(ctx.settings):_basic(vin:upper())
-  return basic and basic.modelName or nil
+--- Adds to a car what the account file knows: its model and its brand.
+---@param car table at least its vin
+---@return table car
+function cardata.identify(ctx, car)
+  local basic = type(car.vin) == "string" and session.store(ctx.settings):_basic(car.vin:upper())
+  if basic then car.model, car.brand = basic.modelName, basic.brand end
+  return car
 end
 
 -- The cars known from the account file, so that no call is used.
 local function known_cars(ctx)
   local list = {}
   for i, mapping in ipairs(session.store(ctx.settings):_vehicles() or {}) do
-    list[i] = { vin = mapping.vin, mappingType = mapping.mappingType,
-      model = cardata.model(ctx, mapping.vin) }
+    list[i] = cardata.identify(ctx, { vin = mapping.vin, mappingType = mapping.mappingType })
   end
   return list
 end

@@ -60,7 +60,8 @@ function live.await_cars(ctx, tell)
 end
 
 --- The options of source.tasks() for these cars.
----@param handlers table on_update(update), on_state(state, reason), on_problem(text)
+---@param handlers table on_update(update), on_state(state, reason), on_problem(text); if wanted,
+--- on_model(vin): the model of a car has become known
 ---@return table options
 function live.options(ctx, cars, handlers)
   local vins, nameless = {}, {}
@@ -82,7 +83,8 @@ function live.options(ctx, cars, handlers)
       if not car then return end
       local basic, _, code = session.store(ctx.settings):_basic(vin)
       if not basic and not code then session.open(ctx):vehicle(vin):basic_data() end
-      car.model = require("bmwi.cli.cardata").model(ctx, vin)
+      require("bmwi.cli.cardata").identify(ctx, car)
+      if car.model and handlers.on_model then handlers.on_model(vin) end
     end,
     check = function() session.need_recording(ctx) end,
     on_update = handlers.on_update, on_state = handlers.on_state,
