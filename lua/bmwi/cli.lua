@@ -188,7 +188,8 @@ local function report(ctx, argv, reason)
     end
     out = output.new(options)
   end
-  local failure, signal, hint = reason, signal_of(reason)
+  local failure, signal = reason, signal_of(reason)
+  local hint
   if signal then
     failure, hint = stopped(ctx, signal)
   elseif not fail.is(reason) then
