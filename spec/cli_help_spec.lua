@@ -66,6 +66,13 @@ describe("the command line's description of itself", function()
     for _, name in ipairs { "libcurl", "lua", "cjson" } do has(text, told[name]) end
   end)
 
+  it("says which of the bridge's topics --prefix changes: all", function()
+    local text = cli.ok("bridge --help").out:gsub("%s+", " ")
+    has(text, "commands on PREFIX/VIN/command:")
+    has(text, "PREFIX/availability")
+    assert.is_nil(text:find("bmwi/[VCa]"))
+  end)
+
   it("has help that fits 80 columns, and a narrow terminal", function()
     local pages = { { "help" } }
     for _, name in ipairs(names(commands)) do pages[#pages + 1] = { name, "--help" } end

@@ -57,14 +57,14 @@ args.OPTIONS = {
   every = { only = "classic", value = "SECONDS", kind = "pause",
     text = "classic service: seconds between two polls, 1 to 86400 (300)" },
   mqtt = { value = "URL", text = "the broker: mqtt://HOST:PORT, or mqtts:// with TLS" },
-  prefix = { value = "TOPIC", text = "what all topics begin with (bmwi): a broker with several "
+  prefix = { value = "PREFIX", text = "what all topics begin with (bmwi): a broker with several "
     .. "bridges needs one for each" },
   discovery = { value = "NAME", choice = { "homeassistant" },
     text = "homeassistant: announce the cars and their entities to Home Assistant" },
   prometheus = { value = "FILE",
     text = "keep FILE for node_exporter's textfile collector (its name ends in .prom)" },
   ["allow-commands"] = { only = "classic",
-    text = "accept commands on bmwi/VIN/command: anyone who can publish there can unlock the car" },
+    text = "accept commands on PREFIX/VIN/command: anyone who can publish there can unlock the car" },
   view = { only = "classic", value = "VIEW",
     text = "FRONTSIDE, FRONT, REARSIDE, REAR, SIDE, DASHBOARD, ..." },
   width = { only = "classic", value = "PIXELS", kind = "count", text = "width of the picture" },

@@ -136,10 +136,10 @@ local commands = {
     options = { "mqtt", "prefix", "discovery", "prometheus", "allow-commands", "every", "record",
       "record-personal" },
     summary = "publish the cars to MQTT, Home Assistant or Prometheus",
-    note = "Topics, all retained: bmwi/VIN/status (JSON), bmwi/VIN/MEMBER, bmwi/VIN/times, "
-      .. "bmwi/availability (online or offline), bmwi/connection. mqtt_username and mqtt_password "
-      .. "come from the configuration. It runs until SIGTERM or Ctrl-C, and ends if the file of "
-      .. "--record cannot be written.",
+    note = "Topics, all retained: PREFIX/VIN/status (JSON), PREFIX/VIN/MEMBER, PREFIX/VIN/times, "
+      .. "PREFIX/availability (online or offline), PREFIX/connection. PREFIX is bmwi without "
+      .. "--prefix. mqtt_username and mqtt_password come from the configuration. It runs until "
+      .. "SIGTERM or Ctrl-C, and ends if the file of --record cannot be written.",
     examples = { { "bmwi bridge --mqtt mqtt://localhost:1883 --discovery homeassistant" },
       { "bmwi bridge --prometheus /var/lib/prometheus/node-exporter/bmwi.prom" },
       { "bmwi bridge --json | jq -c .changed" } } },
