@@ -5,6 +5,7 @@
 -- after round, in reverse order every second time; a ratio is the median of the rounds' ratios.
 -- Wall time is measured here, processor time is reported by the program.
 local bmwi = require "bmwi"
+local limits = require "spec.bench.limits"
 local profile = require "spec.bench.profile"
 
 local SCALE = tonumber(os.getenv("SCALE") or "1")
@@ -117,10 +118,11 @@ end
 
 local rows, missed, doubts = {}, {}, {}
 
--- `bar`: the maximum ratio; "faster": below 1; nil: shown for comparison. `why` is a key of
--- LIMITS, which explains why it is missed.
+-- `bar`: the maximum ratio; "faster": below 1; nil: shown for comparison. `why()` explains why it
+-- is missed, and what the limit is.
 local function row(what, against, value, bar, note, why)
   local reached
+  assert(why or not bar, what)
   if bar == "faster" then reached = value < 1 else reached = not bar or value <= bar end
   local line = { what, against, ("%.3f"):format(value),
     bar == "faster" and "< 1" or bar and ("%.2f"):format(bar) or "",
@@ -151,6 +153,11 @@ local function compare(times, one, other, which, unit, words, bar, why)
   row(words[1], words[2] or other, ratio(times, one, other, which), bar, note, why)
 end
 
+-- The medians of a program, in seconds.
+local function medians(times, name)
+  return { wall = median(times[name].wall), cpu = median(times[name].cpu) }
+end
+
 local groups = {}
 
 -- Instructions for one status, by program; nil if they cannot be counted.
@@ -164,6 +171,11 @@ local PARTS = { "curl_multi_socket_action", "bmwi_json_decode", "normalize", "bm
 -- has one of them: its bars are a little higher.
 local ONCE = libcurl() >= 7084 and libcurl() < 8001
 
+local function why_call() return limits.call(counted, ONCE) end
+
+-- What cjson.decode costs the C loop, in seconds of processor time, once that was measured.
+local decoding_time
+
 local function count(programs)
   if not profile.works() then return end
   for _, name in ipairs { "fetch", "decode", "Lua-cURL + cjson",
@@ -173,7 +185,7 @@ local function count(programs)
   counted.bmwi = profile.each(programs.bmwi, OUT, PARTS)
   row("one status after the other, instructions", "C libcurl + cjson.decode",
     counted.bmwi.all / counted.decode, ONCE and 1.10 or 1.07,
-    ("%.0f against %.0f"):format(counted.bmwi.all, counted.decode), "call")
+    ("%.0f against %.0f"):format(counted.bmwi.all, counted.decode), why_call)
 end
 
 function groups.one()
@@ -199,11 +211,19 @@ function groups.one()
   local plain, decoding = "C libcurl, fetch only", "C libcurl + cjson.decode"
   local peer, same = "Lua-cURL + cjson", "Lua-cURL + cjson, doing the same"
   local peers = race({ "bmwi", peer, same }, programs, scaled(40, 5), turn, 3, true)
-  compare(peers, "bmwi", same, "wall", us, { wall }, 0.95, "lua_curl")
-  compare(peers, "bmwi", peer, "wall", us, { wall }, 1.06, "lua_curl")
   local times = race({ "fetch", "decode", "bmwi" }, programs, scaled(40, 5), turn, 3, true)
-  compare(times, "bmwi", "decode", "wall", us, { wall, decoding }, ONCE and 1.05 or 1.04, "call")
-  compare(times, "bmwi", "fetch", "wall", us, { wall, plain }, 1.15, "decoding")
+  local fetch, decode = medians(times, "fetch"), medians(times, "decode")
+  decoding_time = decode.cpu - fetch.cpu
+  for _, other in ipairs { { same, 0.95 }, { peer, 1.06 } } do
+    compare(peers, "bmwi", other[1], "wall", us, { wall }, other[2], function()
+      return limits.lua_curl(counted, medians(peers, "bmwi"), medians(peers, other[1]),
+        medians(times, "bmwi").cpu - decode.cpu)
+    end)
+  end
+  compare(times, "bmwi", "decode", "wall", us, { wall, decoding }, ONCE and 1.05 or 1.04, why_call)
+  compare(times, "bmwi", "fetch", "wall", us, { wall, plain }, 1.15, function()
+    return limits.decoding(counted, fetch.wall, decode.wall)
+  end)
   count(programs)
   if ratio(times, "decode", "fetch", "wall") < 1 then
     doubts[#doubts + 1] = "decoding came out faster than not decoding: these rows are worth nothing"
@@ -218,7 +238,9 @@ function groups.one()
     return scaled(200, 50)
   end)
   for _, other in ipairs(others) do
-    compare(times, "bmwi", other, "wall", us, { wall }, "faster", "call")
+    compare(times, "bmwi", other, "wall", us, { wall }, "faster", function()
+      return limits.peer(medians(times, "bmwi"), medians(times, other))
+    end)
   end
 end
 
@@ -239,12 +261,16 @@ function groups.many()
   local name = ("%d statuses after 50 ms, %d at a time"):format(n, AT_ONCE)
   local plain = "C curl_multi over epoll, fetch only"
   local times = race({ "multi", "bmwi" }, programs, scaled(11, 3), turn, 2, true)
-  compare(times, "bmwi", "multi", "wall", us, { name .. ", wall", plain }, 1.10, "many")
-  compare(times, "bmwi", "multi", "cpu", us, { name .. ", processor", plain }, 1.25, "many")
+  local its = medians(times, "multi").cpu
+  local function why() return limits.many(counted, its, decoding_time) end
+  compare(times, "bmwi", "multi", "wall", us, { name .. ", wall", plain }, 1.10, why)
+  compare(times, "bmwi", "multi", "cpu", us, { name .. ", processor", plain }, 1.25, why)
   local others = { "python aiohttp", "python httpx", "node https" }
   times = race({ "bmwi", unpack(others) }, programs, scaled(3, 2), turn)
   for _, other in ipairs(others) do
-    compare(times, "bmwi", other, "cpu", us, { name .. ", processor" }, "faster")
+    compare(times, "bmwi", other, "cpu", us, { name .. ", processor" }, "faster", function()
+      return limits.peer(medians(times, "bmwi"), medians(times, other))
+    end)
   end
 end
 
@@ -260,24 +286,30 @@ function groups.flat()
     return size[name], math.max(1, all // size[name])
   end, 1, true)
   for _, kind in ipairs { { "wall", "wall" }, { "cpu", "processor" } } do
-    local values, words = {}, {}
+    local values, cpu, words = {}, {}, {}
     for i, name in ipairs(order) do
-      values[i] = median(times[name][kind[1]])
+      values[i], cpu[i] = median(times[name][kind[1]]), medians(times, name).cpu
       words[i] = us(values[i])
     end
     row("cost of one status in async.map, " .. kind[2],
       "highest by lowest of 10, 100, 1,000, 10,000 cars",
-      math.max(unpack(values)) / math.min(unpack(values)), 1.3, table.concat(words, ", "), "flat")
+      math.max(unpack(values)) / math.min(unpack(values)), 1.3, table.concat(words, ", "),
+      function()
+        return limits.flat(medians(times, order[1]), medians(times, order[#order]),
+          math.max(unpack(cpu)) / math.min(unpack(cpu)))
+      end)
   end
-  local mine, its = {}, {}
+  local mine, lua_part, its = {}, {}, {}
   local waiting, cap = scaled(2000, 500), 10
   for i = 1, scaled(3) do
     its[i] = tonumber(capture(("%s/many %s %s %d hold %d"):format(OUT, status_url(2), CA, waiting,
       cap)))
-    mine[i] = tonumber(capture(lua("hold", base(2), CA, waiting, cap)))
+    local whole, part = capture(lua("hold", base(2), CA, waiting, cap)):match("(%S+) (%S+)")
+    mine[i], lua_part[i] = tonumber(whole), tonumber(part)
   end
   row("memory of one waiting operation", "an easy handle in a C curl_multi",
-    median(mine) / median(its), 1.5, ("%s against %s"):format(kib(median(mine)), kib(median(its))))
+    median(mine) / median(its), 1.5, ("%s against %s"):format(kib(median(mine)), kib(median(its))),
+    function() return limits.waiting(median(mine), median(lua_part), median(its)) end)
 end
 
 function groups.range()
@@ -290,21 +322,31 @@ function groups.range()
   local times = race({ "decode", "bmwi" }, programs, scaled(15, 5), function() return 1 end, 2,
     true)
   local plain = "C libcurl + cjson.decode"
-  compare(times, "bmwi", "decode", "wall", ms, { "range map of 10 MB, wall", plain }, 1.1, "range")
+  local decoding = capture(lua("decode_twice", base(0), CA) .. " <" .. OUT .. "/www/rangemap.json")
+  local function why()
+    return limits.range(medians(times, "decode"), medians(times, "bmwi"),
+      tonumber(decoding:match("%S+")), tonumber(decoding:match(" (%S+)")))
+  end
+  compare(times, "bmwi", "decode", "wall", ms, { "range map of 10 MB, wall", plain }, 1.1, why)
   compare(times, "bmwi", "decode", "cpu", ms, { "range map of 10 MB, processor", plain })
   local peak, sum = capture(lua("range_map_memory", base(0), CA, size)):match("(%d+) (%d+)")
   row("range map of 10 MB, peak memory", "body + table", peak / sum, 2.5,
-    ("%s against %s"):format(mib(peak), mib(sum)))
+    ("%s against %s"):format(mib(peak), mib(sum)), function()
+      return limits.peak(tonumber(peak), size, sum - size)
+    end)
 end
 
 function groups.soak()
   local n = scaled(200, 10) * 1000
-  local grown = {}
+  local grown, lua_part = {}, {}
   for i = 1, scaled(3) do
-    grown[i] = tonumber(capture(lua("soak", base(0), CA, n)))
+    local all, part = capture(lua("soak", base(0), CA, n)):match("(%S+) (%S+)")
+    grown[i], lua_part[i] = tonumber(all), tonumber(part)
   end
   row(("resident memory after %d statuses"):format(n), "after 1,000: MiB more",
-    median(grown) / 1048576, 1, kib(median(grown)))
+    median(grown) / 1048576, 1, kib(median(grown)), function()
+      return limits.soak(grown, lua_part)
+    end)
 end
 
 -- The environment of a command line with these settings, and its folder.
@@ -317,16 +359,15 @@ local function command_line(name, settings)
   return table.concat(words, " ") .. " ", folder
 end
 
--- Instructions for one start, in millions.
-local started_with = {}
-
+-- Instructions for one start of each program; none if they cannot be counted.
 local function count_starts(programs, token)
-  if not profile.works() then return end
-  for _, name in ipairs { "curl", "status", "precompiled" } do
+  local starts = {}
+  for name, command in pairs(profile.works() and programs or {}) do
     os.remove(token)
-    local before, program = programs[name]:match("^(.*)" .. OUT .. "/cold (.*)$")
-    started_with[name] = profile.start(before, program, OUT)
+    local before, program = command:match("^(.*)" .. OUT .. "/cold (.*)$")
+    starts[name] = profile.start(before:gsub("REMOVE=%S+", ""), program, OUT)
   end
+  return starts
 end
 
 function groups.cold()
@@ -361,11 +402,13 @@ function groups.cold()
   }
   local times = race({ "curl_version", "curl", "curl_cardata", "require", "version", "status",
     "precompiled", "cardata" }, programs, scaled(25, 5), function() return 4 end)
-  count_starts(programs, folder .. "/token")
+  local starts = count_starts(programs, folder .. "/token")
   for _, which in ipairs { { "wall", "" }, { "cpu", ", processor" } } do
     local function cold_start(of, one, other, against, bar)
       compare(times, one, other, which[1], ms, { "cold start of " .. of .. which[2], against },
-        which[1] == "wall" and bar or nil, "cold")
+        which[1] == "wall" and bar or nil, function()
+          return limits.cold(starts[one], starts[other], one == "status" and starts.precompiled)
+        end)
     end
     cold_start('require "bmwi"', "require", "curl_version", "curl --version", 1.3)
     cold_start("bmwi --version", "version", "curl_version", "curl --version", 1.15)
@@ -389,75 +432,10 @@ function groups.base64()
       bmwi = lua(name, base(0), CA),
     }, scaled(25, 5), function() return 20 end, 2)
     compare(times, "bmwi", "openssl", "wall", us, { "base64 of 1 MiB, " .. name,
-      "OpenSSL EVP_" .. name:gsub("^%l", string.upper) .. "Block" }, 1.5)
+      "OpenSSL EVP_" .. name:gsub("^%l", string.upper) .. "Block" }, 1.5, function()
+      return limits.peer(medians(times, "bmwi"), medians(times, "openssl"))
+    end)
   end
-end
-
--- Why a bar is missed, from what was counted and measured in this run.
-local function thousands(n) return (("%.0f"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
-  :gsub("^,", "")) end
-
-local LIMITS = {}
-
-function LIMITS.decoding()
-  local words = "A decoded answer cannot cost less than the same loop with cjson.decode: the C "
-    .. "loop takes %s instructions for a status, %s with it, bmwi %s."
-  return words:format(thousands(counted.fetch), thousands(counted.decode),
-    thousands(counted.bmwi.all))
-end
-
-function LIMITS.call()
-  local its = counted.bmwi
-  local handles = its.bmwi_handle_ask + its.bmwi_handle_prepare + its.bmwi_handle_end
-  local words = "For a status the C loop with cjson.decode takes %s instructions, bmwi %s: %s in "
-    .. "libcurl (the C loop's fetch: %s), %s for decoding, of which %s make whole floats integers "
-    .. "and drop null, %s for handles%s, and %s for all else. System calls and waiting are not in "
-    .. "these."
-  return words:format(thousands(counted.decode), thousands(its.all),
-    thousands(its.curl_multi_socket_action), thousands(counted.fetch),
-    thousands(its.bmwi_json_decode), thousands(its.normalize), thousands(handles),
-    ONCE and " (made anew for each call: curl issue 11101)" or "",
-    thousands(its.all - its.curl_multi_socket_action - its.bmwi_json_decode - handles))
-end
-
-function LIMITS.lua_curl()
-  local words = "Lua-cURL takes %s instructions for a status, %s where it does the same, bmwi %s."
-  return words:format(thousands(counted["Lua-cURL + cjson"]),
-    thousands(counted["Lua-cURL + cjson, doing the same"]), thousands(counted.bmwi.all))
-end
-
-function LIMITS.many()
-  local words = "The C program throws the bytes away. One after the other, decoding alone takes %s "
-    .. "of bmwi's %s instructions, the C loop's fetch %s."
-  return words:format(thousands(counted.bmwi.bmwi_json_decode), thousands(counted.bmwi.all),
-    thousands(counted.fetch))
-end
-
-function LIMITS.flat()
-  return "With 10 cars no more than 10 requests are under way: client and server wait for each "
-    .. "other at both ends of each map."
-end
-
-function LIMITS.range()
-  return "What lies beyond cjson.decode is one look through the text for null and whole numbers, "
-    .. "and a body that is allocated anew where the C loop keeps its buffer."
-end
-
-function LIMITS.cold()
-  local function millions(name, what) return started_with[name][what] / 1e6 end
-  local words = "`bmwi status` takes %.1f million instructions, curl %.1f: %.1f against %.1f in "
-    .. "the dynamic linker, since Lua has every symbol of libcurl's libraries bound at once where "
-    .. "curl binds what it calls, and %.1f in Lua (precompiled: %.1f)."
-  return words:format(millions("status", "all"), millions("curl", "all"),
-    millions("status", "linker"), millions("curl", "linker"), millions("status", "lua"),
-    millions("precompiled", "lua"))
-end
-
--- Empty if nothing was counted. A group in a file of its own has its own function.
-local function why(key)
-  if type(key) == "function" then return key() end
-  local needs = key == "cold" and started_with.status or key ~= "cold" and counted.bmwi
-  return LIMITS[key] and (needs or key == "flat" or key == "range") and LIMITS[key]() or ""
 end
 
 -- ---- all of it ----------------------------------------------------------------------------------
@@ -516,7 +494,7 @@ if #missed > 0 then
   text[#text + 1] = "\nBars that are not reached, and why:\n\n"
   for _, miss in ipairs(missed) do
     text[#text + 1] = ("- %s, against %s: %.0f %% above the bar. %s\n"):format(miss[1], miss[2],
-      (miss[3] - 1) * 100, why(miss[4]))
+      (miss[3] - 1) * 100, miss[4]())
   end
 end
 text[#text + 1] = "\nThe machine:\n\n" .. machine() .. "\n"

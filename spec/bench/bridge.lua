@@ -5,6 +5,7 @@ local bridge = require "spec.bridge_helper"
 local broker = require "spec.broker_helper"
 local cli = require "spec.cli_helper"
 local helper = require "spec.helper"
+local limits = require "spec.bench.limits"
 local mqtt = require "spec.mqtt_helper"
 local process = require "spec.soak.process"
 
@@ -90,7 +91,8 @@ local function latency(tools, sim, witness)
   end
   local value = tools.median(list)
   tools.row("bmwi bridge, one value from broker to broker", "0.2 s for more of the same car",
-    value / 0.2, 1.5, ("%.0f ms, the program that publishes included"):format(value * 1000))
+    value / 0.2, 1.5, ("%.0f ms, the program that publishes included"):format(value * 1000),
+    function() return limits.latency(list) end)
 end
 
 local function throughput(tools, sim, witness, one)
@@ -107,7 +109,7 @@ local function throughput(tools, sim, witness, one)
 end
 
 local function memory(tools, sim, witness, one)
-  local list = {}
+  local list, few = {}, process.sample(one.pid).rss * 1024
   for car = 1, MANY do list[car] = everything(car) end
   publish(sim, list)
   local seen, count = {}, 0
@@ -120,7 +122,8 @@ local function memory(tools, sim, witness, one)
   bmwi.sleep(tools.scaled(20, 8)) -- the account file is written
   local sample = process.sample(one.pid)
   tools.row(("resident memory of bmwi bridge with %d cars"):format(MANY), MEMORY .. " MiB",
-    sample.rss / 1024 / MEMORY, 1, ("%.1f MiB"):format(sample.rss / 1024))
+    sample.rss / 1024 / MEMORY, 1, ("%.1f MiB"):format(sample.rss / 1024),
+    function() return limits.bridge(few, sample.rss * 1024, MANY) end)
 end
 
 ---@param tools table see spec/bench/stream.lua

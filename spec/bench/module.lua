@@ -85,6 +85,21 @@ function kinds.range_map()
   end)
 end
 
+-- Prints the processor time of decoding standard input: with cjson, and with bmwi.json.
+function kinds.decode_twice()
+  local text = io.read("*a")
+  for i, decode in ipairs { require("cjson").decode, bmwi.json.decode } do
+    local least = math.huge
+    for _ = 1, 5 do
+      collect()
+      local before = os.clock()
+      check(decode(text))
+      least = math.min(least, os.clock() - before)
+    end
+    io.write(("%.6f"):format(least), i == 1 and " " or "\n")
+  end
+end
+
 -- Prints by how much the peak grew, and the size of body and table (`first`: the body's).
 function kinds.range_map_memory()
   local car = client():vehicle(VIN)
@@ -99,7 +114,8 @@ function kinds.range_map_memory()
   io.write(("%.0f %.0f\n"):format(peak - before, first + size), map and "" or "")
 end
 
--- Memory of one more waiting operation while all connections (`second`) are busy.
+-- Memory of one more waiting operation, and Lua's part of it, while all connections (`second`) are
+-- busy.
 function kinds.hold()
   local async = require "bmwi.async"
   bmwi.loop:limit(second)
@@ -112,14 +128,17 @@ function kinds.hold()
   end
   start(1, second)
   collect()
-  local before = memory("VmRSS")
+  local before, lua_before = memory("VmRSS"), collectgarbage("count")
   start(second + 1, first)
   collect()
-  io.write(("%.0f\n"):format((memory("VmRSS") - before) / (first - second)))
+  local waiting = first - second
+  io.write(("%.0f %.0f\n"):format((memory("VmRSS") - before) / waiting,
+    (collectgarbage("count") - lua_before) * 1024 / waiting))
   os.exit(0, false)
 end
 
--- Prints how much memory grows from the first 1,000 statuses to `first`, half of them concurrent.
+-- Prints how much memory grows from the first 1,000 statuses to `first`, half of them concurrent,
+-- and how much of that is Lua's.
 function kinds.soak()
   local async = require "bmwi.async"
   local list = cars(100)
@@ -133,10 +152,11 @@ function kinds.soak()
   end
   thousand()
   collect()
-  local before = memory("VmRSS")
+  local before, lua_before = memory("VmRSS"), collectgarbage("count")
   for _ = 2, first / 1000 do thousand() end
   collect()
-  io.write(("%.0f\n"):format(memory("VmRSS") - before))
+  io.write(("%.0f %.0f\n"):format(memory("VmRSS") - before,
+    (collectgarbage("count") - lua_before) * 1024))
 end
 
 local function base64(name)

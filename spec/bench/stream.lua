@@ -2,6 +2,7 @@
 -- the connection below it, to libmosquitto's own loop in C and to paho in Python, in turns; the
 -- bridge from end to end; and an idle stream.
 local helper = require "spec.helper"
+local limits = require "spec.bench.limits"
 local json = helper.json
 
 local MESSAGES, BATCH = 20000, 2000
@@ -91,16 +92,6 @@ local function compare(tools, times, own, other, words, bar, why)
     tools.median(times[own]) * 1e6, tools.median(times[other]) * 1e6), why)
 end
 
--- Why the stream cannot be as cheap as counting, from what was measured.
-local function floor(tools, times)
-  local function us(name) return tools.median(times[name]) * 1e6 end
-  return ("libmosquitto's loop throws the bytes away: %.1f us for a message; with cjson.decode it "
-    .. "takes %.1f us, which is the least for whatever looks into them. bmwi takes %.1f us to "
-    .. "receive one; the other %.1f us are decoding, merging into what is known of the car, and "
-    .. "updates.")
-    :format(us("count"), us("decode"), us("receive"), us("stream") - us("receive"))
-end
-
 local function idle(tools, sim)
   local seconds = tools.scaled(60, 5)
   local wakes, used = helper.shell(("%s spec/bench/stream_module.lua idle %d %s %s %d"):format(
@@ -109,7 +100,8 @@ local function idle(tools, sim)
   local allowed = 2 * math.ceil(seconds / 30) + 1
   tools.row(("wake-ups of an idle stream in %d s"):format(seconds),
     "pings, and the end of the wait", wakes / allowed, 1,
-    ("%s against %d; %.1f ms of processor time"):format(wakes, allowed, used * 1000))
+    ("%s against %d; %.1f ms of processor time"):format(wakes, allowed, used * 1000),
+    function() return limits.idle(tonumber(wakes), allowed, tonumber(used)) end)
 end
 
 local function start_sim()
@@ -125,13 +117,17 @@ return function(tools)
   local times, count = race(tools, sim)
   local stream = ("client:stream(), %d messages, processor"):format(count)
   local alone = ("its connection alone, %d messages, processor"):format(count)
-  local function why() return floor(tools, times) end
+  local function each(name) return tools.median(times[name]) end
+  local function why()
+    return limits.stream(each "count", each "decode", each "receive", each "stream")
+  end
+  local function why_alone() return limits.receive(each "count", each "receive") end
   compare(tools, times, "stream", "count", stream, 1.5, why)
   compare(tools, times, "stream", "decode", stream)
-  compare(tools, times, "stream", "paho", stream, "faster")
-  compare(tools, times, "stream", "paho-decode", stream, "faster")
-  compare(tools, times, "receive", "count", alone, 1.5)
-  compare(tools, times, "receive", "paho", alone, "faster")
+  compare(tools, times, "stream", "paho", stream, "faster", why)
+  compare(tools, times, "stream", "paho-decode", stream, "faster", why)
+  compare(tools, times, "receive", "count", alone, 1.5, why_alone)
+  compare(tools, times, "receive", "paho", alone, "faster", why_alone)
   sim:stop()
   sim = start_sim()
   idle(tools, sim)

@@ -1,0 +1,199 @@
+-- Why a bar is missed, and what the limit is: one or two sentences for each row, computed from what
+-- was measured in the same run. A figure that was not counted (no valgrind) is left out.
+local limits = {}
+
+local function thousands(n)
+  return (("%.0f"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
+end
+
+local function millions(n) return ("%.1f"):format(n / 1e6) end
+
+-- Joins those sentences that there are.
+local function text(...)
+  local list = {}
+  for i = 1, select("#", ...) do list[#list + 1] = (select(i, ...)) or nil end
+  return table.concat(list, " ")
+end
+
+-- What is left of bmwi's instructions apart from libcurl, decoding and handles.
+local function rest(its)
+  local handles = its.bmwi_handle_ask + its.bmwi_handle_prepare + its.bmwi_handle_end
+  return its.all - its.curl_multi_socket_action - its.bmwi_json_decode - handles, handles
+end
+
+--- One status against the C loop with cjson.decode.
+---@param counted table instructions by program; `bmwi` by part, or nil
+---@param once boolean whether handles are made anew for each call
+function limits.call(counted, once)
+  local its = counted.bmwi
+  if not its then return "Instructions were not counted in this run." end
+  local own, handles = rest(its)
+  return ("For a status the C loop with cjson.decode takes %s instructions, bmwi %s: %s in libcurl "
+    .. "(the C loop's fetch: %s), %s for decoding, of which %s make whole floats integers and drop "
+    .. "null, %s for handles%s, and %s for all else. System calls and waiting are not in these. "
+    .. "The limit, if all else cost nothing: %.3f."):format(thousands(counted.decode),
+    thousands(its.all), thousands(its.curl_multi_socket_action), thousands(counted.fetch),
+    thousands(its.bmwi_json_decode), thousands(its.normalize), thousands(handles),
+    once and " (made anew for each call: curl issue 11101)" or "", thousands(own),
+    (its.all - own) / counted.decode)
+end
+
+--- One status against fetching alone. The figures are seconds.
+---@param counted table as above
+function limits.decoding(counted, fetch, decode)
+  return text(("A decoded answer cannot cost less than the same loop with cjson.decode, which "
+    .. "takes %.3f of the time of fetching: that is the limit."):format(decode / fetch),
+    counted.bmwi and ("Instructions: %s to fetch, %s with cjson.decode, bmwi %s."):format(
+      thousands(counted.fetch), thousands(counted.decode), thousands(counted.bmwi.all)))
+end
+
+--- One status against Lua-cURL.
+---@param counted table as above
+---@param mine {wall:number,cpu:number} bmwi's seconds
+---@param its {wall:number,cpu:number} Lua-cURL's
+---@param excess number processor time of bmwi beyond the C loop with cjson.decode
+function limits.lua_curl(counted, mine, its, excess)
+  return text(("Of bmwi's %.1f us, %.1f are its processor's, of Lua-cURL's %.1f us %.1f; the rest "
+    .. "is waiting, the same for both. The limit, if bmwi took no more than the C loop with "
+    .. "cjson.decode (%.1f us less): %.3f."):format(mine.wall * 1e6, mine.cpu * 1e6, its.wall * 1e6,
+    its.cpu * 1e6, excess * 1e6, (mine.wall - excess) / its.wall),
+    counted.bmwi and ("Lua-cURL takes %s instructions for a status, %s where it does the same, "
+    .. "bmwi %s."):format(thousands(counted["Lua-cURL + cjson"]),
+      thousands(counted["Lua-cURL + cjson, doing the same"]), thousands(counted.bmwi.all)))
+end
+
+--- Many statuses at once, against C that throws the bytes away.
+---@param cpu number the C program's seconds for one
+---@param decoding number|nil what cjson.decode costs the C loop, one after the other
+function limits.many(counted, cpu, decoding)
+  return text("The C program throws the bytes away.",
+    decoding and ("With the %.1f us that cjson.decode costs the C loop of the rows above it would "
+      .. "take %.3f of its %.1f us: that is the limit."):format(decoding * 1e6,
+      (cpu + decoding) / cpu, cpu * 1e6),
+    counted.bmwi and ("One after the other, decoding takes %s of bmwi's %s instructions."):format(
+      thousands(counted.bmwi.bmwi_json_decode), thousands(counted.bmwi.all)))
+end
+
+--- The cost of one status by the number of cars; the figures are of 10 cars and of the most.
+---@param few {wall:number,cpu:number} seconds
+---@param most {wall:number,cpu:number}
+---@param cpu number the highest by the lowest processor time
+function limits.flat(few, most, cpu)
+  return ("With 10 cars no more than 10 requests are under way, and client and server wait for "
+    .. "each other at both ends of each map: %.1f of %.1f us, with the most cars %.1f of %.1f us. "
+    .. "The limit is that of the processor time: %.3f."):format((few.wall - few.cpu) * 1e6,
+    few.wall * 1e6, (most.wall - most.cpu) * 1e6, most.wall * 1e6, cpu)
+end
+
+--- The memory of one waiting operation, in bytes.
+---@param mine number
+---@param lua number what of it is Lua's: task, coroutine, operation
+---@param its number an easy handle of the C program
+function limits.waiting(mine, lua, its)
+  return ("Of bmwi's %.1f KiB, %.1f are Lua's (task, coroutine, operation) and %.1f are C's: the "
+    .. "easy handle with its options, and the request. The limit, a handle like the C program's "
+    .. "and what is Lua's: %.3f."):format(mine / 1024, lua / 1024, (mine - lua) / 1024,
+    (its + lua) / its)
+end
+
+--- The range map. All figures are seconds.
+---@param decode {wall:number,cpu:number} the C loop with cjson.decode
+---@param mine {wall:number,cpu:number}
+---@param plain number cjson.decode of the body, in Lua
+---@param whole number bmwi.json.decode of the body
+function limits.range(decode, mine, plain, whole)
+  local second = whole - plain
+  return ("bmwi takes %.1f ms of processor time more than the C loop: %.1f ms for the second pass "
+    .. "(null, whole numbers) beside the %.1f of cjson.decode, and %.1f ms for a body that is "
+    .. "allocated anew where the C loop keeps its buffer. The limit, with the second pass "
+    .. "only: %.3f.")
+    :format((mine.cpu - decode.cpu) * 1e3, second * 1e3, plain * 1e3,
+    (mine.cpu - decode.cpu - second) * 1e3, (decode.wall + second) / decode.wall)
+end
+
+--- The peak of a range map. All figures are bytes.
+function limits.peak(peak, body, table_size)
+  return ("Beside the body (%.1f MiB) and its table (%.1f MiB), %.1f MiB: the body's copy as a Lua "
+    .. "string, and what the collector has not freed yet. The limit, with that copy only: %.3f.")
+    :format(body / 2^20, table_size / 2^20, (peak - body - table_size) / 2^20,
+    (2 * body + table_size) / (body + table_size))
+end
+
+--- How memory grows; lists of bytes, one for each run.
+---@param grown number[] the process's
+---@param lua number[] Lua's part of it
+function limits.soak(grown, lua)
+  local words = {}
+  for i, bytes in ipairs(grown) do
+    words[i] = ("%.0f KiB (Lua %.0f)"):format(bytes / 1024, lua[i] / 1024)
+  end
+  return "The runs: " .. table.concat(words, ", ") .. ". What is not Lua's is what malloc keeps; "
+    .. "the limit is 0."
+end
+
+--- A cold start, by instructions: {all =, linker =, lua =}, or nil where they were not counted.
+---@param one table|nil of the row's program
+---@param other table|nil of curl
+---@param precompiled table|nil the same program, of bytecode
+function limits.cold(one, other, precompiled)
+  if not (one and other) then return "Instructions were not counted in this run." end
+  local excess = one.linker - other.linker
+  local best = precompiled or one
+  return text(("It takes %s million instructions, curl %s: %s against %s in the dynamic linker, "
+    .. "since Lua has every symbol of libcurl's libraries bound at once, and %s in the "
+    .. "interpreter."):format(
+    millions(one.all), millions(other.all), millions(one.linker), millions(other.linker),
+    millions(one.lua)),
+    precompiled and ("Of bytecode it takes %s."):format(millions(precompiled.all)),
+    ("The limit, if the interpreter and late binding cost nothing: %.3f."):format(
+    (best.all - best.lua - math.max(excess, 0)) / other.all))
+end
+
+--- A program that is faster: in Python or Node.js, or OpenSSL's base64.
+---@param mine {wall:number,cpu:number} seconds
+---@param its {wall:number,cpu:number}
+function limits.peer(mine, its)
+  return ("bmwi takes %.1f us, of which %.1f are its processor's; the other takes %.1f and %.1f. "
+    .. "The limit, with the other's processor time: %.3f."):format(mine.wall * 1e6, mine.cpu * 1e6,
+    its.wall * 1e6, its.cpu * 1e6, (mine.wall - mine.cpu + its.cpu) / its.wall)
+end
+
+--- Messages of the stream. All figures are seconds of processor time for one.
+---@param count number libmosquitto's loop, which counts
+---@param decode number the same with cjson.decode
+---@param receive number bmwi's connection alone
+---@param stream number client:stream()
+function limits.stream(count, decode, receive, stream)
+  return ("libmosquitto's loop throws the bytes away: %.1f us for a message; with cjson.decode it "
+    .. "takes %.1f us, which is the least for whatever looks into them: %.3f is the limit. bmwi "
+    .. "takes %.1f us to receive one; the other %.1f us are decoding, merging into what is known "
+    .. "of the car, and updates."):format(count * 1e6, decode * 1e6, decode / count, receive * 1e6,
+    (stream - receive) * 1e6)
+end
+
+--- The connection below the stream.
+function limits.receive(count, receive)
+  return ("bmwi's connection hands each message to Lua, as a string, %.1f us after libmosquitto's "
+    .. "loop has counted it (%.1f us); the limit is 1.")
+    :format((receive - count) * 1e6, count * 1e6)
+end
+
+--- Wake-ups of an idle stream.
+function limits.idle(wakes, allowed, used)
+  return ("%d more wake-ups than pings explain, at %.2f ms of processor time each; the limit is 1.")
+    :format(wakes - allowed, used / wakes * 1e3)
+end
+
+--- The time of one value from broker to broker; a sorted list of seconds.
+function limits.latency(list)
+  return ("From %.0f to %.0f ms, of which bmwi waits 200 for more of the same car. The limit is 1.")
+    :format(list[1] * 1e3, list[#list] * 1e3)
+end
+
+--- The memory of the bridge, in bytes, with few and with many cars.
+function limits.bridge(few, many, cars)
+  return ("%.1f MiB before there were %d cars: %.0f KiB for each. The limit is what the program "
+    .. "takes without cars."):format(few / 2^20, cars, (many - few) / 1024 / cars)
+end
+
+return limits
