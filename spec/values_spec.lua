@@ -173,6 +173,13 @@ local function shuffled(list)
   return new
 end
 
+it("the version of a list of descriptors is what other programs have computed", function()
+  for text, expected in pairs { [""] = "v7", ["a\nb"] = "v302162",
+    [("vehicle.\255"):rep(20)] = "v2754957511" } do
+    assert.equal(expected, values.version(text))
+  end
+end)
+
 describe("merging", function()
   it("gives the same result in any order of the members", function()
     local all = burst({ [TYRE] = { "240", "kPa", -60 }, [DEMAND] = { "0", nil, 0 },

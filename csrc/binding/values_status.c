@@ -4,6 +4,8 @@
 #include "binding/values_status.h"
 
 #include <math.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- the status ----------------------------------------------------------------- */
@@ -300,6 +302,18 @@ static int status(lua_State *L) {
   return 2;
 }
 
+/* (text) -> the version of a list of descriptors, computed the same way by every program */
+static int version(lua_State *L) {
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  uint32_t sum = 7;
+  for (size_t i = 0; i < len; i++) sum = sum * 31 + (unsigned char)text[i];
+  char out[16];
+  snprintf(out, sizeof out, "v%lu", (unsigned long)sum);
+  lua_pushstring(L, out);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   {"merge", bmwi_values_merge},
   {"restore", bmwi_values_restore},
@@ -307,6 +321,7 @@ static const luaL_Reg functions[] = {
   {"telematics", bmwi_values_telematics},
   {"changed", bmwi_values_changed},
   {"descriptors", bmwi_values_descriptors},
+  {"version", version},
   {NULL, NULL},
 };
 

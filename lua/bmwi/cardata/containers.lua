@@ -7,15 +7,6 @@ local check = require "bmwi._check"
 
 local containers = { NAME = "bmwi" }
 
--- The version of a list of descriptors, computed the same way by every program.
-local function version_of(list)
-  local sum, text = 7, table.concat(list, "\n")
-  for i = 1, #text do
-    sum = (sum * 31 + text:byte(i)) % 4294967296 -- also exact as a double
-  end
-  return ("v%.0f"):format(sum)
-end
-
 --- The list needed from BMW: the descriptors of a status and those of the option, sorted.
 function containers.plan(client, store)
   local seen, wanted = {}, {}
@@ -26,8 +17,8 @@ function containers.plan(client, store)
     end
   end
   table.sort(wanted)
-  return { client = client, store = store, version = version_of(wanted), wanted = wanted,
-    calls = 0 }
+  return { client = client, store = store, wanted = wanted, calls = 0,
+    version = bmwi._values.version(table.concat(wanted, "\n")) }
 end
 
 --- The id saved in the account, if it is the planned container's.

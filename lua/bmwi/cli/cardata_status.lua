@@ -117,7 +117,7 @@ end
 ---@param system "metric"|"imperial"|"us"
 function status_view.rows(status, details, system)
   local classic, rows = {}, {}
-  for _, row in ipairs(render.status(status, system)) do
+  for _, row in ipairs(render.values(status, system)) do
     classic[row[1]] = classic[row[1]] or {}
     table.insert(classic[row[1]], row[2])
   end

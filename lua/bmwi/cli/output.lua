@@ -23,6 +23,7 @@ local CONTROLS = { "[%z\1-\31\127]", "\194[\128-\159]", "\226\128[\142\143\170-\
 ---@return string text
 function output.clean(value)
   local text = tostring(value)
+  if not text:find("[^ -~]") then return text end
   for _, controls in ipairs(CONTROLS) do text = text:gsub(controls, "?") end
   return text
 end

@@ -201,8 +201,8 @@ local function charging(answer)
   return #parts > 0 and table.concat(parts, ", ") or "not charging"
 end
 
---- Rows for car:status().
-function render.status(answer, system)
+--- The rows of a status, without when and why the car reported it.
+function render.values(answer, system)
   local doors, doors_paint = closures(answer, DOORS)
   local windows, windows_paint = closures(answer, WINDOWS)
   local rows = {
@@ -231,6 +231,12 @@ function render.status(answer, system)
     rows[#rows + 1] = { "Warning", text_of(item.ccmDescriptionShort), "yellow" }
   end
   rows[#rows + 1] = { "Last charge", words(answer.lastChargingEndResult) }
+  return rows
+end
+
+--- Rows for car:status().
+function render.status(answer, system)
+  local rows = render.values(answer, system)
   rows[#rows + 1] = { "Reported", render.moment(answer.updateTime), "dim" }
   rows[#rows + 1] = { "Reason", words(answer.updateReason), "dim" }
   return rows
