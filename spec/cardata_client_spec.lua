@@ -140,6 +140,50 @@ describe("a client of CarData", function()
       assert.truthy(message:find("denied", 1, true), message)
     end)
 
+    describe("and, if that is refused, asks for each scope alone, without a prompt,", function()
+      local API, STREAM = '"CarData API"', '"CarData Stream"'
+      local function refused(message, hint, not_hint, asked)
+        local found, info = helper.fails_as("auth", new():login())
+        helper.has(found, message)
+        helper.has(info.hint, hint)
+        assert.equal(400, info.status)
+        assert.is_nil(not_hint and info.hint:find(not_hint, 1, true))
+        assert.equal(asked, #requests("/device/code"))
+        assert.same({ 0, {} }, { #requests("/oauth/token"), prompts })
+      end
+
+      for _, row in ipairs({ { "no_api", "cardata:api:read", API, STREAM },
+        { "no_streaming", "cardata:streaming:read", STREAM, API } }) do
+        it("to name the missing subscription: " .. row[1], function()
+          sim:control("POST", "/cardata/token", { [row[1]] = true })
+          refused("log-in failed: the client has no subscription for " .. row[2], row[3], row[4], 3)
+          for i, scope in ipairs({ "authenticate_user%20openid%20cardata%3Aapi%3Aread%20",
+            "openid%20cardata%3Aapi%3Aread&", "openid%20cardata%3Astreaming%3Aread&" }) do
+            helper.has(requests("/device/code")[i].body:gsub("+", "%%20"), "scope=" .. scope)
+          end
+          sim:control("POST", "/cardata/token", { [row[1]] = false })
+          assert.is_true(new():login())
+          assert.equal(1, #prompts)
+        end)
+      end
+
+      it("and names both if both are refused, or one of the answers is missing", function()
+        sim:control("POST", "/cardata/token", { no_api = true, no_streaming = true })
+        refused("HTTP 400", API .. " and " .. STREAM, nil, 3)
+        sim:control("POST", "/cardata/token", { no_api = false })
+        sim:clear()
+        sim:fault({ path = "/device/code", status = 400, body = '{"error":"invalid_request"}' })
+        sim:fault({ path = "/device/code", status = 503, body = "busy" })
+        refused("HTTP 400", API .. " and " .. STREAM, nil, 2)
+      end)
+
+      it("but not if the client id is unknown", function()
+        local _, info = helper.fails_as("auth", new({ client_id = CLIENT:gsub("6", "7") }):login())
+        helper.has(info.hint, "client_id")
+        assert.equal(1, #requests("/device/code"))
+      end)
+    end)
+
     it("and names the scope that was not granted, with the step at the portal", function()
       sim:fault({ path = "/oauth/token", times = 0, raw = '{"access_token":"abcdef","expires_in":'
         .. '3600,"scope":"cardata:streaming:read openid authenticate_user"}' })

@@ -287,7 +287,8 @@ static void read_code(lua_State *L, bmwi_op *op, int client) {
   bmwi_failure failure;
   const bmwi_buffer *body = &op->transfer.body;
   bmwi_failure_set(&failure, BMWI_JSON, "the response has no device code");
-  bool object = body->len > 0 && bmwi_json_decode(L, body->data, body->len) && lua_istable(L, -1);
+  bool object = session->device.alone == NULL && body->len > 0 &&
+                bmwi_json_decode(L, body->data, body->len) && lua_istable(L, -1);
   if (op->account == NULL) return; /* closed by a finalizer meanwhile */
   if (!object) {
     bmwi_session_refuse(session, &failure);

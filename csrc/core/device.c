@@ -3,6 +3,7 @@
 */
 #include "core/device.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #if defined(__APPLE__)
@@ -24,22 +25,75 @@ void bmwi_device_login_clear(bmwi_device_login *device) {
   memset(device, 0, sizeof *device);
 }
 
-bool bmwi_device_login_begin(bmwi_device_login *device, bmwi_buffer *form, const char *client_id,
-                             const char *scope) {
+/* The form that requests a code, with a new verifier. */
+static bool make_form(bmwi_device_login *device, bmwi_buffer *form, const char *client_id,
+                      const char *scope) {
   unsigned char bytes[BMWI_SHA256_SIZE];
   char text[VERIFIER + 5];
-  bmwi_device_login_clear(device);
   if (getentropy(bytes, sizeof bytes) != 0) return false;
   text[bmwi_base64url_encode(text, bytes, sizeof bytes)] = '\0';
+  bmwi_drop(&device->verifier);
   device->verifier = bmwi_copy(text);
   bmwi_sha256(bytes, text, VERIFIER);
   text[bmwi_base64url_encode(text, bytes, sizeof bytes)] = '\0'; /* now the challenge */
-  device->stage = BMWI_DEVICE_CODE;
   return device->verifier != NULL && bmwi_buffer_field(form, "client_id", client_id) &&
          bmwi_buffer_field(form, "response_type", "device_code") &&
          bmwi_buffer_field(form, "scope", scope) &&
          bmwi_buffer_field(form, "code_challenge", text) &&
          bmwi_buffer_field(form, "code_challenge_method", "S256");
+}
+
+bool bmwi_device_login_begin(bmwi_device_login *device, bmwi_buffer *form, const char *client_id,
+                             const char *scope) {
+  bmwi_device_login_clear(device);
+  device->stage = BMWI_DEVICE_CODE;
+  return make_form(device, form, client_id, scope);
+}
+
+/* The first scope from here on that belongs to a service: those without a colon belong to the
+** log-in itself. */
+static const char *service_scope(const char *at) {
+  while (*at != '\0') {
+    size_t n = strcspn(at, " ");
+    if (memchr(at, ':', n) != NULL) return at;
+    at += n + strspn(at + n, " ");
+  }
+  return NULL;
+}
+
+static bool refuses_scope(const bmwi_failure *failure) {
+  return failure->status == 400 && strcmp(failure->error, "invalid_request") == 0;
+}
+
+bool bmwi_device_login_probe(bmwi_device_login *device, bmwi_buffer *form, const char *client_id,
+                             const char *scope, bmwi_failure *failure) {
+  char text[160];
+  bool refused = refuses_scope(failure);
+  if (device->alone == NULL) {
+    if (!refused) return false;
+    device->refusal = *failure;
+    device->alone = service_scope(scope);
+  } else if (refused || failure->code == BMWI_JSON) {
+    if (refused) device->missing = device->alone;
+    if (refused) device->refused++;
+    else device->granted++;
+    device->alone = service_scope(device->alone + strcspn(device->alone, " "));
+  } else { /* no answer: which one it is stays unknown */
+    device->granted = 0;
+    device->alone = NULL;
+  }
+  if (device->alone != NULL) {
+    int length = (int)strcspn(device->alone, " ");
+    if (snprintf(text, sizeof text, "openid %.*s", length, device->alone) < (int)sizeof text &&
+        make_form(device, form, client_id, text))
+      return true;
+  }
+  *failure = device->refusal;
+  if (device->refused != 1 || device->granted == 0) return false;
+  snprintf(failure->text, sizeof failure->text, "the client has no subscription for %.*s",
+           (int)strcspn(device->missing, " "), device->missing);
+  failure->description[0] = '\0';
+  return false;
 }
 
 bool bmwi_device_login_take(bmwi_device_login *device, const char *code, double interval,

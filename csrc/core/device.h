@@ -21,6 +21,11 @@ typedef struct bmwi_device_login {
   double ends;           /* monotonic: the code expires */
   double denied_until;   /* a denial is final from then on; 0: there was none */
   bool gateway_failed;   /* a gateway failed during a poll, which may have used up the code */
+  /* All scopes together were refused: each is requested alone, to find out which one it is. */
+  const char *alone;    /* this one, in the list; NULL: all together */
+  const char *missing;  /* the one that was refused */
+  int refused, granted; /* how many were */
+  bmwi_failure refusal; /* of all together */
 } bmwi_device_login;
 
 /* Wipes everything. */
@@ -29,6 +34,11 @@ void bmwi_device_login_clear(bmwi_device_login *device);
 ** random bytes. */
 bool bmwi_device_login_begin(bmwi_device_login *device, bmwi_buffer *form, const char *client_id,
                              const char *scope);
+/* The request for a code failed, or a scope alone was granted (BMWI_JSON, since that code is not
+** used). True if there is another scope to request: its form. Otherwise the failure says which
+** scope is missing, if that is known. */
+bool bmwi_device_login_probe(bmwi_device_login *device, bmwi_buffer *form, const char *client_id,
+                             const char *scope, bmwi_failure *failure);
 /* Stores a copy of the code. */
 bool bmwi_device_login_take(bmwi_device_login *device, const char *code, double interval,
                             double lifetime, double now);

@@ -303,9 +303,26 @@ static void remember(bmwi_session *session, const bmwi_failure *failure, bmwi_ve
                                failure->code == BMWI_RATE_LIMITED;
 }
 
+/* The request for a code was refused: requests one for each scope alone, if that may tell why. */
+static bool probe(bmwi_session *session, bmwi_failure *failure) {
+  bmwi_op *op = &session->request;
+  bmwi_account *account = op->account;
+  if (session->device.stage != BMWI_DEVICE_CODE || session->waiting == NULL) return false;
+  bmwi_buffer_clear(&op->body);
+  if (!bmwi_device_login_probe(&session->device, &op->body, account->client_id, account->scope,
+                               failure))
+    return false;
+  op->deadline = bmwi_now() + account->timeout;
+  op->attempt = 0;
+  if (bmwi_attempt_send(op) == BMWI_GO_ON) return true;
+  *failure = session->device.refusal;
+  return false;
+}
+
 bool bmwi_session_refuse(bmwi_session *session, const bmwi_failure *why) {
   bmwi_op *op = &session->request;
   bmwi_failure failure = *why;
+  if (probe(session, &failure)) return true;
   bool polls = session->device.stage == BMWI_DEVICE_POLL;
   if (polls && session->waiting != NULL &&
       bmwi_device_login_again(&session->device, &failure, bmwi_now()) && bmwi_session_poll(session))

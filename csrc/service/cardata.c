@@ -102,13 +102,13 @@ static void explain(bmwi_failure *failure, bool call) {
   }
 }
 
-#define SUBSCRIBE \
-  "at BMW's portal subscribe the client to \"CarData API\" and \"CarData Stream\", wait " \
-  "a minute, then log in again"
+#define SUBSCRIBE_TO(services) \
+  "at BMW's portal subscribe the client to " services ", wait a minute, then log in again"
+#define SUBSCRIBE SUBSCRIBE_TO("\"CarData API\" and \"CarData Stream\"")
 
 static const bmwi_advice advice[] = {
-  {"cardata:api:read", BMWI_AUTH, SUBSCRIBE},
-  {"cardata:streaming:read", BMWI_AUTH, SUBSCRIBE},
+  {"cardata:api:read", BMWI_AUTH, SUBSCRIBE_TO("\"CarData API\"")},
+  {"cardata:streaming:read", BMWI_AUTH, SUBSCRIBE_TO("\"CarData Stream\"")},
   {"expired before it was confirmed", BMWI_AUTH, "log in again, and confirm the code in time"},
   {"was denied", BMWI_AUTH,
    "log in again; if you did confirm it, type the code by hand in a private window of the browser"},

@@ -2,7 +2,6 @@
 -- Most problems are settings at BMW's portal, so each step names the one to check.
 
 local checks = require "bmwi.cli.checks"
-local prompt = require "bmwi.cli.prompt"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
 
@@ -11,6 +10,9 @@ local cardata_doctor = {}
 local DAY = 86400
 local PORTAL = "At BMW's portal (your car, BMW CarData): "
 local GUIDE = " Step by step: docs/cardata.md"
+-- The scopes that a log-in must cover, and the portal's name for each.
+local SCOPES = { { "cardata:api:read", "CarData API" },
+  { "cardata:streaming:read", "CarData Stream" } }
 
 local function client_id(ctx)
   local id = ctx.settings.client_id
@@ -54,11 +56,12 @@ end
 local function scopes(ctx)
   local token = session.store(ctx.settings):load() or {}
   local granted = " " .. (token.scope or "") .. " "
-  for _, row in ipairs(prompt.SCOPES) do
+  for _, row in ipairs(SCOPES) do
     local scope, service = row[1], row[2]
     if token.scope and not granted:find(" " .. scope .. " ", 1, true) then
       return nil, ("the log-in does not cover %s (%s)"):format(service, scope), "scope",
-        { hint = prompt.SUBSCRIBE }
+        { hint = PORTAL .. ("subscribe the client to %s, wait a minute, then: bmwi login")
+        :format(service) }
     end
   end
   return token.scope or render.ABSENT

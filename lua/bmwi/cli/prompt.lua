@@ -3,7 +3,6 @@
 
 local bmwi = require "bmwi"
 local async = require "bmwi.async"
-local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
 local output = require "bmwi.cli.output"
 local programs = require "bmwi.cli.programs"
@@ -11,13 +10,6 @@ local programs = require "bmwi.cli.programs"
 local prompt = {}
 
 local TICK = 1 -- seconds
-
---- The scopes that a log-in must cover, and the portal's name for each.
-prompt.SCOPES = { { "cardata:api:read", "CarData API" },
-  { "cardata:streaming:read", "CarData Stream" } }
---- What to do if one is missing.
-prompt.SUBSCRIBE = "At BMW's portal (your car, BMW CarData): subscribe the client to CarData API "
-  .. "and to CarData Stream, wait a minute, then: bmwi login"
 
 -- Draws the link as a QR code if there is a program for it. It gets the link through a pipe, since
 -- other users can read arguments.
@@ -79,33 +71,6 @@ local function count_down(ctx)
   end
 end
 
--- The services that the client is not subscribed to. BMW refuses the whole log-in without saying
--- which; a request for one scope alone tells, and needs no user.
-local function missing_services(ctx)
-  local missing = {}
-  for _, row in ipairs(prompt.SCOPES) do
-    local options = config.options(ctx.settings)
-    options.scope = "openid " .. row[1]
-    options.on_prompt = function() error("this code is not used", 0) end
-    local client = bmwi.new(options)
-    local _, _, _, info = client:login()
-    if info and info.status == 400 then missing[#missing + 1] = row[2] end
-    client:close()
-  end
-  return missing
-end
-
--- The failure of a log-in, with the missing subscription named.
-local function explain(ctx, message, code, info)
-  local refused = not ctx.code_ends and type(info) == "table" and info.status == 400
-  local missing = refused and missing_services(ctx) or {}
-  if #missing == 1 then
-    message = "the client is not subscribed to " .. missing[1]
-    fail.advise(info, prompt.SUBSCRIBE)
-  end
-  fail.raise(message or "failed", code or "error", info)
-end
-
 --- client:login() with a countdown. Returns true or raises the failure.
 function prompt.log_in(ctx, client)
   local result
@@ -115,8 +80,7 @@ function prompt.log_in(ctx, client)
     ticker:cancel()
   end)
   ctx.out:progress_end()
-  if not result[1] then explain(ctx, result[2], result[3], result[4]) end
-  return true
+  return fail.check(result[1], result[2], result[3], result[4])
 end
 
 return prompt
