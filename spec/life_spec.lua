@@ -280,3 +280,39 @@ describe("a finalizer in the middle of", function()
     end)
   end
 end)
+
+describe("the loop", function()
+  it("takes an operation once, and forgets what no task waits for any more", function()
+    -- In a separate program: all of this once used freed memory.
+    local text = helper.program([[
+      local loop = require("bmwi").loop
+      local function clean() for _ = 1, 3 do collectgarbage() end end
+      local thread = coroutine.create(function() end)
+      loop:begin(thread, loop:gate(60))
+      loop:detach(thread)
+      clean()
+      loop:detach(thread)
+      loop:begin(thread, loop:gate(0))
+      loop:step(1)
+      clean()
+      loop:detach(thread)
+      local gate = loop:gate(60)
+      loop:begin(thread, gate)
+      print(pcall(loop.begin, loop, thread, gate))
+      loop:detach(thread)
+      gate = nil
+      clean()
+      for _ = 1, 100 do loop:begin(coroutine.create(clean), loop:gate(0)) end
+      while loop:timeout() do loop:step(0.01) end
+      local connection = require("bmwi")._mqtt.connect({ url = "mqtt://127.0.0.1:1" })
+      local receives = coroutine.create(function() return connection:receive() end)
+      loop:attach(receives, function(ok, _, message) print(ok, message) end)
+      local _, _, operation = coroutine.resume(receives)
+      for _ = 1, 2 do
+        loop:begin(receives, operation)
+        while loop:timeout() do loop:step(0.01) end
+      end]], nil, "timeout 20 COMMAND 2>&1; echo $?")
+    assert(text:find("^false\t[^\n]+an operation that has not begun expected%)\n"
+      .. "true\tMQTT connection failed: [^\n]+\nfalse\tnil\n0\n$"), text)
+  end)
+end)

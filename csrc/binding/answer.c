@@ -154,10 +154,12 @@ static int deliver_answer(lua_State *L, bmwi_op *op) {
   }
 }
 
-/* The feed is still alive: its waiter keeps it so, and closing it cancels the operation. */
+/* The feed is still alive: its waiter keeps it so, and closing it cancels the operation. There is
+** none if it was delivered already, or another operation waits for it since. */
 static int deliver_received(lua_State *L, bmwi_op *op) {
   bmwi_feed *feed = op->feed;
   if (op->failure.code != BMWI_OK) return bmwi_fail(L, "receive", &op->failure, NULL);
+  if (feed == NULL) return luaL_error(L, "this call is over");
   bmwi_feed_leave(feed);
   return feed->face->hand_out(L, feed);
 }

@@ -196,14 +196,14 @@ static void wake(lua_State *L, bmwi_op *op) {
   int top = lua_gettop(L), thread = top + 2, function = top + 3;
   bmwi_push_entry(L, BMWI_KEPT_OPS, op);
   bmwi_push_entry(L, BMWI_KEPT_THREADS, op);
+  lua_pushvalue(L, thread);
+  bmwi_clear_value(L, BMWI_KEPT_WAITS);
   push_wake(L, thread);
   if (lua_isnil(L, function)) { /* a blocking call waits for it, or nobody any more */
     if (!lua_isnil(L, top + 1)) bmwi_drop_entries(L, op);
     lua_settop(L, top);
     return;
   }
-  lua_pushvalue(L, thread);
-  bmwi_clear_value(L, BMWI_KEPT_WAITS);
   lua_pushboolean(L, 1);
   if (!push_results(L, op, top + 1)) {
     lua_pushboolean(L, 0);

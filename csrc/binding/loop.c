@@ -111,13 +111,18 @@ static int loop_open(lua_State *L) {
   return 0;
 }
 
+/* Whether nothing waits for it. */
+static bool is_free(const bmwi_op *op) {
+  return op->state == BMWI_NEW || op->state == BMWI_FINISHED;
+}
+
 /* loop:pass(gate) -> nothing, or nil, message, "closed" for a client's gate; waits until it opens,
 ** like any call: blocking, or by yielding in a task */
 static int loop_pass(lua_State *L) {
   const bmwi_loop *self = check_loop(L);
   const bmwi_op *gate = luaL_checkudata(L, 2, BMWI_OP);
-  bool free = gate->state == BMWI_NEW || gate->state == BMWI_FINISHED;
-  luaL_argcheck(L, free && gate->kind == BMWI_SLEEP, 2, "a gate that nobody waits for expected");
+  luaL_argcheck(L, is_free(gate) && gate->kind == BMWI_SLEEP, 2,
+                "a gate that nobody waits for expected");
   lua_settop(L, 2);
   if (self->hooks > 0 && !bmwi_is_task(L))
     luaL_error(L, "a hook of a client (log, store, on_token, on_prompt) cannot wait for a stream");
@@ -154,6 +159,7 @@ static int loop_begin(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   luaL_checktype(L, 2, LUA_TTHREAD);
   bmwi_op *op = luaL_checkudata(L, 3, BMWI_OP);
+  luaL_argcheck(L, is_free(op), 3, "an operation that has not begun expected");
   lua_settop(L, 4);
   if (!bmwi_await_begin(L)) {
     bmwi_drop_entries(L, op);
@@ -177,6 +183,8 @@ static int loop_detach(lua_State *L) {
   lua_rawget(L, -2);
   bmwi_op *op = lua_touserdata(L, -1);
   if (op != NULL) {
+    lua_pushvalue(L, 2);
+    bmwi_clear_value(L, BMWI_KEPT_WAITS);
     bmwi_push_entry(L, BMWI_KEPT_OPS, op); /* keeps it alive until the end of this function */
     bmwi_drop_entries(L, op);
     bmwi_op_cancel(op, BMWI_CANCELLED, "the task was cancelled");
