@@ -320,6 +320,17 @@ describe("a stream continues", function()
       assert.equal(0, report().attempt_count)
     end)
 
+    it("with a log-in that names no account whose topics could be asked for", function()
+      start()
+      for _, gcid in ipairs({ "a/#", "+", "a/b", false }) do
+        client:close()
+        client = bmwi.new(streams.options(sim, { token = { access_token = "a", id_token = "i",
+          gcid = gcid or nil } }))
+        ending("auth")
+      end
+      assert.equal(0, report().attempt_count)
+    end)
+
     it("with a log-in that is not for streams", function()
       start()
       client:close()

@@ -120,8 +120,9 @@ function Hub:token(renew)
   if self:is_closed() then return nil, CLOSED end
   if not done then return nil, self.plan:no_token(why, code, info) end
   local token = self.client:token()
-  if not token or not token.id_token or not token.gcid then
-    return nil, { code = "auth", message = "the log-in has no id_token, which the stream needs",
+  local gcid = token and token.gcid -- it becomes a level of a topic
+  if not gcid or gcid:find("[/+#]") or not token.id_token then
+    return nil, { code = "auth", message = "the log-in has no gcid or id_token for the stream",
       hint = schedule.LOGIN }
   end
   if token.scope and not token.scope:find(STREAMING, 1, true) then
