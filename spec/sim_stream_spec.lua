@@ -29,7 +29,7 @@ describe("the simulated stream", function()
 
   -- mosquitto_sub in the background, which ends after this many messages.
   local function mosquitto_sub(version, count, ...)
-    local words = { "timeout 20 mosquitto_sub -V", version, "-h localhost -p", sim.stream_port,
+    local words = { "timeout 20 mosquitto_sub -V", version, "-h 127.0.0.1 -p", sim.stream_port,
       "--cafile", sim.ca, "-u", GCID, "-P", token.id_token, "-t", GCID .. "/+ -k 30",
       "-C", count, ... }
     local pipe = assert(io.popen(table.concat(words, " ") .. " 2>&1"))
@@ -752,7 +752,7 @@ describe("the simulated stream", function()
 
   spec("speaks TLS 1.3 only", function()
     assert.equal("TLSv1.3", client(connect(), "until=2")().tls)
-    local said = helper.shell("openssl s_client -tls1_2 -connect localhost:" .. sim.stream_port
+    local said = helper.shell("openssl s_client -tls1_2 -connect 127.0.0.1:" .. sim.stream_port
       .. " </dev/null 2>&1")
     assert.truthy(said:find("alert protocol version", 1, true), said)
     wait(function(now) return now.attempts[2] and now.attempts[2].ended end)
