@@ -1,4 +1,4 @@
---- Starts the simulator for a spec and controls it through /_sim with the curl program, so that
+--- Starts the simulator for a spec and controls it through /_sim by a program of its own, so that
 --- results do not depend on the module under test. Runs on every Lua.
 local cjson = require("cjson").new()
 
@@ -154,25 +154,33 @@ end
 local Sim = {}
 Sim.__index = Sim
 
+-- Starts the process that sends the requests to /_sim (spec/control.pl). It runs in the background
+-- of a shell, so that closing the pipe does not wait for it.
+local function open_channel(sim)
+  local fifo = os.tmpname()
+  os.remove(fifo)
+  local pipe = assert(io.popen(("mkfifo -m 600 %s && echo made && "
+    .. "{ perl spec/control.pl $PPID %s %s %d <%s & }"):format(fifo, sim.url:match("^%w+"),
+    quote(sim.host), sim.port, fifo)))
+  assert(pipe:read("*l") == "made", "no FIFO for the control requests")
+  local requests = assert(io.open(fifo, "wb"))
+  os.remove(fifo)
+  return { requests = requests, answers = pipe }
+end
+
 --- Sends one request to /_sim; a refusal raises, since the spec itself is wrong then.
 function Sim:control(method, path, value)
-  local arguments = { "-X", method, self.url .. "/_sim" .. path }
-  if self.ca then
-    -- Some specs are about the certificate; the control channel must work with any.
-    arguments[#arguments + 1] = "--insecure"
+  local body = type(value) == "string" and value or value and cjson.encode(value) or ""
+  self.channel = self.channel or open_channel(self)
+  assert(self.channel.requests:write(("%s /_sim%s %d\n"):format(method, path, #body), body))
+  assert(self.channel.requests:flush())
+  local answers = self.channel.answers
+  local status, length = assert(answers:read("*l"), "spec/control.pl ended"):match("^(%d+) (%d+)$")
+  local answer = length == "0" and "" or answers:read(tonumber(length)) -- read(0) would wait
+  if status ~= "200" then
+    error(("%s /_sim%s: HTTP %s %s"):format(method, path, status, answer), 3)
   end
-  local answer = with_file(type(value) == "string" and value or value and cjson.encode(value) or "",
-    function(body)
-      if value then
-        arguments[#arguments + 1] = "--data-binary"
-        arguments[#arguments + 1] = "@" .. body
-      end
-      return helper.curl((unpack or table.unpack)(arguments)) -- luacheck: ignore
-    end)
-  if answer.status ~= 200 then
-    error(("%s /_sim%s: HTTP %d %s"):format(method, path, answer.status, answer.body), 3)
-  end
-  return cjson.decode(answer.body)
+  return cjson.decode(answer)
 end
 
 --- The requests received, oldest first.
@@ -210,6 +218,12 @@ end
 
 --- Ends the simulator, which exits when the pipe is closed.
 function Sim:stop()
+  if self.channel then
+    self.channel.requests:write("quit\n")
+    self.channel.requests:close()
+    self.channel.answers:close()
+    self.channel = nil
+  end
   if self.pipe then
     self.pipe:close()
     self.pipe = nil
