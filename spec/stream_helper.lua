@@ -45,9 +45,9 @@ function streams.client(sim, changes)
   return client
 end
 
---- Lets the stream run until `seen` is true; raises after 20 seconds. Updates are dropped.
+--- Lets the stream run until `seen` is true; raises after a minute. Updates are dropped.
 function streams.run_until(stream, seen, what)
-  local deadline = bmwi._sys.monotonic() + 20
+  local deadline = bmwi._sys.monotonic() + 60
   while not seen() do
     assert(bmwi._sys.monotonic() < deadline, "it did not come to that: " .. (what or "?"))
     local _, _, code = stream:next(0.02)
@@ -65,7 +65,7 @@ end
 ---@return string code
 ---@return table info
 function streams.ending(stream)
-  local deadline = bmwi._sys.monotonic() + 20
+  local deadline = bmwi._sys.monotonic() + 60
   repeat
     assert(bmwi._sys.monotonic() < deadline, "the stream does not end")
     local update, message, code, info = stream:next(1)
