@@ -45,17 +45,22 @@ function broker.set(sim, change) return sim:control("POST", "/cardata/stream", c
 --- The report of GET /_sim/cardata/stream.
 function broker.report(sim) return sim:control("GET", "/cardata/stream") end
 
+local python
+
 --- Why the small client cannot run; nil if it can.
 function broker.no_python()
-  local said = helper.shell("python3 -c 'import ssl; print(ssl.HAS_TLSv1_3)' 2>/dev/null")
-  if said ~= "True" then return "there is no python3 with TLS 1.3" end
+  -- Its own path, since python3 may be a script that takes longer than the client.
+  python = helper.shell("python3 -c 'import ssl, sys; print(ssl.HAS_TLSv1_3 and sys.executable)' "
+    .. "2>/dev/null")
+  if not python:find("^/") then return "there is no python3 with TLS 1.3" end
 end
 
 --- Starts the small client; the returned function waits for its end and returns what it received.
 ---@param ... string its steps
 ---@return function finish -> table (see spec/mqtt.py)
 function broker.client(sim, ...)
-  local words = { "exec python3 spec/mqtt.py", sim.stream_port, helper.quote(sim.ca or "-") }
+  local words = { "exec", helper.quote(python), "-IS spec/mqtt.py", sim.stream_port,
+    helper.quote(sim.ca or "-") }
   for i = 1, select("#", ...) do words[#words + 1] = helper.quote((select(i, ...))) end
   local pipe = assert(io.popen(table.concat(words, " ")))
   return function()
@@ -65,12 +70,12 @@ function broker.client(sim, ...)
   end
 end
 
---- Waits, ten seconds at most, until the report satisfies the function.
+--- Waits, a minute at most, until the report satisfies the function.
 ---@param seen fun(report: table): any
 ---@return table report
 function broker.wait(sim, seen)
   local report
-  for _ = 1, 200 do
+  for _ = 1, 1200 do
     report = broker.report(sim)
     if seen(report) then return report end
     helper.shell("sleep 0.05")
