@@ -40,12 +40,17 @@ static int client_token(lua_State *L) {
   return status == 0 ? 1 : lua_error(L);
 }
 
-static int free_call(lua_State *L, const bmwi_endpoint *endpoint, bmwi_add_field *add) {
+static const char *check_path(lua_State *L, int argument) {
   size_t len;
-  bmwi_client *client = bmwi_client_check(L, 1);
-  const char *path = luaL_checklstring(L, 2, &len);
-  luaL_argcheck(L, bmwi_path(path, len), 2,
+  const char *path = luaL_checklstring(L, argument, &len);
+  luaL_argcheck(L, bmwi_path(path, len), argument,
                 "a path such as /webapi/v1/user/vehicles expected, without a query");
+  return path;
+}
+
+static int free_call(lua_State *L, const bmwi_endpoint *endpoint, bmwi_add_field *add) {
+  bmwi_client *client = bmwi_client_check(L, 1);
+  const char *path = check_path(L, 2);
   lua_settop(L, 3);
   bmwi_op *op = bmwi_client_op(L, client, endpoint, NULL);
   bmwi_client_path(L, op, path);
@@ -55,6 +60,21 @@ static int free_call(lua_State *L, const bmwi_endpoint *endpoint, bmwi_add_field
 
 /* client:get(path[, query]) -> decoded answer | nil, message, code, info */
 static int client_get(lua_State *L) { return free_call(L, &bmwi_free_get, bmwi_client_query); }
+
+static void add_nothing(lua_State *L, bmwi_op *op, const char *name, const char *value,
+                        size_t len) {
+  (void)L, (void)op, (void)name, (void)value, (void)len;
+}
+
+/* client:_check_get(path[, query]): raises what get() would. For a service that counts a call
+** before it makes the request. */
+static int client_check_get(lua_State *L) {
+  bmwi_client_check(L, 1);
+  check_path(L, 2);
+  lua_settop(L, 3);
+  bmwi_add_fields(L, NULL, 3, add_nothing);
+  return 0;
+}
 
 /* client:post(path[, form]) -> decoded answer, or true for an empty one */
 static int client_post(lua_State *L) { return free_call(L, &bmwi_free_post, bmwi_client_form); }
@@ -182,11 +202,17 @@ static const luaL_Reg client_methods[] = {
 
 /* For a service with its own Lua module. */
 static const luaL_Reg module_methods[] = {
-  {"login", client_login},        {"vehicle", bmwi_car_new},
-  {"token", client_token},        {"close", client_close},
-  {"_exchange", client_exchange}, {"_option", client_option},
-  {"_renew", client_renew},       {"_gate", client_gate},
-  {"_record", client_record},     {NULL, NULL},
+  {"login", client_login},
+  {"vehicle", bmwi_car_new},
+  {"token", client_token},
+  {"close", client_close},
+  {"_exchange", client_exchange},
+  {"_option", client_option},
+  {"_renew", client_renew},
+  {"_gate", client_gate},
+  {"_record", client_record},
+  {"_check_get", client_check_get},
+  {NULL, NULL},
 };
 
 static const luaL_Reg client_meta[] = {

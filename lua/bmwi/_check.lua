@@ -5,7 +5,13 @@
 local check = {}
 
 local function misuse(level, text, ...)
-  error(text:format(...), (level or 2) + 2)
+  local at = (level or 2) + 2
+  local frame = debug.getinfo(at, "S")
+  while frame and frame.what == "tail" do -- Lua 5.1 counts tail calls, which have no line
+    at = at + 1
+    frame = debug.getinfo(at, "S")
+  end
+  error(text:format(...), at)
 end
 
 --- The value must have this type.
@@ -31,6 +37,19 @@ end
 ---@param what string the text in parentheses
 function check.that(holds, what, position, name, level)
   if not holds then misuse(level, "bad argument #%d to '%s' (%s)", position, name, what) end
+end
+
+--- The object that a method was called on must be one of its kind, and still open.
+---@param object any
+---@param kind string
+---@param probe string a method that only this kind has, and that raises once the object is closed
+function check.object(object, kind, probe, name)
+  local ok, method = pcall(function() return object[probe] end)
+  if not ok or type(method) ~= "function" then
+    misuse(2, "calling '%s' on bad self (a %s expected, got %s)", name, kind, type(object))
+  end
+  local open, why = pcall(method, object, "daily_limit")
+  if not open then misuse(2, "%s", why) end
 end
 
 --- Checks a table of options, or nil: all known and of the right types.

@@ -1,6 +1,7 @@
 --- One request to BMW CarData. It is counted before it is sent, since BMW allows 50 a day for all
 --- programs of an account together. For the other files of bmwi.cardata.
 
+local check = require "bmwi._check"
 local store = require "bmwi.store"
 
 local call = {}
@@ -76,6 +77,12 @@ end
 ---@param path string
 ---@param query table|nil
 function call.get(client, path, query)
+  check.object(client, "client", "_option", "get")
+  local ok, why = pcall(client._check_get, client, path, query)
+  if not ok then
+    local position, what = why:match("^bad argument #(%d+) [^(]*%((.*)%)$")
+    check.that(false, what or why, (position or 3) - 1, "get")
+  end
   return call.call(client, "get", { path = path, query = query })
 end
 

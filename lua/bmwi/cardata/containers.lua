@@ -7,6 +7,8 @@ local check = require "bmwi._check"
 
 local containers = { NAME = "bmwi" }
 
+local MOST_TEXT = 100000 -- bytes: far more than all that BMW has, far less than a request may have
+
 --- The list needed from BMW: the descriptors of a status and those of the option, sorted.
 function containers.plan(client, store)
   local seen, wanted = {}, {}
@@ -64,6 +66,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function containers.list(client, id)
+  check.object(client, "client", "_option", "containers")
   if id == nil then return list_of(client) end
   check_id(id, "containers")
   local container, message, code, info = client:_call("container", { id = id })
@@ -82,6 +85,7 @@ end
 ---@return table|nil info
 function containers.create(client, options)
   local method = "create_container"
+  check.object(client, "client", "_option", method)
   check.argument(options, "table", 1, method)
   options = check.options(options,
     { { "name", "string" }, { "purpose", "string" }, { "descriptors", "table" } }, 1, method)
@@ -93,6 +97,8 @@ function containers.create(client, options)
     list[i] = descriptor
   end
   check.option(list[1], "descriptors", "not be empty", method)
+  local length = #table.concat(list, "   ") + #options.name + #(options.purpose or options.name)
+  check.option(length < MOST_TEXT, "descriptors", "be below 100 kB, with name and purpose", method)
   local made, message, code, info = client:_call("create_container", { body = { name = options.name,
     purpose = options.purpose or options.name, technicalDescriptors = list } })
   if not made then return nil, message, code, info end
@@ -110,6 +116,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function containers.delete(client, id)
+  check.object(client, "client", "_option", "delete_container")
   check_id(id, "delete_container")
   local deleted, message, code, info = client:_call("delete_container", { id = id })
   if not deleted then return nil, message, code, info end

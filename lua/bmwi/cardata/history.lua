@@ -1,6 +1,7 @@
 --- What BMW returns in pages: charging sessions and charging settings. Each page uses a call of the
 --- quota, and a later page can fail, so the pages already read are never discarded.
 
+local check = require "bmwi._check"
 local time = require "bmwi.time"
 local units = require "bmwi.units"
 
@@ -168,6 +169,7 @@ end
 ---@return string|nil code "unsupported": not for this car or account
 ---@return table|nil info partial: the settings that came before the failure
 function history.charging_settings(car)
+  check.object(car, "car", "_client", "charging_settings")
   local list, seen = {}, {}
   local function take(setting)
     if setting.id ~= nil and seen[setting.id] then return false end

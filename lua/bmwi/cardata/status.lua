@@ -153,6 +153,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function status.status(car, options)
+  check.object(car, "car", "_client", "status")
   local max_age = check_age(options, "status")
   local state, saved, code, info = state_of(car, max_age)
   if not state then return nil, saved, code, info end
@@ -168,6 +169,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function status.telematics(car, options)
+  check.object(car, "car", "_client", "telematics")
   local max_age = check_age(options, "telematics")
   local state, message, code, info = state_of(car, max_age)
   if not state then return nil, message, code, info end
@@ -182,6 +184,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function status.basic_data(car, options)
+  check.object(car, "car", "_client", "basic_data")
   options = check.options(without_index(options), { { "refresh", "boolean" } }, 1, "basic_data")
   local client, vin = car:_client(), car:vin()
   local store = client:_store()
