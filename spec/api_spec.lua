@@ -13,7 +13,7 @@ local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }
 local SYS = { "catch_signals", "columns", "isatty", "json", "monotonic", "no_core", "options",
   "pause", "publish_file", "read_private", "read_secret", "remove_private", "try_lock",
-  "write_private" }
+  "variables", "write_private" }
 local LOOP = { "events", "pollfd", "step", "timeout" }
 -- For bmwi.async alone.
 local LOOP_INNER = { "attach", "begin", "detach", "fail", "gate", "limit", "open", "pass",
