@@ -79,6 +79,7 @@ describe("bmwi, when something fails:", function()
           local said = cli.read(home .. "/err")
           assert.equal("1\n", cli.read(home .. "/code"), said)
           helper.has(said, "cannot write the result: " .. reason)
+          if not words[2] then cli.assert_two_lines(said) end
         end
       end
     end)
@@ -181,7 +182,7 @@ describe("bmwi, when something fails:", function()
     ["a refused log-in without a time is not retried"] = { "classic", "vehicles", runs = 2,
       faults = { { path = "oauth/token", status = 404 } },
       says = { "It is not retried by itself" }, never = { "that time" } },
-    ["an answer that is none comes after a log-in that was good"] = { "classic", "status",
+    ["an invalid response comes after a log-in that was good"] = { "classic", "status",
       faults = { { path = "/status", raw = "null" } },
       says = { "status failed" }, never = { "for the log-in" } },
   } do

@@ -156,7 +156,7 @@ describe("session", function()
     assert.equal("not_found", failure_of(car_of, {}).code)
   end)
 
-  it("blames the service for a listed VIN that is none, not the user", function()
+  it("blames the service for an invalid VIN that it lists, not the user", function()
     local client = bmwi.new({ service = "cardata", client_id = "x" })
     finally(function() client:close() end)
     for _, vehicle in ipairs { { vin = "WBA" }, { vin = "../../../../../x" }, { vin = {} }, {} } do
@@ -270,8 +270,8 @@ describe("bmwi poi", function()
     ["no position"] = { {}, {}, "where?" },
     ["both ways"] = { { "1,2" }, { lat = 1 }, "not both" },
     ["a place"] = { { "Munich" }, {}, "must be LAT,LON" },
-    ["a latitude that is none"] = { { "91,0" }, {}, "the latitude must be a number from -90" },
-    ["a longitude that is none"] = { { "0,x" }, {}, "the longitude must be a number from -180" },
+    ["an invalid latitude"] = { { "91,0" }, {}, "the latitude must be a number from -90" },
+    ["an invalid longitude"] = { { "0,x" }, {}, "the longitude must be a number from -180" },
   }) do
     it("refuses " .. name .. ", and sends nothing", function()
       local car, calls = obedient()

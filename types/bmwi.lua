@@ -586,7 +586,7 @@ function car:tyres() end
 ---| "server" # HTTP 5xx
 ---| "http" # any other HTTP status
 ---| "quota" # the day's calls of CarData are used up
----| "unsupported" # this service has no such thing
+---| "unsupported" # this service does not offer it
 ---| "conflict" # from a stream: another program uses the stream of the account
 ---| "unknown" # a command was sent, but its outcome is unknown
 ---| "closed" # the client was closed meanwhile

@@ -32,7 +32,7 @@ void bmwi_auth_error_push(lua_State *L, const bmwi_session *session) {
   lua_setfield(L, -2, "trace");
   bmwi_push_whole(L, (double)(long long)error->refused_at);
   lua_setfield(L, -2, "at");
-  if (session->by_resource) { /* not only the refresh token is of no use any more */
+  if (session->by_resource) { /* the access token is useless, too */
     lua_pushboolean(L, true);
     lua_setfield(L, -2, "token_refused");
   }

@@ -10,7 +10,7 @@
 
 /* A token's texts in a table. */
 static const struct {
-  const char *name; /* NULL: the service says how it calls the user, if it does */
+  const char *name; /* NULL: the service names the user's member, if it has one */
   size_t place;
   bool header; /* it is sent in a header line */
 } members[] = {

@@ -4,7 +4,7 @@
 **
 ** An entry holds value, raw (as it came), unit, time and source; `empty` (a
 ** word) where there is no value; `flag` and `refused` as in the details; and
-** what proves a unit later: unit_rest and unit_stream (the last ones said),
+** what proves a unit later: unit_rest and unit_stream (the last ones stated),
 ** last and last_time (the last value whose unit was sure, in km or l). The
 ** entry "position" is the last pair of latitude and longitude of one moment.
 */

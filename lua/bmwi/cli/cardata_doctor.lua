@@ -116,7 +116,7 @@ local function values(ctx)
   end
   if there == 0 then
     return nil, "BMW sent no value for this car: " .. table.concat(words, ", "), "not_found",
-      { hint = "A new set-up has its first values after the next drive. If not: log in anew, and "
+      { hint = "A new set-up has its first values after the next drive. If not: log in again, and "
       .. "check that the car's SIM and ConnectedDrive contract are active." }
   end
   return ("%d of the status%s"):format(there,

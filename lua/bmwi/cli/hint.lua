@@ -20,6 +20,7 @@ local ADVICE = {
 -- Where nothing else is known.
 local OTHERWISE = {
   config = "Correct it there. All settings: bmwi help",
+  file = "Check the path, its permissions and the free space there.",
   http = "Requests and responses: --verbose",
   internal = "This is a fault of bmwi. Please report it, with the output of: bmwi --version",
 }

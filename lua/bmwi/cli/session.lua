@@ -308,7 +308,7 @@ local function choose(ctx)
   fail.usage("this account has several cars: " .. names(list), hint)
 end
 
---- The car of an entry in the account's list. A VIN that is none is not the user's mistake.
+--- The car of an entry in the account's list. An invalid VIN there is not the user's mistake.
 ---@param vehicle table
 ---@return bmwi.car car
 function session.listed(ctx, vehicle)
