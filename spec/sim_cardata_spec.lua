@@ -559,11 +559,11 @@ describe("the simulated CarData", function()
     local function date() return get("/customers/containers").headers.date end
     local function off(seconds)
       advance(seconds)
-      local dates, sent = {}, date()
+      local dates, shown = {}, date()
       for late = -2, 5 do -- a sum of whole seconds: it may be a moment later
         dates[#dates + 1] = os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + seconds - late)
       end
-      assert.truthy(table.concat(dates, "|"):find(sent, 1, true), sent)
+      assert.truthy(table.concat(dates, "|"):find(shown, 1, true), shown)
     end
     off(0)
     off(40 * DAY)

@@ -110,8 +110,8 @@ describe("the stream's schedule", function()
   end)
 
   it("ends for good if the server will never accept the client", function()
-    for reason, what in pairs({ [133] = { "server", "client:login()" }, [2] = { "server", "log in" },
-      [138] = { "forbidden", "every program" } }) do
+    for reason, what in pairs({ [133] = { "server", "client:login()" },
+      [2] = { "server", "log in" }, [138] = { "forbidden", "every program" } }) do
       local step = new():lost(refused(reason), 0)
       assert.equal(what[1], step.code)
       has(step.hint, what[2])

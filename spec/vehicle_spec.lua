@@ -388,7 +388,9 @@ describe("a car", function()
       end
       for value, shown in pairs({ [101] = "101", [1.5] = "1.5", [-math.huge] = "-inf" }) do
         refuses("count: a whole number from 1 to 100 expected, got " .. shown .. "\n",
-          function() error(select(2, pcall(car.flash_lights, car, { count = value })) .. "\n", 0) end)
+          function()
+            error(select(2, pcall(car.flash_lights, car, { count = value })) .. "\n", 0)
+          end)
       end
       refuses("count", function() car:flash_lights({ times = 2 }) end)
       assert.has_error(function() car:flash_lights(2) end)

@@ -79,8 +79,8 @@ bmwi_reason bmwi_field_convert(const bmwi_field *field, const bmwi_source *link,
                                bmwi_value *value, const char **unit);
 
 /* Whether there is a value, and one that its field (if it has any) can be read from: where that is
-** a number, only a number in one of the field's units, or without a unit. Unknown words
-** yet count as values: they say that the last known word no longer holds. */
+** a number, only a number in one of the field's units, or without a unit. Unknown words count as
+** values: they say that the last known word no longer holds. */
 bool bmwi_field_readable(const char *descriptor, const bmwi_value *value, const char *unit);
 
 /* ---- a distance or a volume without a unit --------------------------------------------------- */

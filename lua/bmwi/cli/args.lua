@@ -64,7 +64,7 @@ args.OPTIONS = {
   prometheus = { value = "FILE",
     text = "keep FILE for node_exporter's textfile collector (its name ends in .prom)" },
   ["allow-commands"] = { only = "classic",
-    text = "accept commands on PREFIX/VIN/command: anyone who can publish there can unlock the car" },
+    text = "accept commands on PREFIX/VIN/command: whoever publishes there can unlock the car" },
   view = { only = "classic", value = "VIEW",
     text = "FRONTSIDE, FRONT, REARSIDE, REAR, SIDE, DASHBOARD, ..." },
   width = { only = "classic", value = "PIXELS", kind = "count", text = "width of the picture" },
