@@ -207,6 +207,18 @@ describe("a command that keeps running", function()
     assert.same(cars, live.cars((run_with({ cars = cars, client = client }))))
   end)
 
+  it("says what to do about a car that cannot be read", function()
+    local told
+    local options = live.options((run_with({ client = {} })), { { vin = VIN } },
+      { on_problem = function(text) told = text end })
+    options.on_problem(VIN, "status failed: dlat and dlon are required", "http", {})
+    assert.equal(VIN .. ": status failed: dlat and dlon are required. Set position = LAT,LON in the "
+      .. "configuration file, or BMWI_POSITION, to about where the car is.", told)
+    options.on_problem(VIN, "it failed!", "cancelled", { hint = "try it later",
+      retryable = false })
+    assert.equal(VIN .. ": it failed! Try it later", told)
+  end)
+
   it("describes the state of its connection", function()
     assert.equal("connected", live.words("connected", ""))
     assert.equal("waiting (the network)", live.words("waiting", "the network"))

@@ -90,7 +90,9 @@ function live.options(ctx, cars, handlers)
     on_update = handlers.on_update, on_state = handlers.on_state,
     on_problem = function(vin, message, code, info)
       local failure = session.explain(ctx, fail.new(message, code, info))
-      handlers.on_problem(("%s: %s"):format(vin, failure.message))
+      local said, hint = failure.message, fail.hint(failure)
+      if hint then said = said .. (said:find("[.!?]$") and " " or ". ") .. hint end
+      handlers.on_problem(("%s: %s"):format(vin, said))
     end,
   }
 end
