@@ -212,8 +212,8 @@ describe("a command that keeps running", function()
     local options = live.options((run_with({ client = {} })), { { vin = VIN } },
       { on_problem = function(text) told = text end })
     options.on_problem(VIN, "status failed: dlat and dlon are required", "http", {})
-    assert.equal(VIN .. ": status failed: dlat and dlon are required. Set position = LAT,LON in the "
-      .. "configuration file, or BMWI_POSITION, to about where the car is.", told)
+    assert.equal(VIN .. ": status failed: dlat and dlon are required. Set position = LAT,LON in "
+      .. "the configuration file, or BMWI_POSITION, to about where the car is.", told)
     options.on_problem(VIN, "it failed!", "cancelled", { hint = "try it later",
       retryable = false })
     assert.equal(VIN .. ": it failed! Try it later", told)
