@@ -49,10 +49,10 @@ describe("car:status()", function()
     assert.equal(id, client.calls[3].request.query.containerId)
     assert.equal(VIN, client.calls[3].request.vin)
     assert.equal(FIRST, client:called())
-    local refused, reads = client.store._refused_descriptors, 0
-    function client.store._refused_descriptors(kept)
+    local missing, reads = client.store._not_requested, 0
+    function client.store._not_requested(kept)
       reads = reads + 1
-      return refused(kept)
+      return missing(kept)
     end
     assert.truthy(car:status())
     assert.equal("telematic_data", client:called())
@@ -127,6 +127,33 @@ describe("car:status()", function()
     assert.equal(1, #bmw.containers)
     assert.equal("containers create_container telematic_data telematic_data telematic_data",
       client:called())
+  end)
+
+  it("says what the container lacks for want of room to search, until there is some", function()
+    bmw.refused = { [MILEAGE] = true }
+    for _ = 1, 8 do bmw:add("other", "v1") end
+    local status, details = car:status()
+    local lacking = client.store:_container().left_out
+    assert.truthy(#lacking > 1 and #lacking < 45, #lacking)
+    assert.truthy(#client.calls <= 14, client:called())
+    local reasons = {}
+    for member, detail in pairs(details) do
+      if detail.reason then reasons[detail.reason] = (reasons[detail.reason] or 0) + 1 end
+      if detail.reason == "left_out" then
+        assert.is_nil(status[member])
+        helper.has(detail.message, "not in the request")
+      end
+    end
+    assert.equal("left_out", details.mileage.reason)
+    assert.is_nil(reasons.refused)
+    -- As the hint of the doctor says.
+    bmw.containers = { bmw.containers[9] }
+    assert.is_true(client:delete_container(bmw.containers[1].containerId))
+    status, details = car:status()
+    assert.equal(66, status.chargingLevelHv)
+    assert.is_nil(client.store:_container().left_out)
+    assert.equal("refused", details.mileage.reason)
+    for _, detail in pairs(details) do assert.are_not.equal("left_out", detail.reason) end
   end)
 
   it("shows saved values that are younger than max_age without a request", function()

@@ -165,6 +165,7 @@
 ---@alias bmwi.absence
 ---| "absent" # BMW sent nothing
 ---| "refused" # BMW does not let this account request it (CU-402)
+---| "left_out" # not in the request, since too many containers exist: see `bmwi doctor`
 ---| "null" # BMW knows it, but sent no value
 ---| "not_available" # the car said so
 ---| "invalid" # the car said so

@@ -159,16 +159,20 @@ static bool push_list(lua_State *L, const building *b, const bmwi_field *field,
 
 /* Why nothing is known of a descriptor. */
 static bmwi_reason unknown(lua_State *L, const building *b, const char *descriptor) {
+  static const struct {
+    const char *option;
+    bmwi_reason reason;
+  } sets[] = {{"left_out", BMWI_REASON_LEFT_OUT}, {"refused", BMWI_REASON_REFUSED}};
   bmwi_reason reason = BMWI_REASON_ABSENT;
   int top = lua_gettop(L);
-  if (lua_istable(L, b->options)) {
-    bmwi_get(L, b->options, "refused");
+  for (size_t i = 0; i < sizeof sets / sizeof *sets && lua_istable(L, b->options); i++) {
+    bmwi_get(L, b->options, sets[i].option);
     if (lua_istable(L, -1)) {
       bmwi_get(L, lua_gettop(L), descriptor);
-      if (lua_toboolean(L, -1)) reason = BMWI_REASON_REFUSED;
+      if (lua_toboolean(L, -1)) reason = sets[i].reason;
     }
+    lua_settop(L, top);
   }
-  lua_settop(L, top);
   return reason;
 }
 

@@ -21,6 +21,7 @@ static const struct {
   [BMWI_REASON_ABSENT] = {"absent", "BMW sent nothing for this car; not every car has it, and it "
                                     "must be selected in the portal or be in the request"},
   [BMWI_REASON_REFUSED] = {"refused", "BMW does not let this account request it (CU-402)"},
+  [BMWI_REASON_LEFT_OUT] = {"left_out", "not in the request, since too many containers exist"},
   [BMWI_REASON_NULL] = {"null", "BMW knows it for this car but sent no value"},
   [BMWI_REASON_NOT_AVAILABLE] = {"not_available", "the car said \"not available\""},
   [BMWI_REASON_INVALID] = {"invalid", "the car said \"invalid\": no sensor, or no value now"},

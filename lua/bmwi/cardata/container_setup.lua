@@ -228,6 +228,20 @@ local function plan_request(work)
   return nil, "BMW refused every descriptor of the container", "forbidden"
 end
 
+-- What a new container lacks although BMW may not refuse it; of a known one, what is saved.
+local function left_out(work, id)
+  local list, known = {}, work.store:_refused_descriptors() or {}
+  if not work.asked then
+    local kept = work.store:_container()
+    return kept and kept.id == id and kept.left_out or nil
+  end
+  for _, descriptor in ipairs(work.asked) do known[descriptor] = true end
+  for _, descriptor in ipairs(work.wanted) do
+    if not known[descriptor] then list[#list + 1] = descriptor end
+  end
+  return list
+end
+
 local made_at = setmetatable({}, { __mode = "k" }) -- store -> {id, time} of the one created here
 
 -- The id of the planned container from BMW's list; creates it if it is missing.
@@ -246,7 +260,7 @@ local function find_or_make(work, list, bad)
     made_at[work.store] = { id = id, time = bmwi._sys.monotonic() }
   end
   local kept, why, what, more = work.store:_set_container(
-    { id = id, name = NAME, version = work.version })
+    { id = id, name = NAME, version = work.version, left_out = left_out(work, id) })
   if not kept then return nil, why, what, more end
   return id
 end

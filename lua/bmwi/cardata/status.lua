@@ -157,8 +157,9 @@ function status.status(car, options)
   local max_age = check_age(options, "status")
   local state, saved, code, info = state_of(car, max_age)
   if not state then return nil, saved, code, info end
+  local missing = car:_client():_store():_not_requested() or {}
   return bmwi._values.status(state, { drive_train = drive_train(car, not saved),
-    refused = car:_client():_store():_refused_descriptors(), now = os.time() })
+    refused = missing.refused, left_out = missing.left_out, now = os.time() })
 end
 
 --- Everything that is known of the car, by descriptor. One call of the quota.

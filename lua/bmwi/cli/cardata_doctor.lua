@@ -100,7 +100,11 @@ local function container(ctx)
   if not status then return nil, details, code, info end
   ctx.details = details
   local kept = session.store(ctx.settings):_container() or {}
-  return ("%s, made for bmwi"):format(kept.id or render.ABSENT)
+  local line = ("%s, made for bmwi"):format(kept.id or render.ABSENT)
+  if not kept.left_out then return line end
+  return ("%s; it lacks %d descriptors, since BMW refuses one of them and too many containers "
+    .. "exist to find out which: delete some that no program uses, then this one (bmwi containers)")
+    :format(line, #kept.left_out)
 end
 
 -- The available values; a missing one is not a failure, since no car has all of them.

@@ -37,12 +37,29 @@ local function look(store, get)
   return nil, message, "store", info
 end
 
--- A container as it is stored: only its id and names.
+-- The texts of a list, no more than there can be descriptors.
+local function texts(list)
+  local copy = {}
+  for _, key in ipairs(type(list) == "table" and list or {}) do
+    if type(key) == "string" and #copy < MOST_REFUSED then copy[#copy + 1] = form.plain(key) end
+  end
+  return copy
+end
+
+local function set_of(list)
+  local set = {}
+  for _, key in ipairs(texts(list)) do set[key] = true end
+  return set
+end
+
+-- A container as it is stored: its id and names, and the descriptors that it had to leave out.
 local function described(container)
   local copy = {}
   for _, name in ipairs { "id", "name", "version" } do
     if type(container[name]) ~= "table" then copy[name] = form.plain(container[name]) end
   end
+  local left_out = texts(container.left_out)
+  if left_out[1] then copy.left_out = left_out end
   return next(copy) and copy
 end
 
@@ -117,7 +134,7 @@ function account_methods:_stream_lock()
 end
 
 --- The container that was created last.
----@return {id:string,name:string,version:string}|nil container
+---@return {id:string,name:string,version:string,left_out:string[]|nil}|nil container
 function account_methods:_container()
   return look(self, function(kept) return described(kept.container or {}) end)
 end
@@ -134,12 +151,15 @@ end
 --- The descriptors that BMW refused.
 ---@return table<string,true>|nil set
 function account_methods:_refused_descriptors()
+  return look(self, function(kept) return set_of(kept.refused_descriptors) end)
+end
+
+--- What is not requested: descriptors that BMW refused, and those that the container left out.
+---@return {refused:table<string,true>, left_out:table<string,true>}|nil sets
+function account_methods:_not_requested()
   return look(self, function(kept)
-    local set = {}
-    for _, key in ipairs(kept.refused_descriptors or {}) do
-      if type(key) == "string" then set[key] = true end
-    end
-    return set
+    local container = type(kept.container) == "table" and kept.container or {}
+    return { refused = set_of(kept.refused_descriptors), left_out = set_of(container.left_out) }
   end)
 end
 
