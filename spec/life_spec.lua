@@ -1,6 +1,7 @@
 --- Lifetimes: calls of bmwi when the Lua state, the client or the task has already ended, or ends
 --- in the middle of a call.
 local helper = require("spec.helper")
+local bmwi = require("bmwi")
 
 local VIN = helper.vin
 local close_coroutine = coroutine.close -- luacheck: ignore (Lua 5.4)
@@ -249,6 +250,16 @@ describe("a finalizer in the middle of", function()
           pcall(car.execute, car, "DOOR_LOCK", more)
         end)
       end]],
+    ["an option that is read may close the client"] = [[
+      for k = 1, 6 do
+        local client = bmwi.new({ service = "cardata", base_url = URL, login_url = URL .. "/" .. k,
+          client_id = "31c3b263-a9b7-4c8e-b123-456789abcdef" })
+        local value = ""
+        round(k, function() client:close() end, function()
+          value = select(2, pcall(client._option, client, "login_url"))
+        end)
+        assert(value == URL .. "/" .. k or value:find("closed client", 1, true), value)
+      end]],
     ["client:token() may have it renewed"] = [[
       local texts = { "access_token", "token_type", "scope" }
       for k = 1, 12 do
@@ -314,5 +325,72 @@ describe("the loop", function()
       end]], nil, "timeout 20 COMMAND 2>&1; echo $?")
     assert(text:find("^false\t[^\n]+an operation that has not begun expected%)\n"
       .. "true\tMQTT connection failed: [^\n]+\nfalse\tnil\n0\n$"), text)
+  end)
+end)
+
+describe("a hook", function()
+  it("may close the client deep inside nested calls", function()
+    local sim = helper.start()
+    -- Twelve calls that wait, each inside a task that the one before has resumed; the next one
+    -- resumes none, so the call whose hook closes the client is postponed.
+    local text = helper.program(("URL = %q\n"):format(sim.url) .. [[
+      local bmwi, async = require("bmwi"), require("bmwi.async")
+      local loop, gates, closed = bmwi.loop, {}, false
+      local client
+      client = bmwi.new({ base_url = URL, token = { access_token = "abc" }, retries = 0,
+        log = function()
+          client:close()
+          closed = true
+        end })
+      local function last()
+        async.spawn(function() print((select(3, client:vehicles()))) end)
+        while not closed do bmwi.sleep(0.01) end
+        for _, gate in ipairs(gates) do loop:open(gate) end
+      end
+      local function wait(level)
+        async.spawn(function()
+          bmwi.sleep(0)
+          coroutine.wrap(level < 12 and wait or last)(level + 1) -- in it calls do not yield
+        end)
+        gates[level] = loop:gate(30)
+        loop:pass(gates[level])
+      end
+      wait(1)
+      while loop:timeout() do loop:step(0.1) end]], nil, "timeout 20 COMMAND 2>&1; echo $?")
+    sim:stop()
+    assert.equal("closed\n0\n", text)
+  end)
+end)
+
+local has_ffi, ffi = pcall(require, "ffi")
+describe("a forked child", function()
+  it("may close clients whose calls its parent waits for", function()
+    if not has_ffi then return pending("this Lua has no ffi") end
+    ffi.cdef("int fork(void); int waitpid(int pid, int *status, int options); void _exit(int);")
+    local function gated()
+      local client = bmwi.new({ service = "cardata", base_url = "http://127.0.0.1:1",
+        client_id = "31c3b263-a9b7-4c8e-b123-456789abcdef" })
+      return { client, client:_gate() }
+    end
+    local one, other = gated(), gated()
+    local pid = ffi.C.fork()
+    if pid == 0 then
+      one[1]:close()
+      one = nil -- luacheck: ignore 311
+      collectgarbage()
+      collectgarbage()
+      local texts, changed = {}, 0 -- in the memory that became free
+      for size = 100, 4000, 4 do texts[#texts + 1] = ("x"):rep(size) end
+      other[1]:close()
+      for _, text in ipairs(texts) do
+        if text:find("[^x]") then changed = changed + 1 end
+      end
+      ffi.C._exit(changed)
+    end
+    local status = ffi.new("int[1]")
+    ffi.C.waitpid(pid, status, 0)
+    assert.equal(0, status[0])
+    one[1]:close()
+    other[1]:close()
   end)
 end)

@@ -305,11 +305,19 @@ void bmwi_options_keep(lua_State *L, const bmwi_service *service) {
   }
 }
 
+/* A copy, since pushing may run a finalizer that closes the client. */
+static void push_text(lua_State *L, const char *text) {
+  char copy[BMWI_MAX_TEXT + 1] = "";
+  if (text != NULL) bmwi_cut(copy, sizeof copy, text);
+  if (text != NULL) lua_pushstring(L, copy);
+  else lua_pushnil(L);
+}
+
 int bmwi_options_get(lua_State *L, const bmwi_account *account, int kept) {
   const bmwi_option *row = find_row(account->service, luaL_checkstring(L, 2));
   if (row == NULL || row->secret > 0) return luaL_error(L, "this option cannot be read");
   if (row->type >= BMWI_OPTION_TABLE) lua_getfield(L, kept, row->name);
-  else if (is_text(row)) lua_pushstring(L, *(char **)place(account, row));
+  else if (is_text(row)) push_text(L, *(char **)place(account, row));
   else if (row->type == BMWI_OPTION_NUMBER) lua_pushnumber(L, *(double *)place(account, row));
   else {
     const long *number = place(account, row);

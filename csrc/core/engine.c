@@ -220,6 +220,7 @@ bmwi_transfer *bmwi_engine_next(bmwi_engine *engine) {
 }
 
 void bmwi_engine_defer(bmwi_engine *engine, bmwi_transfer *t) {
+  bmwi_queue_leave(&t->link); /* a hook may have completed it a second time */
   t->phase = BMWI_COMPLETED;
   bmwi_queue_add(&engine->deferred, &t->link);
 }
@@ -309,7 +310,9 @@ void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
   t->phase = BMWI_IDLE;
 }
 
+/* Not in a forked child: nothing takes it from the queue again there before it is freed. */
 void bmwi_engine_complete(bmwi_engine *engine, bmwi_transfer *t) {
+  if (!bmwi_engine_mine(engine)) return;
   bmwi_engine_stop(engine, t);
   complete(engine, t);
 }
