@@ -48,6 +48,28 @@ describe("a client of CarData", function()
     end
   end)
 
+  it("that is closed meanwhile fails a call of several requests, and does not raise", function()
+    for _, part in ipairs({ "/containers", "telematicData", "basicData" }) do
+      sim:reset()
+      login({ interval = 0.05 })
+      local client = logged_in({ store = stores.memory() })
+      sim:fault({ path = part, latency = 5, times = 0 })
+      local done = {}
+      for i, vin in ipairs({ BEV, "WBACARDATA0000002" }) do
+        async.spawn(function() return client:vehicle(vin):status() end,
+          function(...) done[i] = { ... } end)
+      end
+      local start = bmwi._sys.monotonic()
+      while not requests(part)[1] and helper.since(start) < 20 do bmwi.loop:step(0.01) end
+      client:close()
+      while not (done[1] and done[2]) and helper.since(start) < 20 do bmwi.loop:step(1) end
+      for i = 1, 2 do
+        assert.is_true(done[i][1], done[i][2]) -- not raised: its use was no mistake
+        if part ~= "basicData" then assert.equal("closed", done[i][4]) end
+      end
+    end
+  end)
+
   describe("logs in by a code", function()
     it("that it shows once, polls, and saves the token", function()
       local client = new()

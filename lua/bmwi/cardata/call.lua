@@ -21,6 +21,13 @@ function call.store(client)
   return memories[client]
 end
 
+-- A method of several requests may find its client closed meanwhile, which is no misuse.
+local function is_closed(client) return not pcall(client._option, client, "store") end
+
+local function closed(endpoint)
+  return nil, endpoint .. " failed: the client was closed", "closed", { retryable = false }
+end
+
 -- Counts a call. If it must not be sent, returns nil and what a method returns for that; a missing
 -- log-in is checked first and counts nothing.
 local function spend(client)
@@ -63,8 +70,10 @@ end
 ---@return table|nil info
 function call.call(client, endpoint, request)
   for try = 1, 2 do
+    if is_closed(client) then return closed(endpoint) end
     local allowed, why, what, about = spend(client)
     if not allowed then return nil, why, what, about end
+    if is_closed(client) then return closed(endpoint) end -- while it waited for the account file
     local answer, message, code, info = client:_exchange(endpoint, request)
     if answer ~= nil then return answer end
     if code == "quota" then close_day(client, info) end

@@ -272,7 +272,7 @@ function setup.find(work)
   local id, message, code, info = containers.known(work) -- another task may have found it
   if not id and not code then
     local list
-    list, message, code, info = containers.list(work.client)
+    list, message, code, info = containers.all(work.client)
     if list then id, message, code, info = find_or_make(work, list) end
   end
   give_turn(work.store, turn)
@@ -287,7 +287,7 @@ local function other_than(work, bad, sure)
   local recent = made and bmwi._sys.monotonic() - made.time < HEAL_PAUSE
   if recent and made.id == bad then return false end
   local list
-  list, message, code, info = containers.list(work.client)
+  list, message, code, info = containers.all(work.client)
   if not list then return nil, message, code, info end
   for _, container in ipairs(list) do
     if not sure and container.containerId == bad and is_active(container) then return false end

@@ -42,8 +42,8 @@ local function check_id(id, method)
   check.that(id:find("^[%w_-]+$"), "the id of a container expected", 1, method, 3)
 end
 
--- BMW's list of all containers.
-local function list_of(client)
+--- BMW's list of all containers.
+function containers.all(client)
   local answer, message, code, info = client:_call("containers", {})
   if not answer then return nil, message, code, info end
   local list = type(answer) == "table" and answer.containers
@@ -67,7 +67,7 @@ end
 ---@return table|nil info
 function containers.list(client, id)
   check.object(client, "client", "_option", "containers")
-  if id == nil then return list_of(client) end
+  if id == nil then return containers.all(client) end
   check_id(id, "containers")
   local container, message, code, info = client:_call("container", { id = id })
   if not container then return nil, message, code, info end

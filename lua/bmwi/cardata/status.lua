@@ -107,9 +107,7 @@ end
 ---@return any saved whether it is; after a failure the message
 ---@return string|nil code
 ---@return table|nil info
-local function state_of(car, max_age)
-  local client, vin = car:_client(), car:vin()
-  local store = client:_store()
+local function state_of(client, store, vin, max_age)
   local saved = max_age and young(store, vin, max_age, os.time())
   if saved then return saved, true end
   local state, message, code, info = fetch(client, store, vin)
@@ -128,9 +126,7 @@ end
 
 -- Which engines the car has, so that no value is shown of one that it lacks. Asked once; where BMW
 -- will not tell, that is kept, too.
-local function drive_train(car, may_ask)
-  local client, vin = car:_client(), car:vin()
-  local store = client:_store()
+local function drive_train(client, store, vin, may_ask)
   local data, _, code = store:_basic(vin)
   if not data and not code and may_ask then
     data, _, code = ask_basic(client, store, vin)
@@ -155,10 +151,12 @@ end
 function status.status(car, options)
   check.object(car, "car", "_client", "status")
   local max_age = check_age(options, "status")
-  local state, saved, code, info = state_of(car, max_age)
+  local client, vin = car:_client(), car:vin()
+  local store = client:_store() -- the client may be closed while it waits
+  local state, saved, code, info = state_of(client, store, vin, max_age)
   if not state then return nil, saved, code, info end
-  local missing = car:_client():_store():_not_requested() or {}
-  return bmwi._values.status(state, { drive_train = drive_train(car, not saved),
+  local missing = store:_not_requested() or {}
+  return bmwi._values.status(state, { drive_train = drive_train(client, store, vin, not saved),
     refused = missing.refused, left_out = missing.left_out, now = os.time() })
 end
 
@@ -172,7 +170,8 @@ end
 function status.telematics(car, options)
   check.object(car, "car", "_client", "telematics")
   local max_age = check_age(options, "telematics")
-  local state, message, code, info = state_of(car, max_age)
+  local client = car:_client()
+  local state, message, code, info = state_of(client, client:_store(), car:vin(), max_age)
   if not state then return nil, message, code, info end
   return (bmwi._values.telematics(state, { now = os.time() }))
 end
