@@ -291,7 +291,8 @@ const char *bmwi_message_number(lua_State *L, double value) {
   return lua_pushfstring(L, "%s", text); /* not a result of lua_pushstring in Lua 5.1 */
 }
 
-/* A document is collected in a userdata, which a larger one replaces when it is full. */
+/* A document is collected in a userdata, which a larger one replaces when it is full. Each is wiped:
+** a store writes tokens. */
 typedef struct writer {
   int slot; /* its stack index */
   char *bytes;
@@ -302,7 +303,10 @@ typedef struct writer {
 
 static void resize(lua_State *L, writer *w, size_t size) {
   char *bytes = lua_newuserdata(L, size);
-  if (w->len > 0) memcpy(bytes, w->bytes, w->len);
+  if (w->len > 0) {
+    memcpy(bytes, w->bytes, w->len);
+    bmwi_wipe(w->bytes, w->len);
+  }
   lua_replace(L, w->slot);
   w->bytes = bytes;
   w->size = size;
@@ -491,6 +495,7 @@ static void push_document(lua_State *L, int index, bool print, bool lines) {
   resize(L, &w, 128);
   encode(L, &w, index, false, 0);
   lua_pushlstring(L, w.bytes, w.len);
+  bmwi_wipe(w.bytes, w.len);
   lua_remove(L, w.slot);
 }
 
