@@ -110,10 +110,12 @@ describe("CarData's traps:", function()
     for _, case in ipairs({
       { "CU-100", "auth", 2, "log in again" }, { "CU-101", "auth", 2, "log in again" },
       { "CU-102", "auth", 2, "log in again" }, { "CU-103", "forbidden", 1, "CarData API" },
-      { "CU-104", "forbidden", 1, "PRIMARY" }, { "CU-105", "not_found", 1 },
+      { "CU-104", "forbidden", 1, "PRIMARY" },
+      { "CU-105", "not_found", 1, "client:containers()" },
       { "CU-120", "http", 1 }, { "CU-121", "http", 1 },
       { "CU-124", "forbidden", 1, "delete_container" }, { "CU-125", "http", 1 },
       { "CU-126", "not_found", 1, "no picture" }, { "CU-127", "not_found", 1 },
+      { "CU-127-token", "auth", 2, "log in again" },
       { "CU-400", "http", 1 }, { "CU-401", "http", 1 }, { "CU-402", "http", 1 },
       { "CU-403", "forbidden", 1, "both services are subscribed" },
       { "CU-429", "quota", 1, "50 calls" }, { "CU-429-status", "quota", 1, "50 calls" },

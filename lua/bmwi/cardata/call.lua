@@ -61,6 +61,13 @@ local function once_more(client, code, info)
     and (code == "auth" or code == "network" or code == "timeout" or code == "server")
 end
 
+-- BMW may say that the token is invalid with the code for missing charging settings (of which it
+-- says the same while the token is good).
+local function is_token_refused(endpoint, info)
+  return endpoint ~= "charging_settings" and type(info) == "table" and info.api_code == "CU-127"
+    and info.status == 403
+end
+
 --- Sends one request, and repeats it once if that may help, which costs a second call.
 ---@param endpoint string
 ---@param request {vin:string|nil,id:string|nil,path:string|nil,query:table|nil,body:table|nil}
@@ -77,6 +84,11 @@ function call.call(client, endpoint, request)
     local answer, message, code, info = client:_exchange(endpoint, request)
     if answer ~= nil then return answer end
     if code == "quota" then close_day(client, info) end
+    if is_token_refused(endpoint, info) then
+      code, info.retryable, info.hint = "auth", true, "log in again: client:login()"
+      local token = client:token()
+      if try == 1 and token then client:_renew(token.access_token) end -- spend() has its failure
+    end
     if try == 2 and code == "auth" then info.retryable = false end -- a new token did not help
     if try == 2 or not once_more(client, code, info) then return nil, message, code, info end
   end

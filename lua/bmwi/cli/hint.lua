@@ -31,6 +31,7 @@ local HERE = {
   { "the option `timeout`", "request_timeout (--request-timeout SECONDS)" },
   { " (`hub` in `client:vehicles()`)", "" },
   { "client:delete_container(id)", "bmwi containers delete ID" },
+  { "client:containers()", "bmwi containers" },
 }
 
 -- Only added to the module's own hint: they do not suit other servers' messages.
