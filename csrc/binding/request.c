@@ -4,6 +4,7 @@
 #include "binding/bmwi.h"
 
 #define CLOSED "attempt to use a closed client"
+#define USUAL_URL 120 /* bytes: its buffer grows once */
 
 bmwi_client *bmwi_client_get(lua_State *L, int index) {
   for (const bmwi_service *const *p = bmwi_services; *p != NULL; p++) {
@@ -38,7 +39,7 @@ bmwi_op *bmwi_client_op(lua_State *L, bmwi_client *client, const bmwi_endpoint *
   if (account->closed) luaL_error(L, CLOSED); /* a finalizer may have just closed it */
   bmwi_op_join(op, account, session, &endpoint->exchange);
   const char *server = endpoint->second_host ? account->second_url : session->base_url;
-  need(L, bmwi_buffer_text(&op->url, server));
+  need(L, bmwi_buffer_reserve(&op->url, USUAL_URL) && bmwi_buffer_text(&op->url, server));
   if (endpoint->path != NULL) need(L, bmwi_endpoint_path(&op->url, endpoint, vin));
   return op;
 }

@@ -182,6 +182,10 @@ static CURLcode set_common(bmwi_handle *handle, const bmwi_transport *transport,
   if (!bmwi_transport_proxied(transport, plain)) {
     SET(CURLOPT_USERAGENT, NULL); /* the server gets it in our own header line */
     SET(CURLOPT_NOPROXY, "*");    /* or libcurl looks up no_proxy in the environment each time */
+    /* The defaults for proxies, which would be copied with the handle; not every TLS library has
+    ** them. */
+    curl_easy_setopt(handle->easy, CURLOPT_PROXY_CAINFO, NULL);
+    curl_easy_setopt(handle->easy, CURLOPT_PROXY_CAPATH, NULL);
   }
   SET(CURLOPT_PATH_AS_IS, 1L);
   SET(CURLOPT_PRIVATE, handle);
