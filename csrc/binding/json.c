@@ -291,8 +291,8 @@ const char *bmwi_message_number(lua_State *L, double value) {
   return lua_pushfstring(L, "%s", text); /* not a result of lua_pushstring in Lua 5.1 */
 }
 
-/* A document is collected in a userdata, which a larger one replaces when it is full. Each is wiped:
-** a store writes tokens. */
+/* A document is collected in a userdata, which a larger one replaces when it is full. Each is
+** wiped: a store writes tokens. */
 typedef struct writer {
   int slot; /* its stack index */
   char *bytes;
