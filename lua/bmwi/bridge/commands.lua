@@ -33,7 +33,7 @@ function commands.takes(vehicle, command)
   return not ability or vehicle[ability] ~= "NOT_SUPPORTED"
 end
 
--- How waiting ends with an outcome. Any other end of it leaves open whether the car did it.
+-- How a wait ends when there is an outcome. After any other end the car may have done it or not.
 local FAILED = { not_executed = true, timed_out = true }
 
 -- After these a reading of the car would show nothing new.
@@ -42,7 +42,7 @@ local UNCHANGED = { failed = true, refused = true }
 local Commands = {}
 Commands.__index = Commands
 
---- What carries commands out.
+--- Carries out commands.
 ---@param options table client; cars: vin -> {vehicle}, those of the bridge;
 --- say(topic, payload); secret: the answer to the security question; timeout, interval: of the
 --- waiting; refresh(vin), called after a command that may have changed something

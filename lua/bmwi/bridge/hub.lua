@@ -16,9 +16,9 @@ local Hub = {}
 Hub.__index = Hub
 
 --- A hub.
----@param options table publisher: of bmwi.bridge.publisher, or nil; discovery: whether Home
---- Assistant is told; commands: whether there are any; file: for Prometheus, or nil; line:
---- function(text) for JSON lines, or nil; quota: function() -> calls left or nil
+---@param options table publisher: of bmwi.bridge.publisher, or nil; discovery: whether to
+--- announce the cars to Home Assistant; commands: whether there are any; file: for Prometheus, or
+--- nil; line: function(text) for JSON lines, or nil; quota: function() -> calls left or nil
 ---@param vehicles table[] the cars that are known: vin, model, ...
 ---@return table hub
 function hub.new(options, vehicles)

@@ -36,8 +36,8 @@ end
 
 --- A publisher; run() makes it work.
 ---@param options table url, username, password, ca_file, connect_timeout: those of the broker;
---- commands(topic, payload), called with what comes on the topic of commands, if that is wanted;
---- on_state(text), told of each change
+--- commands(topic, payload), called with each message on a command topic, if commands are wanted;
+--- on_state(text), called at each change
 ---@return table publisher
 function publisher.new(options)
   return setmetatable({ options = options, wanted = {}, count = 0, dirty = {}, first = 1, last = 0,
@@ -74,8 +74,8 @@ function Publisher:say(topic, payload)
   self:pump()
 end
 
--- Sends a message, or leaves it out where the broker would never take it. False: not now. An end
--- is told by receive().
+-- Sends a message, or skips one that the broker would never accept. False: not now. That the
+-- connection has ended is reported by receive().
 function Publisher:send(topic, payload, retain)
   local id, message, code = self.connection:publish(topic, payload, { qos = 1, retain = retain })
   if id then

@@ -209,9 +209,9 @@ end
 --- what the car is, if that is not known (both CarData); every:
 --- seconds between two readings, last: an empty table (both classic); failed: another one;
 --- on_update(update); on_state(state, reason): "connected" or "waiting" (classic; that of the
---- stream is told by the client's log); on_problem(vin, message, code, info): a read failed, and it
---- continues; fail(message, code, info), which raises. It gets close(), for the end, which saves
---- what the stream brought
+--- stream is in the client's log); on_problem(vin, message, code, info): a read failed, and is
+--- repeated; fail(message, code, info), which raises. A member close() is added, to be called
+--- at the end: it saves the stream's last values
 ---@return function[] tasks
 function source.tasks(options)
   if options.service == "cardata" then return { function() follow(options) end } end

@@ -52,7 +52,7 @@ end
 
 --- Takes in what the stream has sent, if the account is open.
 ---@param values table as of bmwi._values.merge
----@return table|nil before the state that was known before; nil where nothing is news
+---@return table|nil before the state that was known before; nil if nothing is new
 ---@return table|nil state
 function live.take(store, vin, values, now)
   local account = open[store]

@@ -269,7 +269,9 @@ function cardata.containers(ctx)
   if not what then fail.usage("containers takes `list`, `show`, `create` or `delete`") end
   local rest = { unpack(ctx.args, 2) }
   if #rest < what.least or #rest > what.most then
-    fail.usage("Usage: bmwi containers " .. (what.usage or "list"))
+    local usage = "bmwi containers " .. (what.usage or "list")
+    fail.usage(("wrong number of arguments for `%s`"):format(usage:match("^%l+ %l+ %l+")),
+      "Usage: " .. usage)
   end
   session.open(ctx)
   what.run(ctx, unpack(rest))

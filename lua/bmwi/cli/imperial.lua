@@ -5,8 +5,8 @@ local units = require "bmwi.units"
 
 local DISTANCE = { units.km_to_miles, "mi" }
 local ELECTRIC = { units.kwh_per_100km_to_miles_per_kwh, "mi/kWh" }
--- In mi/kWh a car that regains more would have the smaller number. A distance 1.6 times as long
--- regains 1.6 times as much.
+-- In mi/kWh a car that recuperates more would have the smaller number. Over a distance 1.6 times as
+-- long it recuperates 1.6 times as much.
 local REGAINED = { units.miles_to_km, "kWh/100 mi" }
 
 return {

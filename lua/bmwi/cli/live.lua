@@ -42,7 +42,7 @@ function live.cars(ctx)
   return list
 end
 
---- live.cars() for a command that runs unattended: a failure that may pass is told, and it is tried
+--- live.cars() for a command that runs unattended: it reports a failure that may pass, and tries
 --- again.
 ---@param tell fun(text: string)
 function live.await_cars(ctx, tell)
@@ -98,7 +98,7 @@ function live.options(ctx, cars, handlers)
 end
 
 --- Follows the cars and runs other tasks until the first of them fails; raises its error.
----@param options table those of live.options(): what the stream brought last is saved
+---@param options table those of live.options(): the last values of the stream are saved
 ---@param others function[]
 function live.run(options, others)
   local list, failure = {}, nil
@@ -109,7 +109,7 @@ function live.run(options, others)
       end)
     end
   end
-  -- A step also raises what came while a task was being woken, be it Ctrl-C.
+  -- A step also raises what was raised while a task was being woken, such as Ctrl-C.
   local waited, broken = pcall(function()
     while not failure do
       bmwi.loop:step(STEP)

@@ -74,7 +74,7 @@ function Output:line(text)
   self:write((text or "") .. "\n")
 end
 
---- Sends what was written on its way, or raises why that is impossible.
+--- Flushes what was written; raises a failure if that is impossible.
 function Output:flush()
   self:progress_end()
   local flushed, message = io.stdout:flush()

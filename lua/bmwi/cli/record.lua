@@ -30,7 +30,7 @@ local function quoted(text) return bmwi._sys.json(text_valid(text)) end
 function record.new(path, options)
   local head = bmwi._sys.json({ bmwi_recording = 1, service = options.service,
     started = os.time(), version = bmwi._VERSION, replaced = not options.personal }) .. "\n"
-  -- A folder that is missing is a slip, as with --output; write_private would make it.
+  -- A missing folder is refused, as for --output; write_private would create it.
   local _, missing, errno = io.open(path:match("^.*/") or ".")
   if errno == 2 then fail.raise("cannot record: " .. missing, "file") end
   local written, message = bmwi._sys.write_private(path, head)
