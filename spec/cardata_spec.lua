@@ -134,7 +134,7 @@ describe("car:status()", function()
     for _ = 1, 8 do bmw:add("other", "v1") end
     local status, details = car:status()
     local lacking = client.store:_container().left_out
-    assert.truthy(#lacking > 1 and #lacking < 45, #lacking)
+    assert.truthy(#lacking > 1 and #lacking <= 10, #lacking)
     assert.truthy(#client.calls <= 14, client:called())
     local reasons = {}
     for member, detail in pairs(details) do

@@ -11,6 +11,7 @@ local NAME, is_container = containers.NAME, containers.is_container
 local PROBE = "probe"  -- the purpose of one that finds out which descriptor BMW refuses
 local MOST = 10          -- containers of an account; BMW may count deleted ones for 29 days
 local RESERVE = 2        -- of these, for the container and for the next version of it
+local PARTS = 6          -- of a list that is requested without one of them
 local MOST_CALLS = 25  -- maximum to create one container: half of a day's
 local HEAL_PAUSE = 3600 -- seconds before a container that this process created is recreated
 local TURN_STEP, TURN_WAIT = 0.1, 30 -- seconds
@@ -136,12 +137,32 @@ local function search(work)
   return list, proven and #list == 1
 end
 
--- Where there is no room for a search: parts of the list are requested, the larger ones first,
--- until BMW accepts one. False if none is left.
+-- The list without its first part, without its second, and so on.
+local function rests_of(list)
+  local rests = {}
+  for part = 1, math.min(PARTS, #list - 1) do
+    local rest = {}
+    for i, descriptor in ipairs(list) do
+      if i % PARTS ~= part % PARTS then rest[#rest + 1] = descriptor end
+    end
+    rests[part] = rest
+  end
+  return rests
+end
+
+-- Where there is no room for a search: the list without one part after the other is requested,
+-- which BMW accepts once if it refuses a single descriptor; then its halves, quarters and so on.
+-- False if none is left.
 local function next_part(work)
-  local parts = work.parts or {}
-  work.parts = parts
-  if #work.asked > 1 then parts[#parts + 1], parts[#parts + 2] = halves(work.asked) end
+  local parts, split = work.parts, true
+  if not parts then
+    parts = rests_of(work.asked)
+    work.parts, work.rests = parts, #parts
+  else
+    split = work.rests == 0 -- of a rest, all halves are there
+    work.rests = math.max(0, work.rests - 1)
+  end
+  if split and #work.asked > 1 then parts[#parts + 1], parts[#parts + 2] = halves(work.asked) end
   work.asked = table.remove(parts, 1) or {}
   return work.asked[1] ~= nil
 end
