@@ -230,6 +230,16 @@ describe("a packet from the broker", function()
     end
   end)
 
+  it("may still be sent after a server has acknowledged a subscription as a message", function()
+    with_broker({ "read:1", connack(4), "read:1", "send:40020001", "hold" }, { protocol = 4 },
+      function(connection)
+        connected(connection)
+        assert.equal(1, connection:subscribe("a"))
+        assert.equal("puback", (connection:receive(20)))
+        assert.equal(2, connection:publish("a", "", { qos = 1 }))
+      end)
+  end)
+
   local function connack_with(properties)
     return packet(0x20, "0000" .. packet(0, properties):sub(3))
   end

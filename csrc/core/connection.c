@@ -388,7 +388,8 @@ bool bmwi_connection_peek(bmwi_connection *c, bmwi_mqtt_packet *packet) {
 
 void bmwi_connection_took(bmwi_connection *c, const bmwi_mqtt_packet *packet) {
   if (c->peeked == 0) return; /* closed meanwhile */
-  if (packet->type == BMWI_MQTT_PUBACK) c->unacknowledged--;
+  /* its identifier may be a subscription's, by the server's mistake */
+  if (packet->type == BMWI_MQTT_PUBACK && c->unacknowledged > 0) c->unacknowledged--;
   if (packet->type == BMWI_MQTT_PUBACK || packet->type == BMWI_MQTT_SUBACK) free_id(c, packet->id);
   if (packet->type == BMWI_MQTT_PUBLISH && packet->id != 0 && c->phase == BMWI_CONNECTED) {
     bmwi_mqtt_puback(&c->out, packet->id);
