@@ -184,11 +184,12 @@ static int client_record(lua_State *L) {
     return 1;
   }
   if (lua_toboolean(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);
-  client->account.records = lua_toboolean(L, 2);
+  bool records = lua_toboolean(L, 2);
   lua_settop(L, 2);
   lua_getuservalue(L, 1);
   lua_insert(L, 2);
   lua_setfield(L, 2, "record");
+  client->account.records = records;
   return 0;
 }
 

@@ -10,8 +10,7 @@
 #define CONNECTION "bmwi.mqtt"
 #define MAX_URL 600
 
-/* ---- options of connect
-** ----------------------------------------------------------------------- */
+/* ---- options of connect --------------------------------------------------------------------- */
 
 static const struct {
   const char *name;
@@ -136,8 +135,7 @@ static void read_transport(lua_State *L, bmwi_connection *c) {
   lua_pop(L, 2);
 }
 
-/* ---- receiving
-** -------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------ */
 
 typedef struct packet_pushing {
   const char *name;
@@ -255,8 +253,7 @@ static int hand_out(lua_State *L, bmwi_feed *feed) {
 
 static const bmwi_feed_face face = {hand_out};
 
-/* ---- methods
-** ---------------------------------------------------------------------------------- */
+/* ---- methods -------------------------------------------------------------------------------- */
 
 static bmwi_connection *check(lua_State *L) {
   bmwi_connection *c = luaL_checkudata(L, 1, CONNECTION);
@@ -403,8 +400,7 @@ static const luaL_Reg meta[] = {
   {NULL, NULL},
 };
 
-/* ---- lifetime
-** --------------------------------------------------------------------------------- */
+/* ---- lifetime ------------------------------------------------------------------------------- */
 
 /* connect{...} -> connection. Raises for an invalid option; does not wait. */
 static int connect(lua_State *L) {

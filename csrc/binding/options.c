@@ -6,7 +6,6 @@
 
 #include <ctype.h>
 #include <math.h>
-#include <stdio.h>
 
 #include "binding/bmwi.h"
 #include "core/url.h"

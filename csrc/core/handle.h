@@ -7,7 +7,6 @@
 #define BMWI_HANDLE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "core/buffer.h"
 #include "core/poll.h"

@@ -8,8 +8,7 @@
 #define HEADER 5               /* maximum size of a fixed header in bytes */
 #define RETAIN_AS_PUBLISHED 8U /* section 3.8.3.1 */
 
-/* ---- encoding
-** ---------------------------------------------------------------------------------- */
+/* ---- encoding ------------------------------------------------------------------------------- */
 
 static void put_byte(bmwi_buffer *b, unsigned value) {
   char byte = (char)value;
@@ -120,8 +119,7 @@ bool bmwi_mqtt_disconnect(bmwi_buffer *b, int protocol, unsigned reason) {
   return true;
 }
 
-/* ---- decoding
-** ---------------------------------------------------------------------------------- */
+/* ---- decoding ------------------------------------------------------------------------------- */
 
 /* The unread rest of a packet. Missing bytes read as zero and mark it as malformed. */
 typedef struct reader {
@@ -383,8 +381,7 @@ unsigned bmwi_mqtt_read(bmwi_mqtt_packet *packet, int protocol, const char *data
   return fault;
 }
 
-/* ---- names of the reasons
-** ------------------------------------------------------------------------ */
+/* ---- names of the reasons ------------------------------------------------------------------- */
 
 typedef struct word {
   unsigned reason;

@@ -200,9 +200,10 @@ void bmwi_poll_watch(bmwi_poll *poll, int fd, bool readable, bool writable, bool
 int bmwi_poll_wait(bmwi_poll *poll, double seconds, bmwi_event events[BMWI_POLL_MAX], bool *more) {
   struct kevent found[BMWI_POLL_MAX];
   struct timespec wait = {.tv_sec = 0, .tv_nsec = 0};
+  if (seconds > LONGEST_WAIT) seconds = LONGEST_WAIT;
   if (seconds > 0) {
-    wait.tv_sec = (time_t)(seconds < LONGEST_WAIT ? seconds : LONGEST_WAIT);
-    wait.tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9);
+    wait.tv_sec = (time_t)seconds;
+    wait.tv_nsec = (long)((seconds - (double)wait.tv_sec) * 1e9);
   }
   int count = kevent(poll->fd, NULL, 0, found, BMWI_POLL_MAX, seconds < 0 ? NULL : &wait);
   int sockets = 0;

@@ -41,8 +41,7 @@ void bmwi_stream_watch(bmwi_stream *stream, bool in, bool out) {
   stream->watched = in || out;
 }
 
-/* ---- libcurl's callbacks while connecting
-** --------------------------------------------------------- */
+/* ---- libcurl's callbacks while connecting --------------------------------------------------- */
 
 static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *known) {
   bmwi_stream *stream = user;
@@ -62,8 +61,7 @@ static int on_timer(CURLM *multi, long ms, void *user) {
   return 0;
 }
 
-/* ---- lifetime
-** ------------------------------------------------------------------------------------ */
+/* ---- lifetime ------------------------------------------------------------------------------- */
 
 static bool set_options(bmwi_stream *stream, const char *url, const bmwi_transport *transport) {
   CURL *easy = stream->easy;
@@ -155,8 +153,7 @@ void bmwi_stream_close(bmwi_stream *stream) {
   stream->open = false;
 }
 
-/* ---- reading and writing
-** ------------------------------------------------------------------------- */
+/* ---- reading and writing -------------------------------------------------------------------- */
 
 /* A peer that closes without TLS's close_notify is at its end too, although some TLS libraries, and
 ** libcurl before 7.77, report an error. */
