@@ -308,11 +308,16 @@ function group_methods:drive()
   end
 end
 
+--- The current task, for bmwi's own modules; nil outside of tasks.
+function async._current()
+  local thread = coroutine.running()
+  return thread and tasks[thread]
+end
+
 -- Waits for all of them: in a task by yielding (not through pcall, for Lua 5.1), otherwise by
 -- driving the loop.
 function group_methods:wait()
-  local thread = coroutine.running()
-  local task = thread and tasks[thread]
+  local task = async._current()
   if not task then
     self:drive()
   elseif self.left > 0 then

@@ -1,5 +1,6 @@
 --- Finds, creates and replaces bmwi's container. Loaded on demand: it is created once.
 
+local async = require "bmwi.async"
 local bmwi = require "bmwi"
 local change = require "bmwi.store.change"
 local containers = require "bmwi.cardata.containers"
@@ -17,23 +18,30 @@ local HEAL_PAUSE = 3600 -- seconds before a container that this process created 
 local TURN_STEP, TURN_WAIT = 0.1, 30 -- seconds
 
 -- Only one task and process at a time looks for the account's container, or each would create one.
--- Only the function references its turn, so that a cancelled task's turn is collected.
 local turns = setmetatable({}, { __mode = "kv" })
+
+local function give_turn(store, turn)
+  if turn.lock then turn.lock:unlock() end
+  if turns[store] == turn then turns[store] = nil end
+end
+
+-- Whether somebody has the turn. A task that was cancelled has not given it back.
+local function is_taken(store)
+  local turn = turns[store]
+  local abandoned = turn and turn.task and turn.task:done()
+  if abandoned then give_turn(store, turn) end
+  return turn and not abandoned
+end
 
 local function take_turn(store)
   local deadline = bmwi._sys.monotonic() + TURN_WAIT
-  while turns[store] and bmwi._sys.monotonic() < deadline do bmwi.sleep(TURN_STEP) end
-  local turn = {}
+  while is_taken(store) and bmwi._sys.monotonic() < deadline do bmwi.sleep(TURN_STEP) end
+  local turn = { task = async._current() }
   turns[store] = turn
   -- a store without a file belongs to this process alone
   turn.lock = store.path and change.take(store.place, "container.lock",
     math.max(0, deadline - bmwi._sys.monotonic()), TURN_STEP, bmwi.sleep)
   return turn
-end
-
-local function give_turn(store, turn)
-  if turn.lock then turn.lock:unlock() end
-  if turns[store] == turn then turns[store] = nil end
 end
 
 -- A deleted one stays in the list for weeks.
