@@ -172,6 +172,56 @@ describe("a block of code", function()
   end)
 end)
 
+describe("a block of code for another program", function()
+  local bridge = docs.page("docs/bridge.md")
+
+  it("has commands that the bridge accepts", function()
+    local commands, accepted = require "bmwi.bridge.commands", 0
+    local function answer() return nil, "no", "forbidden" end
+    for vin, payload in bridge:gmatch("mosquitto_pub %-t bmwi/(%w+)/command %-m '?([^\n']+)") do
+      local result
+      local carrying = commands.new { cars = { [vin] = { vehicle = {} } },
+        client = { vehicle = function() return { lock_doors = answer, flash_lights = answer } end },
+        say = function(_, text) result = helper.json.decode(text) end, refresh = function() end }
+      carrying:receive("bmwi/" .. vin .. "/command", payload)
+      require("bmwi.async").run(function() require("bmwi").sleep(0) end)
+      assert.equal("forbidden", result.code, payload) -- it came to the car
+      accepted = accepted + 1
+    end
+    assert.equal(2, accepted)
+  end)
+
+  it("has the line of JSON that the bridge writes", function()
+    local text = bridge:match('\n({"changed":[^\n]+)\n')
+    local update, changed = helper.json.decode(text), {}
+    for _, name in ipairs(update.changed) do changed[name] = true end
+    update.changed = changed
+    assert.equal(text, require("bmwi.bridge.topics").line(update))
+  end)
+
+  it("has a function that Node-RED can run", function()
+    local body = assert(bridge:match("\n(return {[^\n]+;)\n"))
+    if helper.shell("command -v node") == "" then return pending("node is not installed") end
+    local said = helper.shell("node -p " .. helper.quote(("JSON.stringify((function (msg) { %s })"
+      .. "({ payload: 66.5 }))"):format(body)) .. " 2>&1")
+    assert.equal('{"payload":{"idx":12,"nvalue":0,"svalue":"66.5"}}', said:match("^[^\n]*"))
+  end)
+
+  it("starts the simulator with options that it has", function()
+    local usage, count = helper.shell(helper.quote(os.getenv("BMWI_SIM")
+      or "build/bmwi-sim") .. " --help"), 0
+    for _, block in ipairs(docs.blocks()) do
+      for line in block.text:gmatch("build/bmwi%-sim ([^\n&#]*)") do
+        for option in line:gmatch("%-%-%l+") do
+          helper.has(usage, "\n  " .. option .. " ")
+          count = count + 1
+        end
+      end
+    end
+    assert.is_true(count > 2)
+  end)
+end)
+
 describe("a session on a terminal", function()
   local sim
 
