@@ -58,13 +58,15 @@ describe("an idle connection", function()
 
   it("stays watched, however early the response came", function()
     if unseen() then return pending(unseen()) end -- luacheck: ignore
-    local client = new(sim)
+    local client, missed = new(sim), 0
     for _ = 1, 50 do -- libcurl 8.14 reads many of them before it has waited for them
       drop_all()
       assert.same({}, watched())
       ask(client)
-      assert.equal(1, #watched())
+      missed = missed + 1 - #watched()
     end
+    -- libcurl 7.74 does not name a socket if one call connects, sends and receives.
+    assert.is_true(missed <= (helper.libcurl(7, 88) and 0 or 5), missed)
   end)
 
   it("wakes the host once when the server closes it", function()
