@@ -260,6 +260,18 @@ describe("a finalizer in the middle of", function()
         end)
         assert(value == URL .. "/" .. k or value:find("closed client", 1, true), value)
       end]],
+    ["client:token() may close the client"] = [[
+      for k = 1, 10 do
+        local texts = { access_token = "a", token_type = "b", scope = "c" }
+        for name, letter in pairs(texts) do texts[name] = letter:rep(100) .. k end
+        local client, ok, token = new({ token = texts })
+        round(k, function() client:close() end, function()
+          ok, token = pcall(client.token, client)
+        end)
+        for name, text in pairs(ok and token and texts or {}) do
+          assert(token[name] == text, name)
+        end
+      end]],
     ["client:token() may have it renewed"] = [[
       local texts = { "access_token", "token_type", "scope" }
       for k = 1, 12 do

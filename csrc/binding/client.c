@@ -22,22 +22,12 @@ static int client_vehicles(lua_State *L) {
   return bmwi_loop_await(L, 1);
 }
 
-static int push_home_token(lua_State *L) {
-  const bmwi_account *account = lua_touserdata(L, 1);
-  bmwi_push_token(L, account, &account->sessions[account->home].token);
-  return 1;
-}
-
 /* client:token() -> {access_token, refresh_token, token_type, scope, expires_at} | nil */
 static int client_token(lua_State *L) {
-  bmwi_account *account = &bmwi_client_check(L, 1)->account;
+  const bmwi_account *account = &bmwi_client_check(L, 1)->account;
   lua_settop(L, 1);
-  lua_pushcfunction(L, push_home_token);
-  lua_insert(L, 1);
-  account->pins++;
-  int status = lua_pcall(L, 1, 1, 0);
-  bmwi_account_unpin(account);
-  return status == 0 ? 1 : lua_error(L);
+  bmwi_push_token(L, account, &account->sessions[account->home].token);
+  return 1;
 }
 
 static const char *check_path(lua_State *L, int argument) {

@@ -71,25 +71,25 @@ bmwi_token *bmwi_new_token(lua_State *L) {
   return token;
 }
 
-/* From a copy: a finalizer that runs meanwhile may have the token renewed. */
-void bmwi_push_token(lua_State *L, const bmwi_account *account, const bmwi_token *token) {
-  if (token->access == NULL) {
-    lua_pushnil(L);
-    return;
-  }
-  bmwi_token *copy = bmwi_new_token(L);
-  if (!bmwi_token_copy(copy, token)) luaL_error(L, "not enough memory");
+static void push_members(lua_State *L, const bmwi_account *account, bmwi_token *token) {
   lua_createtable(L, 0, MEMBERS + 1);
   for (size_t i = 0; i < MEMBERS; i++) {
-    const char *text = *member_of(copy, i);
+    const char *text = *member_of(token, i);
     if (text == NULL) continue;
     lua_pushstring(L, text);
     lua_setfield(L, -2, member_name(i, account));
   }
-  if (copy->expires) {
-    bmwi_push_whole(L, (double)(long long)copy->expires_wall);
-    lua_setfield(L, -2, "expires_at");
-  }
+  if (!token->expires) return;
+  bmwi_push_whole(L, (double)(long long)token->expires_wall);
+  lua_setfield(L, -2, "expires_at");
+}
+
+/* From a copy: a finalizer that runs meanwhile may close the client or have its token renewed. */
+void bmwi_push_token(lua_State *L, const bmwi_account *account, const bmwi_token *token) {
+  bmwi_token *copy = bmwi_new_token(L);
+  if (!bmwi_token_copy(copy, token)) luaL_error(L, "not enough memory");
+  if (copy->access != NULL) push_members(L, account, copy);
+  else lua_pushnil(L);
   bmwi_token_clear(copy);
   lua_remove(L, -2);
 }
