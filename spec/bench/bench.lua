@@ -217,7 +217,7 @@ function groups.one()
   for _, other in ipairs { { same, 0.95 }, { peer, 1.06 } } do
     compare(peers, "bmwi", other[1], "wall", us, { wall }, other[2], function()
       return limits.lua_curl(counted, medians(peers, "bmwi"), medians(peers, other[1]),
-        medians(times, "bmwi").cpu - decode.cpu)
+        math.max(0, medians(times, "bmwi").cpu - decode.cpu))
     end)
   end
   compare(times, "bmwi", "decode", "wall", us, { wall, decoding }, ONCE and 1.05 or 1.04, why_call)

@@ -54,9 +54,9 @@ end
 ---@param excess number processor time of bmwi beyond the C loop with cjson.decode
 function limits.lua_curl(counted, mine, its, excess)
   return text(("Of bmwi's %.1f us, %.1f are its processor's, of Lua-cURL's %.1f us %.1f; the rest "
-    .. "is waiting, the same for both. The limit, if bmwi took no more than the C loop with "
-    .. "cjson.decode (%.1f us less): %.3f."):format(mine.wall * 1e6, mine.cpu * 1e6, its.wall * 1e6,
-    its.cpu * 1e6, excess * 1e6, (mine.wall - excess) / its.wall),
+    .. "is waiting. The limit, if bmwi took no more than the C loop with cjson.decode (%.1f us "
+    .. "less): %.3f."):format(mine.wall * 1e6, mine.cpu * 1e6, its.wall * 1e6, its.cpu * 1e6,
+    excess * 1e6, (mine.wall - excess) / its.wall),
     counted.bmwi and ("Lua-cURL takes %s instructions for a status, %s where it does the same, "
     .. "bmwi %s."):format(thousands(counted["Lua-cURL + cjson"]),
       thousands(counted["Lua-cURL + cjson, doing the same"]), thousands(counted.bmwi.all)))
