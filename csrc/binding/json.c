@@ -158,8 +158,7 @@ static bool normalize(lua_State *L, int arrays) {
   bool array = false;
   lua_pushnil(L);
   while (lua_next(L, table)) {
-    members++;
-    array = array || lua_type(L, -2) == LUA_TNUMBER; /* an object has string keys only */
+    if (members++ == 0) array = lua_type(L, -2) == LUA_TNUMBER; /* an object has string keys only */
     switch (lua_type(L, -1)) {
       case LUA_TLIGHTUSERDATA: /* cjson.null */
         nulls++;
