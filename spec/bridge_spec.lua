@@ -206,6 +206,7 @@ describe("bmwi bridge", function()
     local refused = start({ "--mqtt", url })
     assert.equal(1, refused:ended())
     helper.has(refused:said(), "certificate")
+    helper.has(refused:said(), "set mqtt_ca_file\n")
   end)
 
   describe("commands", function()

@@ -460,6 +460,7 @@ describe("the end", function()
       assert.equal("tls", events[1][3], events[1][2])
       assert.equal("connect", events[1][4].phase)
       assert.is_true(events[1][4].retryable)
+      helper.has(events[1][4].hint, "use TLS")
     end
   end)
 end)

@@ -279,6 +279,8 @@ static const char *advice(const bmwi_failure *failure, const bmwi_service *servi
   bool described = failure->description[0] != '\0' && failure->api_code[0] == '\0' &&
                    (code == BMWI_FORBIDDEN || code == BMWI_NOT_FOUND);
   found = find_advice(known, failure, false);
+  if (found == NULL && code == BMWI_TLS && failure->retryable)
+    return "the TLS handshake was cut short: does this port use TLS? if so, try again later";
   if (found == NULL && service != NULL) found = find_advice(service->advice, failure, !described);
   return found != NULL || described ? found : codes[code].advice;
 }

@@ -119,6 +119,8 @@ local function tasks_of(ctx, target)
       if info.advice then
         code = "config"
         fail.advise(info, info.advice)
+      elseif code == "tls" then -- ca_file would replace the CAs that the car service needs
+        fail.advise(info, (info.hint:gsub("^%l", string.upper):gsub("`ca_file`", "mqtt_ca_file")))
       end
       fail.raise("the broker: " .. message, code, info)
     end
