@@ -7,14 +7,14 @@
 
 ---@class bmwi the module, `require "bmwi"`
 ---@field _VERSION string version of bmwi
----@field curl_version string what libcurl says of itself and of its TLS library
+---@field curl_version string libcurl's version and that of its TLS library
 --- the addresses of BMW's three classic servers, which are switched off: `rest_of_world`, `usa`,
 --- `china`
 ---@field regions table<string,string>
 ---@field services string[] what the option `service` may be
 ---@field loop bmwi.loop this Lua state's engine, for host programs
 ---@field base64 bmwi.base64 RFC 4648 section 4
----@field json bmwi.json JSON as answers are read and requests are written
+---@field json bmwi.json JSON, in the form of answers and requests
 local bmwi = {}
 
 --- Makes a client. Nothing is sent. Incorrect options raise an error.
@@ -22,7 +22,7 @@ local bmwi = {}
 ---@return bmwi.client client
 function bmwi.new(options) end
 
---- Waits. Inside a task of `bmwi.async` the other tasks go on meanwhile.
+--- Waits. In a task of `bmwi.async`, other tasks continue meanwhile.
 ---@param seconds number 0 or more
 ---@return true|nil waited
 ---@return string|nil message
@@ -44,10 +44,10 @@ function base64.encode(bytes) end
 ---@return "base64"|nil code
 function base64.decode(text) end
 
----@class bmwi.json JSON as answers are read and requests are written
+---@class bmwi.json JSON, in the form of answers and requests
 local json = {}
 
---- Reads JSON as answers are read: whole numbers are integers on Lua 5.3 and later, `null` is
+--- Decodes JSON as answers are decoded: whole numbers are integers on Lua 5.3 and later, `null` is
 --- absent, an empty array stays an array.
 ---@param text string
 ---@return any value
@@ -55,17 +55,17 @@ local json = {}
 ---@return "json"|nil code
 function json.decode(text) end
 
---- Writes JSON, the members of objects in the order of their names. Raises for what is no JSON.
+--- Encodes a value as JSON, members sorted by name. Raises an error if JSON cannot represent it.
 ---@param value any
 ---@return string text
 function json.encode(value) end
 
---- Makes a table an array, also while it is empty.
+--- Marks a table as an array, which it then is even when empty.
 ---@param t? table a new one if it is omitted
 ---@return table t
 function json.array(t) end
 
---- Whether a table is sent as an array.
+--- Whether a table is encoded as an array.
 ---@param t table
 ---@return boolean is_array
 function json.is_array(t) end
@@ -77,15 +77,15 @@ local loop = {}
 ---@return integer descriptor
 function loop:pollfd() end
 
---- What to wait for on it.
+--- The events to wait for on the descriptor.
 ---@return "r" events
 function loop:events() end
 
 --- How long until `step()` must run.
----@return number|nil seconds nil: it need not
+---@return number|nil seconds nil: no limit
 function loop:timeout() end
 
---- Carries all calls on, for some 5 ms. Raises what no call or task was there to be told.
+--- Advances all calls, for about 5 ms. Raises errors that no call or task could receive.
 ---@param seconds? number waits at most this long for work; default 0
 ---@return true
 function loop:step(seconds) end
@@ -99,14 +99,14 @@ function loop:limit(connections) end
 --- the server, `https://host[:port]` (`http://` for loopback only). The classic service needs it
 --- or `region`; CarData has its own
 ---@field base_url? string
---- PEM file of the authorities to trust, instead of the system's; the whole path: `~` is not
---- expanded. Certificates are always checked
+--- PEM file with the CA certificates to trust instead of the system's; `~` in the path is not
+--- expanded. Certificates are always verified
 ---@field ca_file? string
 ---@field connect_timeout? number seconds for a connection; default 10 (0.001 to 86400)
---- `"HOST:PORT:HOST:PORT"`: go to the second for the first, as libcurl's `CONNECT_TO`
+--- `"HOST:PORT:HOST:PORT"`: connect to the second instead of the first, as libcurl's `CONNECT_TO`
 ---@field connect_to? string[]
----@field log? fun(event: bmwi.log_event, fields: bmwi.log_fields) what happens, without secrets
---- bytes of one answer, after unpacking; default 16777216 (1 to 2147483647)
+---@field log? fun(event: bmwi.log_event, fields: bmwi.log_fields) gets each event, without secrets
+--- maximum size of a response, decompressed; default 16777216 (1 to 2147483647)
 ---@field max_response_bytes? integer
 ---@field on_token? fun(token: bmwi.token) called with each new token, to save it without a store
 --- `[scheme://][user:password@]host[:port]`, as libcurl's `CURLOPT_PROXY`; default: the
@@ -114,10 +114,10 @@ function loop:limit(connections) end
 ---@field proxy? string
 ---@field retries? integer how often a read is retried; default 2 (0 to 10)
 ---@field service? "classic"|"cardata" default "classic"
----@field store? bmwi.token_store keeps the token between runs, as of `bmwi.store`
+---@field store? bmwi.token_store keeps the token between runs: see `bmwi.store`
 --- seconds for a call with all its retries and its log-in; default 30 (0.001 to 86400)
 ---@field timeout? number
----@field token? bmwi.token a saved one
+---@field token? bmwi.token a saved token
 ---@field user_agent? string default "bmwi/VERSION"
 ---@field api_key? string Classic: the application's key
 ---@field api_secret? string Classic: the application's secret
@@ -126,7 +126,7 @@ function loop:limit(connections) end
 ---@field navigation_url? string
 ---@field password? string Classic: of the account. Not needed with a saved token
 --- Classic: the form field of `car:send_poi()`; default "data". `"body"` is what the API document
---- writes
+--- says
 ---@field poi_field? "data"|"body"
 --- Classic: degrees, the car's approximate position; `car:status()` requires it except for i3 and
 --- i8
@@ -134,8 +134,8 @@ function loop:limit(connections) end
 --- Classic: instead of `base_url`: BMW's own servers, which are switched off. A car of another
 --- region (its `hub` in the list of vehicles) is served by that region's server
 ---@field region? "rest_of_world"|"usa"|"china"
---- what the log-in asks for; default "remote_services vehicle_data", of CarData "authenticate_user
---- openid cardata:api:read cardata:streaming:read"
+--- the scope that a log-in requests; default "remote_services vehicle_data", of CarData
+--- "authenticate_user openid cardata:api:read cardata:streaming:read"
 ---@field scope? string
 --- Classic: where the token endpoint is on the server; `"/webapi/oauth/token/"` unless `token_url`
 --- is given
@@ -160,12 +160,12 @@ function loop:limit(connections) end
 ---| "retry" # a retry was planned
 ---| "store_error" # the token could not be saved
 ---| "stream" # the state of the stream has changed
----| "stream_message" # a message of the stream has come; it names the car
----| "stream_dropped" # the one before does not fit and is left out
+---| "stream_message" # a message of the stream has arrived; it names the car
+---| "stream_dropped" # the previous message cannot be used, for this `reason`
 
----@class bmwi.log_fields what `log` gets besides the event
+---@class bmwi.log_fields the second argument of `log`
 ---@field call? string name of the call; "token" for a log-in or a renewal
----@field method? string of HTTP
+---@field method? string HTTP method
 ---@field attempt? integer 1 for the first one
 ---@field status? integer HTTP status
 ---@field bytes? integer length of the response, or of the message
@@ -173,20 +173,20 @@ function loop:limit(connections) end
 ---@field date? number seconds since 1970, by the server's clock
 ---@field wait? number seconds until the retry, or the next connection
 ---@field state? bmwi.stream_state of the stream
----@field reason? string why the stream waits or has ended, or a message is left out, for people
+---@field reason? string why the stream waits or has ended, or a message was dropped
 ---@field topic? string of a message: the account and the car
 ---@field payload? string of a message, unmodified
 ---@field code? bmwi.code what went wrong
 ---@field error? string what went wrong, for people
 
----@class bmwi.prompt what `on_prompt` gets
+---@class bmwi.prompt the argument of `on_prompt`
 ---@field verification_uri string the page to open
 ---@field verification_uri_complete string the same with the code in it
----@field user_code string the code; capitals matter
+---@field user_code string the code; it is case-sensitive
 ---@field expires_in integer seconds
 ---@field interval integer seconds between two polls
 
----@class bmwi.token a token as it is saved
+---@class bmwi.token a token, in the form that is saved
 ---@field access_token string secret
 ---@field refresh_token? string secret
 ---@field token_type string
@@ -202,7 +202,7 @@ function loop:limit(connections) end
 ---@field save fun(self, token: bmwi.token, owner: bmwi.owner): any, string|nil, string|nil saves it
 ---@field finish? fun(self, auth_error: table|nil, owner: bmwi.owner) releases the lock of `begin`
 --- takes a lock; may return a token that another process saved, or the seconds after which to be
---- asked again; and the `auth_error` of the last `finish`: how the log-in was refused
+--- called again; and the `auth_error` of the last `finish`: how the log-in was refused
 ---@field begin? fun(self, owner: bmwi.owner): bmwi.token|number|nil, table|nil
 
 ---@class bmwi.owner whom a token is for
@@ -284,7 +284,8 @@ function client:containers(id) end
 ---@return bmwi.info|nil info
 function client:create_container(options) end
 
---- CarData: deletes a container; one that is deleted already is no error. One call of the quota.
+--- CarData: deletes a container; one that is already deleted is not an error. One call of the
+--- quota.
 ---@param id string
 ---@return true|nil deleted
 ---@return string|nil message
@@ -292,26 +293,26 @@ function client:create_container(options) end
 ---@return bmwi.info|nil info
 function client:delete_container(id) end
 
---- CarData: begins to listen to the account's stream (docs/stream.md). Nothing is waited for: it
---- connects, renews the token in time and connects again after failures by itself, while anything
---- waits for bmwi or its host drives `bmwi.loop`. All streams of a client share one connection, of
+--- CarData: starts listening to the account's stream (docs/stream.md). Returns at once: the stream
+--- connects, renews the token in time and reconnects after failures by itself, while anything waits
+--- for bmwi or the host drives `bmwi.loop`. All streams of a client share one connection, of
 --- which the first sets `keepalive` and `protocol`. It ends when it is closed or collected, and
 --- with its client. No call of the quota.
 ---@param options? {vins: string[]?, keepalive: number?, protocol: integer?} of which cars (all);
---- seconds from 1 to 30 (30); 5, or 4 for MQTT 3.1.1 (5, and 4 if the server knows no other)
+--- seconds from 1 to 30 (30); 5, or 4 for MQTT 3.1.1 (5, and 4 if the server does not support 5)
 ---@return bmwi.stream|nil stream
 ---@return string|nil message
 ---@return bmwi.code|nil code "unsupported": the classic service has none
 ---@return bmwi.info|nil info
 function client:stream(options) end
 
----@class bmwi.stream live data of CarData, as of `client:stream()`
+---@class bmwi.stream live data of CarData, returned by `client:stream()`
 local stream = {}
 
 ---@alias bmwi.stream_state
 ---| "connecting"
 ---| "connected"
----| "waiting" # for the time of the next connection
+---| "waiting" # until the next attempt to connect
 ---| "ended"
 
 --- The next update. Waits for it while other tasks run; what came before the end of a stream is
@@ -329,14 +330,14 @@ function stream:next(timeout) end
 ---@return fun(): bmwi.update|nil
 function stream:updates() end
 
---- How it stands: "waiting" comes with the seconds until the next connection and the reason,
---- "ended" with the code.
+--- The state of the stream: "waiting" comes with the seconds until the next connection and the
+--- reason, "ended" with the code.
 ---@return bmwi.stream_state state
 ---@return number|bmwi.code|nil
 ---@return string|nil
 function stream:state() end
 
---- Ends the stream and saves the values in the account file. Whoever waits gets the code "closed".
+--- Ends the stream and saves the values in the account file. Waiting calls get the code "closed".
 function stream:close() end
 
 ---@class bmwi.update what `stream:next()` returns
@@ -345,10 +346,10 @@ function stream:close() end
 ---@field details table<string, bmwi.detail> where each member comes from
 --- the members that differ from those of the update before; the first one of a car has all
 ---@field changed table<string, true>
---- what came, by descriptor, as of `car:telematics()`; the first one of a car has all
+--- what came, by descriptor, as from `car:telematics()`; the first one of a car has all
 ---@field values table<string, bmwi.value>
 
----@class bmwi.car a car of either service, as of `client:vehicle(vin)`; it keeps its client alive
+---@class bmwi.car a car, returned by `client:vehicle(vin)`; it keeps its client alive
 local car = {}
 
 --- The VIN.
@@ -422,7 +423,7 @@ function car:range_map() end
 ---@return bmwi.info|nil info
 function car:navigation() end
 
---- Classic: how the last command of a kind stands.
+--- Classic: the status of the last command of a kind.
 ---@param service bmwi.service_name
 ---@param event_id? string of the command that is meant; not sent, but kept out of messages
 ---@return bmwi.execution|nil execution
@@ -445,7 +446,7 @@ function car:execute(service, fields) end
 --- Classic: locks the doors.
 ---@return bmwi.execution|nil execution
 ---@return string|nil message
----@return bmwi.code|nil code as of `car:execute`
+---@return bmwi.code|nil code as from `car:execute`
 ---@return bmwi.info|nil info
 function car:lock_doors() end
 
@@ -453,7 +454,7 @@ function car:lock_doors() end
 ---@param options? {secret: string} the answer to the account's security question, if it asks
 ---@return bmwi.execution|nil execution
 ---@return string|nil message
----@return bmwi.code|nil code as of `car:execute`
+---@return bmwi.code|nil code as from `car:execute`
 ---@return bmwi.info|nil info
 function car:unlock_doors(options) end
 
@@ -461,44 +462,44 @@ function car:unlock_doors(options) end
 ---@param options? {count: integer} undocumented, probably the number of flashes: 1 to 100
 ---@return bmwi.execution|nil execution
 ---@return string|nil message
----@return bmwi.code|nil code as of `car:execute`
+---@return bmwi.code|nil code as from `car:execute`
 ---@return bmwi.info|nil info
 function car:flash_lights(options) end
 
 --- Classic: blows the horn, which is not allowed in every country.
 ---@return bmwi.execution|nil execution
 ---@return string|nil message
----@return bmwi.code|nil code as of `car:execute`
+---@return bmwi.code|nil code as from `car:execute`
 ---@return bmwi.info|nil info
 function car:blow_horn() end
 
 --- Classic: starts the climate control. No command stops it.
 ---@return bmwi.execution|nil execution
 ---@return string|nil message
----@return bmwi.code|nil code as of `car:execute`
+---@return bmwi.code|nil code as from `car:execute`
 ---@return bmwi.info|nil info
 function car:climate_now() end
 
 --- Classic: starts charging, when the car is plugged in.
 ---@return bmwi.execution|nil execution
 ---@return string|nil message
----@return bmwi.code|nil code as of `car:execute`
+---@return bmwi.code|nil code as from `car:execute`
 ---@return bmwi.info|nil info
 function car:charge_now() end
 
 --- Classic: asks the car to report, with its position.
 ---@return bmwi.execution|nil execution
 ---@return string|nil message
----@return bmwi.code|nil code as of `car:execute`
+---@return bmwi.code|nil code as from `car:execute`
 ---@return bmwi.info|nil info
 function car:find() end
 
---- Classic: sets the charging schedule. Send all that was read, changed: a part would clear the
---- rest.
+--- Classic: sets the charging schedule. Send the whole profile that was read, with your changes:
+--- a part of it would clear the rest.
 ---@param profile bmwi.charging_profile
 ---@return bmwi.execution|nil execution
 ---@return string|nil message
----@return bmwi.code|nil code as of `car:execute`
+---@return bmwi.code|nil code as from `car:execute`
 ---@return bmwi.info|nil info
 function car:set_charging_profile(profile) end
 
@@ -511,7 +512,7 @@ function car:set_charging_profile(profile) end
 function car:send_poi(poi) end
 
 --- CarData: everything that is known of the car, by BMW's descriptor. One call of the quota.
----@param options? {max_age: number} as of `car:status()`
+---@param options? {max_age: number} as for `car:status()`
 ---@return table<string, bmwi.value>|nil values
 ---@return string|nil message
 ---@return bmwi.code|nil code
@@ -527,7 +528,7 @@ function car:telematics(options) end
 ---@return bmwi.info|nil info
 function car:basic_data(options) end
 
---- CarData: the charging sessions of a span, the oldest first, with BMW's names. One call of the
+--- CarData: the charging sessions of a period, the oldest first, with BMW's names. One call of the
 --- quota for each 45 days and each ten sessions.
 ---@param options? {from: number, to: number} seconds since 1970; default: the last 30 days
 ---@return bmwi.charging_session[]|nil sessions
