@@ -28,7 +28,7 @@ local CAR = { "all_trips", "basic_data", "blow_horn", "charge_now", "charging_hi
 
 -- The Lua layer's helpers; the command line's modules are not public.
 local HELPERS = {
-  async = { "map", "run", "spawn" },
+  async = { "_current", "map", "run", "spawn" },
   cli = { "main" },
   geo = { "area_km2", "geojson", "kml", "svg" },
   host = { "cqueues", "drive", "luv", "on_error", "step" },
