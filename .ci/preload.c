@@ -1,5 +1,5 @@
-/* Preloaded together with the sanitizer's library.
-** - Programs started by the specs get neither: some of them hang.
+/* Preloaded together with the sanitizer's library, and under Valgrind.
+** - Programs started by the specs get neither: some of them hang with the sanitizer's.
 ** - Leaks are only looked for in the specs' own process, since LeakSanitizer sometimes crashes at
 **   the end of a short program.
 ** - libcurl stays loaded: Lua unloads the module, and libcurl with it, when it exits, and libcurl's
