@@ -320,7 +320,7 @@ describe("the quota", function()
       kept:_quota(50, NOW + DAY))
   end)
 
-  it("uses another limit if one is set", function()
+  it("uses another limit if one is set #slow", function()
     spend_all(kept, 3, NOW, 3)
     assert.same({ nil, DAY, "limit" }, { kept:_spend({ limit = 3, now = NOW }) })
     assert.same({ true, 46 }, { kept:_spend({ now = NOW }) })
@@ -422,7 +422,7 @@ describe("the quota", function()
     assert.equal(2, kept:_quota(50, NOW + 73 * HOUR).used)
   end)
 
-  it("does not grow without bound", function()
+  it("does not grow without bound #slow", function()
     for day = 1, 30 do spend_all(kept, 40, NOW + day * DAY) end
     assert(#kept:_read().quota.calls <= 240, #kept:_read().quota.calls)
   end)

@@ -1022,7 +1022,7 @@ describe("bmwi.async", function()
       assert.is_nil(loop:timeout())
     end)
 
-    it("ends thousands of calls in linear time", function()
+    it("ends thousands of calls in linear time #slow", function()
       local car, client = logged_in()
       local left = 40000
       for _ = 1, left do
@@ -1103,7 +1103,7 @@ describe("bmwi.async", function()
       assert.equal(1000, sim:count("GET", "/status"))
     end)
 
-    it("that find the token expired cause one renewal", function()
+    it("that find the token expired cause one renewal #slow", function()
       local _, first = logged_in()
       local token = first:token()
       token.expires_at = os.time() - 10
@@ -1111,7 +1111,7 @@ describe("bmwi.async", function()
       assert.equal(1, sim:count("POST", "/oauth/token"))
     end)
 
-    it("that find the token refused cause one renewal", function()
+    it("that find the token refused cause one renewal #slow", function()
       local _, client = logged_in()
       sim:token({ expire = true })
       assert.equal(1000, (thousand(client)))
