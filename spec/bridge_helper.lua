@@ -4,7 +4,7 @@ local helper = require "spec.helper"
 local cli = require "spec.cli_helper"
 local bridge = {}
 
-local LIMIT = 20 -- seconds for what takes none
+local LIMIT = 60 -- seconds for what takes none
 
 --- Why no subscriber can run here; nil if it can.
 function bridge.no_witness()

@@ -5,7 +5,7 @@ local helper = require "spec.helper"
 local mqtt = require "spec.mqtt_helper"
 local publisher = require "bmwi.bridge.publisher"
 
-local LIMIT = 20 -- seconds for what takes none
+local LIMIT = 60 -- seconds for what takes none
 
 describe("the bridge's publisher", function()
   local broker, said, pauses, sleep, monotonic

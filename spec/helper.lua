@@ -65,12 +65,12 @@ function helper.since(start)
   return require("bmwi")._sys.monotonic() - start
 end
 
---- Drives the loop until fn returns a true value; raises after 20 seconds.
+--- Drives the loop until fn returns a true value; raises after a minute.
 function helper.drive(fn)
   local bmwi = require("bmwi")
   local start = bmwi._sys.monotonic()
   while not fn() do
-    assert(helper.since(start) < 20, "the loop did not come to that")
+    assert(helper.since(start) < 60, "the loop did not come to that")
     bmwi.loop:step(0.02)
   end
 end

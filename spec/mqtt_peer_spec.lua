@@ -6,7 +6,7 @@ local mqtt = require("spec.mqtt_helper")
 
 local connected = mqtt.connected
 local fails_as = helper.fails_as
-local LIMIT = 20 -- seconds for what takes none
+local LIMIT = 60 -- seconds for what takes none
 
 describe("against mosquitto", function()
   local function with_mosquitto(config, tls, fn)
