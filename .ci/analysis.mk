@@ -62,7 +62,8 @@ run-memory: $(OBJ) $(CERTS)/complete
 	  'hooks in a task' 'close in flight' 'state closed in flight' mqtt
 	@$(RUN_ENV) LOCPATH= .ci/with-sim http sh -c '$(CARDATA_AT_ONCE); exec "$$@"' URL \
 	  $(BUILD)/memory spec/native/memory.lua URL \
-	  'CarData log-in' 'CarData renewal' 'CarData status' 'CarData history'
+	  'CarData log-in' 'CarData subscription' 'CarData renewal' 'CarData status' \
+	  'CarData history'
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/wiped spec/native/wiped.c $(OBJ) \
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
 	@$(RUN_ENV) LOCPATH= .ci/with-broker .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL

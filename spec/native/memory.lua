@@ -372,6 +372,20 @@ end
 
 operations["CarData log-in"] = function() cardata(0, function() end) end
 
+-- The service refuses the scopes; each is requested alone, and the missing one named.
+operations["CarData subscription"] = function()
+  local client = try(bmwi.new, { service = "cardata", client_id = CLIENT_ID, base_url = arg[1],
+    login_url = arg[1] .. "/gcdm/oauth", timeout = 2, retries = 0,
+    scope = "openid cardata:api:read cardata:other:read",
+    on_prompt = function() must(false, "a prompt for a code that is not used") end })
+  if not client then return end
+  local ok, result, message = pcall(client.login, client)
+  must(not (ok and result), "a log-in without the scope")
+  all = all and ok and type(message) == "string"
+    and message:find("no subscription for cardata:other:read", 1, true) ~= nil
+  pcall(client.close, client)
+end
+
 operations["CarData renewal"] = function()
   cardata(1, function(ask, client, _, options)
     options.token = try(client.token, client)
