@@ -297,6 +297,12 @@ describe("car:status()", function()
     end
   end)
 
+  it("does not take a lack of memory for a client that was closed", function()
+    local full = { _option = function() error("not enough memory", 0) end }
+    assert.has_error(function() require("bmwi.cardata.call").call(full, "mappings", {}) end,
+      "not enough memory")
+  end)
+
   it("refuses wrong options", function()
     helper.has(misused(function() car:status({ max_age = "1" }) end), "max_age")
     helper.has(misused(function() car:status({ max_age = -1 }) end), "max_age")

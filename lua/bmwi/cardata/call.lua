@@ -22,7 +22,11 @@ function call.store(client)
 end
 
 -- A method of several requests may find its client closed meanwhile, which is no misuse.
-local function is_closed(client) return not pcall(client._option, client, "store") end
+local function is_closed(client)
+  local open, why = pcall(client._option, client, "store")
+  if not open and not tostring(why):find("closed client", 1, true) then error(why, 0) end
+  return not open
+end
 
 local function closed(endpoint)
   return nil, endpoint .. " failed: the client was closed", "closed", { retryable = false }
