@@ -136,6 +136,15 @@ describe("the bridge's publisher", function()
     end)
   end
 
+  it("says what may be wrong until it was connected, if something else answers", function()
+    local made = publish_to("read:1", "send:15030300020146", "next", "read:1",
+      "send:" .. mqtt.CONNACK[5], "close") -- an alert of TLS
+    work(made, function() return #pauses >= 2 end)
+    helper.has(said[1], "mqtts://")
+    assert.equal("connected to the broker", said[2])
+    assert.is_nil(said[3]:find(";", 1, true), said[3])
+  end)
+
   it("does not try 3.1.1 with a password but no user name, which 3.1.1 cannot send", function()
     local made = publish_to("read:1", "close") -- as a broker ends that knows 3.1.1 only
     made.options.password = "s3cret"

@@ -48,6 +48,8 @@ static const bmwi_advice known[] = {
   {"protocol version", BMWI_TLS,
    "either this libcurl lacks TLS 1.3 (install a newer one), or what it has reached knows nothing "
    "new enough"},
+  {"protocol: protocol error", BMWI_SERVER,
+   "is this an MQTT broker? does the port use TLS (mqtts://)?"},
   {"within connect_timeout", BMWI_OK, "check the address, or raise `connect_timeout`"},
   {"PINGREQ", BMWI_OK, "check the network: the connection was lost without notice"},
   {"not yet valid", BMWI_TLS, "check this machine's clock"},

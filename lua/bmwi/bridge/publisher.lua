@@ -206,7 +206,8 @@ function Publisher:run()
     local lasting = info.advice or code == "tls" and (self.cut == 0 or self.cut == MOST_CUT)
     if lasting and not self.ever then return nil, message, code, info end
     self.tries = self.tries + 1
-    self:report(("the broker is away (%s)"):format(message))
+    local hint = not self.ever and info.hint and "; " .. info.hint or ""
+    self:report(("the broker is away (%s)%s"):format(message, hint))
     bmwi.sleep(DELAYS[math.min(self.tries, #DELAYS)])
   end
 end
