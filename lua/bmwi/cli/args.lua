@@ -97,14 +97,14 @@ local SECRET_HINT = "Secrets cannot be given as arguments, where other users cou
 -- The number of single-letter edits between two words, counting a swap of two letters as one
 -- (restricted Damerau-Levenshtein distance).
 local function distance(a, b)
-  local rows = { [0] = {} }
+  local x, y, rows = { a:byte(1, -1) }, { b:byte(1, -1) }, { [0] = {} }
   for j = 0, #b do rows[0][j] = j end
   for i = 1, #a do
     rows[i] = { [0] = i }
     for j = 1, #b do
-      local change = rows[i - 1][j - 1] + (a:byte(i) == b:byte(j) and 0 or 1)
+      local change = rows[i - 1][j - 1] + (x[i] == y[j] and 0 or 1)
       local least = math.min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, change)
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+      if i > 1 and j > 1 and x[i] == y[j - 1] and x[i - 1] == y[j] then
         least = math.min(least, rows[i - 2][j - 2] + 1)
       end
       rows[i][j] = least
@@ -119,9 +119,11 @@ end
 ---@return string|nil word
 function args.closest(word, known)
   local best, least = nil, math.max(1, math.floor(#word / 3)) + 1
+  word = word:lower()
   for _, candidate in ipairs(known) do
-    local far = distance(word:lower(), candidate)
-    if #word >= 3 and candidate:sub(1, #word) == word:lower() then far = math.min(far, 1) end
+    local far = math.abs(#word - #candidate) -- at least
+    if far < least then far = distance(word, candidate) end
+    if #word >= 3 and candidate:sub(1, #word) == word then far = math.min(far, 1) end
     if far < least then best, least = candidate, far end
   end
   return best
