@@ -66,7 +66,7 @@ describe("a command received by the bridge", function()
     for i, payload in ipairs { "blink", '{"command":"blink","id":7,"count":0}', "[1", "" } do
       receive(payload)
       assert.same({ "refused", "usage" }, { results[i].result, results[i].code })
-      helper.has(results[i].message, "no such command; there are: charge, climate, find, flash")
+      helper.has(results[i].message, "no such command. Known: charge, climate, find, flash")
       assert.equal(i == 2 and 7 or nil, results[i].id)
     end
   end)

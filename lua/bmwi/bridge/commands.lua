@@ -115,7 +115,7 @@ function Commands:receive(topic, payload)
   end
   if not METHODS[message.command] then
     return respond({ result = "refused", code = "usage",
-      message = "no such command; there are: " .. table.concat(sorted_names(METHODS), ", ") })
+      message = "no such command. Known: " .. table.concat(sorted_names(METHODS), ", ") })
   elseif not commands.takes(o.cars[vin].vehicle, message.command) then
     return respond({ result = "refused", code = "unsupported",
       message = "the car does not offer this" })

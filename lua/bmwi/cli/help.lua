@@ -8,10 +8,10 @@ local layout = require "bmwi.cli.layout"
 local help = {}
 
 help.GROUPS = {
-  { "Look", { "vehicles", "status", "trips", "charging-profile", "destinations", "range-map",
+  { "Read", { "vehicles", "status", "trips", "charging-profile", "destinations", "range-map",
     "soc", "image" } },
   { "Do", { "lock", "unlock", "flash", "horn", "climate", "charge", "find", "poi", "wait" } },
-  { "Look, with BMW CarData", { "charging-history", "charging-settings", "tyres", "telematics",
+  { "Read, BMW CarData only", { "charging-history", "charging-settings", "tyres", "telematics",
     "containers", "quota" } },
   { "Live", { "watch", "bridge" } },
   { "Set up", { "login", "logout", "doctor", "demo", "get", "completion", "help" } },
@@ -28,11 +28,13 @@ help.EXAMPLES = {
 
 help.ABOUT = {
   "Configuration: $XDG_CONFIG_HOME/bmwi/config or ~/.config/bmwi/config, mode 0600, with lines "
-    .. "such as username = you@example.com. The environment has the same as BMWI_USERNAME. "
+    .. "such as username = you@example.com; or environment variables such as BMWI_USERNAME. "
     .. "Options override the environment, which overrides the file. Secrets are never arguments.",
-  "With service = cardata it reads from BMW CarData: vehicles, status, image, what is listed as "
-    .. "such, login, logout, doctor and get. It needs client_id; the rest is done by `bmwi login`.",
-  "BMW switched the classic service off on 2021-11-09; a server is any that speaks its protocol.",
+  "BMW CarData: set service = cardata and client_id, then run `bmwi login`. These commands work: "
+    .. "vehicles, status, image, watch, bridge, login, logout, doctor, get, and those listed as "
+    .. "\"Read, BMW CarData only\".",
+  "BMW switched the classic service off on 2021-11-09. base_url can name any server that speaks "
+    .. "its protocol.",
 }
 
 --- An option with its value, as in "-o, --output FILE".

@@ -53,7 +53,7 @@ function man.page()
   local lines = {}
   local function add(line) lines[#lines + 1] = line end
   add(('.TH BMWI 1 "" "bmwi %s" "User Commands"'):format(bmwi._VERSION))
-  add(".SH NAME\nbmwi \\- talk to a BMW i car")
+  add(".SH NAME\nbmwi \\- command line for BMW cars")
   add(".SH SYNOPSIS\n.B bmwi\n.I COMMAND\n[\\fIARGUMENTS\\fR] [\\fIOPTIONS\\fR]")
   add(".SH DESCRIPTION")
   for i, text in ipairs(help.ABOUT) do
