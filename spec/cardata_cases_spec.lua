@@ -75,7 +75,7 @@ local function case(number, says, rows)
 end
 
 case(7, "the token is renewed, but the stream goes on with the old one and is refused for ever", {
-  { "a refused token is renewed once", function()
+  { "a refused token is renewed once #slow", function()
     for _, protocol in ipairs({ 4, 5 }) do
       begin()
       log_in()
@@ -89,7 +89,7 @@ case(7, "the token is renewed, but the stream goes on with the old one and is re
       assert.equal(protocol == 5 and 134 or 4, list[1].connack)
     end
   end },
-  { "a new token with the old id_token, as at BMW, does no harm", function()
+  { "a new token with the old id_token, as at BMW, does no harm #slow", function()
     log_in()
     set("token", { same_id_token = true })
     times.renew = { 0.0001, 0.0001 }
@@ -123,7 +123,7 @@ case(12, "the broker refuses a valid token again and again, several times a minu
       assert.is_true(refused(9100).renew)
     end
   end },
-  { "four connections a minute, over restarts", function()
+  { "four connections a minute, over restarts #slow", function()
     local path = account(finally)
     client:close()
     client = new({ store = stores.new(path) })
@@ -149,7 +149,7 @@ case(12, "the broker refuses a valid token again and again, several times a minu
 })
 
 case(14, "a keepalive of 60 s is cut every 75 s, and another client throws this one out", {
-  { "it is 30 s, and the other client is reported", function()
+  { "it is 30 s, and the other client is reported #slow", function()
     log_in()
     times.window = 20
     local stream = client:stream()
@@ -376,7 +376,7 @@ case(22, "BMW refuses the list of cars and the subscription, since a service is 
     assert.equal("CU-403", info.api_code)
     assert.equal("containers", scripted:called())
   end },
-  { "both refusals name the services to subscribe", function()
+  { "both refusals name the services to subscribe #slow", function()
     log_in()
     sim:fault({ path = "/customers/", recorded = "CU-403", times = 0 })
     local _, info = helper.fails_as("forbidden", client:vehicles())
