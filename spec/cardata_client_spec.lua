@@ -236,6 +236,18 @@ describe("a client of CarData", function()
       assert(client:vehicles())
     end)
 
+    it("only where the page to open is one of the web", function()
+      local answer = '{"user_code":"%s","device_code":"d","interval":1,"expires_in":300,'
+        .. '"verification_uri":"%s"}'
+      for _, case in ipairs({ { "AB", "javascript:alert(1)" }, { "AB", "file:///etc/passwd" },
+        { "AB", "" }, { "AB", "https://a.example/\\u001b[2J" }, { "", "https://a.example/" },
+        { "A\\u0000B", "https://a.example/" } }) do
+        sim:fault({ path = "/device/code", raw = answer:format(case[1], case[2]) })
+        helper.fails_as("json", new():login())
+      end
+      assert.equal(0, #prompts)
+    end)
+
     it("only with an on_prompt hook", function()
       local client = new({ on_prompt = false })
       local ok, message, code, info = client:login()
@@ -247,7 +259,7 @@ describe("a client of CarData", function()
 
     it("and passes on_prompt the times that it actually uses", function()
       sim:fault({ path = "/device/code", status = 200, body = '{"device_code":"D","user_code":"X",'
-        .. '"verification_uri":"u","expires_in":1e300,"interval":-1e44}' })
+        .. '"verification_uri":"https://a.example/u","expires_in":1e300,"interval":-1e44}' })
       local client = new({ on_prompt = function(prompt)
         prompts[1] = prompt
         error("seen", 0)

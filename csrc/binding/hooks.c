@@ -255,6 +255,14 @@ static double number_of(lua_State *L, const char *name, double absent) {
   return value;
 }
 
+/* Whether a text of the prompt may be shown, and a link be opened: the server is not trusted. */
+static bool is_prompt_text(lua_State *L, int index, bool link) {
+  size_t len = 0;
+  const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &len) : NULL;
+  if (text == NULL || !bmwi_token_text(text, len)) return false;
+  return !link || strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0;
+}
+
 /* Pushes {verification_uri, verification_uri_complete, user_code, expires_in, interval} from the
 ** response on top. Builds the link that includes the code if the service does not send it. */
 static bool push_prompt(lua_State *L, double lifetime, double interval) {
@@ -263,9 +271,9 @@ static bool push_prompt(lua_State *L, double lifetime, double interval) {
   lua_createtable(L, 0, 5);
   for (int i = 0; i < 3; i++) {
     lua_getfield(L, answer, names[i]);
-    bool text = lua_type(L, -1) == LUA_TSTRING;
-    if (!text && i < 2) return false;
-    if (!text) {
+    bool given = !lua_isnil(L, -1) && lua_type(L, -1) != LUA_TLIGHTUSERDATA;
+    if ((given || i < 2) && !is_prompt_text(L, -1, i != 1)) return false;
+    if (!given) {
       lua_pop(L, 1);
       lua_getfield(L, answer, names[0]);
       lua_pushliteral(L, "?user_code=");
