@@ -200,8 +200,8 @@ run-demo: $(MODULE) $(SIM) $(CERTS)/complete
 	@$(RUN_ENV) $(LUA) bin/bmwi demo --output build/range-map.svg
 
 # Long specs come first, so that none is left running alone at the end.
-LONG_SPECS := $(patsubst %,spec/%_spec.lua,outcome mqtt_life sim_stream cli engine \
-  bridge stream_outage secrets op docs)
+LONG_SPECS := $(patsubst %,spec/%_spec.lua,outcome mqtt_life sim_stream cli bridge async loop \
+  cli_cardata stream_outage store sim secrets stream op)
 SPECS ?= $(filter-out $(WITHOUT:%=spec/%_spec.lua),$(LONG_SPECS) \
   $(filter-out $(LONG_SPECS),$(sort $(wildcard spec/*_spec.lua))))
 # Specs that test the same on every Lua, and those that test other processes than their
