@@ -22,7 +22,7 @@ local function new_store()
 end
 
 describe("of two values with the same timestamp", function()
-  it("the one that arrives later stays, and is news", function()
+  it("the one that the stream brings later stays, and is news", function()
     for _, row in ipairs {
       { MILEAGE, 48301, 48302, "km" }, { LEVEL, 70, 69, "%" }, { HOOD, true, false },
       { HOOD, "CLOSED", "OPEN" }, { "vehicle.new.thing", 1, 2 }, { MILEAGE, 48301, 48302 },
@@ -43,8 +43,18 @@ describe("of two values with the same timestamp", function()
       assert.same({}, changed)
       assert.equal(0, taken)
     end
-    local _, _, taken = merge(state, "rest", MILEAGE, "30020", "mi")
+    local _, _, taken = merge(state, "stream", MILEAGE, "30020", "mi")
     assert.equal(1, taken)
+  end)
+
+  it("the known one stays if one of them was read by REST", function()
+    for _, sources in ipairs { { "stream", "rest" }, { "rest", "stream" }, { "rest", "rest" } } do
+      local state = merge(nil, sources[1], MILEAGE, 48301, "km")
+      local later, changed, taken = merge(state, sources[2], MILEAGE, 48302, "km")
+      assert.same(state, later)
+      assert.same({}, changed)
+      assert.equal(0, taken)
+    end
   end)
 
   it("is a position, too", function()

@@ -146,6 +146,7 @@ typedef struct meeting {
   bmwi_value value, before;
   const char *unit, *unit_before, *flag;
   double time, time_before, last, last_time;
+  bool in_order; /* both came by the stream */
 } meeting;
 
 static double time_at(lua_State *L, int index) {
@@ -184,9 +185,9 @@ static bool is_same(const meeting *m) {
          bmwi_field_base(field, &before, m->unit_before) && fabs(now - before) < 1;
 }
 
-/* Whether the new one replaces the old one: if it is newer, or differs from it at the same time
-** (the messages of a connection are in order, and a timestamp is a whole second). One that cannot
-** be read never replaces or blocks one that can. A time further in the future than clocks may
+/* Whether the new one replaces the old one: if it is newer or, within the stream, differs from it
+** at the same time (messages come in order, and a timestamp is a whole second). One that cannot be
+** read never replaces or blocks one that can. A time further in the future than clocks may
 ** differ counts as none, and a value without a time never replaces one with a time. */
 static bool is_newer(const meeting *m) {
   if (m->old == 0) return true;
@@ -194,7 +195,7 @@ static bool is_newer(const meeting *m) {
   if (readable != bmwi_field_readable(m->descriptor, &m->before, m->unit_before)) return readable;
   if (isnan(m->time)) return isnan(m->time_before) && !is_same(m);
   if (isnan(m->time_before) || m->time > m->time_before) return true;
-  return m->time == m->time_before && !is_same(m);
+  return m->time == m->time_before && m->in_order && !is_same(m);
 }
 
 /* Reads the units that the old entry states. */
@@ -313,6 +314,8 @@ static void merge_one(lua_State *L, merging *g, const char *descriptor, int entr
     bmwi_entry_value(L, m.old, &m.before);
     m.unit_before = bmwi_text_of(L, m.old, "unit");
     m.time_before = bmwi_number_of(L, m.old, "time");
+    m.in_order =
+      same_text(g->source, "stream") && same_text(bmwi_text_of(L, m.old, "source"), "stream");
     if (m.time_before > g->now + FUTURE) m.time_before = (double)NAN;
   }
   if (!(m.old == 0 && g->size >= MAX_DESCRIPTORS) && is_newer(&m) && settle(L, g, &m))
