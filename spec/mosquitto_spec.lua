@@ -24,7 +24,7 @@ describe("a stream of mosquitto", function()
     os.execute("kill -HUP " .. server.pid)
   end
 
-  local function start(tls)
+  local function start(tls, on_token)
     client = streams.client(sim, { store = require("bmwi.store").memory() })
     server = mqtt.mosquitto("allow_anonymous false\npassword_file %FOLDER%/passwords\n"
       .. "use_username_as_clientid true", tls,
@@ -32,7 +32,7 @@ describe("a stream of mosquitto", function()
     local token, store = client:token(), client:_option("store")
     client:close()
     client = bmwi.new(streams.options(sim, { stream_url = server.url, ca_file = server.ca,
-      store = store, token = token }))
+      store = store, token = token, on_token = on_token }))
     sim:clear()
   end
 
@@ -115,12 +115,10 @@ describe("a stream of mosquitto", function()
 
       it("renews the log-in once when it expires, and continues with the new one", function()
         if mqtt.no_mosquitto() then return pending(mqtt.no_mosquitto()) end
-        start()
-        streams.hurry({ ladder = { 1, 4, 8 }, rotation = 2 }) -- time to set the next password
+        start(false, function(token) set_password(token.id_token) end)
         local stream = connected()
         set_password("of the next log-in")
         streams.run_until(stream, function() return streams.renewals(sim) > 0 end, "renewed")
-        set_password(client:token().id_token)
         streams.await(stream, "connected")
         alive(stream)
         assert.equal(1, streams.renewals(sim))
