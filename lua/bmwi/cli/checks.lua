@@ -40,23 +40,24 @@ function checks.try_to_write(kept)
   end
   if not written then
     fail.raise("the log-in cannot be saved: " .. message, "file", { hint = "Each run would log in "
-      .. "anew, and too many log-ins are refused. Set token_file to a writable path." })
+      .. "again, and too many log-ins are refused. Set token_file to a writable path." })
   end
 end
 
--- Nothing was sent, since no call is left: what a step then returns.
-local function unsent(probe)
-  if probe.code == "quota" and not (probe.info and probe.info.status) then
-    return nil, probe.message, probe.code, probe.info
-  end
-  return true
+-- Whether nothing was sent, since no call of the quota is left.
+local function is_unsent(probe)
+  return probe.code == "quota" and not (probe.info and probe.info.status)
+end
+
+local function failed(probe)
+  return nil, probe.message, probe.code, probe.info
 end
 
 --- Compares this machine's clock with the date in the server's responses.
 function checks.clock(ctx)
   local probe = checks.ask(ctx)
   local off = ctx.clock_error
-  if not off and not unsent(probe) then return unsent(probe) end
+  if not off and is_unsent(probe) then return failed(probe) end
   if not off then return "the server does not report its time" end
   if math.abs(off) <= CLOCK_TOLERANCE then return "agrees with the server's" end
   return nil, ("this machine's clock is %s %s the server's"):format(render.span(math.abs(off)),
@@ -87,14 +88,12 @@ checks.BASE = {
 checks.NETWORK = {
   { "server", stop = true, run = function(ctx)
     local probe = checks.ask(ctx)
-    if UNREACHED[probe.code] then return nil, probe.message, probe.code, probe.info end
-    if not unsent(probe) then return unsent(probe) end
+    if UNREACHED[probe.code] or is_unsent(probe) then return failed(probe) end
     return "reached"
   end },
   { "TLS", stop = true, run = function(ctx)
     local probe = checks.ask(ctx)
-    if probe.code == "tls" then return nil, probe.message, probe.code, probe.info end
-    if not unsent(probe) then return unsent(probe) end
+    if probe.code == "tls" or is_unsent(probe) then return failed(probe) end
     if session.server(ctx.settings):match("^https:") then return "the certificate is valid" end
     return "not used (allowed on loopback only)"
   end },
