@@ -39,16 +39,20 @@ function check.that(holds, what, position, name, level)
   if not holds then misuse(level, "bad argument #%d to '%s' (%s)", position, name, what) end
 end
 
+-- A method that only this kind of object has, and that raises once the object is closed.
+local PROBES = { client = { "_option", "timeout" }, car = { "_client" } }
+
 --- The object that a method was called on must be one of its kind, and still open.
 ---@param object any
----@param kind string
----@param probe string a method that only this kind has, and that raises once the object is closed
-function check.object(object, kind, probe, name)
-  local ok, method = pcall(function() return object[probe] end)
+---@param kind "client"|"car"
+---@param name string of the method
+function check.object(object, kind, name)
+  local probe = PROBES[kind]
+  local ok, method = pcall(function() return object[probe[1]] end)
   if not ok or type(method) ~= "function" then
     misuse(2, "calling '%s' on bad self (a %s expected, got %s)", name, kind, type(object))
   end
-  local open, why = pcall(method, object, "daily_limit")
+  local open, why = pcall(method, object, probe[2])
   if not open then misuse(2, "%s", why) end
 end
 

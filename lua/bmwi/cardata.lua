@@ -52,7 +52,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function client_methods.vehicles(client)
-  check.object(client, "client", "_option", "vehicles")
+  check.object(client, "client", "vehicles")
   local answer, message, code, info = client:_call("mappings", {})
   if not answer then return nil, message, code, info end
   -- an array, though BMW's description says one object
@@ -79,7 +79,7 @@ end
 ---@return string|nil code "store"
 ---@return table|nil info
 function client_methods.quota(client)
-  check.object(client, "client", "_option", "quota")
+  check.object(client, "client", "quota")
   return client:_store():_quota(client:_option("daily_limit"))
 end
 
@@ -96,7 +96,7 @@ local USUAL_SPAN = 30 * 86400 -- of a charging history, in seconds
 ---@return string|nil code "quota": too few calls are left (info.calls: how many it takes)
 ---@return table|nil info partial: the sessions that came before the failure
 function car_methods.charging_history(car, options)
-  check.object(car, "car", "_client", "charging_history")
+  check.object(car, "car", "charging_history")
   local name, time = "charging_history", require "bmwi.time"
   options = check.options(options, { { "from", "number" }, { "to", "number" } }, 1, name)
   local to = options.to or os.time()
@@ -115,7 +115,7 @@ local PICTURES = { { "png", "\137PNG\r\n\26\n" }, { "jpeg", "\255\216\255" } }
 ---@return string|nil code "not_found": BMW has none
 ---@return table|nil info
 function car_methods.image(car)
-  check.object(car, "car", "_client", "image")
+  check.object(car, "car", "image")
   local bytes, message, code, info = car:_client():_call("image", { vin = car:vin() })
   if not bytes then return nil, message, code, info end
   for _, picture in ipairs(PICTURES) do
@@ -154,7 +154,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function car_methods.tyres(car)
-  check.object(car, "car", "_client", "tyres")
+  check.object(car, "car", "tyres")
   local answer, message, code, info = car:_client():_call("tyres", { vin = car:vin() })
   if not answer then return nil, message, code, info end
   if type(answer) ~= "table" then

@@ -102,7 +102,7 @@ end
 ---@param path string
 ---@param query table|nil
 function call.get(client, path, query)
-  check.object(client, "client", "_option", "get")
+  check.object(client, "client", "get")
   local ok, why = pcall(client._check_get, client, path, query)
   if not ok then
     local position, what = why:match("^bad argument #(%d+) [^(]*%((.*)%)$")

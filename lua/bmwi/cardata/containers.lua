@@ -66,7 +66,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function containers.list(client, id)
-  check.object(client, "client", "_option", "containers")
+  check.object(client, "client", "containers")
   if id == nil then return containers.all(client) end
   check_id(id, "containers")
   local container, message, code, info = client:_call("container", { id = id })
@@ -85,7 +85,7 @@ end
 ---@return table|nil info
 function containers.create(client, options)
   local method = "create_container"
-  check.object(client, "client", "_option", method)
+  check.object(client, "client", method)
   check.argument(options, "table", 1, method)
   options = check.options(options,
     { { "name", "string" }, { "purpose", "string" }, { "descriptors", "table" } }, 1, method)
@@ -116,7 +116,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function containers.delete(client, id)
-  check.object(client, "client", "_option", "delete_container")
+  check.object(client, "client", "delete_container")
   check_id(id, "delete_container")
   local deleted, message, code, info = client:_call("delete_container", { id = id })
   if not deleted then return nil, message, code, info end

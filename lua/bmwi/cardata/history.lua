@@ -169,7 +169,7 @@ end
 ---@return string|nil code "unsupported": not for this car or account
 ---@return table|nil info partial: the settings that came before the failure
 function history.charging_settings(car)
-  check.object(car, "car", "_client", "charging_settings")
+  check.object(car, "car", "charging_settings")
   local list, seen = {}, {}
   local function take(setting)
     if setting.id ~= nil and seen[setting.id] then return false end

@@ -149,7 +149,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function status.status(car, options)
-  check.object(car, "car", "_client", "status")
+  check.object(car, "car", "status")
   local max_age = check_age(options, "status")
   local client, vin = car:_client(), car:vin()
   local store = client:_store() -- the client may be closed while it waits
@@ -168,7 +168,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function status.telematics(car, options)
-  check.object(car, "car", "_client", "telematics")
+  check.object(car, "car", "telematics")
   local max_age = check_age(options, "telematics")
   local client = car:_client()
   local state, message, code, info = state_of(client, client:_store(), car:vin(), max_age)
@@ -184,7 +184,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function status.basic_data(car, options)
-  check.object(car, "car", "_client", "basic_data")
+  check.object(car, "car", "basic_data")
   options = check.options(without_index(options), { { "refresh", "boolean" } }, 1, "basic_data")
   local client, vin = car:_client(), car:vin()
   local store = client:_store()

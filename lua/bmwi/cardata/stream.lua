@@ -129,7 +129,7 @@ end
 --- knows no other)
 ---@return bmwi.stream
 function stream.open(client, options)
-  check.object(client, "client", "_option", "stream")
+  check.object(client, "client", "stream")
   options = check.options(options, { { "vins", "table" }, { "keepalive", "number" },
     { "protocol", "number" } }, 1, "stream")
   local keepalive, protocol = options.keepalive or MOST_KEEPALIVE, options.protocol or 5
@@ -151,7 +151,7 @@ end
 ---@param options? {keepalive:number,protocol:integer}
 ---@return bmwi.stream
 function stream.of_car(car, options)
-  check.object(car, "car", "_client", "stream")
+  check.object(car, "car", "stream")
   options = check.options(options, { { "keepalive", "number" }, { "protocol", "number" } }, 1,
     "stream")
   return stream.open(car:_client(), { vins = { car:vin() }, keepalive = options.keepalive,
