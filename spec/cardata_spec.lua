@@ -303,6 +303,29 @@ describe("car:status()", function()
       "not enough memory")
   end)
 
+  it("ends with its failure if the client is closed while that is dealt with", function()
+    for _, case in ipairs({ { "quota", {}, "quota" },
+      { "not_found", { api_code = "CU-127", status = 403 }, "closed" } }) do
+      local is_open = true
+      local account = { _spend = function() return true end,
+        _close_day = function() is_open = false end }
+      local closing = {}
+      function closing._option(_, name)
+        assert(is_open, "attempt to use a closed client")
+        return ({ store = account, daily_limit = 50, retries = 1 })[name]
+      end
+      function closing._renew(_, refused)
+        if refused then is_open = false end
+        return true
+      end
+      function closing.token() return { access_token = "a" } end
+      function closing._exchange() return nil, "refused", case[1], case[2] end
+      local answer, _, found = require("bmwi.cardata.call").call(closing, "mappings", {})
+      assert.is_nil(answer)
+      assert.equal(case[3], found)
+    end
+  end)
+
   it("refuses wrong options", function()
     helper.has(misused(function() car:status({ max_age = "1" }) end), "max_age")
     helper.has(misused(function() car:status({ max_age = -1 }) end), "max_age")

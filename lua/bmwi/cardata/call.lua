@@ -53,20 +53,20 @@ end
 -- BMW reports that the day's calls are used up; `info.retry_after` says when some are available
 -- again.
 local function close_day(client, info)
-  local kept = call.store(client)
-  kept:_close_day()
-  local _, wait = kept:_spend { limit = client:_option("daily_limit") } -- closed: counts nothing
+  local kept, limit = call.store(client), client:_option("daily_limit")
+  kept:_close_day() -- the client may be closed while it waits for the account file
+  local _, wait = kept:_spend { limit = limit } -- closed: counts nothing
   if type(wait) == "number" then info.retry_after = info.retry_after or wait + MARGIN end
 end
 
 -- Whether another call is worthwhile: the first request got no response, or its token was refused.
-local function once_more(client, code, info)
-  return info and info.retryable and client:_option("retries") > 0
+local function once_more(retries, code, info)
+  return info and info.retryable and retries > 0
     and (code == "auth" or code == "network" or code == "timeout" or code == "server")
 end
 
--- BMW may say that the token is invalid with the code for missing charging settings (of which it
--- says the same while the token is good).
+-- BMW may report an invalid token with the code for missing charging settings. Where these were
+-- requested, the two cannot be told apart.
 local function is_token_refused(endpoint, info)
   return endpoint ~= "charging_settings" and type(info) == "table" and info.api_code == "CU-127"
     and info.status == 403
@@ -82,6 +82,7 @@ end
 function call.call(client, endpoint, request)
   for try = 1, 2 do
     if is_closed(client) then return closed(endpoint) end
+    local retries = client:_option("retries")
     local allowed, why, what, about = spend(client)
     if not allowed then return nil, why, what, about end
     if is_closed(client) then return closed(endpoint) end -- while it waited for the account file
@@ -91,10 +92,10 @@ function call.call(client, endpoint, request)
     if is_token_refused(endpoint, info) then
       code, info.retryable, info.hint = "auth", true, "log in again: client:login()"
       local token = client:token()
-      if try == 1 and token then client:_renew(token.access_token) end -- spend() has its failure
+      if try == 1 and token then client:_renew(token.access_token) end -- spend() reports a failure
     end
     if try == 2 and code == "auth" then info.retryable = false end -- a new token did not help
-    if try == 2 or not once_more(client, code, info) then return nil, message, code, info end
+    if try == 2 or not once_more(retries, code, info) then return nil, message, code, info end
   end
 end
 
@@ -104,7 +105,7 @@ end
 function call.get(client, path, query)
   check.object(client, "client", "get")
   local ok, why = pcall(client._check_get, client, path, query)
-  if not ok then
+  if not ok then -- the client is argument 1 there
     local position, what = why:match("^bad argument #(%d+) [^(]*%((.*)%)$")
     check.that(false, what or why, (position or 3) - 1, "get")
   end
