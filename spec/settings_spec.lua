@@ -88,7 +88,7 @@ describe("the settings", function()
     assert.is_truthy(run("status", { BMWI_TIMEOUT = "5" }).err:find("wait_timeout", 1, true))
   end)
 
-  it("of the environment are checked, too: a name that is almost one is told", function()
+  it("of the environment are checked, too: a name that is almost one is reported", function()
     local variables = { BMWI_UNTIS = "hunter2", BMWI_units = "hunter2", BMWI_CONFG = "hunter2" }
     -- those of other programs, and of the project's own ones
     for name in ("SIM SIM_CERT SIM_KEY SPEC_NOW CLOCK COVER DNS NAMES PIPE DISK AHEAD BROKER URL "

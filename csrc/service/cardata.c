@@ -132,7 +132,8 @@ static const bmwi_advice advice[] = {
    "check at the portal that both services are subscribed and the car is PRIMARY; then log in "
    "again"},
   {"CU-105", BMWI_NOT_FOUND,
-   "the container is gone, or another account's; this one's are in client:containers()"},
+   "the container was deleted, or belongs to another account; this account's are listed by "
+   "client:containers()"},
   {"CU-126", BMWI_NOT_FOUND, "BMW has no picture of this car"},
   {NULL, BMWI_QUOTA, "BMW allows 50 calls a day: wait until they become available again"},
   {NULL, BMWI_SERVER, "this is BMW's fault; each try costs a call of the quota"},

@@ -206,8 +206,8 @@ end
 ---@param fn fun(): ...any the function to run
 ---@param on_done? fun(ok: boolean, ...) called at the end with what pcall would return. Without it,
 --- the loop's next step raises an error of the task (`bmwi.loop:step()`, so `host.on_error` in a
---- host), each step one; if there is no next step, the error is written to standard error when the
---- program ends.
+--- host), one in each step; if there is no next step, the error is written to standard error when
+--- the program ends.
 ---@return bmwi.task
 function async.spawn(fn, on_done)
   check.argument(fn, "function", 1, "spawn")

@@ -353,7 +353,7 @@ end
 local function command_line(name, settings)
   local folder = capture("pwd") .. "/" .. OUT .. "/" .. name
   assert(os.execute(("rm -rf %s && mkdir -p %s && chmod 700 %s"):format(folder, folder, folder)))
-  -- Those of the simulator are no settings, which bmwi would look into.
+  -- Without the simulator's variables: bmwi compares names that no setting has with all of them.
   local words = { "env -u BMWI_SIM -u BMWI_SIM_CERT -u BMWI_SIM_KEY", "HOME=" .. folder,
     "XDG_CONFIG_HOME=" .. folder, "BMWI_TOKEN_FILE=" .. folder .. "/token",
     "BMWI_BASE_URL=" .. base(0), "BMWI_CA_FILE=" .. CA }

@@ -274,8 +274,8 @@ local function check_all(settings, texts)
   end
 end
 
---- What to say about variables of the environment that no setting has, but almost; other programs
---- may have some that begin with BMWI_, too.
+--- Remarks on environment variables that are almost those of a setting. Any others that begin with
+--- BMWI_ may be another program's.
 ---@return string[] remarks
 function config.misspelt()
   local known, exact, list = { "config", unpack(NAMES) }, {}, {}

@@ -124,7 +124,8 @@ local function groups_of(state, ctx, columns)
   return groups
 end
 
--- All lines of all cars, with a space above each; or as many as fit, and how many are left out.
+-- All lines of all cars, with an empty line above each car; or as many as fit, and how many more
+-- there are.
 local function fitted(groups, most, columns)
   local function note(count)
     return fill(("... %d more: a taller window, or --json"):format(count), columns)
