@@ -3,10 +3,10 @@
 local assert = require("luassert")
 local bmwi = require("bmwi")
 local cjson = require("cjson").new()
-local time = require("bmwi.time")
+local samples = require("spec.values_helper")
 local values = bmwi._values
 
-local NOW = 1772359200 -- 2026-03-01T10:00:00Z
+local NOW, NONE, merge = samples.NOW, samples.NONE, samples.merge
 local MILEAGE = "vehicle.vehicle.travelledDistance"
 local LEVEL = "vehicle.drivetrain.batteryManagement.header"
 local RANGE = "vehicle.drivetrain.electricEngine.kombiRemainingElectricRange"
@@ -28,32 +28,6 @@ local LAT = "vehicle.cabin.infotainment.navigation.currentLocation.latitude"
 local LON = "vehicle.cabin.infotainment.navigation.currentLocation.longitude"
 local HEADING = "vehicle.cabin.infotainment.navigation.currentLocation.heading"
 
--- Seconds relative to NOW as a REST timestamp.
-local function at(seconds)
-  return time.format(NOW + seconds)
-end
-
--- rows: {value, unit, seconds relative to NOW} by descriptor.
-local function merge(state, source, rows)
-  local list = {}
-  for descriptor, row in pairs(rows) do
-    list[descriptor] = { value = row[1], unit = row[2], timestamp = row[3] and at(row[3]) }
-  end
-  return values.merge(state, list, { source = source, now = NOW })
-end
-
--- What is expected; NONE stands for nil.
-local NONE = {}
-local function expect(expected, found, name)
-  if type(expected) == "number" then
-    assert.is_number(found, name)
-    assert.is_true(math.abs(expected - found) < 1e-6, name .. ": " .. found)
-  else
-    if expected == NONE then expected = nil end
-    assert.same(expected, found, name)
-  end
-end
-
 -- Merges the steps {source, rows}, each twice: the second time it is no news.
 local function check(row)
   local state
@@ -62,13 +36,7 @@ local function check(row)
     local again, changed, taken = merge(state, step[1], step[2])
     assert.same({ state, {}, 0 }, { again, changed, taken })
   end
-  local status, details = values.status(state, { now = NOW, drive_train = row.car })
-  for member, expected in pairs(row.status or {}) do expect(expected, status[member], member) end
-  for member, expected in pairs(row.details or {}) do
-    for name, value in pairs(expected) do
-      expect(value, details[member][name], member .. "." .. name)
-    end
-  end
+  samples.check(state, row)
 end
 
 local CASES = {}
@@ -269,7 +237,7 @@ CASES[28] = {
 
 -- A CBS string as received: a JSON array with sentinels inside.
 local function cbs(items)
-  return { value = cjson.encode(items), timestamp = at(-60) }
+  return { value = cjson.encode(items), timestamp = samples.at(-60) }
 end
 local ITEMS = {
   { id = 2, messageType = "CBS", status = "PENDING", title = "Brakes, front", description = "Soon.",
@@ -287,8 +255,9 @@ CASES[32] = {
     status = { remainingFuel = 24, fuelPercent = 52 },
     details = { remainingFuel = { unit = NONE, flag = "unit_unknown", age = 2 * 86400 } } },
   { "service items without their sentinels, whatever the count says", function()
-    local answer = { [CBS] = cbs(ITEMS), [CBS_COUNT] = { value = "9", timestamp = at(-3600) },
-      [MILEAGE] = { value = "48000", unit = "km", timestamp = at(-60) } }
+    local answer = { [CBS] = cbs(ITEMS),
+      [CBS_COUNT] = { value = "9", timestamp = samples.at(-3600) },
+      [MILEAGE] = { value = "48000", unit = "km", timestamp = samples.at(-60) } }
     local state = values.merge(nil, answer, { source = "rest", now = NOW })
     assert.same({
       { cbsType = "BRAKE_PADS_FRONT", cbsState = "PENDING", cbsDescription = "Soon.",
