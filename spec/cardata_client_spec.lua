@@ -59,10 +59,9 @@ describe("a client of CarData", function()
         async.spawn(function() return client:vehicle(vin):status() end,
           function(...) done[i] = { ... } end)
       end
-      local start = bmwi._sys.monotonic()
-      while not requests(part)[1] and helper.since(start) < 20 do bmwi.loop:step(0.01) end
+      helper.drive(function() return requests(part)[1] end)
       client:close()
-      while not (done[1] and done[2]) and helper.since(start) < 20 do bmwi.loop:step(1) end
+      helper.drive(function() return done[1] and done[2] end)
       for i = 1, 2 do
         assert.is_true(done[i][1], done[i][2]) -- not raised: its use was no mistake
         if part ~= "basicData" then assert.equal("closed", done[i][4]) end
