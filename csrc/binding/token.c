@@ -8,27 +8,9 @@
 #define TOKEN "bmwi.token"
 #define MAX_TOKEN (16 * 1024) /* for one text in a token */
 
-/* A token's texts in a table. */
-static const struct {
-  const char *name; /* NULL: the service names the user's member, if it has one */
-  size_t place;
-  bool header; /* it is sent in a header line */
-} members[] = {
-  {"access_token", offsetof(bmwi_token, access), true},
-  {"refresh_token", offsetof(bmwi_token, refresh), true},
-  {"token_type", offsetof(bmwi_token, type), true},
-  {"scope", offsetof(bmwi_token, scope), false},
-  {"id_token", offsetof(bmwi_token, id_token), true},
-  {NULL, offsetof(bmwi_token, subject), true},
-};
-#define MEMBERS (sizeof members / sizeof members[0])
-
 static const char *member_name(size_t i, const bmwi_account *account) {
-  return members[i].name != NULL ? members[i].name : account->service->subject_member;
-}
-
-static char **member_of(bmwi_token *token, size_t i) {
-  return (char **)((char *)token + members[i].place);
+  const char *name = bmwi_token_members[i].name;
+  return name != NULL ? name : account->service->subject_member;
 }
 
 /* Copies a text of the token table at `index`; false if it is invalid. */
@@ -45,9 +27,10 @@ static bool read_member(lua_State *L, int index, const char *name, bool header, 
 }
 
 bool bmwi_read_token(lua_State *L, int index, const bmwi_account *account, bmwi_token *token) {
-  for (size_t i = 0; i < MEMBERS; i++) {
+  for (size_t i = 0; i < BMWI_TOKEN_MEMBERS; i++) {
     const char *name = member_name(i, account);
-    if (name != NULL && !read_member(L, index, name, members[i].header, member_of(token, i)))
+    if (name != NULL &&
+        !read_member(L, index, name, bmwi_token_members[i].header, bmwi_token_member_at(token, i)))
       return false;
   }
   return token->access != NULL;
@@ -71,10 +54,10 @@ bmwi_token *bmwi_new_token(lua_State *L) {
   return token;
 }
 
-static void push_members(lua_State *L, const bmwi_account *account, bmwi_token *token) {
-  lua_createtable(L, 0, MEMBERS + 1);
-  for (size_t i = 0; i < MEMBERS; i++) {
-    const char *text = *member_of(token, i);
+static void push_members(lua_State *L, const bmwi_account *account, const bmwi_token *token) {
+  lua_createtable(L, 0, BMWI_TOKEN_MEMBERS + 1);
+  for (size_t i = 0; i < BMWI_TOKEN_MEMBERS; i++) {
+    const char *text = *bmwi_token_member_at(token, i);
     if (text == NULL) continue;
     lua_pushstring(L, text);
     lua_setfield(L, -2, member_name(i, account));

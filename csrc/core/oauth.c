@@ -3,34 +3,37 @@
 */
 #include "core/oauth.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base64.h"
 
-static const size_t texts[] = {
-  offsetof(bmwi_token, access), offsetof(bmwi_token, refresh),  offsetof(bmwi_token, type),
-  offsetof(bmwi_token, scope),  offsetof(bmwi_token, id_token), offsetof(bmwi_token, subject),
+const bmwi_token_member bmwi_token_members[BMWI_TOKEN_MEMBERS] = {
+  {"access_token", offsetof(bmwi_token, access), true},
+  {"refresh_token", offsetof(bmwi_token, refresh), true},
+  {"token_type", offsetof(bmwi_token, type), true},
+  {"scope", offsetof(bmwi_token, scope), false},
+  {"id_token", offsetof(bmwi_token, id_token), true},
+  {NULL, offsetof(bmwi_token, subject), true},
 };
-#define TEXTS (sizeof texts / sizeof texts[0])
 
-static char **text_at(const bmwi_token *token, size_t i) {
-  return (char **)((char *)token + texts[i]);
+char **bmwi_token_member_at(const bmwi_token *token, size_t i) {
+  return (char **)((char *)token + bmwi_token_members[i].place);
 }
 
 void bmwi_token_clear(bmwi_token *token) {
-  for (size_t i = 0; i < TEXTS; i++) bmwi_drop(text_at(token, i));
+  for (size_t i = 0; i < BMWI_TOKEN_MEMBERS; i++) bmwi_drop(bmwi_token_member_at(token, i));
   memset(token, 0, sizeof *token);
 }
 
 bool bmwi_token_copy(bmwi_token *to, const bmwi_token *from) {
   bool ok = true;
   *to = *from;
-  for (size_t i = 0; i < TEXTS; i++) {
-    char *copy = bmwi_copy(*text_at(from, i));
-    ok = ok && (copy != NULL) == (*text_at(from, i) != NULL);
-    *text_at(to, i) = copy;
+  for (size_t i = 0; i < BMWI_TOKEN_MEMBERS; i++) {
+    const char *text = *bmwi_token_member_at(from, i);
+    char *copy = bmwi_copy(text);
+    ok = ok && (copy != NULL) == (text != NULL);
+    *bmwi_token_member_at(to, i) = copy;
   }
   return ok;
 }

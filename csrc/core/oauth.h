@@ -6,6 +6,7 @@
 #define BMWI_OAUTH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/buffer.h"
@@ -20,6 +21,16 @@ typedef struct bmwi_token {
   double expires_wall;                   /* seconds since 1970, for saving */
   double expires_mono;                   /* the same time on the monotonic clock */
 } bmwi_token;
+
+/* The texts of a token. */
+typedef struct bmwi_token_member {
+  const char *name; /* in a response; NULL: the service names the user's member, if it has one */
+  size_t place;
+  bool header; /* it is sent in a header line */
+} bmwi_token_member;
+#define BMWI_TOKEN_MEMBERS 6
+extern const bmwi_token_member bmwi_token_members[BMWI_TOKEN_MEMBERS];
+char **bmwi_token_member_at(const bmwi_token *token, size_t i);
 
 /* Wipes and empties. */
 void bmwi_token_clear(bmwi_token *token);
