@@ -161,6 +161,15 @@ describe("a client of CarData", function()
       assert.truthy(message:find("denied", 1, true), message)
     end)
 
+    it("although the server fails at first: the same request is repeated", function()
+      sim:fault({ path = "/device/code", status = 503, headers = { ["Retry-After"] = "0" } })
+      assert.is_true(new():login())
+      local sent = requests("/device/code")
+      assert.equal(2, #sent)
+      assert.equal(sent[1].body, sent[2].body)
+      assert.equal(1, #prompts)
+    end)
+
     describe("and, if that is refused, asks for each scope alone, without a prompt,", function()
       local API, STREAM = '"CarData API"', '"CarData Stream"'
       local function refused(message, hint, not_hint, asked)

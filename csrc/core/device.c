@@ -84,6 +84,7 @@ bool bmwi_device_login_probe(bmwi_device_login *device, bmwi_buffer *form, const
   }
   if (device->alone != NULL) {
     int length = (int)strcspn(device->alone, " ");
+    bmwi_buffer_clear(form); /* not before: the request may be repeated as it was */
     if (snprintf(text, sizeof text, "openid %.*s", length, device->alone) < (int)sizeof text &&
         make_form(device, form, client_id, text))
       return true;

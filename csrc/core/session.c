@@ -308,7 +308,6 @@ static bool probe(bmwi_session *session, bmwi_failure *failure) {
   bmwi_op *op = &session->request;
   bmwi_account *account = op->account;
   if (session->device.stage != BMWI_DEVICE_CODE || session->waiting == NULL) return false;
-  bmwi_buffer_clear(&op->body);
   if (!bmwi_device_login_probe(&session->device, &op->body, account->client_id, account->scope,
                                failure))
     return false;
