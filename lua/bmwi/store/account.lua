@@ -158,7 +158,7 @@ end
 ---@return {refused:table<string,true>, left_out:table<string,true>}|nil sets
 function account_methods:_not_requested()
   return look(self, function(kept)
-    local container = type(kept.container) == "table" and kept.container or {}
+    local container = kept.container or {}
     return { refused = set_of(kept.refused_descriptors), left_out = set_of(container.left_out) }
   end)
 end

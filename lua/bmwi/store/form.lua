@@ -97,7 +97,7 @@ function form.plain(value, depth)
   depth = depth or MAX_DEPTH
   if is_plain(value) then return value, true end
   if type(value) ~= "table" or depth == 0 then return nil, false end
-  if next(value) == nil and bmwi.json.encode(value) == "[]" then return bmwi.json.array(), true end
+  if next(value) == nil and bmwi.json.is_array(value) then return bmwi.json.array(), true end
   local parts, whole, is_list = {}, true, #value > 0
   for name, member in pairs(value) do
     local is_name = type(name) == "string" and #name <= MAX_NAME
