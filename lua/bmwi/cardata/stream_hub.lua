@@ -100,7 +100,7 @@ end
 
 -- Whether the client was closed; its methods would raise.
 function Hub:is_closed()
-  return self.stopping or not pcall(self.client.token, self.client)
+  return self.stopping or not pcall(self.client._option, self.client, "store")
 end
 
 -- Waits; returns how the stream ended if it ends meanwhile.
