@@ -319,7 +319,7 @@ describe("bmwi bridge", function()
 
   describe("arguments", function()
     for _, case in ipairs {
-      { "bridge", "to where?" },
+      { "bridge", "nowhere to publish to\n  Give --mqtt URL" },
       { "bridge --mqtt http://x", "mqtt://HOST:PORT" },
       { "bridge --mqtt mqtt://u:p4ssw0rd@localhost", "mqtt_username" },
       { "bridge --json --discovery homeassistant", "needs --mqtt" },

@@ -179,7 +179,7 @@ end)
 
 describe("a command that keeps running", function()
   for words, options in pairs({
-    ["to where?"] = {},
+    ["nowhere to publish to"] = {},
     ["--discovery needs --mqtt"] = { json = true, discovery = "homeassistant" },
     ["--allow-commands needs --mqtt"] = { json = true, ["allow-commands"] = true },
     ["must not hold a password"] = { mqtt = "mqtt://me:secret@host" },

@@ -88,7 +88,7 @@ describe("bmwi", function()
       { "wait tea", "lock" },
       { "get", "needs an argument" },
       { "get webapi", "begins with /" },
-      { "poi", "where?" },
+      { "poi", "needs a latitude and a longitude\n  Give LAT,LON" },
       { "poi 48.1", "LAT,LON" },
       { "poi 91,0", "from -90 to 90" },
       { "poi 0,181", "from -180 to 180" },

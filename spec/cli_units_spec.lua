@@ -267,7 +267,7 @@ describe("bmwi poi", function()
   end
 
   for name, case in pairs({
-    ["no position"] = { {}, {}, "where?" },
+    ["no position"] = { {}, {}, "needs a latitude and a longitude" },
     ["both ways"] = { { "1,2" }, { lat = 1 }, "not both" },
     ["a place"] = { { "Munich" }, {}, "must be LAT,LON" },
     ["an invalid latitude"] = { { "91,0" }, {}, "the latitude must be a number from -90" },

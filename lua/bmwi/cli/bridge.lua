@@ -27,8 +27,8 @@ local SOON, LATER = 15, 60 -- seconds between two writes of the file, with and w
 local function check(ctx)
   local options = ctx.options
   if not (options.mqtt or options.prometheus or ctx.out.json) then
-    fail.usage("bmwi bridge: to where? Give --mqtt URL, --prometheus FILE or --json",
-      "Example: bmwi bridge --mqtt mqtt://localhost:1883 --discovery homeassistant")
+    fail.usage("`bmwi bridge` has nowhere to publish to", "Give --mqtt URL, --prometheus FILE or "
+      .. "--json. Example: bmwi bridge --mqtt mqtt://localhost:1883")
   end
   for _, name in ipairs { "prefix", "discovery", "allow-commands" } do
     if options[name] and not options.mqtt then
