@@ -311,8 +311,8 @@ function act.poi(ctx)
     if not lat then fail.usage("the position must be LAT,LON, such as 48.1769,11.5569") end
   end
   if lat == nil or lon == nil then
-    fail.usage("the destination needs a latitude and a longitude", "Give LAT,LON or --lat and --lon. "
-      .. 'Example: bmwi poi 48.1769,11.5569 --name "BMW Welt"')
+    fail.usage("the destination needs a latitude and a longitude",
+      'Give LAT,LON or --lat and --lon. Example: bmwi poi 48.1769,11.5569 --name "BMW Welt"')
   end
   for _, name in ipairs(POI_TEXTS) do
     local given = options[name]
