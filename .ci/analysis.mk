@@ -112,7 +112,7 @@ bench: ## compares with libcurl and other clients; writes spec/bench/RESULTS-*.m
 	@$(CHECK_DEPS) build bench lua5.4
 	$(AGAIN) run-bench LUA=lua5.4
 
-run-bench: $(MODULE) $(CERTS)/complete
+run-bench: build-test
 	@$(RUN_ENV) CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" spec/bench/run $(ROWS)
 
 # Includes the programs started by the specs, and `make memory`. What is not
