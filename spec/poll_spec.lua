@@ -58,6 +58,9 @@ describe("an idle connection", function()
 
   it("stays watched, however early the response came", function()
     if unseen() then return pending(unseen()) end -- luacheck: ignore
+    if not helper.libcurl(7, 88) then -- luacheck: ignore
+      return pending("this libcurl names no socket if one call connects, sends and receives")
+    end
     local client, missed = new(sim), 0
     for _ = 1, 50 do -- libcurl 8.14 reads many of them before it has waited for them
       drop_all()
@@ -65,8 +68,7 @@ describe("an idle connection", function()
       ask(client)
       missed = missed + 1 - #watched()
     end
-    -- libcurl 7.74 does not name a socket if one call connects, sends and receives.
-    assert.is_true(missed <= (helper.libcurl(7, 88) and 0 or 5), missed)
+    assert.equal(0, missed)
   end)
 
   it("wakes the host once when the server closes it", function()
