@@ -31,7 +31,10 @@ def processor():
 
 
 name = "paho-decoding" if decodes else "paho"
-client = mqtt.Client(name, protocol=mqtt.MQTTv5)
+# paho 2 takes the version of the callbacks first; those used here have not changed.
+versions = getattr(mqtt, "CallbackAPIVersion", None)
+first = [versions.VERSION2] if versions else []
+client = mqtt.Client(*first, client_id=name, protocol=mqtt.MQTTv5)
 client.tls_set(ca)
 client.on_message = on_message
 client.on_subscribe = on_subscribe
