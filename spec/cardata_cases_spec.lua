@@ -63,6 +63,11 @@ local function account(finally)
   finally(function() helper.shell(("rm -f %s*"):format(helper.quote(path))) end)
   return path
 end
+-- The next client, with this account file.
+local function restart(path)
+  client:close()
+  client = new({ store = stores.new(path) })
+end
 
 local CASES, numbers = require("spec.cardata_values_cases"), {}
 for number in pairs(CASES) do numbers[#numbers + 1] = number end
@@ -125,8 +130,7 @@ case(12, "the broker refuses a valid token again and again, several times a minu
   end },
   { "four connections a minute, over restarts #slow", function()
     local path = account(finally)
-    client:close()
-    client = new({ store = stores.new(path) })
+    restart(path)
     log_in()
     local said = {}
     for i = 1, 6 do
@@ -406,13 +410,11 @@ case(23, "the quota is gone in minutes, and each restart sends more calls", {
   end },
   { "nor after a restart", function()
     local path = account(finally)
-    client:close()
-    client = new({ store = stores.new(path) })
+    restart(path)
     log_in()
     set("spend", { calls = 50 })
     helper.fails_as("quota", client:vehicles())
-    client:close()
-    client = new({ store = stores.new(path) })
+    restart(path)
     local _, info = helper.fails_as("quota", client:vehicles())
     assert.truthy(info.retry_after > 0)
     assert.equal(1, sent())

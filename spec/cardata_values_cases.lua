@@ -7,26 +7,17 @@ local samples = require("spec.values_helper")
 local values = bmwi._values
 
 local NOW, NONE, merge = samples.NOW, samples.NONE, samples.merge
-local MILEAGE = "vehicle.vehicle.travelledDistance"
-local LEVEL = "vehicle.drivetrain.batteryManagement.header"
-local RANGE = "vehicle.drivetrain.electricEngine.kombiRemainingElectricRange"
-local LAST_RANGE = "vehicle.drivetrain.lastRemainingRange"
+local MILEAGE, RANGE, LAST_RANGE = samples.MILEAGE, samples.RANGE, samples.LAST_RANGE
+local LEVEL, STATUS, PORT, HOOD = samples.LEVEL, samples.STATUS, samples.PORT, samples.HOOD
+local TRUNK, LOCK, FUEL, LAT = samples.TRUNK, samples.LOCK, samples.FUEL, samples.LAT
+local LON, HEADING = samples.LON, samples.HEADING
 local ENERGY = "vehicle.drivetrain.batteryManagement.maxEnergy"
-local STATUS = "vehicle.drivetrain.electricEngine.charging.status"
 local HV_STATUS = "vehicle.drivetrain.electricEngine.charging.hvStatus"
-local PORT = "vehicle.body.chargingPort.status"
 local PLUGGED = "vehicle.powertrain.tractionBattery.charging.port.anyPosition.isPlugged"
-local HOOD = "vehicle.body.hood.isOpen"
-local TRUNK = "vehicle.body.trunk.isOpen"
 local DOOR = "vehicle.cabin.door.row1.driver.isOpen"
-local LOCK = "vehicle.cabin.door.lock.status"
-local FUEL = "vehicle.drivetrain.fuelSystem.remainingFuel"
 local FUEL_LEVEL = "vehicle.drivetrain.fuelSystem.level"
 local CBS = "vehicle.status.conditionBasedServices"
 local CBS_COUNT = "vehicle.status.conditionBasedServicesCount"
-local LAT = "vehicle.cabin.infotainment.navigation.currentLocation.latitude"
-local LON = "vehicle.cabin.infotainment.navigation.currentLocation.longitude"
-local HEADING = "vehicle.cabin.infotainment.navigation.currentLocation.heading"
 
 -- Merges the steps {source, rows}, each twice: the second time it is no news.
 local function check(row)

@@ -1,4 +1,5 @@
---- What specs of CarData's values share: states made of rows, and a check of their status.
+--- What specs of CarData's values share: descriptors, states made of rows, and
+--- a check of their status.
 local assert = require("luassert")
 local time = require("bmwi.time")
 local values = require("bmwi")._values
@@ -7,6 +8,21 @@ local samples = {}
 
 samples.NOW = 1772359200 -- 2026-03-01T10:00:00Z
 samples.NONE = {} -- stands for nil where a value is expected
+
+-- Descriptors.
+samples.MILEAGE = "vehicle.vehicle.travelledDistance"
+samples.RANGE = "vehicle.drivetrain.electricEngine.kombiRemainingElectricRange"
+samples.LAST_RANGE = "vehicle.drivetrain.lastRemainingRange"
+samples.LEVEL = "vehicle.drivetrain.batteryManagement.header"
+samples.STATUS = "vehicle.drivetrain.electricEngine.charging.status"
+samples.PORT = "vehicle.body.chargingPort.status"
+samples.HOOD = "vehicle.body.hood.isOpen"
+samples.TRUNK = "vehicle.body.trunk.isOpen"
+samples.LOCK = "vehicle.cabin.door.lock.status"
+samples.FUEL = "vehicle.drivetrain.fuelSystem.remainingFuel"
+samples.LAT = "vehicle.cabin.infotainment.navigation.currentLocation.latitude"
+samples.LON = "vehicle.cabin.infotainment.navigation.currentLocation.longitude"
+samples.HEADING = "vehicle.cabin.infotainment.navigation.currentLocation.heading"
 
 --- Seconds relative to NOW as a REST timestamp.
 function samples.at(seconds)

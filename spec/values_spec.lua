@@ -8,32 +8,23 @@ local values = bmwi._values
 
 local NOW, burst, merge = samples.NOW, samples.burst, samples.merge
 
-local MILEAGE = "vehicle.vehicle.travelledDistance"
-local RANGE = "vehicle.drivetrain.electricEngine.kombiRemainingElectricRange"
+local MILEAGE, RANGE, LAST_RANGE = samples.MILEAGE, samples.RANGE, samples.LAST_RANGE
+local LEVEL, STATUS, PORT, HOOD = samples.LEVEL, samples.STATUS, samples.PORT, samples.HOOD
+local TRUNK, LOCK, FUEL, LAT = samples.TRUNK, samples.LOCK, samples.FUEL, samples.LAT
+local LON, HEADING = samples.LON, samples.HEADING
 local RANGE_2 = "vehicle.drivetrain.electricEngine.remainingElectricRange"
-local LAST_RANGE = "vehicle.drivetrain.lastRemainingRange"
-local LEVEL = "vehicle.drivetrain.batteryManagement.header"
 local LEVEL_NEW = "vehicle.powertrain.electric.battery.stateOfCharge.displayed"
 local LEVEL_PREDICTED = "vehicle.drivetrain.electricEngine.charging.level"
 local TARGET = "vehicle.powertrain.electric.battery.stateOfCharge.target"
-local STATUS = "vehicle.drivetrain.electricEngine.charging.status"
 local MINUTES = "vehicle.drivetrain.electricEngine.charging.timeRemaining"
 local POWER = "vehicle.powertrain.electric.battery.charging.power"
-local PORT = "vehicle.body.chargingPort.status"
 local PORT_NEW = "vehicle.body.chargingPort.combinedStatus"
-local HOOD = "vehicle.body.hood.isOpen"
-local TRUNK = "vehicle.body.trunk.isOpen"
-local LOCK = "vehicle.cabin.door.lock.status"
 local LOCK_2 = "vehicle.cabin.door.status"
 local WINDOW = "vehicle.cabin.window.row1.driver.status"
 local ROOF = "vehicle.cabin.sunroof.status"
 local ROOF_ALL = "vehicle.cabin.sunroof.overallStatus"
-local FUEL = "vehicle.drivetrain.fuelSystem.remainingFuel"
 local CLIMATE = "vehicle.vehicle.preConditioning.activity"
 local ONCE = "vehicle.drivetrain.electricEngine.charging.isSingleImmediateCharging"
-local LAT = "vehicle.cabin.infotainment.navigation.currentLocation.latitude"
-local LON = "vehicle.cabin.infotainment.navigation.currentLocation.longitude"
-local HEADING = "vehicle.cabin.infotainment.navigation.currentLocation.heading"
 local TYRE = "vehicle.chassis.axle.row1.wheel.left.tire.pressure"
 local DEMAND = "vehicle.electricalSystem.battery.serviceDemand.recharge"
 

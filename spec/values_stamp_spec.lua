@@ -2,18 +2,15 @@
 -- whole seconds, so several values of one second have the same.
 local bmwi = require("bmwi")
 local stores = require("bmwi.store")
+local samples = require("spec.values_helper")
 local values = bmwi._values
 
-local NOW = 1772359200 -- 2026-03-01T10:00:00Z
-local LEVEL = "vehicle.drivetrain.batteryManagement.header"
-local MILEAGE = "vehicle.vehicle.travelledDistance"
-local HOOD = "vehicle.body.hood.isOpen"
-local LAT = "vehicle.cabin.infotainment.navigation.currentLocation.latitude"
-local LON = "vehicle.cabin.infotainment.navigation.currentLocation.longitude"
+local NOW = samples.NOW
+local MILEAGE, LEVEL, HOOD, LAT = samples.MILEAGE, samples.LEVEL, samples.HOOD, samples.LAT
+local LON = samples.LON
 
 local function merge(state, source, descriptor, value, unit, seconds)
-  return values.merge(state, { [descriptor] = { value = value, unit = unit,
-    timestamp = NOW + (seconds or -60) } }, { source = source, now = NOW })
+  return samples.merge(state, source, { [descriptor] = { value, unit, seconds or -60 } })
 end
 
 local function new_store()
