@@ -69,6 +69,28 @@ describe("a client of CarData", function()
     end
   end)
 
+  it("that another task closes at any moment ends its call, and does not raise", function()
+    local calls = {
+      vehicles = function(client) return client:vehicles() end,
+      status = function(client) return client:vehicle(BEV):status() end,
+      telematics = function(client) return client:vehicle(BEV):telematics() end,
+      charging_history = function(client) return client:vehicle(BEV):charging_history() end,
+      delete_container = function(client) return client:delete_container("x") end,
+    }
+    for name, call in pairs(calls) do
+      for turns = 1, 8 do
+        local client, done = logged_in(), nil
+        async.spawn(function()
+          for _ = 1, turns do bmwi.sleep(0) end
+          client:close()
+        end)
+        async.spawn(function() return call(client) end, function(...) done = { ... } end)
+        helper.drive(function() return done end)
+        assert.is_true(done[1], name .. ", turn " .. turns .. ": " .. tostring(done[2]))
+      end
+    end
+  end)
+
   describe("logs in by a code", function()
     it("that it shows once, polls, and saves the token", function()
       local client = new()

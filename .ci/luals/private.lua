@@ -18,6 +18,7 @@
 ---@field wait fun(self: bmwi.loop): boolean, string|nil
 
 ---@class bmwi.client
+---@field _closed fun(self: bmwi.client): boolean
 ---@field _option fun(self: bmwi.client, name: string): any
 ---@field _store fun(self: bmwi.client): bmwi.store
 ---@field _call fun(self: bmwi.client, name: string, fields: table): ...: any

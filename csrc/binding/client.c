@@ -165,6 +165,12 @@ static int client_option(lua_State *L) {
   return bmwi_options_get(L, &client->account, 3);
 }
 
+/* client:_closed() -> boolean. Does not raise, as the other methods of a closed client do. */
+static int client_closed(lua_State *L) {
+  lua_pushboolean(L, bmwi_client_get(L, 1)->account.closed);
+  return 1;
+}
+
 /* client:_record([fn]) -> the function that gets each response as received; a function or false
 ** sets it. */
 static int client_record(lua_State *L) {
@@ -193,17 +199,10 @@ static const luaL_Reg client_methods[] = {
 
 /* For a service with its own Lua module. */
 static const luaL_Reg module_methods[] = {
-  {"login", client_login},
-  {"vehicle", bmwi_car_new},
-  {"token", client_token},
-  {"close", client_close},
-  {"_exchange", client_exchange},
-  {"_option", client_option},
-  {"_renew", client_renew},
-  {"_gate", client_gate},
-  {"_record", client_record},
-  {"_check_get", client_check_get},
-  {NULL, NULL},
+  {"login", client_login},    {"vehicle", bmwi_car_new},        {"token", client_token},
+  {"close", client_close},    {"_exchange", client_exchange},   {"_option", client_option},
+  {"_closed", client_closed}, {"_renew", client_renew},         {"_gate", client_gate},
+  {"_record", client_record}, {"_check_get", client_check_get}, {NULL, NULL},
 };
 
 static const luaL_Reg client_meta[] = {

@@ -9,24 +9,27 @@ local call = {}
 -- BMW counts a call a moment after it was counted here, and gives it back as much later.
 local MARGIN = 60 -- seconds
 
--- For clients without a store, or whose store only keeps the log-in.
-local memories = setmetatable({}, { __mode = "k" })
+-- By client; weak, so that they go with it.
+local accounts = setmetatable({}, { __mode = "k" })
 
---- Where the account's quota, container and values are kept: the option `store`, else memory.
----@return table store
-function call.store(client)
-  local given = client:_option("store")
-  if given and given._spend then return given end
-  memories[client] = memories[client] or store.memory()
-  return memories[client]
+--- What calls need of a client's options. `store` is where the account's quota, container and
+--- values are kept: that of the option, else memory. Read once, since the client may be closed
+--- while a call waits.
+---@return {store:table,daily_limit:integer,retries:integer,descriptors:string[]|nil}
+function call.account(client)
+  local account = accounts[client]
+  if not account then
+    local given = client:_option("store")
+    account = { store = given and given._spend and given or store.memory(),
+      daily_limit = client:_option("daily_limit"), retries = client:_option("retries"),
+      descriptors = client:_option("descriptors") }
+    accounts[client] = account
+  end
+  return account
 end
 
--- A method of several requests may find its client closed meanwhile, which is no misuse.
-local function is_closed(client)
-  local open, why = pcall(client._option, client, "store")
-  if not open and not tostring(why):find("closed client", 1, true) then error(why, 0) end
-  return not open
-end
+---@return table store of the account
+function call.store(client) return call.account(client).store end
 
 local function closed(endpoint)
   return nil, endpoint .. " failed: the client was closed", "closed", { retryable = false }
@@ -34,11 +37,11 @@ end
 
 -- Counts a call. If it must not be sent, returns nil and what a method returns for that; a missing
 -- log-in is checked first and counts nothing.
-local function spend(client)
+local function spend(client, account)
   local ready, message, code, info = client:_renew()
   if not ready then return nil, message, code, info end
-  local kept, limit = call.store(client), client:_option("daily_limit")
-  local left, wait, reason, about = kept:_spend { limit = limit }
+  local limit = account.daily_limit
+  local left, wait, reason, about = account.store:_spend { limit = limit }
   if left then return true end
   if type(wait) ~= "number" then
     return nil, "this call cannot be counted in the account file: " .. wait, "store",
@@ -52,10 +55,9 @@ end
 
 -- BMW reports that the day's calls are used up; `info.retry_after` says when some are available
 -- again.
-local function close_day(client, info)
-  local kept, limit = call.store(client), client:_option("daily_limit")
-  kept:_close_day() -- the client may be closed while it waits for the account file
-  local _, wait = kept:_spend { limit = limit } -- closed: counts nothing
+local function close_day(account, info)
+  account.store:_close_day()
+  local _, wait = account.store:_spend { limit = account.daily_limit } -- closed: counts nothing
   if type(wait) == "number" then info.retry_after = info.retry_after or wait + MARGIN end
 end
 
@@ -81,21 +83,24 @@ end
 ---@return table|nil info
 function call.call(client, endpoint, request)
   for try = 1, 2 do
-    if is_closed(client) then return closed(endpoint) end
-    local retries = client:_option("retries")
-    local allowed, why, what, about = spend(client)
+    if client:_closed() then return closed(endpoint) end
+    local account = call.account(client)
+    local allowed, why, what, about = spend(client, account)
     if not allowed then return nil, why, what, about end
-    if is_closed(client) then return closed(endpoint) end -- while it waited for the account file
+    if client:_closed() then return closed(endpoint) end -- while it waited for the account file
     local answer, message, code, info = client:_exchange(endpoint, request)
     if answer ~= nil then return answer end
-    if code == "quota" then close_day(client, info) end
+    if code == "quota" then close_day(account, info) end
+    if client:_closed() then return nil, message, code, info end
     if is_token_refused(endpoint, info) then
       code, info.retryable, info.hint = "auth", true, "log in again: client:login()"
       local token = client:token()
       if try == 1 and token then client:_renew(token.access_token) end -- spend() reports a failure
     end
     if try == 2 and code == "auth" then info.retryable = false end -- a new token did not help
-    if try == 2 or not once_more(retries, code, info) then return nil, message, code, info end
+    if try == 2 or not once_more(account.retries, code, info) then
+      return nil, message, code, info
+    end
   end
 end
 

@@ -3,6 +3,7 @@
 --- It is found again by its name and its purpose, which is the version of the list.
 
 local bmwi = require "bmwi"
+local call = require "bmwi.cardata.call"
 local check = require "bmwi._check"
 
 local containers = { NAME = "bmwi" }
@@ -12,7 +13,7 @@ local MOST_TEXT = 100000 -- bytes: far more than all that BMW has, far less than
 --- The list needed from BMW: the descriptors of a status and those of the option, sorted.
 function containers.plan(client, store)
   local seen, wanted = {}, {}
-  for _, list in ipairs { bmwi._values.descriptors(), client:_option("descriptors") or {} } do
+  for _, list in ipairs { bmwi._values.descriptors(), call.account(client).descriptors or {} } do
     for _, descriptor in ipairs(list) do
       if not seen[descriptor] then wanted[#wanted + 1] = descriptor end
       seen[descriptor] = true

@@ -98,9 +98,9 @@ end
 
 -- Before a connection -----------------------------------------------------------------------------
 
--- Whether the client was closed; its methods would raise.
+-- Whether the client was closed: its other methods would raise.
 function Hub:is_closed()
-  return self.stopping or not pcall(self.client._option, self.client, "store")
+  return self.stopping or self.client:_closed()
 end
 
 -- Waits; returns how the stream ended if it ends meanwhile.
