@@ -298,28 +298,37 @@ describe("car:status()", function()
   end)
 
   it("does not take a lack of memory for a client that was closed", function()
-    local full = { _option = function() error("not enough memory", 0) end }
+    local full = { _closed = function() return false end,
+      _option = function() error("not enough memory", 0) end }
     assert.has_error(function() require("bmwi.cardata.call").call(full, "mappings", {}) end,
       "not enough memory")
   end)
 
   it("ends with its failure if the client is closed while that is dealt with", function()
-    for _, case in ipairs({ { "quota", {}, "quota" },
-      { "not_found", { api_code = "CU-127", status = 403 }, "closed" } }) do
+    local refused = { api_code = "CU-127", status = 403 }
+    for _, case in ipairs({ { "quota", {}, "quota" }, { "not_found", refused, "closed" },
+      { "not_found", refused, "not_found", at_once = true } }) do
       local is_open = true
       local account = { _spend = function() return true end,
         _close_day = function() is_open = false end }
       local closing = {}
+      function closing._closed() return not is_open end
       function closing._option(_, name)
         assert(is_open, "attempt to use a closed client")
         return ({ store = account, daily_limit = 50, retries = 1 })[name]
       end
-      function closing._renew(_, refused)
-        if refused then is_open = false end
+      function closing._renew(_, token)
+        if token then is_open = false end
         return true
       end
-      function closing.token() return { access_token = "a" } end
-      function closing._exchange() return nil, "refused", case[1], case[2] end
+      function closing.token()
+        assert(is_open, "attempt to use a closed client")
+        return { access_token = "a" }
+      end
+      function closing._exchange()
+        is_open = not case.at_once
+        return nil, "refused", case[1], case[2]
+      end
       local answer, _, found = require("bmwi.cardata.call").call(closing, "mappings", {})
       assert.is_nil(answer)
       assert.equal(case[3], found)
