@@ -1,7 +1,8 @@
 # Checks beyond `make test`: included by the Makefile.
 
 .PHONY: hosts lint asan tsan memory valgrind gc fuzz fuzz-corpus coverage soak bench \
-  contract run-tsan run-memory run-coverage run-lint run-fuzz run-gc run-soak run-bench run-contract
+  bench-gnutls contract run-tsan run-memory run-coverage run-lint run-fuzz run-gc run-soak \
+  run-bench run-contract
 
 SANITIZE := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
 LUA_LIBS = $(call once,LUA_LIBS,for p in $(LUA_PC); do \
@@ -109,11 +110,19 @@ $(PRISM):
 
 # ROWS='one cold' measures only some groups of rows, QUICK=1 the first five rows.
 bench: ## compares with libcurl and other clients; writes spec/bench/RESULTS-*.md
-	@$(CHECK_DEPS) build bench lua5.4
+	@$(CHECK_DEPS) build bench lua5.4 lua5.1
 	$(AGAIN) run-bench LUA=lua5.4
 
+# With the Lua and the libcurl of Debian's lua-curl. No package for developers fits beside the other
+# libcurl's, so the library is named by its file.
+GNUTLS_CURL := -l:libcurl-gnutls.so.4
+bench-gnutls: $(OBJ)
+	@$(CC) $(LIBFLAG) $(CFLAGS) $(LDFLAGS) -o $(BUILD)/bmwi.so $(OBJ) $(GNUTLS_CURL) $(C_LIBS)
+
 run-bench: build-test
-	@$(RUN_ENV) CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" spec/bench/run $(ROWS)
+	$(AGAIN) bench-gnutls LUA=lua5.1 LUA_INCDIR= BUILD=build/bench/gnutls
+	@$(RUN_ENV) CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" GNUTLS_CURL="$(GNUTLS_CURL)" \
+	  spec/bench/run $(ROWS)
 
 # Includes the programs started by the specs, and `make memory`. What is not
 # covered, and why: .ci/uncovered.

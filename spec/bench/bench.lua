@@ -176,10 +176,39 @@ local function why_call() return limits.call(counted, ONCE) end
 -- What cjson.decode costs the C loop, in seconds of processor time, once that was measured.
 local decoding_time
 
+-- Lua-cURL, and the highest ratio of bmwi's time to its.
+local PEER, SAME = "Lua-cURL + cjson", "Lua-cURL + cjson, doing the same"
+local PEERS = { { name = SAME, bar = 0.95 }, { name = PEER, bar = 1.06 } }
+
+-- Programs for one status after the other, and the size of a turn.
+local function c_loop(program, what)
+  return ("%s/%s %s %s %s"):format(OUT, program, status_url(0), CA, what)
+end
+local function lua_curl(...)
+  return table.concat({ "lua5.1 spec/bench/luacurl.lua", status_url(0), CA, ... }, " ")
+end
+local function some() return scaled(500, 50) end
+
+local LUA_CURL_VERSION = "lua5.1 -e 'io.write(require([[curl]]).version())'"
+
+local over_gnutls -- the times of groups.gnutls, once they were measured
+
+-- The rows against Lua-cURL. `loop`: bmwi's time by that of the C loop with cjson.decode;
+-- more(name) gives bmwi's instructions, the peer's, and further words, each of which may be nil.
+local function compare_peers(times, where, loop, more)
+  for _, peer in ipairs(PEERS) do
+    local name = peer.name
+    compare(times, "bmwi", name, "wall", us, { "one status after the other, wall", name .. where },
+      peer.bar, function()
+        return limits.lua_curl(medians(times, "bmwi"), medians(times, name),
+          ratio(times, "bmwi", name, "wall") / math.max(1, loop), more(name))
+      end)
+  end
+end
+
 local function count(programs)
   if not profile.works() then return end
-  for _, name in ipairs { "fetch", "decode", "Lua-cURL + cjson",
-    "Lua-cURL + cjson, doing the same" } do
+  for _, name in ipairs { "fetch", "decode", PEER, SAME } do
     counted[name] = profile.each(programs[name], OUT).all
   end
   counted.bmwi = profile.each(programs.bmwi, OUT, PARTS)
@@ -193,33 +222,29 @@ function groups.one()
   local function python(what)
     return ("%s spec/bench/python.py %s %s %s"):format(PYTHON, what, url, CA)
   end
-  local lua_curl = ("lua5.1 spec/bench/luacurl.lua %s %s"):format(url, CA)
   local programs = {
-    fetch = ("%s/fetch %s %s fetch"):format(OUT, url, CA),
-    decode = ("%s/fetch %s %s decode"):format(OUT, url, CA),
+    fetch = c_loop("fetch", "fetch"),
+    decode = c_loop("fetch", "decode"),
     bmwi = lua("one", base(0), CA),
-    ["Lua-cURL + cjson"] = lua_curl,
-    ["Lua-cURL + cjson, doing the same"] = lua_curl .. " same",
+    [PEER] = lua_curl(),
+    [SAME] = lua_curl "same",
     ["python requests"] = python("requests"),
     ["python httpx"] = python("httpx"),
     ["python aiohttp"] = python("aiohttp"),
     ["node https"] = ("node spec/bench/node.js %s %s 1"):format(url, CA),
   }
-  local function turn() return scaled(500, 50) end
   local wall = "one status after the other, wall"
   local processor = "one status after the other, processor"
   local plain, decoding = "C libcurl, fetch only", "C libcurl + cjson.decode"
-  local peer, same = "Lua-cURL + cjson", "Lua-cURL + cjson, doing the same"
-  local peers = race({ "bmwi", peer, same }, programs, scaled(40, 5), turn, 3, true)
-  local times = race({ "fetch", "decode", "bmwi" }, programs, scaled(40, 5), turn, 3, true)
+  local peers = race({ "bmwi", PEER, SAME }, programs, scaled(40, 5), some, 3, true)
+  local times = race({ "fetch", "decode", "bmwi" }, programs, scaled(40, 5), some, 3, true)
   local fetch, decode = medians(times, "fetch"), medians(times, "decode")
   decoding_time = decode.cpu - fetch.cpu
-  local excess = math.max(0, medians(times, "bmwi").cpu - decode.cpu)
-  for _, other in ipairs { { same, 0.95 }, { peer, 1.06 } } do
-    compare(peers, "bmwi", other[1], "wall", us, { wall }, other[2], function()
-      return limits.lua_curl(counted, medians(peers, "bmwi"), medians(peers, other[1]), excess)
-    end)
-  end
+  compare_peers(peers, "", ratio(times, "bmwi", "decode", "wall"), function(name)
+    return counted.bmwi and counted.bmwi.all, counted[name], over_gnutls
+      and limits.same_libcurl(medians(over_gnutls, "fetch").cpu,
+        medians(over_gnutls, "openssl").cpu, ratio(over_gnutls, "bmwi", name, "wall"))
+  end)
   compare(times, "bmwi", "decode", "wall", us, { wall, decoding }, ONCE and 1.05 or 1.04, why_call)
   compare(times, "bmwi", "fetch", "wall", us, { wall, plain }, 1.15, function()
     return limits.decoding(counted, fetch.wall, decode.wall)
@@ -232,7 +257,7 @@ function groups.one()
   compare(times, "bmwi", "decode", "cpu", us, { processor, decoding })
   compare(times, "decode", "fetch", "wall", us, { "(" .. decoding .. ", wall)", plain })
   compare(times, "decode", "fetch", "cpu", us, { "(" .. decoding .. ", processor)", plain })
-  compare(peers, "bmwi", peer, "cpu", us, { processor })
+  compare(peers, "bmwi", PEER, "cpu", us, { processor })
   local others = { "python requests", "python httpx", "python aiohttp", "node https" }
   times = race({ "bmwi", unpack(others) }, programs, scaled(15, 3), function()
     return scaled(200, 50)
@@ -242,6 +267,30 @@ function groups.one()
       return limits.peer(medians(times, "bmwi"), medians(times, other))
     end)
   end
+end
+
+-- The libcurl of Debian's lua-curl is over GnuTLS and bmwi's over OpenSSL, so that the ratios above
+-- are also those of two TLS libraries. Here both are on that libcurl, and on Lua 5.1.
+function groups.gnutls()
+  local module = ([[lua5.1 -e 'package.cpath = "%s/gnutls/?.so;" .. package.cpath' ]]):format(OUT)
+  local mine = capture(module .. [[-e 'io.write(require("bmwi").curl_version)']])
+  local its = capture(LUA_CURL_VERSION)
+  assert(mine:find " GnuTLS/" and its:sub(1, #mine) == mine, mine .. " is not " .. its)
+  local programs = {
+    bmwi = module .. "spec/bench/module.lua one " .. base(0) .. " " .. CA,
+    [PEER] = lua_curl(),
+    [SAME] = lua_curl "same",
+    decode = c_loop("fetch-gnutls", "decode"),
+    fetch = c_loop("fetch-gnutls", "fetch"),
+    openssl = c_loop("fetch", "fetch"),
+  }
+  local times = race({ "bmwi", PEER, SAME, "decode", "fetch", "openssl" }, programs,
+    scaled(40, 5), some, 3, true)
+  over_gnutls = times
+  local function each(name) return profile.works() and profile.each(programs[name], OUT).all end
+  local own = each "bmwi"
+  compare_peers(times, ", over the same libcurl (GnuTLS)", ratio(times, "bmwi", "decode", "wall"),
+    function(name) return own, each(name) end)
 end
 
 function groups.many()
@@ -457,7 +506,8 @@ local function machine()
     "- nginx " .. capture("(nginx -v || /usr/sbin/nginx -v) 2>&1"):match("[%d.]+")
       .. ", one process, TLS 1.3, HTTP/1.1, on the same machine",
     "- Lua-cURL " .. capture("lua5.1 -e 'io.write(require([[curl]])._VERSION)'")
-      .. " on Lua 5.1 (Debian's, over GnuTLS), " .. capture(PYTHON .. " --version") .. ", requests "
+      .. " on Lua 5.1 (Debian's, over " .. capture(LUA_CURL_VERSION):match("^%S+ %S+") .. "), "
+      .. capture(PYTHON .. " --version") .. ", requests "
       .. capture(PYTHON .. " -c 'import requests; print(requests.__version__)'") .. ", httpx "
       .. capture(PYTHON .. " -c 'import httpx; print(httpx.__version__)'") .. ", aiohttp "
       .. capture(PYTHON .. " -c 'import aiohttp; print(aiohttp.__version__)'") .. ", Node "
@@ -471,7 +521,7 @@ local function load_average()
   return tonumber(assert(io.open("/proc/loadavg")):read("n"))
 end
 
-local GROUPS = { "one", "many", "flat", "range", "soak", "cold", "base64", "stream" }
+local GROUPS = { "one", "gnutls", "many", "flat", "range", "soak", "cold", "base64", "stream" }
 local before = load_average()
 local begun = bmwi._sys.monotonic()
 for _, name in ipairs(QUICK and { "one" } or #arg > 0 and arg or GROUPS) do groups[name]() end

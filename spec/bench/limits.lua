@@ -48,18 +48,28 @@ function limits.decoding(counted, fetch, decode)
 end
 
 --- One status against Lua-cURL.
----@param counted table as above
 ---@param mine {wall:number,cpu:number} bmwi's seconds
 ---@param its {wall:number,cpu:number} Lua-cURL's
----@param excess number processor time of bmwi beyond the C loop with cjson.decode
-function limits.lua_curl(counted, mine, its, excess)
+---@param limit number the ratio if bmwi took no more than the C loop with cjson.decode
+---@param own number|nil bmwi's instructions
+---@param other number|nil Lua-cURL's
+---@param more string|nil about the same libcurl
+function limits.lua_curl(mine, its, limit, own, other, more)
   return text(("Of bmwi's %.1f us, %.1f are its processor's, of Lua-cURL's %.1f us %.1f; the rest "
-    .. "is waiting. The limit, if bmwi took no more than the C loop with cjson.decode (%.1f us "
-    .. "less): %.3f."):format(mine.wall * 1e6, mine.cpu * 1e6, its.wall * 1e6, its.cpu * 1e6,
-    excess * 1e6, (mine.wall - excess) / its.wall),
-    counted.bmwi and ("Lua-cURL takes %s instructions for a status, %s where it does the same, "
-    .. "bmwi %s."):format(thousands(counted["Lua-cURL + cjson"]),
-      thousands(counted["Lua-cURL + cjson, doing the same"]), thousands(counted.bmwi.all)))
+    .. "is waiting. The limit, if bmwi took as long as the C loop with cjson.decode: %.3f."):format(
+    mine.wall * 1e6, mine.cpu * 1e6, its.wall * 1e6, its.cpu * 1e6, limit),
+    own and other and ("bmwi takes %s instructions for a status, Lua-cURL %s."):format(
+      thousands(own), thousands(other)), more)
+end
+
+--- What the TLS libraries have to do with it.
+---@param gnutls number processor time of the C loop that only fetches, in seconds
+---@param openssl number
+---@param value number bmwi's time by Lua-cURL's, both over GnuTLS
+function limits.same_libcurl(gnutls, openssl, value)
+  return ("Lua-cURL's libcurl is over GnuTLS, bmwi's over OpenSSL: the C loop that only fetches "
+    .. "takes %.1f us of processor time over the one and %.1f over the other. Where both use the "
+    .. "libcurl over GnuTLS, the ratio is %.3f."):format(gnutls * 1e6, openssl * 1e6, value)
 end
 
 --- Many statuses at once, against C that throws the bytes away.
