@@ -102,6 +102,7 @@ function double.client(options, store)
   local methods = require("bmwi.cardata")
   for name, method in pairs(methods.client) do client[name] = method end
   function client._store() return store end
+  function client._in_hook() return false end
   function client._option(_, name) return (options or {})[name] end
   function client:_call(endpoint, request)
     self.calls[#self.calls + 1] = { endpoint = endpoint, request = copy(request) }

@@ -298,7 +298,7 @@ describe("car:status()", function()
   end)
 
   it("does not take a lack of memory for a client that was closed", function()
-    local full = { _closed = function() return false end,
+    local full = { _closed = function() return false end, _in_hook = function() return false end,
       _option = function() error("not enough memory", 0) end }
     assert.has_error(function() require("bmwi.cardata.call").call(full, "mappings", {}) end,
       "not enough memory")
@@ -313,6 +313,7 @@ describe("car:status()", function()
         _close_day = function() is_open = false end }
       local closing = {}
       function closing._closed() return not is_open end
+      function closing._in_hook() return false end
       function closing._option(_, name)
         assert(is_open, "attempt to use a closed client")
         return ({ store = account, daily_limit = 50, retries = 1 })[name]

@@ -1,5 +1,6 @@
 -- Unexpected behaviour of BMW's service, simulated case by case: what the client does, with the
 -- number of requests if each costs one of the day's calls.
+local async = require("bmwi.async")
 local bmwi = require("bmwi")
 local helper = require("spec.helper")
 local stores = require("bmwi.store")
@@ -13,10 +14,10 @@ local null = helper.json.null
 describe("CarData's traps:", function()
   local sim, client
 
-  local function new(store)
+  local function new(store, log)
     return bmwi.new({ service = "cardata", client_id = CLIENT, base_url = sim.url,
       login_url = sim.url .. "/gcdm/oauth", store = store or stores.memory(), timeout = 10,
-      on_prompt = function() end })
+      on_prompt = function() end, log = log })
   end
 
   setup(function() sim = helper.start() end)
@@ -169,6 +170,68 @@ describe("CarData's traps:", function()
       local list = client:containers()
       assert.equal("DELETED", list[1].state)
       assert.equal("ACTIVE", list[2].state)
+    end)
+
+    -- Only one call at a time looks for bmwi's container; others wait for it.
+    describe("do not keep other calls waiting", function()
+      local path, sleep, during
+
+      before_each(function()
+        path, sleep, during = os.tmpname(), bmwi.sleep, nil
+        os.remove(path)
+        client = new(stores.new(path), function(_, fields)
+          if fields.call == "containers" and during then during() end
+        end)
+        log_in()
+        bmwi.sleep = function() error("it waits", 0) end
+      end)
+      after_each(function()
+        bmwi.sleep = sleep
+        for _, ending in ipairs({ "", ".lock", ".write.lock", ".container.lock" }) do
+          os.remove(path .. ending)
+        end
+      end)
+
+      local function others_work()
+        during = nil
+        local other = new(stores.new(path))
+        assert(other:vehicle(BEV):telematics())
+        other:close()
+        assert(client:vehicle(HYBRID):telematics())
+      end
+
+      it("after a hook has raised an error", function()
+        during = function() error("it broke", 0) end
+        local ok, message = pcall(function() return client:vehicle(BEV):telematics() end)
+        assert.same({ false, "it broke" }, { ok, message })
+        others_work()
+      end)
+
+      it("after their task was cancelled", function()
+        sim:fault({ path = "/containers", latency = 20 })
+        local task = async.spawn(function() return client:vehicle(BEV):telematics() end)
+        helper.drive(function() return sent("GET", "/containers") == 1 end)
+        task:cancel()
+        others_work()
+      end)
+
+      for _, name in ipairs({ "vehicles", "telematics" }) do
+        it("when a hook calls its client: " .. name, function()
+          local car, messages = client:vehicle(BEV), {}
+          local object = name == "vehicles" and client or car
+          during = function()
+            local ok, message = pcall(function()
+              local result = object[name](object)
+              return result
+            end)
+            messages[#messages + 1] = not ok and message
+          end
+          assert(car:telematics())
+          helper.has(messages[1], "cannot wait for a call of that client")
+          assert.matches("^spec/cardata_trap_spec%.lua:%d+: ", messages[1])
+          others_work()
+        end)
+      end
     end)
   end)
 

@@ -171,6 +171,12 @@ static int client_closed(lua_State *L) {
   return 1;
 }
 
+/* client:_in_hook() -> whether one of its hooks is running, so that no call of it may wait here */
+static int client_in_hook(lua_State *L) {
+  lua_pushboolean(L, bmwi_client_get(L, 1)->account.hooks > 0 && !bmwi_is_task(L));
+  return 1;
+}
+
 /* client:_record([fn]) -> the function that gets each response as received; a function or false
 ** sets it. */
 static int client_record(lua_State *L) {
@@ -199,10 +205,19 @@ static const luaL_Reg client_methods[] = {
 
 /* For a service with its own Lua module. */
 static const luaL_Reg module_methods[] = {
-  {"login", client_login},    {"vehicle", bmwi_car_new},        {"token", client_token},
-  {"close", client_close},    {"_exchange", client_exchange},   {"_option", client_option},
-  {"_closed", client_closed}, {"_renew", client_renew},         {"_gate", client_gate},
-  {"_record", client_record}, {"_check_get", client_check_get}, {NULL, NULL},
+  {"login", client_login},
+  {"vehicle", bmwi_car_new},
+  {"token", client_token},
+  {"close", client_close},
+  {"_exchange", client_exchange},
+  {"_option", client_option},
+  {"_closed", client_closed},
+  {"_renew", client_renew},
+  {"_gate", client_gate},
+  {"_record", client_record},
+  {"_in_hook", client_in_hook},
+  {"_check_get", client_check_get},
+  {NULL, NULL},
 };
 
 static const luaL_Reg client_meta[] = {

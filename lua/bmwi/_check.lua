@@ -14,6 +14,20 @@ local function misuse(level, text, ...)
   error(text:format(...), at)
 end
 
+local FOLDER = debug.getinfo(1, "S").source:match("^(.*)_check%.lua$") or "none"
+
+--- For misuse that is found at any depth: reported at the line that called into these modules.
+function check.use(holds, text)
+  if holds then return end
+  local level = 1
+  repeat
+    level = level + 1
+    local frame = debug.getinfo(level, "S")
+    local lua = frame and (frame.what == "Lua" or frame.what == "main")
+  until not frame or lua and frame.source:sub(1, #FOLDER) ~= FOLDER
+  error(text, level)
+end
+
 --- The value must have this type.
 ---@param value any
 ---@param wanted string as type() says it

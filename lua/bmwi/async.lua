@@ -45,6 +45,7 @@ local function finish(task, results)
   task.results = results
   tasks[task.thread] = nil
   loop:detach(task.thread)
+  if task.release then task.release() end
   task.on_end()
 end
 
@@ -146,7 +147,7 @@ end
 local function start(fn, on_end)
   -- With all its fields: if memory runs out while it ends, no new ones can be added.
   local task = setmetatable({ thread = create(fn), on_end = on_end, results = false, group = false,
-    entering = false, stopped = false, cancelled = false }, task_meta)
+    entering = false, stopped = false, cancelled = false, release = false }, task_meta)
   tasks[task.thread] = task
   loop:attach(task.thread, function(ok, ...)
     if ok then
@@ -308,7 +309,8 @@ function group_methods:drive()
   end
 end
 
---- The current task, for bmwi's own modules; nil outside of tasks.
+--- The current task, for bmwi's own modules; nil outside of tasks. Its `release` is called when it
+--- ends, however it does: for what it holds.
 function async._current()
   local thread = coroutine.running()
   return thread and tasks[thread]

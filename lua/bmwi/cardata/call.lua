@@ -31,6 +31,12 @@ end
 ---@return table store of the account
 function call.store(client) return call.account(client).store end
 
+--- Raises if a hook of the client is running: waiting in it would never end.
+function call.check_hook(client)
+  check.use(not client:_in_hook(), "a hook of a client (log, store, on_token, on_prompt) cannot "
+    .. "wait for a call of that client")
+end
+
 local function closed(endpoint)
   return nil, endpoint .. " failed: the client was closed", "closed", { retryable = false }
 end
@@ -84,6 +90,7 @@ end
 function call.call(client, endpoint, request)
   for try = 1, 2 do
     if client:_closed() then return closed(endpoint) end
+    call.check_hook(client)
     local account = call.account(client)
     local allowed, why, what, about = spend(client, account)
     if not allowed then return nil, why, what, about end

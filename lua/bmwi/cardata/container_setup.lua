@@ -2,6 +2,7 @@
 
 local async = require "bmwi.async"
 local bmwi = require "bmwi"
+local call = require "bmwi.cardata.call"
 local change = require "bmwi.store.change"
 local containers = require "bmwi.cardata.containers"
 local text = require "bmwi._text"
@@ -20,28 +21,38 @@ local TURN_STEP, TURN_WAIT = 0.1, 30 -- seconds
 -- Only one task and process at a time looks for the account's container, or each would create one.
 local turns = setmetatable({}, { __mode = "kv" })
 
-local function give_turn(store, turn)
+-- Lua 5.1 cannot yield inside pcall, so there a task gives its turn back by ending.
+local YIELDS_IN_PCALL = rawget(_G, "jit") or _VERSION ~= "Lua 5.1"
+
+local function give_turn(turn)
+  if turn.task then turn.task.release = false end
+  if turns[turn.store] == turn then turns[turn.store] = nil end
   if turn.lock then turn.lock:unlock() end
-  if turns[store] == turn then turns[store] = nil end
 end
 
--- Whether somebody has the turn. A task that was cancelled has not given it back.
-local function is_taken(store)
-  local turn = turns[store]
-  local abandoned = turn and turn.task and turn.task:done()
-  if abandoned then give_turn(store, turn) end
-  return turn and not abandoned
+local function finish(turn, ok, ...)
+  give_turn(turn)
+  if not ok then error((...), 0) end
+  return ...
 end
 
-local function take_turn(store)
+-- Waits for the turn, calls fn, and gives the turn back however fn ends.
+local function in_turn(work, fn, ...)
+  call.check_hook(work.client)
+  local store, task, arguments = work.store, async._current(), { ... }
   local deadline = bmwi._sys.monotonic() + TURN_WAIT
-  while is_taken(store) and bmwi._sys.monotonic() < deadline do bmwi.sleep(TURN_STEP) end
-  local turn = { task = async._current() }
+  while turns[store] and bmwi._sys.monotonic() < deadline do bmwi.sleep(TURN_STEP) end
+  local turn = { store = store, task = task }
+  local function run()
+    -- a store without a file belongs to this process alone
+    turn.lock = store.path and change.take(store.place, "container.lock",
+      math.max(0, deadline - bmwi._sys.monotonic()), TURN_STEP, bmwi.sleep)
+    return fn(work, arguments[1], arguments[2])
+  end
+  if task then task.release = function() give_turn(turn) end end
   turns[store] = turn
-  -- a store without a file belongs to this process alone
-  turn.lock = store.path and change.take(store.place, "container.lock",
-    math.max(0, deadline - bmwi._sys.monotonic()), TURN_STEP, bmwi.sleep)
-  return turn
+  if task and not YIELDS_IN_PCALL then return finish(turn, true, run()) end
+  return finish(turn, pcall(run))
 end
 
 -- A deleted one stays in the list for weeks.
@@ -294,18 +305,14 @@ local function find_or_make(work, list, bad)
   return id
 end
 
---- The id of the planned container, which the account file does not have; creates it if BMW does
---- not have it either.
-function setup.find(work)
-  local turn = take_turn(work.store)
+-- The id of the planned container, which the account file does not have.
+local function find(work)
   local id, message, code, info = containers.known(work) -- another task may have found it
-  if not id and not code then
-    local list
-    list, message, code, info = containers.all(work.client)
-    if list then id, message, code, info = find_or_make(work, list) end
-  end
-  give_turn(work.store, turn)
-  return id, message, code, info
+  if id or code then return id, message, code, info end
+  local list
+  list, message, code, info = containers.all(work.client)
+  if not list then return nil, message, code, info end
+  return find_or_make(work, list)
 end
 
 -- Another container for one that is gone. False if the failure must have another cause.
@@ -324,6 +331,12 @@ local function other_than(work, bad, sure)
   return find_or_make(work, list, bad)
 end
 
+--- The id of the planned container, which the account file does not have; creates it if BMW does
+--- not have it either.
+function setup.find(work)
+  return in_turn(work, find)
+end
+
 --- Replaces a container that is gone.
 ---@param bad string its id
 ---@param sure boolean BMW said that it does not exist
@@ -332,10 +345,7 @@ end
 ---@return string|nil code
 ---@return table|nil info
 function setup.replace(work, bad, sure)
-  local turn = take_turn(work.store)
-  local id, message, code, info = other_than(work, bad, sure)
-  give_turn(work.store, turn)
-  return id, message, code, info
+  return in_turn(work, other_than, bad, sure)
 end
 
 return setup
