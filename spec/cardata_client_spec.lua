@@ -219,14 +219,18 @@ describe("a client of CarData", function()
         end)
       end
 
-      it("and names both if both are refused, or one of the answers is missing", function()
+      it("and names both if both are refused, or one of the answers is not BMW's", function()
         sim:control("POST", "/cardata/token", { no_api = true, no_streaming = true })
         refused("HTTP 400", API .. " and " .. STREAM, nil, 3)
         sim:control("POST", "/cardata/token", { no_api = false })
-        sim:clear()
-        sim:fault({ path = "/device/code", status = 400, body = '{"error":"invalid_request"}' })
-        sim:fault({ path = "/device/code", status = 503, body = "busy" })
-        refused("HTTP 400", API .. " and " .. STREAM, nil, 2)
+        for _, fault in ipairs({ { status = 503, body = "busy" }, { raw = "<html>Sign in</html>" },
+          { raw = '{"device_code":1}' }, { status = 302, body = "" } }) do
+          sim:clear()
+          sim:fault({ path = "/device/code", status = 400, body = '{"error":"invalid_request"}' })
+          fault.path = "/device/code"
+          sim:fault(fault)
+          refused("HTTP 400", API .. " and " .. STREAM, nil, 2)
+        end
       end)
 
       it("but not if the client id is unknown", function()

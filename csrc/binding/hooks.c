@@ -295,8 +295,7 @@ static void read_code(lua_State *L, bmwi_op *op, int client) {
   bmwi_failure failure;
   const bmwi_buffer *body = &op->transfer.body;
   bmwi_failure_set(&failure, BMWI_JSON, "the response has no device code");
-  bool object = session->device.alone == NULL && body->len > 0 &&
-                bmwi_json_decode(L, body->data, body->len) && lua_istable(L, -1);
+  bool object = body->len > 0 && bmwi_json_decode(L, body->data, body->len) && lua_istable(L, -1);
   if (op->account == NULL) return; /* closed by a finalizer meanwhile */
   if (!object) {
     bmwi_session_refuse(session, &failure);
@@ -306,6 +305,11 @@ static void read_code(lua_State *L, bmwi_op *op, int client) {
   lua_getfield(L, -1, "device_code");
   if (op->account == NULL) return; /* closed by a finalizer meanwhile */
   const char *code = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  if (session->device.alone != NULL) { /* only asked for to see whether its scope is granted */
+    if (code != NULL) failure.code = BMWI_OK;
+    bmwi_session_refuse(session, &failure);
+    return;
+  }
   bool kept = code != NULL && bmwi_session_take_code(session, code, interval, lifetime);
   lua_pop(L, 1);
   push_hook(L, client, "on_prompt");

@@ -73,12 +73,12 @@ bool bmwi_device_login_probe(bmwi_device_login *device, bmwi_buffer *form, const
     if (!refused) return false;
     device->refusal = *failure;
     device->alone = service_scope(scope);
-  } else if (refused || failure->code == BMWI_JSON) {
+  } else if (refused || failure->code == BMWI_OK) {
     if (refused) device->missing = device->alone;
     if (refused) device->refused++;
     else device->granted++;
     device->alone = service_scope(device->alone + strcspn(device->alone, " "));
-  } else { /* no answer: which one it is stays unknown */
+  } else { /* not BMW's answer: which one it is stays unknown */
     device->granted = 0;
     device->alone = NULL;
   }

@@ -34,8 +34,8 @@ void bmwi_device_login_clear(bmwi_device_login *device);
 ** random bytes. */
 bool bmwi_device_login_begin(bmwi_device_login *device, bmwi_buffer *form, const char *client_id,
                              const char *scope);
-/* The request for a code failed, or a scope alone was granted (BMWI_JSON, since that code is not
-** used). True if there is another scope to request: its form. Otherwise the failure says which
+/* The request for a code failed, or a scope alone was granted (BMWI_OK; that code is not used).
+** True if there is another scope to request: its form. Otherwise the failure says which
 ** scope is missing, if that is known. */
 bool bmwi_device_login_probe(bmwi_device_login *device, bmwi_buffer *form, const char *client_id,
                              const char *scope, bmwi_failure *failure);
