@@ -37,7 +37,7 @@ end
 --- A publisher; run() makes it work.
 ---@param options table url, username, password, ca_file, connect_timeout: those of the broker;
 --- commands(topic, payload), called with each message on a command topic, if commands are wanted;
---- on_state(text), called at each change
+--- on_state(text, hint), called at each change
 ---@return table publisher
 function publisher.new(options)
   return setmetatable({ options = options, wanted = {}, count = 0, dirty = {}, first = 1, last = 0,
@@ -109,10 +109,10 @@ function Publisher:pump()
   end
 end
 
-function Publisher:report(text)
+function Publisher:report(text, hint)
   if text == self.reported then return end
   self.reported = text
-  self.options.on_state(text)
+  self.options.on_state(text, hint)
 end
 
 -- Handlers for what the broker sends.
@@ -206,8 +206,7 @@ function Publisher:run()
     local lasting = info.advice or code == "tls" and (self.cut == 0 or self.cut == MOST_CUT)
     if lasting and not self.ever then return nil, message, code, info end
     self.tries = self.tries + 1
-    local hint = not self.ever and info.hint and "; " .. info.hint or ""
-    self:report(("the broker is away (%s)%s"):format(message, hint))
+    self:report(("the broker is away (%s)"):format(message), not self.ever and info.hint or nil)
     bmwi.sleep(DELAYS[math.min(self.tries, #DELAYS)])
   end
 end

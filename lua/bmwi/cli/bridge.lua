@@ -6,7 +6,6 @@ local commands = require "bmwi.bridge.commands"
 local fail = require "bmwi.cli.fail"
 local hub = require "bmwi.bridge.hub"
 local live = require "bmwi.cli.live"
-local output = require "bmwi.cli.output"
 local publisher = require "bmwi.bridge.publisher"
 local session = require "bmwi.cli.session"
 local source = require "bmwi.bridge.source"
@@ -57,6 +56,11 @@ local function set_prefix(prefix)
   topics.use(prefix)
 end
 
+-- A hint of the module. `ca_file` would replace the CAs that the car service needs.
+local function hint_here(hint)
+  return hint and hint:gsub("^%l", string.upper):gsub("`ca_file`", "mqtt_ca_file") or nil
+end
+
 -- The connection to the broker; its command handler is set later.
 local function make_publisher(ctx)
   local settings, options = ctx.settings, ctx.options
@@ -66,7 +70,7 @@ local function make_publisher(ctx)
     ca_file = settings.mqtt_ca_file or settings.ca_file,
     connect_timeout = settings.connect_timeout,
     commands = options["allow-commands"] and function(...) handlers.receive(...) end or nil,
-    on_state = function(text) ctx.out:remark("MQTT: " .. text) end,
+    on_state = function(text, hint) ctx.out:remark("MQTT: " .. text, hint_here(hint)) end,
   }
   local name, message = made:fault()
   if name then
@@ -119,8 +123,8 @@ local function tasks_of(ctx, target)
       if info.advice then
         code = "config"
         fail.advise(info, info.advice)
-      elseif code == "tls" then -- ca_file would replace the CAs that the car service needs
-        fail.advise(info, (info.hint:gsub("^%l", string.upper):gsub("`ca_file`", "mqtt_ca_file")))
+      elseif code == "tls" then
+        fail.advise(info, hint_here(info.hint))
       end
       fail.raise("the broker: " .. message, code, info)
     end
@@ -136,18 +140,14 @@ local function is_end(reason)
   return fail.signal(reason) == "terminated"
 end
 
--- Tells that something does not work, with --json too.
-local function warn(ctx, text)
-  if ctx.options.quiet then return end
-  ctx.out:progress_end()
-  io.stdout:flush()
-  io.stderr:write("Cars: ", output.clean(text), "\n")
-end
 
 -- Raises why it ended. `at_end` gets what is to be closed then.
 local function serve(ctx, to, handlers, at_end)
   local out, options = ctx.out, ctx.options
-  local cars = live.await_cars(ctx, function(text) warn(ctx, text) end)
+  local function warn(text, hint)
+    if not options.quiet then out:warn("Cars: " .. text, hint) end -- with --json, too
+  end
+  local cars = live.await_cars(ctx, warn)
   local target = hub.new({ publisher = to, discovery = options.discovery ~= nil,
     commands = options["allow-commands"], file = options.prometheus,
     quota = function() return quota_left(ctx) end,
@@ -164,7 +164,7 @@ local function serve(ctx, to, handlers, at_end)
       target.reported = text
       target:state(state == "connected", text)
     end,
-    on_problem = function(text) warn(ctx, text) end,
+    on_problem = warn,
   })
   if options["allow-commands"] then
     at_end.commands = receive_commands(ctx, handlers, target, from)

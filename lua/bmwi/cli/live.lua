@@ -44,7 +44,7 @@ end
 
 --- live.cars() for a command that runs unattended: it reports a failure that may pass, and tries
 --- again.
----@param tell fun(text: string)
+---@param tell fun(text: string, hint: string|nil)
 function live.await_cars(ctx, tell)
   local tries, told = 0, nil
   while true do
@@ -53,15 +53,15 @@ function live.await_cars(ctx, tell)
     if ok then return found end
     if not (fail.is(found) and source.passes(found.code)) then error(found, 0) end
     found = session.explain(ctx, found)
-    if found.message ~= told then tell(found.message) end
+    if found.message ~= told then tell(found.message, fail.hint(found)) end
     tries, told = tries + 1, found.message
     bmwi.sleep(source.pause(tries, ctx.options.every or EVERY, found.info))
   end
 end
 
 --- The options of source.tasks() for these cars.
----@param handlers table on_update(update), on_state(state, reason), on_problem(text); if wanted,
---- on_model(vin): the model of a car has become known
+---@param handlers table on_update(update), on_state(state, reason), on_problem(text, hint); if
+--- wanted, on_model(vin): the model of a car has become known
 ---@return table options
 function live.options(ctx, cars, handlers)
   local vins, nameless = {}, {}
@@ -90,9 +90,7 @@ function live.options(ctx, cars, handlers)
     on_update = handlers.on_update, on_state = handlers.on_state,
     on_problem = function(vin, message, code, info)
       local failure = session.explain(ctx, fail.new(message, code, info))
-      local said, hint = failure.message, fail.hint(failure)
-      if hint then said = said .. (said:find("[.!?]$") and " " or ". ") .. hint end
-      handlers.on_problem(("%s: %s"):format(vin, said))
+      handlers.on_problem(("%s: %s"):format(vin, failure.message), fail.hint(failure))
     end,
   }
 end

@@ -168,11 +168,18 @@ function Output:columns(heads, rows, indent)
 end
 
 --- A remark for the user, on standard error; nothing with --quiet.
-function Output:remark(text)
-  if self.quiet then return end
+---@param text string
+---@param hint? string what to do, on a line of its own
+function Output:remark(text, hint)
+  if not self.quiet then self:warn(text, hint) end
+end
+
+--- The same, whatever was asked for.
+function Output:warn(text, hint)
   self:progress_end()
   io.stdout:flush()
   io.stderr:write(output.clean(text), "\n")
+  if hint then io.stderr:write("  ", output.clean(hint), "\n") end
 end
 
 --- Shows a command's progress: one changing line on a terminal, otherwise plain lines.

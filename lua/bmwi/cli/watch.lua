@@ -150,6 +150,9 @@ local function draw(state, ctx)
   local last = fill(quota_line(state, ctx) .. "* changed by the last update. Ctrl-C ends.", columns)
   if #last * 3 > most then last = fill("Ctrl-C ends.", columns) end
   local lines = fill(os.date("%H:%M:%S, ") .. state.connection, columns)
+  for _, line in ipairs(state.hint and fill(state.hint, columns) or {}) do
+    lines[#lines + 1] = line
+  end
   for _, line in ipairs(fitted(groups_of(state, ctx, columns), most - #last - #lines, columns)) do
     lines[#lines + 1] = line
   end
@@ -170,8 +173,9 @@ end
 local function handlers_of(ctx, state)
   local out = ctx.out
   local picture = out.one_line and out.tty_out and not out.json
-  local function remark(text)
-    if picture then draw(state, ctx) else out:remark(text) end
+  local function remark(text, hint)
+    state.connection, state.hint = text, hint
+    if picture then draw(state, ctx) else out:remark(text, hint) end
   end
   return {
     picture = picture,
@@ -186,14 +190,9 @@ local function handlers_of(ctx, state)
     end,
     on_state = function(name, reason)
       local text = live.words(name, reason)
-      if text == state.connection then return end
-      state.connection = text
-      remark(text)
+      if text ~= state.connection then remark(text) end
     end,
-    on_problem = function(text)
-      state.connection = text
-      remark(text)
-    end,
+    on_problem = remark,
   }
 end
 
