@@ -3,6 +3,7 @@
 local bmwi = require "bmwi"
 local bridge = require "bmwi.cli.bridge"
 local cardata = require "bmwi.cli.cardata"
+local cardata_cars = require "bmwi.cli.cardata_cars"
 local cardata_doctor = require "bmwi.cli.cardata_doctor"
 local checks = require "bmwi.cli.checks"
 local cli = require "spec.cli_helper"
@@ -222,6 +223,24 @@ describe("a command that keeps running", function()
   it("describes the state of its connection", function()
     assert.equal("connected", live.words("connected", ""))
     assert.equal("waiting (the network)", live.words("waiting", "the network"))
+  end)
+end)
+
+describe("the cars of CarData", function()
+  it("have the model that the account file has, and not those of other users", function()
+    local ctx = run_with()
+    ctx.settings.service = "cardata"
+    ctx.client = bmwi.new { service = "cardata", client_id = "abc",
+      store = store.new(ctx.settings.token_file) }
+    local kept = store.new(ctx.settings.token_file)
+    assert(kept:_set_vehicles({ { vin = VIN, mappingType = "PRIMARY" },
+      { vin = "WBYCARDATA0000002", mappingType = "SECONDARY" } }))
+    assert(kept:_set_basic(VIN, { modelName = "i4", brand = "BMW" }))
+    assert.same({ { vin = VIN, mappingType = "PRIMARY", model = "i4", brand = "BMW" } },
+      cardata_cars.all(ctx))
+    assert.equal(VIN, cardata_cars.one(ctx):vin())
+    ctx.client:close()
+    os.remove(ctx.settings.token_file)
   end)
 end)
 

@@ -10,6 +10,7 @@ local live = require "bmwi.cli.live"
 local output = require "bmwi.cli.output"
 local read = require "bmwi.cli.read"
 local session = require "bmwi.cli.session"
+local status = require "bmwi.cli.status"
 
 local folder = helper.shell("mktemp -d")
 teardown(function() os.execute("rm -rf " .. helper.quote(folder)) end)
@@ -24,8 +25,7 @@ local function run_with(car, members)
   return cli.run_with(run)
 end
 
--- A car that executes a command and records the calls.
-local function obedient(status, extended)
+local function obedient(outcome, extended)
   local calls = {}
   local function sent(name)
     return function(_, argument)
@@ -42,7 +42,7 @@ local function obedient(status, extended)
     end,
     execution = function()
       calls[#calls + 1] = { "execution" }
-      return { status = status or "EXECUTED", eventId = "E", extendedStatus = extended }
+      return { status = outcome or "EXECUTED", eventId = "E", extendedStatus = extended }
     end,
   }, calls
 end
@@ -195,13 +195,13 @@ describe("a command for the car", function()
       bmwi.json.decode(text()))
   end)
 
-  for status, case in pairs({ NOT_EXECUTED = { "not_executed", 7 },
+  for reported, case in pairs({ NOT_EXECUTED = { "not_executed", 7 },
     TIMED_OUT = { "timed_out", 6 } }) do
-    it("fails if the car reports: " .. status, function()
-      local failure = failure_of(act.lock, (run_with(obedient(status))))
+    it("fails if the car reports: " .. reported, function()
+      local failure = failure_of(act.lock, (run_with(obedient(reported))))
       assert.equal(case[1], failure.code)
       assert.equal(case[2], fail.EXIT[failure.code])
-      assert.truthy(failure.message:find(status, 1, true))
+      assert.truthy(failure.message:find(reported, 1, true))
     end)
   end
 
@@ -288,11 +288,11 @@ describe("a read", function()
 
   it("is shown as a table", function()
     local ctx, text = run_with({ status = function() return STATUS end })
-    read.status(ctx)
+    status.classic(ctx)
     assert.truthy(text():find("^Status, I3, M 1\n"))
     assert.truthy(text():find("\nBattery +58 %%\n"))
     ctx.settings.units = "imperial"
-    read.status(ctx)
+    status.classic(ctx)
     assert.truthy(text():find("\nMileage +62 mi\n"))
   end)
 
@@ -300,7 +300,7 @@ describe("a read", function()
     local ctx, text = run_with({ status = function() return STATUS end },
       { options = { json = true } })
     ctx.settings.units = "imperial"
-    read.status(ctx)
+    status.classic(ctx)
     assert.same(STATUS, bmwi.json.decode(text()))
   end)
 

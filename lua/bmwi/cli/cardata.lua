@@ -1,88 +1,17 @@
 -- bmwi.cli.cardata: the commands that read from BMW CarData, and its log-in.
 
 local bmwi = require "bmwi"
+local cars = require "bmwi.cli.cardata_cars"
 local fail = require "bmwi.cli.fail"
 local clean = require("bmwi.cli.output").clean
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
-local status_view = require "bmwi.cli.cardata_status"
-
--- Loaded on demand; the most common command, `bmwi status`, does not need it.
-local views = setmetatable({}, { __index = function(_, name)
-  return require("bmwi.cli.cardata_views")[name]
-end })
+local views = require "bmwi.cli.cardata_views"
 
 local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore
 local cardata = {}
 
 local system = session.system
-
---- Adds to a car what the account file knows: its model and its brand.
----@param car table at least its vin
----@return table car
-function cardata.identify(ctx, car)
-  local basic = type(car.vin) == "string" and session.store(ctx.settings):_basic(car.vin:upper())
-  if basic then car.model, car.brand = basic.modelName, basic.brand end
-  return car
-end
-
--- The cars known from the account file, so that no call is used.
-local function known_cars(ctx)
-  local list = {}
-  for i, mapping in ipairs(session.store(ctx.settings):_vehicles() or {}) do
-    list[i] = cardata.identify(ctx, { vin = mapping.vin, mappingType = mapping.mappingType })
-  end
-  return list
-end
-
--- The cars that BMW provides data for.
-local function own(list)
-  local cars = {}
-  for _, car in ipairs(render.tables(list)) do
-    if car.mappingType ~= "SECONDARY" then cars[#cars + 1] = car end
-  end
-  return cars
-end
-
---- The cars of this run: the one set by `vin`, else all that BMW provides data for.
----@return table[] list each {vin, model}
-function cardata.cars(ctx)
-  local client, vin = session.open(ctx), ctx.settings.vin
-  local known = own(known_cars(ctx))
-  if vin then
-    vin = fail.input(client.vehicle, client, vin):vin()
-    for _, car in ipairs(known) do
-      if car.vin:upper() == vin then return { car } end
-    end
-    return { { vin = vin } }
-  end
-  local list = known[1] and known or own(fail.check(client:vehicles()))
-  if #list == 0 then
-    fail.raise("this account has no car that BMW provides data for", "not_found")
-  end
-  return list
-end
-
---- The car of this run: the one set by `vin`, else the account's only one.
----@return bmwi.car car
-function cardata.car(ctx)
-  if ctx.car then return ctx.car end
-  local client, vin = session.open(ctx), ctx.settings.vin
-  if vin then
-    ctx.car = fail.input(client.vehicle, client, vin)
-    return ctx.car
-  end
-  local known = own(known_cars(ctx))
-  ctx.cars = known[1] and known or own(fail.check(client:vehicles()))
-  return session.car(ctx)
-end
-
--- The model is known after a status has been read.
-local function title(ctx, words)
-  local vin = ctx.car:vin()
-  local basic = session.store(ctx.settings):_basic(vin) or {}
-  ctx.out:heading(("%s, %s"):format(words, session.name({ vin = vin, model = basic.modelName })))
-end
 
 --- bmwi vehicles
 function cardata.vehicles(ctx)
@@ -94,45 +23,12 @@ function cardata.vehicles(ctx)
   ctx.out:columns(views.VEHICLE_HEADS, views.vehicles(list))
 end
 
--- car:status() or car:telematics(), for the commands with these names; both can show saved values.
-local function read_values(ctx, name)
-  local car = cardata.car(ctx)
-  local values, details, code, info = car[name](car, { max_age = ctx.options["max-age"] })
-  if values then return values, details end
-  if code ~= "auth" and session.store(ctx.settings):_values(car:vin()) then
-    local saved = ("To show the saved values: bmwi %s --max-age SECONDS"):format(name)
-    info = info or {}
-    local hint = code ~= "quota" and info.hint -- that says when calls are available again
-    fail.advise(info, hint and hint:gsub("%.?$", ". ", 1) .. saved or saved)
-  end
-  fail.raise(details, code, info)
-end
-
---- bmwi status
-function cardata.status(ctx)
-  local status, details = read_values(ctx, "status")
-  if ctx.out.json then
-    status.details = details
-    return ctx.out:document(status)
-  end
-  title(ctx, "Status")
-  ctx.out:columns(status_view.HEADS, status_view.rows(status, details, system(ctx)))
-end
-
---- bmwi telematics
-function cardata.telematics(ctx)
-  local values = read_values(ctx, "telematics")
-  if ctx.out.json then return ctx.out:document(values) end
-  title(ctx, "All values")
-  ctx.out:columns(views.TELEMATICS_HEADS, views.telematics(values))
-end
-
 --- bmwi image
 function cardata.image(ctx)
   if not ctx.options.output and not ctx.out.json and ctx.out.tty_out then
     fail.usage("refusing to write a picture to a terminal", "To a file: --output FILE")
   end
-  local bytes, kind, code, info = cardata.car(ctx):image()
+  local bytes, kind, code, info = cars.one(ctx):image()
   bytes = fail.check(bytes, kind, code, info)
   if ctx.out.json then
     return ctx.out:document({ type = "image/" .. kind, base64 = bmwi.base64.encode(bytes) })
@@ -170,7 +66,7 @@ local function show_history(ctx, sessions)
   elseif ctx.options.format == "svg" then
     return out:write(require("bmwi.chart").charging_history(sessions))
   end
-  title(ctx, "Charging history")
+  session.title(ctx, "Charging history")
   if #sessions == 0 then return out:line("No charging sessions.") end
   out:columns(views.HISTORY_HEADS, views.history(sessions, system(ctx)))
   out:line()
@@ -184,7 +80,7 @@ function cardata.charging_history(ctx)
     fail.usage(("--json and --format %s do not go together"):format(options.format))
   end
   local chosen = span(options)
-  local sessions, message, code, info = cardata.car(ctx):charging_history(chosen)
+  local sessions, message, code, info = cars.one(ctx):charging_history(chosen)
   if sessions then return show_history(ctx, sessions) end
   local partial = type(info) == "table" and info.partial
   if partial and #partial > 0 then -- a part is better than nothing
@@ -196,16 +92,16 @@ end
 
 --- bmwi charging-settings
 function cardata.charging_settings(ctx)
-  local list = fail.check(cardata.car(ctx):charging_settings())
+  local list = fail.check(cars.one(ctx):charging_settings())
   if ctx.out.json then return ctx.out:document(bmwi.json.array(list)) end
-  title(ctx, "Charging settings by place")
+  session.title(ctx, "Charging settings by place")
   if #list == 0 then return ctx.out:line("None.") end
   ctx.out:columns(views.SETTING_HEADS, views.settings(list))
 end
 
 --- bmwi tyres
 function cardata.tyres(ctx)
-  local tyres = fail.check(cardata.car(ctx):tyres())
+  local tyres = fail.check(cars.one(ctx):tyres())
   local out = ctx.out
   if out.json then return out:document(tyres) end
   local sets = { { "Tyres on the car", tyres.mountedTyres },
@@ -214,7 +110,7 @@ function cardata.tyres(ctx)
   for _, set in ipairs(sets) do
     local rows = set[2] and views.tyres(set[2], system(ctx)) or {}
     if #rows > 0 then
-      title(ctx, set[1])
+      session.title(ctx, set[1])
       out:columns(views.TYRE_HEADS, rows)
       any = true
     end

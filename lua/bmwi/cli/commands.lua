@@ -17,6 +17,7 @@ local demo = part "bmwi.cli.demo"
 local doctor = part "bmwi.cli.doctor"
 local read = part "bmwi.cli.read"
 local shell = part "bmwi.cli.shell"
+local status = part "bmwi.cli.status"
 local watch = part "bmwi.cli.watch"
 
 local CAR = { "wait", "no-wait", "wait-timeout", "interval" }
@@ -33,7 +34,7 @@ local commands = {
   vehicles = { run = read.vehicles, cardata = cardata.vehicles, most = 0,
     summary = "the cars of the account and what they offer",
     examples = { { "bmwi vehicles" }, { "bmwi vehicles --json | jq -r '.[].vin'" } } },
-  status = { run = read.status, cardata = cardata.status, most = 0, options = { "max-age" },
+  status = { run = status.classic, cardata = status.cardata, most = 0, options = { "max-age" },
     summary = "locks, doors, battery, range, mileage, position",
     examples = { { "bmwi status" }, { "bmwi status --units imperial" },
       { "bmwi status --json | jq .chargingLevelHv" } } },
@@ -64,7 +65,7 @@ local commands = {
     summary = "a picture of the car (PNG; of CarData PNG or JPEG)",
     examples = { { "bmwi image --view SIDE --width 800 --height 600 -o car.png" } } },
 
-  telematics = { cardata = cardata.telematics, most = 0, options = { "max-age" },
+  telematics = { cardata = status.telematics, most = 0, options = { "max-age" },
     summary = "every value that BMW has of the car, by its name there",
     examples = { { "bmwi telematics" }, { "bmwi telematics --max-age 3600 --json" } } },
   ["charging-history"] = { cardata = cardata.charging_history, most = 0,

@@ -22,7 +22,7 @@ end
 
 local function chosen(ctx)
   if session.is_cardata(ctx.settings) then
-    return require("bmwi.cli.cardata").cars(ctx)
+    return require("bmwi.cli.cardata_cars").all(ctx)
   end
   if ctx.settings.vin then
     local car = session.car(ctx)
@@ -83,7 +83,7 @@ function live.options(ctx, cars, handlers)
       if not car then return end
       local basic, _, code = session.store(ctx.settings):_basic(vin)
       if not basic and not code then session.open(ctx):vehicle(vin):basic_data() end
-      require("bmwi.cli.cardata").identify(ctx, car)
+      require("bmwi.cli.cardata_cars").identify(ctx, car)
       if car.model and handlers.on_model then handlers.on_model(vin) end
     end,
     check = function() session.need_recording(ctx) end,

@@ -4,21 +4,11 @@ local bmwi = require "bmwi"
 local fail = require "bmwi.cli.fail"
 local render = require "bmwi.cli.render"
 local session = require "bmwi.cli.session"
-
--- Loaded on demand; the most common command, `bmwi status`, does not need it.
-local views = setmetatable({}, { __index = function(_, name)
-  return require("bmwi.cli.views")[name]
-end })
+local views = require "bmwi.cli.views"
 
 local read = {}
 
 local system = session.system
-
--- By the VIN where the list of cars was not read: the car's name alone is not worth a request.
-local function title(ctx, words)
-  local name = session.name(ctx.vehicle) or ctx.car:vin()
-  ctx.out:heading(("%s, %s"):format(words, name))
-end
 
 --- bmwi vehicles
 function read.vehicles(ctx)
@@ -33,23 +23,15 @@ function read.vehicles(ctx)
   end
 end
 
---- bmwi status
-function read.status(ctx)
-  local status = fail.check(session.car(ctx):status())
-  if ctx.out.json then return ctx.out:document(status) end
-  title(ctx, "Status")
-  ctx.out:pairs(render.status(status, system(ctx)))
-end
-
 local function show_trips(ctx, last, all)
   local out, trips = ctx.out, require "bmwi.cli.trips"
   if last then
-    title(ctx, "Last trip")
+    session.title(ctx, "Last trip")
     out:pairs(trips.last_trip(last, system(ctx)))
   end
   if last and all then out:line() end
   if all then
-    title(ctx, "All trips")
+    session.title(ctx, "All trips")
     local rows = trips.compared(all, system(ctx))
     if #rows > 0 then out:columns(trips.COMPARED_HEADS, rows) end
     out:line()
@@ -115,7 +97,7 @@ function read.charging_profile(ctx)
   end
   local profile = fail.check(session.car(ctx):charging_profile())
   if ctx.out.json then return ctx.out:document(profile) end
-  title(ctx, "Charging schedule")
+  session.title(ctx, "Charging schedule")
   ctx.out:pairs(views.profile(profile))
 end
 
@@ -139,7 +121,7 @@ function read.destinations(ctx)
   local list = fail.check(session.car(ctx):destinations())
   if drawn(ctx, list, "Destinations") then return end
   if ctx.out.json then return ctx.out:document(list) end
-  title(ctx, "Destinations sent to the car")
+  session.title(ctx, "Destinations sent to the car")
   if #list == 0 then return ctx.out:line("None.") end
   ctx.out:columns(views.DESTINATION_HEADS, views.destinations(list))
 end
@@ -149,7 +131,7 @@ function read.range_map(ctx)
   local map = fail.check(session.car(ctx):range_map())
   if drawn(ctx, map, "Range") then return end
   if ctx.out.json then return ctx.out:document(map) end
-  title(ctx, "Range as the crow flies")
+  session.title(ctx, "Range as the crow flies")
   local rows = views.range_map(map, system(ctx))
   if #rows == 0 then return ctx.out:line("The car reports no range map.") end
   ctx.out:columns(views.RANGE_HEADS, rows)
@@ -162,7 +144,7 @@ end
 function read.soc(ctx)
   local answer = fail.check(session.car(ctx):navigation())
   if ctx.out.json then return ctx.out:document(answer) end
-  title(ctx, "Battery")
+  session.title(ctx, "Battery")
   ctx.out:pairs(views.soc(answer))
 end
 

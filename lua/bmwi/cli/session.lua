@@ -273,6 +273,17 @@ function session.name(vehicle)
   return #words > 0 and table.concat(words, ", ") or tostring(vehicle.vin)
 end
 
+--- Writes a heading with the name of this run's car: its VIN where the name is not known, which
+--- alone is not worth a request.
+function session.title(ctx, words)
+  local vehicle = ctx.vehicle
+  if session.is_cardata(ctx.settings) then -- it is known after a status has been read
+    local basic = session.store(ctx.settings):_basic(ctx.car:vin()) or {}
+    vehicle = { vin = ctx.car:vin(), model = basic.modelName }
+  end
+  ctx.out:heading(("%s, %s"):format(words, session.name(vehicle) or ctx.car:vin()))
+end
+
 --- A car among several: the VIN and its displayed name.
 function session.full_name(vehicle)
   local vin, name = tostring(vehicle.vin), session.name(vehicle)
