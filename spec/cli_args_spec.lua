@@ -2,6 +2,7 @@
 -- Its behaviour as a process is in cli_spec, settings_spec and doctor_spec.
 local args = require "bmwi.cli.args"
 local cli = require "spec.cli_helper"
+local closest = require "bmwi.cli.closest"
 local commands = require "bmwi.cli.commands"
 local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
@@ -79,13 +80,13 @@ describe("args.parse", function()
   end
 end)
 
-describe("args.closest", function()
+describe("the closest word", function()
   for word, expected in pairs({
     statsu = "status", Status = "status", stat = "status", lok = "lock",
     ["range-mpa"] = "range-map", xyzzy = false, l = false,
   }) do
     it("of " .. word .. " is " .. tostring(expected), function()
-      assert.equal(expected or nil, args.closest(word, names(commands)))
+      assert.equal(expected or nil, closest.word(word, names(commands)))
     end)
   end
 end)

@@ -160,8 +160,9 @@ describe("a header of the module", function()
 end)
 
 describe("each file of the command line", function()
-  -- The demo starts programs; hint is what fail.hint does, imperial is a table of render's.
-  local OTHERS = { "demo", "hint", "imperial" }
+  -- The demo starts programs; explain, hint and report are what is said of a failure; imperial is a
+  -- table of render's.
+  local OTHERS = { "demo", "explain", "hint", "imperial", "report" }
 
   it("is loaded by a spec that tries its functions", function()
     local specs, unloaded = {}, {}

@@ -3,26 +3,13 @@
 -- loaded on demand.
 
 local bmwi = require "bmwi"
-local names = require "bmwi._names"
 local fail = require "bmwi.cli.fail"
 local output = require "bmwi.cli.output"
 
 local cli = {}
 
--- Alternative names that people may type.
-local SYNONYMS = {
-  cars = "vehicles", car = "vehicles", list = "vehicles", trip = "trips", profile =
-  "charging-profile", chargingprofile = "charging-profile", charging = "charging-profile",
-  map = "range-map", rangemap = "range-map", range = "range-map", navigation = "soc",
-  battery = "soc", lights = "flash", light = "flash", honk = "horn", heat = "climate",
-  ["climate-now"] = "climate", ["charge-now"] = "charge", locate = "find", finder = "find",
-  send = "poi", ["send-poi"] = "poi", destination = "destinations", picture = "image",
-  auth = "login", check = "doctor", simulator = "demo",
-}
-
 local function unknown_command(name)
-  local list = names(require "bmwi.cli.commands")
-  local close = SYNONYMS[name:lower()] or require("bmwi.cli.args").closest(name, list)
+  local close = require("bmwi.cli.closest").command(name)
   fail.usage("unknown command " .. name,
     close and ("Did you mean: bmwi %s?"):format(close) or "All commands: bmwi help")
 end
@@ -152,68 +139,6 @@ local function run(ctx, argv)
   return code
 end
 
-local function stopped(ctx, code)
-  local hint
-  if ctx.sending then
-    hint = ctx.sending .. ": it was sent, or may have been, and the car may still carry it out. "
-      .. "Check: bmwi status."
-      .. (ctx.following and " Keep waiting: bmwi wait " .. ctx.following or "")
-  end
-  return { message = code, code = code }, hint
-end
-
--- A signal is raised as an error wherever Lua is running; inside a hook it becomes a failure.
-local function signal_of(reason)
-  if not fail.is(reason) then return fail.signal(reason) end
-  if reason.code == "cancelled" then return "interrupted" end
-  return fail.signal(tostring(reason.message):match("raised an error: (.*)"))
-end
-
--- Where to read how a command is used.
-local function usage(argv)
-  local commands = require "bmwi.cli.commands"
-  for _, word in ipairs(argv) do
-    if commands[word] then return ("See: bmwi %s --help"):format(word) end
-  end
-  return "All commands: bmwi help"
-end
-
--- Reports what went wrong; returns the exit code.
-local function report(ctx, argv, reason)
-  local out = ctx.out
-  if not out then -- the arguments themselves are invalid
-    local options = {}
-    for _, argument in ipairs(argv) do
-      if argument == "--json" or argument == "-j" then options.json = true end
-    end
-    out = output.new(options)
-  end
-  local failure, signal = reason, signal_of(reason)
-  local hint
-  if signal then
-    failure, hint = stopped(ctx, signal)
-  elseif not fail.is(reason) then
-    failure = fail.new("internal error: " .. tostring(reason), "internal")
-    hint = fail.hint(failure)
-  else
-    if ctx.client then failure = require("bmwi.cli.session").explain(ctx, failure) end
-    if failure.code == "file" and ctx.sent then
-      -- A caller that only reads the exit code must not think that the command failed.
-      failure = fail.new(("%s: it was sent, but %s"):format(ctx.sent, failure.message), "unknown")
-    end
-    hint = fail.hint(failure) or failure.code == "usage" and usage(argv) or nil
-    if failure.info.retry_after and failure.code == "rate_limited" then
-      hint = ("Try again in %.0f seconds."):format(math.ceil(failure.info.retry_after))
-    elseif failure.info.retry_after and failure.code == "quota" then
-      hint = ("The next call is possible on %s. %s"):format(
-        os.date("%Y-%m-%d %H:%M", os.time() + math.ceil(failure.info.retry_after)), hint or "")
-    end
-  end
-  local exit = fail.EXIT[failure.code] or 1
-  out:failure(failure, exit, hint)
-  return exit
-end
-
 --- Runs the command line once.
 ---@param argv string[] the arguments without the program's name
 ---@return integer exit one of those in bmwi.cli.fail.EXITS
@@ -221,11 +146,11 @@ function cli.main(argv)
   bmwi._sys.no_core() -- this process handles passwords and tokens
   local ctx = { argv = argv }
   local ran, result = pcall(run, ctx, argv)
-  local code = ran and (result or 0) or report(ctx, argv, result)
+  local code = ran and (result or 0) or require "bmwi.cli.report"(ctx, argv, result)
   local session = package.loaded["bmwi.cli.session"]
   if session then -- otherwise there is nothing to close
     local closed, reason = pcall(session.close, ctx)
-    if not closed and code == 0 then code = report(ctx, argv, reason) end
+    if not closed and code == 0 then code = require "bmwi.cli.report"(ctx, argv, reason) end
   end
   return code
 end

@@ -1,8 +1,6 @@
 -- bmwi.cli.args: the options, and parsing the command's arguments. There are deliberately no
 -- options for secrets: every user of a machine can read a process's arguments.
 
-local names = require "bmwi._names"
-
 local args = {}
 
 -- `value` names the option's value in the help; `kind` is how it is checked; `only` is the service
@@ -94,47 +92,12 @@ local SECRET_HINT = "Secrets cannot be given as arguments, where other users cou
   .. "Use the configuration file, the environment (BMWI_PASSWORD, ...) "
   .. "or the prompt: bmwi help login"
 
--- The number of single-letter edits between two words, counting a swap of two letters as one
--- (restricted Damerau-Levenshtein distance).
-local function distance(a, b)
-  local x, y, rows = { a:byte(1, -1) }, { b:byte(1, -1) }, { [0] = {} }
-  for j = 0, #b do rows[0][j] = j end
-  for i = 1, #a do
-    rows[i] = { [0] = i }
-    for j = 1, #b do
-      local change = rows[i - 1][j - 1] + (x[i] == y[j] and 0 or 1)
-      local least = math.min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, change)
-      if i > 1 and j > 1 and x[i] == y[j - 1] and x[i - 1] == y[j] then
-        least = math.min(least, rows[i - 2][j - 2] + 1)
-      end
-      rows[i][j] = least
-    end
-  end
-  return rows[#a][#b]
-end
-
---- The word in a list that was probably meant.
----@param word string
----@param known string[]
----@return string|nil word
-function args.closest(word, known)
-  local best, least = nil, math.max(1, math.floor(#word / 3)) + 1
-  word = word:lower()
-  for _, candidate in ipairs(known) do
-    local far = math.abs(#word - #candidate) -- at least
-    if far < least then far = distance(word, candidate) end
-    if #word >= 3 and candidate:sub(1, #word) == word then far = math.min(far, 1) end
-    if far < least then best, least = candidate, far end
-  end
-  return best
-end
-
 local function unknown_option(name, allowed)
   if args.RENAMED[name] then return nil, "unknown option --" .. name, args.RENAMED[name] end
   for _, pattern in ipairs(SECRET) do
     if name:lower():find(pattern) then return nil, "unknown option --" .. name, SECRET_HINT end
   end
-  local close = args.closest(name, names(allowed))
+  local close = require("bmwi.cli.closest").word(name, require "bmwi._names"(allowed))
   return nil, "unknown option --" .. name, close and ("Did you mean --%s?"):format(close)
 end
 

@@ -151,7 +151,7 @@ function config.parse(text, path)
       if not key then fail.raise(origin .. " is not of the form: key = value", "config") end
       key = key:lower():gsub("-", "_")
       if not KEYS[key] then
-        local close = args.closest(key, NAMES)
+        local close = require("bmwi.cli.closest").word(key, NAMES)
         fail.raise(("%s: unknown key %s"):format(origin, key), "config", { hint = args.RENAMED[key]
           or (close and "Did you mean " .. close .. "? " or "")
           .. "Known keys: " .. table.concat(NAMES, ", ") })
@@ -283,7 +283,7 @@ function config.misspelt()
   local variables = bmwi._sys.variables("BMWI_")
   table.sort(variables)
   for _, variable in ipairs(variables) do
-    local close = not exact[variable] and args.closest(variable:sub(6), known)
+    local close = not exact[variable] and require("bmwi.cli.closest").word(variable:sub(6), known)
     if close then
       list[#list + 1] = ("%s is not a setting. Did you mean BMWI_%s?"):format(variable,
         close:upper())

@@ -2,6 +2,7 @@
 -- line contains a secret, so the output can be posted.
 
 local bmwi = require "bmwi"
+local explain = require "bmwi.cli.explain"
 local fail = require "bmwi.cli.fail"
 local checks = require "bmwi.cli.checks"
 local clean = require("bmwi.cli.output").clean
@@ -91,7 +92,7 @@ local function run_step(ctx, step)
   if ran and line then return line end
   local failure = ran and fail.new(message, code, info) or line
   if failure.code == "cancelled" then error(failure, 0) end
-  return nil, ctx.client and session.explain(ctx, failure) or failure
+  return nil, ctx.client and explain(ctx, failure) or failure
 end
 
 local INDENT = (" "):rep(25)

@@ -3,6 +3,7 @@
 
 local bmwi = require "bmwi"
 local async = require "bmwi.async"
+local explain = require "bmwi.cli.explain"
 local fail = require "bmwi.cli.fail"
 local session = require "bmwi.cli.session"
 local source = require "bmwi.bridge.source"
@@ -52,7 +53,7 @@ function live.await_cars(ctx, tell)
     local ok, found = pcall(live.cars, ctx)
     if ok then return found end
     if not (fail.is(found) and source.passes(found.code)) then error(found, 0) end
-    found = session.explain(ctx, found)
+    found = explain(ctx, found)
     if found.message ~= told then tell(found.message, fail.hint(found)) end
     tries, told = tries + 1, found.message
     bmwi.sleep(source.pause(tries, ctx.options.every or EVERY, found.info))
@@ -89,7 +90,7 @@ function live.options(ctx, cars, handlers)
     check = function() session.need_recording(ctx) end,
     on_update = handlers.on_update, on_state = handlers.on_state,
     on_problem = function(vin, message, code, info)
-      local failure = session.explain(ctx, fail.new(message, code, info))
+      local failure = explain(ctx, fail.new(message, code, info))
       handlers.on_problem(("%s: %s"):format(vin, failure.message), fail.hint(failure))
     end,
   }

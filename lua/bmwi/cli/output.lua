@@ -216,27 +216,6 @@ function Output:progress_end()
   end
 end
 
---- Reports a failure on standard error, as JSON with --json.
----@param failure table {message, code, info}
----@param exit integer the exit code
----@param hint? string
-function Output:failure(failure, exit, hint)
-  self:progress_end()
-  io.stdout:flush()
-  if self.json then
-    local info = failure.info or {}
-    io.stderr:write(bmwi._sys.json({ error = {
-      message = failure.message, code = failure.code, exit = exit, hint = hint,
-      status = info.status, api_code = info.api_code, description = info.description,
-      retry_after = info.retry_after, location = info.location,
-    } }), "\n")
-    return
-  end
-  local label = self.color_err and PAINT.red .. "bmwi:\27[0m " or "bmwi: "
-  io.stderr:write(label, output.clean(failure.message), "\n")
-  if hint then io.stderr:write("  ", output.clean(hint), "\n") end
-end
-
 --- Asks for a line on the terminal.
 ---@param question string including its final blank
 ---@return string|nil answer without surrounding blanks

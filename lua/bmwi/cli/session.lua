@@ -303,8 +303,9 @@ local function names(list)
   return #words > 0 and table.concat(words, ", ") or "none"
 end
 
--- Finds the car in the account's list; without a VIN it must be the only one.
-local function choose(ctx)
+--- Finds the car in the account's list; without a VIN it must be the only one.
+---@return table vehicle
+function session.choose(ctx)
   local list, vin = session.cars(ctx), ctx.settings.vin
   if not vin and #list == 1 then return list[1] end
   for _, vehicle in ipairs(list) do
@@ -339,38 +340,12 @@ function session.car(ctx)
   local client, vin = session.open(ctx), ctx.settings.vin
   -- The list also tells the client which region serves a car.
   if ctx.cars or not vin or not ctx.settings.base_url then
-    ctx.vehicle = choose(ctx)
+    ctx.vehicle = session.choose(ctx)
     ctx.car = session.listed(ctx, ctx.vehicle)
   else
     ctx.car = fail.input(client.vehicle, client, vin)
   end
   return ctx.car
-end
-
--- Statuses of a server that has no log-in at this path.
-local NO_SERVICE = { [404] = true, [405] = true, [501] = true }
-
---- Describes a failure in terms of the settings, if they are the cause.
----@param failure table
----@return table failure
-function session.explain(ctx, failure)
-  local status, vin = failure.info.status, ctx.settings.vin
-  if session.is_cardata(ctx.settings) then
-    -- Other hints (hub, what a car offers) apply to the classic service.
-    local hint = failure.info.refused_at and "log in again: bmwi login" or failure.info.hint
-    if hint then fail.advise(failure.info, (hint:gsub("^%l", string.upper))) end
-    return failure
-  end
-  if status and status == ctx.login_status and (NO_SERVICE[status] or status < 400) then
-    return fail.new(("%s does not look like the car service (HTTP %d for the log-in)"):format(
-      session.server(ctx.settings), status), failure.code,
-      { status = status, location = failure.info.location, hint = "Check base_url (--base-url)."
-        .. (failure.info.location and " It points to " .. failure.info.location or "") })
-  elseif failure.code == "not_found" and ctx.car and vin and not ctx.vehicle then
-    local known, other = pcall(choose, ctx)
-    if not known and fail.is(other) and other.code == "config" then return other end
-  end
-  return failure
 end
 
 return session
