@@ -90,6 +90,7 @@ build = {
     ["bmwi.cli.cardata_views"] = "lua/bmwi/cli/cardata_views.lua",
     ["bmwi.cli.checks"] = "lua/bmwi/cli/checks.lua",
     ["bmwi.cli.closest"] = "lua/bmwi/cli/closest.lua",
+    ["bmwi.cli.command_texts"] = "lua/bmwi/cli/command_texts.lua",
     ["bmwi.cli.commands"] = "lua/bmwi/cli/commands.lua",
     ["bmwi.cli.config"] = "lua/bmwi/cli/config.lua",
     ["bmwi.cli.demo"] = "lua/bmwi/cli/demo.lua",

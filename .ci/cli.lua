@@ -5,6 +5,7 @@ local commands = require "bmwi.cli.commands"
 local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
 local help = require "bmwi.cli.help"
+local texts = require "bmwi.cli.command_texts"
 
 local MARK = "<!%-%- From here on .- %-%->\n"
 
@@ -31,18 +32,18 @@ for _, group in ipairs(help.GROUPS) do
   add()
   add("## " .. group[1])
   for _, name in ipairs(group[2]) do
-    local command = commands[name]
+    local command, said = commands[name], texts[name]
     add()
     add("### `bmwi " .. (command.usage or name) .. "`")
     add()
-    add(sentence(command.summary))
-    if command.note then add(command.note) end
+    add(sentence(said.summary))
+    if said.note then add(said.note) end
     if not command.run and command.cardata then add("Of BMW CarData only.") end
     if command.run and not command.cardata and not command.alone then
       add("Of the classic service only.")
     end
     add()
-    for _, example in ipairs(command.examples) do
+    for _, example in ipairs(said.examples) do
       add("    " .. example[1] .. (example[2] and "   # " .. example[2] or ""))
     end
     if command.options and #command.options > 0 then

@@ -100,12 +100,12 @@ local function run(ctx, argv)
     if name and not commands[name] then unknown_command(name) end
     local help = require "bmwi.cli.help"
     local text = parsed.options.man and require("bmwi.cli.man").page()
-      or name and help.command(commands, name, out) or help.main(commands, out)
+      or name and help.command(commands, name, out) or help.main(out)
     if out.json then out:document({ help = text }) else out:write(text) end
     return out:finish()
   end
   if not name then
-    io.stderr:write(require("bmwi.cli.help").main(commands, out))
+    io.stderr:write(require("bmwi.cli.help").main(out))
     return 2
   end
   local command = commands[name]

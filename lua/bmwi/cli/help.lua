@@ -4,6 +4,7 @@ local args = require "bmwi.cli.args"
 local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
 local layout = require "bmwi.cli.layout"
+local texts = require "bmwi.cli.command_texts"
 
 local help = {}
 
@@ -87,17 +88,16 @@ local function option_rows(names)
 end
 
 --- The help of the whole program.
----@param commands table
 ---@param out table the output
 ---@return string text
-function help.main(commands, out)
+function help.main(out)
   local to = page(out)
   to.add("bmwi talks to a BMW i car.\n\nExamples:")
   to.rows(help.EXAMPLES)
   to.add("\nUsage: bmwi COMMAND [ARGUMENTS] [OPTIONS]\n")
   for _, group in ipairs(help.GROUPS) do
     local rows = {}
-    for i, name in ipairs(group[2]) do rows[i] = { name, commands[name].summary } end
+    for i, name in ipairs(group[2]) do rows[i] = { name, texts[name].summary } end
     to.add(out:paint("bold", group[1]))
     to.rows(rows)
     to.add("")
@@ -114,15 +114,15 @@ end
 
 --- The help of one command.
 function help.command(commands, name, out)
-  local command, to = commands[name], page(out)
-  to.paragraph(("bmwi %s: %s"):format(name, command.summary))
+  local command, said, to = commands[name], texts[name], page(out)
+  to.paragraph(("bmwi %s: %s"):format(name, said.summary))
   to.add("\nExamples:")
-  for _, example in ipairs(command.examples) do
+  for _, example in ipairs(said.examples) do
     to.add("  " .. example[1] .. (example[2] and "   # " .. example[2] or ""))
   end
   to.add("")
   to.paragraph(("Usage: bmwi %s [OPTIONS]"):format(command.usage or name))
-  if command.note then to.paragraph(command.note) end
+  if said.note then to.paragraph(said.note) end
   if command.options and #command.options > 0 then
     to.add("\n" .. out:paint("bold", "Options"))
     to.rows(option_rows(command.options))

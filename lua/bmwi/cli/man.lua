@@ -7,6 +7,7 @@ local commands = require "bmwi.cli.commands"
 local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
 local help = require "bmwi.cli.help"
+local texts = require "bmwi.cli.command_texts"
 
 local man = {}
 
@@ -32,16 +33,16 @@ local function option_lines(add, names)
 end
 
 local function command_lines(add, name)
-  local command = commands[name]
+  local command, said = commands[name], texts[name]
   add(".SS " .. escaped(name))
   add(".B bmwi " .. escaped(command.usage or name))
   add(".PP")
-  add(escaped(command.summary:gsub("^%l", string.upper)) .. ".")
-  if command.note then add(escaped(command.note)) end
+  add(escaped(said.summary:gsub("^%l", string.upper)) .. ".")
+  if said.note then add(escaped(said.note)) end
   option_lines(add, command.options or {})
   add(".PP")
   add(".EX")
-  for _, example in ipairs(command.examples) do
+  for _, example in ipairs(said.examples) do
     add(escaped("    " .. example[1] .. (example[2] and "   # " .. example[2] or "")))
   end
   add(".EE")

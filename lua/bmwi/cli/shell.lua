@@ -6,6 +6,7 @@ local commands = require "bmwi.cli.commands"
 local fail = require "bmwi.cli.fail"
 local sorted_names = require "bmwi._names"
 local quoted = require("bmwi.cli.programs").quoted
+local texts = require "bmwi.cli.command_texts"
 
 local shell = {}
 
@@ -128,7 +129,7 @@ end
 local function zsh()
   local described, words = {}, {}
   for i, name in ipairs(NAMES) do
-    described[i] = "    " .. quoted(name .. ":" .. commands[name].summary)
+    described[i] = "    " .. quoted(name .. ":" .. texts[name].summary)
     local list = {}
     for j, option in ipairs(options_of(name)) do list[j] = zsh_option(option, name) end
     local positional = commands[name].words or name == "help" and NAMES
@@ -157,7 +158,7 @@ local function fish()
   for _, name in ipairs(args.COMMON) do option("true", name) end
   for _, name in ipairs(NAMES) do
     local command, seen = commands[name], "__fish_seen_subcommand_from " .. name
-    add("__fish_use_subcommand", "-a " .. name .. " -d " .. quoted(command.summary))
+    add("__fish_use_subcommand", "-a " .. name .. " -d " .. quoted(texts[name].summary))
     local words = command.words or name == "help" and NAMES
     if words then add(seen, "-a " .. quoted(table.concat(words, " "))) end
     if name == "charging-profile" then add(seen, "-F") end
