@@ -336,6 +336,50 @@ describe("car:status()", function()
     end
   end)
 
+  -- endpoint, what it answers, the call
+  for _, row in ipairs({
+    { "mappings", "x", function() return client:vehicles() end },
+    { "containers", {}, function() return client:containers() end },
+    { "container", {}, function() return client:containers("W1") end },
+    { "create_container", {}, function()
+      return client:create_container({ name = "n", descriptors = { "a.b" } })
+    end },
+    { "create_container", {}, function() return car:status() end },
+    { "telematic_data", { telematicData = 1 }, function() return car:telematics() end },
+    { "basic_data", 1, function() return car:basic_data() end },
+    { "image", "text", function() return car:image() end },
+    { "tyres", 1, function() return car:tyres() end },
+    { "charging_history", {}, function()
+      return car:charging_history({ from = os.time() - 86400 })
+    end },
+    { "charging_settings", {}, function() return car:charging_settings() end },
+  }) do
+    it("and each call fail with an info table if the response is not what it must be: " .. row[1],
+      function()
+        client.answer[row[1]] = function() return { row[2] } end
+        local message, info = helper.fails_as("json", row[3]())
+        helper.has(message, row[1] .. " failed: the response ")
+        assert.is_false(info.retryable)
+        helper.has(info.hint, "base_url")
+      end)
+  end
+
+  it("says what to do if BMW has refused all descriptors", function()
+    for _, descriptor in ipairs(bmwi._values.descriptors()) do
+      assert(client.store:_refuse_descriptor(descriptor))
+    end
+    local _, info = helper.fails_as("forbidden", car:status())
+    assert.is_false(info.retryable)
+    helper.has(info.hint, "subscribed")
+  end)
+
+  it("fails with an info table if the account cannot be used", function()
+    local kept = client.store
+    kept.place.read = function() return nil, "it cannot be read", "file" end
+    local _, info = helper.fails_as("store", car:status())
+    assert.is_table(info)
+  end)
+
   it("refuses wrong options", function()
     helper.has(misused(function() car:status({ max_age = "1" }) end), "max_age")
     helper.has(misused(function() car:status({ max_age = -1 }) end), "max_age")

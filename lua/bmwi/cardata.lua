@@ -58,7 +58,7 @@ function client_methods.vehicles(client)
   -- an array, though BMW's description says one object
   local mappings = type(answer) == "table" and (answer.vin and { answer } or answer)
   if not mappings or #mappings == 0 and next(mappings) ~= nil then
-    return nil, "the response is not a list of vehicles", "json", info
+    return call.invalid("mappings", "is not a list of vehicles")
   end
   local store, kept, list = client:_store(), {}, {}
   for _, mapping in ipairs(mappings) do
@@ -123,7 +123,7 @@ function car_methods.image(car)
       return bytes, picture[1]
     end
   end
-  return nil, "the response is not a PNG or JPEG picture", "json", info
+  return call.invalid("image", "is not a PNG or JPEG picture")
 end
 
 -- Whether it is more than a label, a unit or an empty value: BMW sends 0 and false if there is
@@ -157,9 +157,7 @@ function car_methods.tyres(car)
   check.object(car, "car", "tyres")
   local answer, message, code, info = car:_client():_call("tyres", { vin = car:vin() })
   if not answer then return nil, message, code, info end
-  if type(answer) ~= "table" then
-    return nil, "the response is not a tyre diagnosis", "json", info
-  end
+  if type(answer) ~= "table" then return call.invalid("tyres", "is not a tyre diagnosis") end
   local sets = type(answer.passengerCar) == "table" and answer.passengerCar or {}
   local tyres = { errors = type(answer.errors) == "table" and answer.errors or {} }
   for _, name in ipairs { "mountedTyres", "unmountedTyres" } do

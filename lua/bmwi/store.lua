@@ -105,7 +105,7 @@ end
 local function outcome(done, ...)
   if done then return ... end
   local message, _, info = ...
-  return nil, message, "store", info
+  return nil, message, "store", info or { retryable = false }
 end
 
 --- A copy of the whole account.
@@ -117,7 +117,7 @@ function Store:_read()
   local kept, message, code, info = change.read(self.place)
   if kept then return form.copy(kept) end
   if code == "missing" then return {} end
-  return nil, message, "store", info
+  return nil, message, "store", info or { retryable = false }
 end
 
 --- Changes the account while no other process does. Other tasks run while it waits for the lock.

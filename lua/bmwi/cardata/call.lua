@@ -41,6 +41,17 @@ local function closed(endpoint)
   return nil, endpoint .. " failed: the client was closed", "closed", { retryable = false }
 end
 
+--- The failure of a call whose response is not what it must be.
+---@param what string what it is not, or lacks
+---@return nil
+---@return string message
+---@return "json" code
+---@return table info
+function call.invalid(endpoint, what)
+  return nil, ("%s failed: the response %s"):format(endpoint, what), "json",
+    { retryable = false, hint = "check that `base_url` is the right server" }
+end
+
 -- Counts a call. If it must not be sent, returns nil and what a method returns for that; a missing
 -- log-in is checked first and counts nothing.
 local function spend(client, account)

@@ -78,7 +78,9 @@ local function create(work, purpose, descriptors)
   local made, message, code, info = step(work, "create_container",
     { body = { name = NAME, purpose = purpose, technicalDescriptors = descriptors } })
   if not made then return nil, message, code, info end
-  if not is_container(made) then return nil, "BMW did not return the new container's id", "json" end
+  if not is_container(made) then
+    return call.invalid("create_container", "has no id of the new container")
+  end
   return made.containerId
 end
 
@@ -201,8 +203,8 @@ local function drop(work, message, code, info)
     if not found then return nil, message, code, info end
   end
   for _, descriptor in ipairs(found) do
-    local kept, why, failed = leave_out(work, descriptor, sure)
-    if not kept then return nil, why, failed end
+    local kept, why, failed, more = leave_out(work, descriptor, sure)
+    if not kept then return nil, why, failed, more end
   end
   if not work.asked[1] then return nil, message, code, info end
   return true
@@ -265,7 +267,9 @@ local function plan_request(work)
     if not refused[descriptor] then work.asked[#work.asked + 1] = descriptor end
   end
   if work.asked[1] then return true end
-  return nil, "BMW refused every descriptor of the container", "forbidden"
+  return nil, "BMW refused every descriptor of the container", "forbidden", { retryable = false,
+    hint = "check at BMW's portal that both services are subscribed, then remove the account file "
+      .. "and log in again, so that they are requested anew" }
 end
 
 -- What a new container lacks although BMW may not refuse it; of a known one, what is saved.

@@ -49,7 +49,7 @@ function containers.all(client)
   if not answer then return nil, message, code, info end
   local list = type(answer) == "table" and answer.containers
   if type(list) ~= "table" then
-    return nil, "the response is not a list of containers", "json", info
+    return call.invalid("containers", "is not a list of containers")
   end
   local good = {}
   for _, container in ipairs(list) do
@@ -73,7 +73,7 @@ function containers.list(client, id)
   local container, message, code, info = client:_call("container", { id = id })
   if not container then return nil, message, code, info end
   if not containers.is_container(container) then
-    return nil, "the response is not a container", "json", info
+    return call.invalid("container", "is not a container")
   end
   return container
 end
@@ -104,7 +104,7 @@ function containers.create(client, options)
     purpose = options.purpose or options.name, technicalDescriptors = list } })
   if not made then return nil, message, code, info end
   if not containers.is_container(made) then
-    return nil, "BMW did not return the new container's id", "json", info
+    return call.invalid("create_container", "has no id of the new container")
   end
   return made
 end

@@ -1,6 +1,7 @@
 --- What BMW returns in pages: charging sessions and charging settings. Each page uses a call of the
 --- quota, and a later page can fail, so the pages already read are never discarded.
 
+local call = require "bmwi.cardata.call"
 local check = require "bmwi._check"
 local time = require "bmwi.time"
 local units = require "bmwi.units"
@@ -34,7 +35,7 @@ local function read_pages(client, endpoint, vin, query, token_name, take)
       token, seen, idle, restarted = nil, {}, -pages, true -- the repeated pages hold nothing new
     else
       local data = type(answer) == "table" and answer.data
-      if type(data) ~= "table" then return nil, "the response has no list", "json", info end
+      if type(data) ~= "table" then return call.invalid(endpoint, "has no list") end
       local news = 0
       for _, entry in ipairs(data) do
         if type(entry) == "table" and take(entry) then news = news + 1 end
@@ -43,7 +44,7 @@ local function read_pages(client, endpoint, vin, query, token_name, take)
       token = answer[token_name]
       if type(token) ~= "string" or token == "" then return true end
       if seen[token] or idle >= MOST_IDLE then
-        return nil, "the server's pages repeat endlessly", "server", info
+        return nil, "the server's pages repeat endlessly", "server", { retryable = false }
       end
       seen[token] = true
     end

@@ -1,6 +1,7 @@
 --- The values of a car: read with bmwi's container, merged with those that the account file keeps.
 
 local bmwi = require "bmwi"
+local call = require "bmwi.cardata.call"
 local check = require "bmwi._check"
 local containers = require "bmwi.cardata.containers"
 local live = require "bmwi.cardata.live"
@@ -80,7 +81,7 @@ local function fetch(client, store, vin)
   end
   local values = type(answer) == "table" and answer.telematicData
   if type(values) ~= "table" then
-    return nil, "the response is not telematic data", "json", info
+    return call.invalid("telematic_data", "is not telematic data")
   end
   local now = os.time()
   local state = bmwi._values.merge(live.state(store, vin), values, { source = "rest", now = now })
@@ -118,7 +119,7 @@ end
 local function ask_basic(client, store, vin)
   local data, message, code, info = client:_call("basic_data", { vin = vin })
   if data == nil then return nil, message, code, info end
-  if type(data) ~= "table" then return nil, "the response is not basic data", "json", info end
+  if type(data) ~= "table" then return call.invalid("basic_data", "is not basic data") end
   data.vin = data.vin or vin -- the real service leaves it out
   store:_set_basic(vin, data)
   return data

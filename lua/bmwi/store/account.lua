@@ -34,7 +34,7 @@ local function look(store, get)
   local kept, message, code, info = change.read(store.place)
   if kept then return get(kept) end
   if code == "missing" then return get({}) end
-  return nil, message, "store", info
+  return nil, message, "store", info or { retryable = false }
 end
 
 -- The texts of a list, no more than there can be descriptors.
