@@ -199,6 +199,49 @@ describe("a block of code for another program", function()
     assert.equal(text, require("bmwi.bridge.topics").line(update))
   end)
 
+  -- Prints the entity that the template asks for, and its results after 0 and 2 hours.
+  local JINJA = [[
+import datetime, jinja2, sys, yaml
+block, hour = yaml.safe_load(sys.stdin), datetime.timedelta(hours=1)
+assert set(block) == {"condition", "value_template"} and block["condition"] == "template"
+began = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+def states(entity):
+    print(entity)
+    return began.isoformat()
+env = jinja2.Environment(undefined=jinja2.StrictUndefined)
+env.filters["as_datetime"] = datetime.datetime.fromisoformat
+for hours in 0, 2:
+    print(env.from_string(block["value_template"]).render(states=states,
+        now=lambda: began + hours * hour, timedelta=datetime.timedelta))]]
+
+  it("has a condition for Home Assistant that tells fresh values from old ones", function()
+    if helper.shell("python3 -c 'import jinja2, yaml' 2>&1; echo $?") ~= "0" then
+      return pending("python3-jinja2 or python3-yaml is not installed")
+    end
+    local block = assert(bridge:match("\n(condition: .-\n)```"))
+    local found = helper.json.decode(require("bmwi.bridge.homeassistant").discovery(
+      { vin = "WBYCARDATA0000001", model = "i4 eDrive40" }, {}, {}))
+    local entity = (found.dev.name .. " " .. found.cmps.reported.name):lower():gsub(" ", "_")
+    local said = helper.shell("printf %s " .. helper.quote(block) .. " | python3 -c "
+      .. helper.quote(JINJA) .. " 2>&1")
+    assert.equal(("sensor.%s\nTrue\nsensor.%s\nFalse"):format(entity, entity), said)
+  end)
+
+  it("logs in as the service, with the settings of its unit", function()
+    local unit = helper.read("examples/systemd/bmwi-bridge.service")
+    local block = assert(bridge:match("\n(systemd%-run .-\n)```")):gsub("\\\n", "")
+    for setting in block:gmatch(" %-p (%S+)") do helper.has(unit, "\n" .. setting .. "\n") end
+    helper.has(unit:gsub("%%S", "/var/lib"), "\nEnvironment=" .. block:match(" %-E (%S+)") .. "\n")
+    local words = {}
+    for word in block:match("'bmwi (.-)'"):gmatch("%S+") do words[#words + 1] = word end
+    local parsed = require("bmwi.cli.args").parse(words, require("bmwi.cli.commands"))
+    assert.equal("login", parsed.command)
+    assert.equal('"$CREDENTIALS_DIRECTORY/config"', parsed.options.config)
+    if helper.shell("command -v systemd-run") ~= "" then -- its options
+      helper.has(helper.shell(block:gsub(" sh %-c .*", " --version 2>&1; echo $?")), "systemd ")
+    end
+  end)
+
   it("has a function that Node-RED can run", function()
     local body = assert(bridge:match("\n(return {[^\n]+;)\n"))
     if helper.shell("command -v node") == "" then return pending("node is not installed") end
