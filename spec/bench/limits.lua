@@ -15,10 +15,19 @@ local function text(...)
   return table.concat(list, " ")
 end
 
--- What is left of bmwi's instructions apart from libcurl, decoding and handles.
-local function rest(its)
-  local handles = its.bmwi_handle_ask + its.bmwi_handle_prepare + its.bmwi_handle_end
-  return its.all - its.curl_multi_socket_action - its.bmwi_json_decode - handles, handles
+-- The functions whose instructions are counted, with all that they call.
+local LIBCURL = { "curl_multi_add_handle", "curl_multi_socket_action", "curl_multi_info_read",
+  "curl_multi_remove_handle" }
+local HANDLES = { "bmwi_handle_ask", "bmwi_handle_prepare", "bmwi_handle_end" }
+limits.PARTS = { "bmwi_json_decode", "normalize" }
+for _, list in ipairs { LIBCURL, HANDLES } do
+  for _, name in ipairs(list) do table.insert(limits.PARTS, name) end
+end
+
+local function sum(its, names)
+  local all = 0
+  for _, name in ipairs(names) do all = all + its[name] end
+  return all
 end
 
 --- One status against the C loop with cjson.decode.
@@ -27,22 +36,24 @@ end
 function limits.call(counted, once)
   local its = counted.bmwi
   if not its then return "Instructions were not counted in this run." end
-  local own, handles = rest(its)
+  local libcurl, handles = sum(its, LIBCURL), sum(its, HANDLES)
+  local own = its.all - libcurl - its.bmwi_json_decode - handles
   return ("For a status the C loop with cjson.decode takes %s instructions, bmwi %s: %s in libcurl "
-    .. "(the C loop's fetch: %s), %s for decoding, of which %s make whole floats integers and drop "
-    .. "null, %s for handles%s, and %s for all else. System calls and waiting are not in these. "
-    .. "The limit, if all else cost nothing: %.3f."):format(thousands(counted.decode),
-    thousands(its.all), thousands(its.curl_multi_socket_action), thousands(counted.fetch),
+    .. "and what it calls back (the C loop's fetch: %s), %s for decoding, of which %s make whole "
+    .. "floats integers and drop null, %s for handles%s, and %s for all else. What the kernel does "
+    .. "is not in these. By instructions the limit, if all else cost nothing, is %.3f."):format(
+    thousands(counted.decode), thousands(its.all), thousands(libcurl), thousands(counted.fetch),
     thousands(its.bmwi_json_decode), thousands(its.normalize), thousands(handles),
     once and " (made anew for each call: curl issue 11101)" or "", thousands(own),
     (its.all - own) / counted.decode)
 end
 
---- One status against fetching alone. The figures are seconds.
+--- One status against fetching alone.
 ---@param counted table as above
-function limits.decoding(counted, fetch, decode)
+---@param value number the C loop's time with cjson.decode by that without
+function limits.decoding(counted, value)
   return text(("A decoded answer cannot cost less than the same loop with cjson.decode, which "
-    .. "takes %.3f of the time of fetching: that is the limit."):format(decode / fetch),
+    .. "takes %.3f of the time of fetching: that is the limit."):format(value),
     counted.bmwi and ("Instructions: %s to fetch, %s with cjson.decode, bmwi %s."):format(
       thousands(counted.fetch), thousands(counted.decode), thousands(counted.bmwi.all)))
 end
@@ -68,7 +79,7 @@ end
 ---@param value number bmwi's time by Lua-cURL's, both over GnuTLS
 function limits.same_libcurl(gnutls, openssl, value)
   return ("Lua-cURL's libcurl is over GnuTLS, bmwi's over OpenSSL: the C loop that only fetches "
-    .. "takes %.1f us of processor time over the one and %.1f over the other. Where both use the "
+    .. "takes %.1f us of processor time over GnuTLS and %.1f over OpenSSL. Where both use the "
     .. "libcurl over GnuTLS, the ratio is %.3f."):format(gnutls * 1e6, openssl * 1e6, value)
 end
 
@@ -95,6 +106,11 @@ function limits.flat(few, most, cpu)
     few.wall * 1e6, (most.wall - most.cpu) * 1e6, most.wall * 1e6, cpu)
 end
 
+--- The same by processor time, in seconds.
+function limits.spread(least, most)
+  return ("From %.1f to %.1f us of processor time. The limit is 1."):format(least * 1e6, most * 1e6)
+end
+
 --- The memory of one waiting operation, in bytes.
 ---@param mine number
 ---@param lua number what of it is Lua's: task, coroutine, operation
@@ -114,9 +130,9 @@ end
 function limits.range(decode, mine, plain, whole)
   local second = whole - plain
   return ("bmwi takes %.1f ms of processor time more than the C loop: %.1f ms for the second pass "
-    .. "(null, whole numbers) beside the %.1f of cjson.decode, and %.1f ms for a body that is "
-    .. "allocated anew where the C loop keeps its buffer. The limit, with the second pass "
-    .. "only: %.3f.")
+    .. "(null, whole numbers) beside the %.1f of cjson.decode, and %.1f ms for all else, such "
+    .. "as a body that is allocated anew where the C loop keeps its buffer. The limit, with the "
+    .. "second pass only: %.3f.")
     :format((mine.cpu - decode.cpu) * 1e3, second * 1e3, plain * 1e3,
     (mine.cpu - decode.cpu - second) * 1e3, (decode.wall + second) / decode.wall)
 end
@@ -168,6 +184,12 @@ function limits.peer(mine, its)
     its.wall * 1e6, its.cpu * 1e6, (mine.wall - mine.cpu + its.cpu) / its.wall)
 end
 
+--- The same by processor time, in seconds.
+function limits.processor(mine, its)
+  return ("bmwi takes %.1f us of processor time, the other %.1f. No limit is known.")
+    :format(mine * 1e6, its * 1e6)
+end
+
 --- Messages of the stream. All figures are seconds of processor time for one.
 ---@param count number libmosquitto's loop, which counts
 ---@param decode number the same with cjson.decode
@@ -183,9 +205,9 @@ end
 
 --- The connection below the stream.
 function limits.receive(count, receive)
-  return ("bmwi's connection hands each message to Lua, as a string, %.1f us after libmosquitto's "
-    .. "loop has counted it (%.1f us); the limit is 1.")
-    :format((receive - count) * 1e6, count * 1e6)
+  return ("For a message bmwi's connection takes %.1f us, and hands it to Lua as a string; "
+    .. "libmosquitto's loop counts it in %.1f us. The limit is 1."):format(receive * 1e6,
+    count * 1e6)
 end
 
 --- Wake-ups of an idle stream.
