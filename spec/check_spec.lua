@@ -24,7 +24,7 @@ local CASES = {
     function() local _ = async.map({}) end },
   { "bad argument #3 to 'map' (table expected, got number)",
     function() local _ = async.map({}, nothing, 5) end },
-  { "unknown option 'concurency' of 'map'; known: concurrency",
+  { "unknown option 'concurency' of 'map' (known: concurrency)",
     function() local _ = async.map({}, nothing, { concurency = 5 }) end },
   { "option 'concurrency' of 'map' must be a number from 1",
     function() local _ = async.map({}, nothing, { concurrency = 0 }) end },
@@ -38,7 +38,7 @@ local CASES = {
     function() local _ = geo.geojson() end },
   { "bad argument #2 to 'kml' (table expected, got number)",
     function() local _ = geo.kml({}, 5) end },
-  { "unknown option 'name' of 'svg'; known: title",
+  { "unknown option 'name' of 'svg' (known: title)",
     function() local _ = geo.svg({}, { name = "x" }) end },
   { "option 'title' of 'svg' must be a string",
     function() local _ = geo.svg({}, { title = 5 }) end },
@@ -88,8 +88,8 @@ local CASES = {
     function() local _ = wait.for_execution(car, { serviceType = "X", eventId = 5 }) end },
   { "bad argument #3 to 'for_execution' (table expected, got number)",
     function() local _ = wait.for_execution(car, "DOOR_LOCK", 240) end },
-  { "unknown option 'timout' of 'for_execution'; known: timeout, interval, on_update, clock, "
-    .. "sleep", function() local _ = wait.for_execution(car, "DOOR_LOCK", { timout = 5 }) end },
+  { "unknown option 'timout' of 'for_execution' (known: timeout, interval, on_update, clock, "
+    .. "sleep)", function() local _ = wait.for_execution(car, "DOOR_LOCK", { timout = 5 }) end },
   { "option 'timeout' of 'for_execution' must not be below 0",
     function() local _ = wait.for_execution(car, "DOOR_LOCK", { timeout = -1 }) end },
   { "bad argument #1 to 'until_true' (function expected, got nil)",

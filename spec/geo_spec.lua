@@ -339,7 +339,7 @@ describe("the writers of bmwi.geo", function()
       assert.has_error(function() geo[name]({}, "title") end,
         ("bad argument #2 to '%s' (table expected, got string)"):format(name))
       assert.has_error(function() geo[name]({}, { tilte = "x" }) end,
-        ("unknown option 'tilte' of '%s'; known: title"):format(name))
+        ("unknown option 'tilte' of '%s' (known: title)"):format(name))
       assert.has_error(function() geo[name]({}, { title = 5 }) end,
         ("option 'title' of '%s' must be a string"):format(name))
     end

@@ -131,6 +131,26 @@ describe("the sources", function()
   end)
 end)
 
+-- What failed and what to do are not glued by a semicolon: a misuse has no other place for advice.
+describe("an error that is raised for misuse", function()
+  it("has no semicolon in its message", function()
+    local found, count = {}, 0
+    for _, path in ipairs(FILES) do
+      local text = table.concat(lines_of(path), "\n")
+      for _, name in ipairs { "luaL_error", "luaL_argerror", "misuse", "check%.%w+" } do
+        for call in text:gmatch("%f[%w_]" .. name .. "(%b())") do
+          count = count + 1
+          for part in call:gmatch('"([^"\n]*)"') do
+            if part:find(";", 1, true) then found[#found + 1] = path .. ": " .. part end
+          end
+        end
+      end
+    end
+    assert.same({}, found)
+    assert.is_true(count > 100)
+  end)
+end)
+
 describe("a header of the module", function()
   it("declares only functions that another file uses", function()
     local used, declared = {}, {}

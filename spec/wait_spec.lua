@@ -491,7 +491,7 @@ describe("wait.for_execution", function()
       { "bad argument #3", world.car, "DOOR_LOCK", 240 },
       { "bad argument #2", world.car, "door lock" },
       { "bad argument #2", world.car, { serviceType = "DOOR_LOCK", eventId = {} } },
-      { "unknown option 'timout' of 'for_execution'; known: timeout, interval, on_update",
+      { "unknown option 'timout' of 'for_execution' (known: timeout, interval, on_update, ",
         world.car, "DOOR_LOCK", { timout = 5 } },
       { "option 'timeout' of 'for_execution' must be a number", world.car, "DOOR_LOCK",
         { timeout = "5" } },
@@ -603,7 +603,8 @@ describe("wait.until_true", function()
     assert.has_error(function() wait.until_true(nil) end,
       "bad argument #1 to 'until_true' (function expected, got nil)")
     assert.has_error(function() wait.until_true(print, { timout = 1 }) end,
-      "unknown option 'timout' of 'until_true'; known: timeout, interval, on_update, clock, sleep")
+      "unknown option 'timout' of 'until_true' (known: timeout, interval, on_update, clock, "
+        .. "sleep)")
     assert.has_error(function()
       wait.until_true(function() error("mine", 0) end, scripted({}).options())
     end, "mine")

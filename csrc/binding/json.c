@@ -371,7 +371,7 @@ static void add_string(lua_State *L, writer *w, const char *p, size_t len) {
 
 void bmwi_check_plain(lua_State *L, int index) {
   if (luaL_getmetafield(L, index, "__index"))
-    luaL_error(L, "a table that inherits members (__index) is not accepted; copy them into it");
+    luaL_error(L, "a table that inherits members (__index) is not accepted: copy them into it");
 }
 
 static void encode(lua_State *L, writer *w, int index, bool array, int depth);

@@ -15,7 +15,7 @@ bmwi_loop *bmwi_get_loop(lua_State *L) {
   lua_pop(L, 1);
   if (self == NULL || self->engine == NULL) luaL_error(L, BMWI_AT_ITS_END);
   else if (!bmwi_engine_mine(self->engine))
-    luaL_error(L, "bmwi was loaded before this process was forked; load it in the child instead");
+    luaL_error(L, "bmwi was loaded before this process was forked: load it in the child instead");
   return self;
 }
 

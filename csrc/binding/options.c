@@ -44,7 +44,7 @@ static int unknown_option(lua_State *L, const bmwi_service *service, const char 
     luaL_addstring(&names, bmwi_service_option(service, i)->name);
   }
   luaL_pushresult(&names);
-  return luaL_error(L, "unknown option '%s'; the options are: %s", name, lua_tostring(L, -1));
+  return luaL_error(L, "unknown option '%s' (known: %s)", name, lua_tostring(L, -1));
 }
 
 /* Checks that every key is a known option and every value has its type. */

@@ -118,7 +118,7 @@ static void unknown_member(lua_State *L, const bmwi_schema *schema, const char *
     luaL_addstring(&names, m->name);
   }
   luaL_pushresult(&names);
-  luaL_error(L, "%s: unknown member '%s'; known are: %s", path, name, lua_tostring(L, -1));
+  luaL_error(L, "%s: unknown member '%s' (known: %s)", path, name, lua_tostring(L, -1));
 }
 
 static void check_names(lua_State *L, int table, const bmwi_schema *schema, const char *path) {

@@ -86,7 +86,7 @@ function check.options(options, known, position, name, level)
   end
   for key, value in pairs(options or {}) do
     if not types[key] then
-      misuse(level, "unknown option '%s' of '%s'; known: %s", tostring(key), name,
+      misuse(level, "unknown option '%s' of '%s' (known: %s)", tostring(key), name,
         table.concat(names, ", "))
     end
     check.option(type(value) == types[key], key, "be a " .. types[key], name, (level or 2) + 1)
