@@ -14,7 +14,7 @@ CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
 LUAS := lua5.4 lua5.3 lua5.2 lua5.1 luajit
 
-# csrc/ without the simulator; the rockspec has the same list.
+# csrc/ without the loader and the simulator; the rockspec has the same list.
 SRC := csrc/binding/answer.c csrc/binding/auth_error.c csrc/binding/await.c csrc/binding/bmwi.c \
   csrc/binding/car.c csrc/binding/client.c csrc/binding/fail.c csrc/binding/fields.c \
   csrc/binding/hooks.c csrc/binding/json.c csrc/binding/kept.c csrc/binding/loop.c \
@@ -27,6 +27,7 @@ SRC := csrc/binding/answer.c csrc/binding/auth_error.c csrc/binding/await.c csrc
   csrc/core/timers.c csrc/core/transfer.c csrc/core/transport.c csrc/core/url.c \
   csrc/core/verdict.c csrc/core/word.c csrc/service/cardata.c csrc/service/cardata_fields.c \
   csrc/service/cardata_values.c csrc/service/classic.c csrc/service/service.c
+LOADER_SRC := csrc/loader.c
 SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.c \
   csrc/sim/route.c csrc/sim/fault.c csrc/sim/log.c csrc/sim/service.c csrc/sim/http.c \
   csrc/sim/world.c csrc/sim/json.c csrc/sim/form.c csrc/sim/text.c csrc/sim/sha256.c \
@@ -79,6 +80,7 @@ SIM ?= build/bmwi-sim
 SIM_BUILD ?= build/sim
 CERTS := build/certs
 MODULE := $(BUILD)/bmwi.so
+CORE := $(BUILD)/bmwi/core.so
 
 INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_V)
 INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_V)
@@ -112,8 +114,12 @@ SIM_FLAGS = $(COMMON) $(SIM_PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
 C_LIBS := -lpthread -ldl -lm
 # The interpreter provides the Lua functions, so the module does not link to a Lua library.
 LIBFLAG ?= $(if $(filter Darwin,$(shell uname -s)),-bundle -undefined dynamic_lookup,-shared)
+# A function that this Lua or this libcurl lacks is an error of the loader, not of a later call.
+# Only the core's own: those of libcurl's libraries stay unbound (csrc/loader.c).
+CORE_FLAG := $(if $(filter Darwin,$(shell uname -s)),,-Wl,-z,now)
 
 OBJ := $(SRC:csrc/%.c=$(BUILD)/%.o)
+LOADER_OBJ := $(LOADER_SRC:csrc/%.c=$(BUILD)/%.o)
 SIM_OBJ := $(SIM_SRC:csrc/sim/%.c=$(SIM_BUILD)/%.o)
 
 # Prints a short line for each step; V=1 shows the command instead.
@@ -142,9 +148,13 @@ SET ?= build test
 deps: ## installs what is missing; SET='build test lint' and so on: see .ci/deps
 	@$(DEPS) $(SET) $(LUA_TAG)
 
-$(MODULE): $(OBJ)
-	$(call say,LINK)$(CC) $(LIBFLAG) $(CFLAGS) $(INSTRUMENT) $(LDFLAGS) -o $@ $(OBJ) $(CURL_LIBS) \
-	  $(C_LIBS)
+$(MODULE): $(LOADER_OBJ) | $(CORE)
+	$(call say,LINK)$(CC) $(LIBFLAG) $(CFLAGS) $(INSTRUMENT) $(LDFLAGS) -o $@ $(LOADER_OBJ) $(C_LIBS)
+
+$(CORE): $(OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(LIBFLAG) $(CORE_FLAG) $(CFLAGS) $(INSTRUMENT) $(LDFLAGS) -o $@ $(OBJ) \
+	  $(CURL_LIBS) $(C_LIBS)
 
 $(BUILD)/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -179,7 +189,7 @@ $(LOCALE_DIRS):
 	@mkdir -p $(LOCALES)
 	@localedef -i $(basename $(@F)) -f UTF-8 $(CURDIR)/$@ 2>/dev/null || mkdir -p $@
 
--include $(OBJ:.o=.d) $(SIM_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(LOADER_OBJ:.o=.d) $(SIM_OBJ:.o=.d)
 
 # ---- running things from the source tree --------------------------------------------------------
 
@@ -256,7 +266,8 @@ PAGES := man/man1/bmwi.1=help_--man bash-completion/completions/bmwi=completion_
   zsh/site-functions/_bmwi=completion_zsh fish/vendor_completions.d/bmwi.fish=completion_fish
 
 install: $(MODULE) ## installs below PREFIX=/usr/local
-	install -d '$(DESTDIR)$(INST_LIBDIR)' '$(DESTDIR)$(INST_BINDIR)'
+	install -d '$(DESTDIR)$(INST_LIBDIR)/bmwi' '$(DESTDIR)$(INST_BINDIR)'
+	install -m 755 $(CORE) '$(DESTDIR)$(INST_LIBDIR)/bmwi/core.so'
 	install -m 755 $(MODULE) '$(DESTDIR)$(INST_LIBDIR)/bmwi.so'
 	for d in $(LUA_DIRS); do install -d "$(DESTDIR)$(INST_LUADIR)/$$d" || exit 1; done
 	for f in $(LUA_SRC:lua/%=%); do \
@@ -275,7 +286,9 @@ install: $(MODULE) ## installs below PREFIX=/usr/local
 	  chmod 644 "$$file"; echo "bmwi $${page#*=} >$$file"; done
 
 uninstall: ## removes what `make install` installed
-	rm -f '$(DESTDIR)$(INST_LIBDIR)/bmwi.so' '$(DESTDIR)$(INST_BINDIR)/bmwi'
+	rm -f '$(DESTDIR)$(INST_LIBDIR)/bmwi.so' '$(DESTDIR)$(INST_LIBDIR)/bmwi/core.so' \
+	  '$(DESTDIR)$(INST_BINDIR)/bmwi'
+	rmdir '$(DESTDIR)$(INST_LIBDIR)/bmwi' 2>/dev/null || true
 	for f in $(LUA_SRC:lua/%=%) $(TYPES:%=bmwi/%); do rm -f "$(DESTDIR)$(INST_LUADIR)/$$f"; done
 	for page in $(PAGES); do rm -f '$(DESTDIR)$(PREFIX)/share'/"$${page%%=*}"; done
 	for d in $(LUA_DIRS) bmwi/types bmwi; do rmdir "$(DESTDIR)$(INST_LUADIR)/$$d" 2>/dev/null || true; done

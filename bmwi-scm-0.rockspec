@@ -22,7 +22,8 @@ external_dependencies = { CURL = { library = "curl" } }
 build = {
   type = "builtin",
   modules = {
-    bmwi = {
+    bmwi = { sources = { "csrc/loader.c" }, libraries = { "dl" } },
+    ["bmwi.core"] = {
       -- The list of the Makefile (SRC).
       sources = {
         "csrc/binding/answer.c", "csrc/binding/auth_error.c", "csrc/binding/await.c",

@@ -69,17 +69,13 @@ run-memory: $(OBJ) $(CERTS)/complete
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
 	@$(RUN_ENV) LOCPATH= .ci/with-broker .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
 
-# .ci/preload.c keeps libcurl loaded, so that its process-wide memory is not reported as a leak when
-# Lua unloads the module. Specs that depend on timing or do much more work than others are marked
-# #slow; all of stream_outage does.
+# Specs that depend on timing or do much more work than others are marked #slow; all of stream_outage
+# does.
 valgrind: ## the specs under Valgrind
 	@$(CHECK_DEPS) build test memcheck $(LUA_TAG)
-	@mkdir -p $(BUILD)
-	@$(CC) -shared -fPIC -o $(BUILD)/preload.so .ci/preload.c
 	$(AGAIN) run-test JOBS=2 SPEC_ARGS='$(SPEC_ARGS) --exclude-tags=slow' \
 	  WITHOUT='$(ANY_LUA) $(PROCESSES) stream_outage' \
-	  WRAP='env -u LOCPATH LD_PRELOAD=$(CURDIR)/$(BUILD)/preload.so valgrind -q \
-	  --trace-children=no --leak-check=full --errors-for-leak-kinds=definite \
+	  WRAP='env -u LOCPATH valgrind -q --trace-children=no --leak-check=full --errors-for-leak-kinds=definite \
 	  --show-leak-kinds=definite --error-exitcode=9'
 
 # Variables: SOAK_SECONDS, SOAK_CARS, SOAK_SEED; SOAKS=cardata runs only that one.
@@ -142,7 +138,7 @@ run-coverage: build-test
 	  $(MAKE) --no-print-directory run-test || code=1; \
 	$(MAKE) --no-print-directory run-memory || code=1; \
 	$(LUA) .ci/coverage.lua $(COVERAGE)/lua luac5.4 $(COVERAGE) build/coverage-sim \
-	  $(SRC) $(SIM_SRC) || code=1; \
+	  $(SRC) $(LOADER_SRC) $(SIM_SRC) || code=1; \
 	exit $$code
 
 gc: ## the specs with a full garbage collection at every allocation
@@ -178,5 +174,5 @@ lint: ## luacheck, compilers, clang-format, clang-tidy, cppcheck, the rockspec
 	$(AGAIN) run-lint
 
 run-lint: $(MODULE)
-	@$(RUN_ENV) LUAS="lua5.4 lua5.1 luajit" PKG_CONFIG="$(PKG_CONFIG)" MODULE=$(MODULE) \
-	  SRC="$(SRC)" SIM_SRC="$(SIM_SRC)" FLAGS="$(WARNINGS) $(DEFINES)" .ci/lint
+	@$(RUN_ENV) LUAS="lua5.4 lua5.1 luajit" PKG_CONFIG="$(PKG_CONFIG)" LIBRARIES="$(MODULE) $(CORE)" \
+	  SRC="$(SRC) $(LOADER_SRC)" SIM_SRC="$(SIM_SRC)" FLAGS="$(WARNINGS) $(DEFINES)" .ci/lint

@@ -118,7 +118,7 @@ static void global_init(void) {
   ** state is closed, while libcurl's resolver thread may still be running. */
   Dl_info self;
   if (dladdr((void *)&global_once, &self) != 0 && self.dli_fname != NULL)
-    dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE);
+    dlopen(self.dli_fname, RTLD_LAZY | RTLD_NODELETE);
 }
 
 static void set_limit(const bmwi_engine *engine, CURLM *multi) {

@@ -166,12 +166,12 @@ function limits.cold(one, other, precompiled)
   local excess = one.linker - other.linker
   local best = precompiled or one
   return text(("It takes %s million instructions, curl %s: %s against %s in the dynamic linker, "
-    .. "since Lua has every symbol of libcurl's libraries bound at once, and %s in the "
-    .. "interpreter."):format(
+    .. "which looks for every symbol among the interpreter's libraries before libcurl's, and %s in "
+    .. "the interpreter."):format(
     millions(one.all), millions(other.all), millions(one.linker), millions(other.linker),
     millions(one.lua)),
     precompiled and ("Of bytecode it takes %s."):format(millions(precompiled.all)),
-    ("The limit, if the interpreter and late binding cost nothing: %.3f."):format(
+    ("The limit, if the interpreter cost nothing and the linker what it costs curl: %.3f."):format(
     (best.all - best.lua - math.max(excess, 0)) / other.all))
 end
 
