@@ -106,7 +106,7 @@ describe("chart.charging_history", function()
   end)
 
   it("omits unknown values", function()
-    local svg = chart.charging_history { { startTime = MONDAY }, { displayedSoc = 5 }, "?",
+    local svg = chart.charging_history { { startTime = MONDAY }, { displayedSoc = 5 }, "?", 5,
       { startTime = 1e300 }, { startTime = "x" }, session(1, "much", "low", 50),
       session(2, -3, -20, 400) }
     check_xml(svg)

@@ -151,8 +151,9 @@ end
 local function weeks_of(sessions)
   local kept, by_week, first, last = {}, {}, math.huge, -math.huge
   for _, session in ipairs(sessions) do
-    local known, start = pcall(monday, type(session) == "table" and session.startTime or nil)
-    if known and type(session.startTime) == "number" then
+    local began = type(session) == "table" and session.startTime
+    local known, start = pcall(monday, began)
+    if known and type(began) == "number" then
       kept[#kept + 1] = session
       first, last = math.min(first, start), math.max(last, start)
       by_week[start] = (by_week[start] or 0)
