@@ -70,6 +70,18 @@ describe("CarData's methods are refused at the caller's line", function()
     misused("closed client", function() local _ = closed:vehicle(car:vin()) end)
   end)
 
+  for _, name in ipairs({ "next", "updates", "state", "close" }) do
+    it("on no stream: stream." .. name, function()
+      local stream = client:stream()
+      local method = stream[name]
+      stream:close()
+      for _, self in ipairs({ false, {}, "x", client }) do
+        misused(("calling '%s' on bad self (a stream expected, got"):format(name), bare, method,
+          self or nil)
+      end
+    end)
+  end
+
   for text, call in pairs({
     ["bad argument #1 to 'get' (string expected, got n"] = function() return client:get() end,
     ["bad argument #1 to 'get' (a path such as"] = function() return client:get("a?b") end,

@@ -53,6 +53,14 @@ function check.that(holds, what, position, name, level)
   if not holds then misuse(level, "bad argument #%d to '%s' (%s)", position, name, what) end
 end
 
+--- The object that a method was called on must be of this class.
+---@param kind string what an object of the class is
+function check.self(object, class, kind, name)
+  if getmetatable(object) ~= class then
+    misuse(2, "calling '%s' on bad self (a %s expected, got %s)", name, kind, type(object))
+  end
+end
+
 -- A method that only this kind of object has, and that raises once the object is closed.
 local PROBES = { client = { "_option", "timeout" }, car = { "_client" } }
 

@@ -53,6 +53,7 @@ end
 ---@return string|nil code "timeout": none came in time, and the stream continues; any other ends it
 ---@return table|nil info
 function Stream:next(timeout)
+  check.self(self, Stream, "stream", "next")
   check.optional(timeout, "number", 1, "next")
   check.that(not timeout or timeout >= 0, "seconds must not be negative", 1, "next")
   local listener = self.listener
@@ -77,6 +78,7 @@ end
 --- why. On Lua 5.1 an iterator cannot wait inside a task: call next() there.
 ---@return fun():table|nil
 function Stream:updates()
+  check.self(self, Stream, "stream", "updates")
   return function() return self:next() end
 end
 
@@ -86,6 +88,7 @@ end
 ---@return number|string|nil
 ---@return string|nil
 function Stream:state()
+  check.self(self, Stream, "stream", "state")
   local ended = self.listener.ended
   if ended then return "ended", ended.code end
   return self.hub:condition()
@@ -94,6 +97,7 @@ end
 --- Closes the stream: waiting calls fail with the code "closed". The values are saved. Does nothing
 --- if it has already ended.
 function Stream:close()
+  check.self(self, Stream, "stream", "close")
   local listener = self.listener
   if listener.ended then return end
   listener:finish({ code = "closed", message = "the stream was closed" })
