@@ -194,9 +194,9 @@ describe("bmwi with CarData", function()
       local said = ok("status", { LUA_INIT = "@" .. home .. "/loaded.lua" }).err
       assert.truthy(said:find("bmwi.cli.cardata_status\n", 1, true))
       for _, name in ipairs { "async", "units", "cardata.container_setup", "cardata.history",
-        "cardata.stream", "cli.cardata", "cli.cardata_views", "cli.command_texts", "cli.explain",
-        "cli.hint", "cli.imperial", "cli.prompt", "cli.read", "cli.report", "cli.trips",
-        "cli.views" } do
+        "cardata.stream", "cli.cardata", "cli.cardata_cars", "cli.cardata_views",
+        "cli.command_texts", "cli.explain", "cli.hint", "cli.imperial", "cli.prompt",
+        "cli.read", "cli.report", "cli.trips", "cli.views" } do
         assert.is_nil(said:find("bmwi." .. name .. "\n", 1, true), name)
       end
     end)
@@ -221,6 +221,8 @@ describe("bmwi with CarData", function()
       sim:clear()
       helper.has(ok("status", { BMWI_VIN = false }).out, "Status, 330e")
       assert.equal(1, rest_calls())
+      ok("get /customers/vehicles/{vin}/basicData", { BMWI_VIN = false })
+      assert.equal(2, rest_calls())
     end)
 
     it("names a car of unknown model by its VIN, once", function()

@@ -14,6 +14,7 @@ local live = require "bmwi.cli.live"
 local man = require "bmwi.cli.man"
 local programs = require "bmwi.cli.programs"
 local prompt = require "bmwi.cli.prompt"
+local session = require "bmwi.cli.session"
 local shell = require "bmwi.cli.shell"
 local store = require "bmwi.store"
 local watch = require "bmwi.cli.watch"
@@ -238,7 +239,7 @@ describe("the cars of CarData", function()
     assert(kept:_set_basic(VIN, { modelName = "i4", brand = "BMW" }))
     assert.same({ { vin = VIN, mappingType = "PRIMARY", model = "i4", brand = "BMW" } },
       cardata_cars.all(ctx))
-    assert.equal(VIN, cardata_cars.one(ctx):vin())
+    assert.equal(VIN, session.car(ctx):vin())
     ctx.client:close()
     os.remove(ctx.settings.token_file)
   end)

@@ -1,7 +1,6 @@
 -- bmwi.cli.cardata: the commands that read from BMW CarData, and its log-in.
 
 local bmwi = require "bmwi"
-local cars = require "bmwi.cli.cardata_cars"
 local fail = require "bmwi.cli.fail"
 local clean = require("bmwi.cli.output").clean
 local render = require "bmwi.cli.render"
@@ -28,7 +27,7 @@ function cardata.image(ctx)
   if not ctx.options.output and not ctx.out.json and ctx.out.tty_out then
     fail.usage("refusing to write a picture to a terminal", "To a file: --output FILE")
   end
-  local bytes, kind, code, info = cars.one(ctx):image()
+  local bytes, kind, code, info = session.car(ctx):image()
   bytes = fail.check(bytes, kind, code, info)
   if ctx.out.json then
     return ctx.out:document({ type = "image/" .. kind, base64 = bmwi.base64.encode(bytes) })
@@ -80,7 +79,7 @@ function cardata.charging_history(ctx)
     fail.usage(("--json and --format %s do not go together"):format(options.format))
   end
   local chosen = span(options)
-  local sessions, message, code, info = cars.one(ctx):charging_history(chosen)
+  local sessions, message, code, info = session.car(ctx):charging_history(chosen)
   if sessions then return show_history(ctx, sessions) end
   local partial = type(info) == "table" and info.partial
   if partial and #partial > 0 then -- a part is better than nothing
@@ -92,7 +91,7 @@ end
 
 --- bmwi charging-settings
 function cardata.charging_settings(ctx)
-  local list = fail.check(cars.one(ctx):charging_settings())
+  local list = fail.check(session.car(ctx):charging_settings())
   if ctx.out.json then return ctx.out:document(bmwi.json.array(list)) end
   session.title(ctx, "Charging settings by place")
   if #list == 0 then return ctx.out:line("None.") end
@@ -101,7 +100,7 @@ end
 
 --- bmwi tyres
 function cardata.tyres(ctx)
-  local tyres = fail.check(cars.one(ctx):tyres())
+  local tyres = fail.check(session.car(ctx):tyres())
   local out = ctx.out
   if out.json then return out:document(tyres) end
   local sets = { { "Tyres on the car", tyres.mountedTyres },

@@ -24,8 +24,8 @@ local function known_cars(ctx)
   return list
 end
 
--- The cars that BMW provides data for.
-local function own(list)
+-- Of these cars, those that BMW provides data for.
+local function provided(list)
   local kept = {}
   for _, car in ipairs(render.tables(list)) do
     if car.mappingType ~= "SECONDARY" then kept[#kept + 1] = car end
@@ -33,37 +33,30 @@ local function own(list)
   return kept
 end
 
+--- The cars that BMW provides data for: those in the account file, else BMW's list, which uses a
+--- call.
+---@return table[] list each {vin, model}
+function cars.own(ctx)
+  local known = provided(known_cars(ctx))
+  return known[1] and known or provided(fail.check(session.open(ctx):vehicles()))
+end
+
 --- The cars of this run: the one set by `vin`, else all that BMW provides data for.
 ---@return table[] list each {vin, model}
 function cars.all(ctx)
   local client, vin = session.open(ctx), ctx.settings.vin
-  local known = own(known_cars(ctx))
   if vin then
     vin = fail.input(client.vehicle, client, vin):vin()
-    for _, car in ipairs(known) do
+    for _, car in ipairs(provided(known_cars(ctx))) do
       if car.vin:upper() == vin then return { car } end
     end
     return { { vin = vin } }
   end
-  local list = known[1] and known or own(fail.check(client:vehicles()))
+  local list = cars.own(ctx)
   if #list == 0 then
     fail.raise("this account has no car that BMW provides data for", "not_found")
   end
   return list
-end
-
---- The car of this run: the one set by `vin`, else the account's only one.
----@return bmwi.car car
-function cars.one(ctx)
-  if ctx.car then return ctx.car end
-  local client, vin = session.open(ctx), ctx.settings.vin
-  if vin then
-    ctx.car = fail.input(client.vehicle, client, vin)
-    return ctx.car
-  end
-  local known = own(known_cars(ctx))
-  ctx.cars = known[1] and known or own(fail.check(client:vehicles()))
-  return session.car(ctx)
 end
 
 return cars

@@ -337,14 +337,16 @@ end
 ---@return bmwi.car car
 function session.car(ctx)
   if ctx.car then return ctx.car end
-  local client, vin = session.open(ctx), ctx.settings.vin
-  -- The list also tells the client which region serves a car.
-  if ctx.cars or not vin or not ctx.settings.base_url then
-    ctx.vehicle = session.choose(ctx)
-    ctx.car = session.listed(ctx, ctx.vehicle)
-  else
+  local client, settings = session.open(ctx), ctx.settings
+  local vin, is_cardata = settings.vin, session.is_cardata(settings)
+  -- The classic list also tells the client which region serves a car.
+  if vin and (is_cardata or settings.base_url and not ctx.cars) then
     ctx.car = fail.input(client.vehicle, client, vin)
+    return ctx.car
   end
+  if is_cardata then ctx.cars = require("bmwi.cli.cardata_cars").own(ctx) end
+  ctx.vehicle = session.choose(ctx)
+  ctx.car = session.listed(ctx, ctx.vehicle)
   return ctx.car
 end
 

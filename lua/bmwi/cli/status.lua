@@ -17,7 +17,7 @@ end
 
 -- car:status() or car:telematics(), for the commands with these names; both can show saved values.
 local function read_values(ctx, name)
-  local car = require("bmwi.cli.cardata_cars").one(ctx)
+  local car = session.car(ctx)
   local values, details, code, info = car[name](car, { max_age = ctx.options["max-age"] })
   if values then return values, details end
   if code ~= "auth" and session.store(ctx.settings):_values(car:vin()) then
