@@ -111,6 +111,7 @@ build = {
     ["bmwi.cli.record"] = "lua/bmwi/cli/record.lua",
     ["bmwi.cli.render"] = "lua/bmwi/cli/render.lua",
     ["bmwi.cli.report"] = "lua/bmwi/cli/report.lua",
+    ["bmwi.cli.screen"] = "lua/bmwi/cli/screen.lua",
     ["bmwi.cli.session"] = "lua/bmwi/cli/session.lua",
     ["bmwi.cli.shell"] = "lua/bmwi/cli/shell.lua",
     ["bmwi.cli.status"] = "lua/bmwi/cli/status.lua",

@@ -9,6 +9,7 @@ local fail = require "bmwi.cli.fail"
 local helper = require "spec.helper"
 local layout = require "bmwi.cli.layout"
 local names = require "bmwi._names"
+local screen = require "bmwi.cli.screen"
 
 local json = helper.json
 local quote, has = cli.quote, helper.has
@@ -28,7 +29,7 @@ describe("the layout of the command line", function()
       [5] = { "A a3 B b1 C", 2 }, [6] = { "A a1 a3 B b1 C", 1 }, [7] = { "A a1 a3 B b1 C", 1 },
       [8] = { "A a1 a2 a2b a3 B b1 C", 0 },
     } do
-      local lines, left = layout.fit(groups, room)
+      local lines, left = screen.fit(groups, room)
       assert.same({ room, expected[1], expected[2] }, { room, table.concat(lines, " "), left })
     end
   end)

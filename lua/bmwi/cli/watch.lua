@@ -6,6 +6,7 @@ local layout = require "bmwi.cli.layout"
 local live = require "bmwi.cli.live"
 local output = require "bmwi.cli.output"
 local render = require "bmwi.cli.render"
+local screen = require "bmwi.cli.screen"
 local session = require "bmwi.cli.session"
 local topics = require "bmwi.bridge.topics"
 
@@ -80,15 +81,15 @@ local function lines_of(out, rows, columns)
       widest[i] = math.max(widest[i], layout.width(row[i]))
     end
   end
-  local shares = layout.shares(widest, columns)
+  local shares = screen.shares(widest, columns)
   for i, row in ipairs(rows) do
     local lines
     if shares then
       local cells = {}
-      for k = 1, 3 do cells[k] = layout.pad(layout.cut(row[k], shares[k]), shares[k]) end
+      for k = 1, 3 do cells[k] = layout.pad(screen.cut(row[k], shares[k]), shares[k]) end
       lines = { (table.concat(cells, "  "):gsub(" +$", "")) }
     else
-      lines = { layout.cut(row[1], columns), layout.cut("    " .. row[2], columns) }
+      lines = { screen.cut(row[1], columns), screen.cut("    " .. row[2], columns) }
     end
     for k, line in ipairs(lines) do lines[k] = row.paint and out:paint(row.paint, line) or line end
     lines.urgent = row.urgent
@@ -100,7 +101,7 @@ end
 -- A text as lines that fit.
 local function fill(text, columns)
   local lines = layout.fill(output.clean(text), columns)
-  for i, line in ipairs(lines) do lines[i] = layout.cut(line, columns) end
+  for i, line in ipairs(lines) do lines[i] = screen.cut(line, columns) end
   return lines
 end
 
@@ -133,11 +134,11 @@ local function fitted(groups, most, columns)
   local all = {}
   for _, group in ipairs(groups) do
     all[#all + 1] = ""
-    for _, line in ipairs((layout.fit({ group }, math.huge))) do all[#all + 1] = line end
+    for _, line in ipairs((screen.fit({ group }, math.huge))) do all[#all + 1] = line end
   end
   if #all <= most then return all end
-  local lines, left = layout.fit(groups, most)
-  if left > 0 then lines, left = layout.fit(groups, most - #note(left)) end
+  local lines, left = screen.fit(groups, most)
+  if left > 0 then lines, left = screen.fit(groups, most - #note(left)) end
   for _, line in ipairs(left > 0 and note(left) or {}) do lines[#lines + 1] = line end
   return lines
 end
