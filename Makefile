@@ -47,9 +47,10 @@ LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_finalizer.lua lua/bmwi/_names.lua lua/b
   lua/bmwi/bridge/homeassistant.lua lua/bmwi/bridge/hub.lua lua/bmwi/bridge/members.lua \
   lua/bmwi/bridge/prometheus.lua lua/bmwi/bridge/publisher.lua lua/bmwi/bridge/source.lua \
   lua/bmwi/bridge/topics.lua lua/bmwi/cardata.lua lua/bmwi/cardata/call.lua \
-  lua/bmwi/cardata/container_setup.lua lua/bmwi/cardata/containers.lua \
-  lua/bmwi/cardata/history.lua lua/bmwi/cardata/live.lua lua/bmwi/cardata/status.lua \
-  lua/bmwi/cardata/stream.lua lua/bmwi/cardata/stream_hub.lua lua/bmwi/cardata/stream_message.lua \
+  lua/bmwi/cardata/container.lua lua/bmwi/cardata/container_setup.lua \
+  lua/bmwi/cardata/containers.lua lua/bmwi/cardata/history.lua lua/bmwi/cardata/live.lua \
+  lua/bmwi/cardata/reads.lua lua/bmwi/cardata/status.lua lua/bmwi/cardata/stream.lua \
+  lua/bmwi/cardata/stream_hub.lua lua/bmwi/cardata/stream_message.lua \
   lua/bmwi/cardata/stream_queue.lua lua/bmwi/cardata/stream_schedule.lua \
   lua/bmwi/cardata/stream_times.lua lua/bmwi/chart.lua lua/bmwi/cli.lua lua/bmwi/cli/act.lua \
   lua/bmwi/cli/anonymous.lua lua/bmwi/cli/args.lua lua/bmwi/cli/bridge.lua \

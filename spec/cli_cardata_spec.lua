@@ -193,10 +193,11 @@ describe("bmwi with CarData", function()
         end]])
       local said = ok("status", { LUA_INIT = "@" .. home .. "/loaded.lua" }).err
       assert.truthy(said:find("bmwi.cli.cardata_status\n", 1, true))
-      for _, name in ipairs { "async", "units", "cardata.container_setup", "cardata.history",
-        "cardata.stream", "cli.cardata", "cli.cardata_cars", "cli.cardata_views",
-        "cli.command_texts", "cli.explain", "cli.hint", "cli.imperial", "cli.prompt",
-        "cli.read", "cli.report", "cli.screen", "cli.trips", "cli.views" } do
+      for _, name in ipairs { "async", "units", "cardata.container_setup",
+        "cardata.containers", "cardata.history", "cardata.reads", "cardata.stream",
+        "cli.cardata", "cli.cardata_cars", "cli.cardata_views", "cli.command_texts",
+        "cli.explain", "cli.hint", "cli.imperial", "cli.prompt", "cli.read", "cli.report",
+        "cli.screen", "cli.trips", "cli.views" } do
         assert.is_nil(said:find("bmwi." .. name .. "\n", 1, true), name)
       end
     end)

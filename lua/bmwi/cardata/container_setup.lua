@@ -5,11 +5,12 @@ local bmwi = require "bmwi"
 local call = require "bmwi.cardata.call"
 local change = require "bmwi.store.change"
 local containers = require "bmwi.cardata.containers"
+local own = require "bmwi.cardata.container"
 local text = require "bmwi._text"
 
 local setup = {}
 
-local NAME, is_container = containers.NAME, containers.is_container
+local NAME, is_container = own.NAME, containers.is_container
 local PROBE = "probe"  -- the purpose of one that finds out which descriptor BMW refuses
 local MOST = 10          -- containers of an account; BMW may count deleted ones for 29 days
 local RESERVE = 2        -- of these, for the container and for the next version of it
@@ -311,7 +312,7 @@ end
 
 -- The id of the planned container, which the account file does not have.
 local function find(work)
-  local id, message, code, info = containers.known(work) -- another task may have found it
+  local id, message, code, info = own.known(work) -- another task may have found it
   if id or code then return id, message, code, info end
   local list
   list, message, code, info = containers.all(work.client)
@@ -321,7 +322,7 @@ end
 
 -- Another container for one that is gone. False if the failure must have another cause.
 local function other_than(work, bad, sure)
-  local id, message, code, info = containers.known(work, bad) -- another task may have replaced it
+  local id, message, code, info = own.known(work, bad) -- another task may have replaced it
   if id or code then return id, message, code, info end
   local made = made_at[work.store]
   local recent = made and bmwi._sys.monotonic() - made.time < HEAL_PAUSE

@@ -1,37 +1,12 @@
---- Containers are BMW's lists of descriptors, which are required to read values. An account has at
---- most ten, and each call counts, so bmwi creates one and uses it for all cars, programs and runs.
---- It is found again by its name and its purpose, which is the version of the list.
+--- The account's containers, of every program. Loaded on demand: a status needs only the saved id
+--- of bmwi's own (bmwi.cardata.container).
 
-local bmwi = require "bmwi"
 local call = require "bmwi.cardata.call"
 local check = require "bmwi._check"
 
-local containers = { NAME = "bmwi" }
+local containers = {}
 
 local MOST_TEXT = 100000 -- bytes: far more than all that BMW has, far less than a request may have
-
---- The list needed from BMW: the descriptors of a status and those of the option, sorted.
-function containers.plan(client, store)
-  local seen, wanted = {}, {}
-  for _, list in ipairs { bmwi._values.descriptors(), call.account(client).descriptors or {} } do
-    for _, descriptor in ipairs(list) do
-      if not seen[descriptor] then wanted[#wanted + 1] = descriptor end
-      seen[descriptor] = true
-    end
-  end
-  table.sort(wanted)
-  return { client = client, store = store, wanted = wanted, calls = 0,
-    version = bmwi._values.version(table.concat(wanted, "\n")) }
-end
-
---- The id saved in the account, if it is the planned container's.
-function containers.known(work, bad)
-  local kept, message, code, info = work.store:_container()
-  if kept and kept.name == containers.NAME and kept.version == work.version and kept.id ~= bad then
-    return kept.id
-  end
-  return nil, message, code, info
-end
 
 --- Whether BMW's answer describes a container.
 function containers.is_container(value)

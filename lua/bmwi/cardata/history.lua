@@ -10,6 +10,7 @@ local history = {}
 
 local DAY = 86400
 local WINDOW = 45 * DAY -- the maximum period of one request
+local USUAL_SPAN = 30 * DAY
 local MILLISECONDS = 1e11 -- as seconds this is after the year 5000
 local MOST_IDLE = 2 -- pages in a row with nothing new
 
@@ -143,8 +144,31 @@ local function check_quota(client, calls)
     :format(calls, quota.left, quota.limit), "quota", info
 end
 
---- car:charging_history() of a span that was checked.
-function history.charging_history(car, from, to)
+-- The period that the options ask for.
+local function period_of(options)
+  local name = "charging_history"
+  options = check.options(options, { { "from", "number" }, { "to", "number" } }, 1, name, 3)
+  local to = options.to or os.time()
+  local from = options.from or to - USUAL_SPAN
+  check.option(time.format(to), "to", "be epoch seconds", name, 3)
+  check.option(time.format(from), "from", "be epoch seconds", name, 3)
+  check.option(from < to, "from", "be before 'to'", name, 3)
+  return from, to
+end
+
+--- The charging sessions of any period, the oldest first, without duplicates, with BMW's names.
+--- Times (startTime, endTime, those of chargingBlocks) are epoch seconds, mileage is in km with
+--- mileageUnits "km"; if BMW sends no unit, mileageUnits is absent and mileage is unconverted. Any
+--- member may be missing: a session in progress has no end. Uses a call of the quota for each 45
+--- days and each ten sessions; nothing is sent if fewer are left than the period takes at least.
+---@param options? {from:number, to:number} epoch seconds; default: the last 30 days
+---@return table[]|nil sessions
+---@return string|nil message
+---@return string|nil code "quota": too few calls are left (info.calls: how many it takes)
+---@return table|nil info partial: the sessions that came before the failure
+function history.charging_history(car, options)
+  check.object(car, "car", "charging_history")
+  local from, to = period_of(options)
   local client = car:_client()
   local windows = windows_of(math.floor(from), math.floor(to))
   local enough, message, code, info = check_quota(client, #windows)

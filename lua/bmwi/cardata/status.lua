@@ -3,7 +3,7 @@
 local bmwi = require "bmwi"
 local call = require "bmwi.cardata.call"
 local check = require "bmwi._check"
-local containers = require "bmwi.cardata.containers"
+local container = require "bmwi.cardata.container"
 local live = require "bmwi.cardata.live"
 
 local status = {}
@@ -50,8 +50,8 @@ end
 
 -- Calls ask(id) with the id of bmwi's container, and again with a new one if it is gone.
 local function with_container(client, store, ask)
-  local work = containers.plan(client, store)
-  local id, message, code, info = containers.known(work)
+  local work = container.plan(client, store)
+  local id, message, code, info = container.known(work)
   if not id and not code then
     id, message, code, info = require("bmwi.cardata.container_setup").find(work)
   end
