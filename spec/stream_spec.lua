@@ -115,6 +115,16 @@ describe("a stream", function()
       assert.equal(0, #sim:log())
     end)
 
+    it("with a token that lasts for decades, too", function()
+      local token = client:token()
+      token.expires_at = os.time() + 2e9
+      local other = bmwi.new(streams.options(sim, { token = token }))
+      local stream = connected(nil, other)
+      publish({ [LEVEL] = { value = 55, unit = "%" } })
+      assert.equal(55, streams.update(stream).status.chargingLevelHv)
+      other:close()
+    end)
+
     it("to a slow reader, what has changed meanwhile", function()
       local stream = connected()
       for i = 1, 20 do publish({ [MILEAGE] = { value = 1000 + i, unit = "km", age = -i } }) end

@@ -14,6 +14,7 @@ local hub = {}
 local loop, monotonic = bmwi.loop, bmwi._sys.monotonic
 local STREAMING = "cardata:streaming:read" -- of the scope
 local MOST_TOGETHER = 64 -- messages that are merged in one go
+local LONGEST = 1e9 -- seconds that receive() can wait
 local CLOSED = { code = "closed", message = "the stream was closed" }
 
 local hubs = setmetatable({}, { __mode = "k" }) -- client -> its hub
@@ -200,13 +201,13 @@ function Hub:connect(protocol, token)
   return self.stopping and CLOSED or step
 end
 
--- The time until which there is nothing to do unless something arrives.
+-- The seconds for which there is nothing to do unless something arrives; nil: no limit.
 function Hub:idle(session)
-  local at = math.huge
+  local now, at = monotonic(), math.huge
   for _, due in pairs { session.renew_at or at, session.suback_at or at, self.save_at or at } do
     at = math.min(at, due)
   end
-  return at < math.huge and math.max(0, at - monotonic()) or nil
+  return at < now + LONGEST and math.max(0, at - now) or nil
 end
 
 -- Handlers for what the server sends; each may return the next step.
