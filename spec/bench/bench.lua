@@ -553,9 +553,10 @@ if before > 0.5 then
 end
 for _, doubt in ipairs(doubts) do text[#text + 1] = "- **" .. doubt .. "**\n" end
 if SCALE ~= 1 then text[#text + 1] = ("- a try-out with SCALE=%g\n"):format(SCALE) end
-local RESULTS = os.getenv("RESULTS")
+local whole = not QUICK and #arg == 0 and SCALE == 1
+local path = not whole and OUT .. "/RESULTS.md"
   or "spec/bench/RESULTS-" .. capture(". /etc/os-release; echo $ID-$VERSION_ID") .. ".md"
-local file = assert(io.open(RESULTS, "w"))
+local file = assert(io.open(path, "w"))
 file:write(table.concat(text))
 file:close()
-print(("%.0f seconds; written to %s"):format(bmwi._sys.monotonic() - begun, RESULTS))
+print(("%.0f seconds; written to %s"):format(bmwi._sys.monotonic() - begun, path))
