@@ -487,6 +487,7 @@ describe("client:vehicles()", function()
 
   it("lists the cars with what is known of them", function()
     client.store:_set_basic(VIN, { vin = "other", driveTrain = "BEV", modelName = "i4" })
+    client.store:_set_basic(SECOND, { "of an edited file" })
     client.answer.mappings = { { {
       { vin = VIN:lower(), mappingType = "PRIMARY", mappedSince = "2024-03-11T09:15:00Z" },
       { vin = SECOND, mappingType = "SECONDARY" }, "x", { mappingType = "PRIMARY" } } } }

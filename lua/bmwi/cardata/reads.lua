@@ -14,7 +14,7 @@ local function vehicle_of(mapping, store)
   end
   vehicle.secondary = mapping.mappingType == "SECONDARY" or nil
   for name, value in pairs(store:_basic(vehicle.vin) or {}) do
-    if vehicle[name] == nil then vehicle[name] = value end
+    if type(name) == "string" and vehicle[name] == nil then vehicle[name] = value end
   end
   vehicle.model = vehicle.model or vehicle.modelName
   return vehicle
