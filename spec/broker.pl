@@ -7,6 +7,7 @@
 #   file:PATH  sends what is in that file
 #   proxy:N    reads the request of an HTTP client, writes its first line to LOG, answers with N
 #   sleep:S    hold    does nothing for S seconds, or until its parent ends
+#   wait       does nothing until a SIGUSR1, which may have come before
 #   close      reset   ends the connection (as it does when there are no more steps)
 #   next       what follows is for the next connection; the last part serves all that come
 use strict;
@@ -20,6 +21,8 @@ $log->autoflush(1);
 my $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5, ReuseAddr => 1) or die;
 $| = 1;
 $SIG{PIPE} = 'IGNORE';
+my $signals = 0;
+$SIG{USR1} = sub { $signals++ };
 print $server->sockport, "\n";
 $server->timeout(1);
 
@@ -69,6 +72,10 @@ sub step {
     sends "HTTP/1.1 $value Said\r\n\r\n";
   }
   elsif ($what eq 'sleep') { select undef, undef, undef, $value }
+  elsif ($what eq 'wait') {
+    until ($signals) { select undef, undef, undef, 0.01; kill 0, $parent or exit }
+    $signals--;
+  }
   elsif ($what eq 'hold') { sleep 1 while kill 0, $parent }
   elsif ($what eq 'reset') { setsockopt $peer, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0 }
 }

@@ -139,7 +139,7 @@ case(12, "the broker refuses a valid token again and again, several times a minu
         local client = bmwi.new(streams.options({ url = %q, stream_url = %q },
           { store = require("bmwi.store").new(%q) }))
         local stream = client:stream()
-        local late = bmwi._sys.monotonic() + 3
+        local late = bmwi._sys.monotonic() + 60
         repeat stream:next(0.05) until stream:state() ~= "connecting"
           or bmwi._sys.monotonic() > late
         print(stream:state())
@@ -176,8 +176,9 @@ case(15, "a client that speaks TLS 1.2 at most fails without saying why", {
     log_in()
     local token = client:token()
     client:close()
-    client = new({ token = token, stream_url = "mqtts://127.0.0.1:" .. port })
-    local message, info = helper.fails_as("tls", client:stream():next(10))
+    client = new({ token = token, stream_url = "mqtts://127.0.0.1:" .. port,
+      ca_file = helper.certs() .. "/ca.pem" }) -- the system's takes seconds under Valgrind
+    local message, info = helper.fails_as("tls", client:stream():next(60))
     helper.has(message, "protocol version")
     helper.has(info.hint, "TLS 1.3")
   end },

@@ -210,7 +210,7 @@ describe("endpoints", function()
     it("check the certificate against the real name all the same", function()
       local options = helper.client(sim)
       options.base_url = "https://b2vapi.bmwgroup.com"
-      options.ca_file = nil
+      options.ca_file, options.timeout, options.connect_timeout = nil, 60, 60
       options.connect_to = { "b2vapi.bmwgroup.com:443:127.0.0.1:" .. sim.port }
       client = bmwi.new(options)
       assert.equal("tls", (select(3, client:login())))

@@ -8,7 +8,7 @@ local since, fails_as = helper.since, helper.fails_as
 local NOBODY = { url = "http://127.0.0.1:1" } -- a port on which nobody listens
 
 local function new(sim, overrides)
-  local options = { retries = 0, timeout = 10 }
+  local options = { retries = 0, timeout = 60, connect_timeout = 60 }
   for name, value in pairs(overrides or {}) do options[name] = value end
   return bmwi.new(helper.client(sim, options))
 end
@@ -144,7 +144,7 @@ describe("the engine", function()
     end
 
     it("refuses a CA that only these tests know", function()
-      local options = helper.client(good, { retries = 0 })
+      local options = helper.client(good, { retries = 0, timeout = 60, connect_timeout = 60 })
       options.ca_file = nil
       fails_as("tls", bmwi.new(options):login())
       assert.same({}, good:log())
@@ -161,7 +161,7 @@ describe("the engine", function()
       assert.is_true(new(good):login())
       good:clear()
       fails_as("tls", new(good, { ca_file = helper.certs() .. "/other-ca-authority.pem" }):login())
-      local options = helper.client(good, { retries = 0 })
+      local options = helper.client(good, { retries = 0, timeout = 60, connect_timeout = 60 })
       options.ca_file = nil
       fails_as("tls", bmwi.new(options):login())
       assert.same({}, good:log())
@@ -188,7 +188,7 @@ describe("the engine", function()
     end)
 
     it("fails as tls if the server does not use TLS", function()
-      local client = with_token({ url = (sim.url:gsub("^http:", "https:")) })
+      local client = with_token({ url = (sim.url:gsub("^http:", "https:")), ca = good.ca })
       fails_as("tls", client:vehicles())
       fails_as("tls", client:vehicle(helper.vin):lock_doors())
       assert.same({}, sim:log())
@@ -508,7 +508,7 @@ describe("the engine", function()
     -- Waits until the log has the pattern.
     local function wait_for(pattern)
       local found
-      for _ = 1, 200 do
+      for _ = 1, 1200 do
         found = log():match(pattern)
         if found then return found end
         bmwi.sleep(0.05)

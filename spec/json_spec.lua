@@ -279,7 +279,7 @@ describe("a response", function()
         "\r\nConnection: close\r\n\r\n" .. body)
       file:close()
       local certs = helper.certs():gsub("^[^/]", here .. "/%0")
-      pipe = io.popen("cd '" .. folder .. "' && exec timeout 10 openssl s_server -HTTP " ..
+      pipe = io.popen("cd '" .. folder .. "' && exec timeout 60 openssl s_server -HTTP " ..
         "-naccept 1 -accept 127.0.0.1:0 -cert '" .. certs .. "/server.pem' -key '" .. certs ..
         "/server.key' 2>&1")
       local port
