@@ -94,12 +94,12 @@ end
 function cli.on_terminal(arguments, answers, environment, columns)
   local home, typed = cli.home, { "exec 2>/dev/null" }
   for _, answer in ipairs(answers or {}) do
-    typed[#typed + 1] = ("for i in $(seq 200); do grep -qF %s %s/screen && break; sleep 0.02;"
+    typed[#typed + 1] = ("for i in $(seq 3000); do grep -qF %s %s/screen && break; sleep 0.02;"
       .. " done"):format(quote(answer[1]), home)
     typed[#typed + 1] = ("sleep 0.05; printf '%%b' %s"):format(quote(answer[2]))
   end
   -- The keyboard stays open until the program has ended.
-  typed[#typed + 1] = ("for i in $(seq 500); do test -e %s/ended && break; sleep 0.02; done")
+  typed[#typed + 1] = ("for i in $(seq 3000); do test -e %s/ended && break; sleep 0.02; done")
     :format(home)
   cli.write(home .. "/type", table.concat(typed, "\n") .. "\n")
   cli.write(home .. "/run", "#!/bin/sh\ntrap : INT\n" -- Ctrl-C is for the program alone

@@ -306,7 +306,7 @@ describe("bmwi", function()
 
     it("applies the request timeout from the setting", function()
       ok("login")
-      sim:fault({ path = "/status", latency = 3, times = 0 })
+      sim:fault({ path = "/status", latency = 30, times = 0 })
       local result = run("status --request-timeout 0.2", { BMWI_RETRIES = "0" })
       assert.equal(1, result.code)
       assert.is_truthy(result.err:find("--request-timeout", 1, true), result.err)
@@ -708,12 +708,13 @@ describe("bmwi", function()
       assert.equal(1, answers)
     end)
 
-    -- Runs a command, and sends it a signal when it has said `after`. Returns what it said at last.
-    local function stop(words, signal, after)
+    -- Runs a command, and sends it a signal when the server has received a request for this path.
+    local function stop(words, signal, path)
+      sim:clear()
       local code = shell(([[%s >%s/out 2>%s/err & pid=$!
-        for i in $(seq 500); do grep -q '%s' %s/err && break; sleep 0.02; done
-        sleep 0.3; kill -%s $pid; wait $pid 2>/dev/null; echo $?]]):format(command(words), home,
-        home, after, home, signal))
+        for i in $(seq 1200); do curl -sS %s/_sim/log | grep -q '%s' && break; sleep 0.05; done
+        kill -%s $pid; wait $pid 2>/dev/null; echo $?]]):format(command(words), home, home, sim.url,
+        path, signal))
       return code, read(home .. "/err")
     end
 
@@ -722,7 +723,7 @@ describe("bmwi", function()
         sim:commands({ service = "*", outcome = "NEVER" })
         ok("login")
         for _, words in ipairs { { "lock" }, { "wait", "lock" } } do
-          local code, said = stop(words, signal, "Lock the doors: ")
+          local code, said = stop(words, signal, "serviceExecutionStatus")
           assert.equal(ends[1], code, said)
           helper.has(said, "bmwi: " .. ends[2])
           helper.has(said, "the car may still carry it out")
@@ -732,10 +733,9 @@ describe("bmwi", function()
 
       it("says so, if " .. ends[2] .. ", before the server has answered", function()
         ok("login")
-        sim:fault({ path = "/sendpoi", latency = 10, times = 0 })
-        sim:fault({ path = "/executeService", latency = 10, times = 0 })
-        for _, words in ipairs { { "poi", "1,2" }, { "lock" } } do
-          local code, said = stop(words, signal, ": sending")
+        for path, words in pairs { sendpoi = { "poi", "1,2" }, executeService = { "lock" } } do
+          sim:fault({ path = path, latency = 30 })
+          local code, said = stop(words, signal, path)
           assert.equal(ends[1], code, said)
           helper.has(said, "bmwi: " .. ends[2])
           helper.has(said, "the car may still carry it out")

@@ -118,7 +118,7 @@ describe("bin/bmwi", function()
         return dofile("lua/bmwi/cli/fail.lua")
       end]])
     local said = run(([[LUA_INIT=@%s/slow.lua READY=%s/ready %s bin/bmwi --version & pid=$!
-      for i in $(seq 500); do test -e %s/ready && break; sleep 0.02; done
+      for i in $(seq 3000); do test -e %s/ready && break; sleep 0.02; done
       kill -INT $pid; wait $pid; echo $?]]):format(folder, folder, lua, folder))
     assert.equal("bmwi: interrupted\n130", said)
   end)

@@ -892,10 +892,10 @@ describe("the loop", function()
       local pipe = io.popen(([[
         %s %s >%s.out 2>&1 &
         pid=$!
-        for i in $(seq 100); do grep -q ready %s.out && break; sleep 0.05; done
+        for i in $(seq 1200); do grep -q ready %s.out && break; sleep 0.05; done
         sleep 0.2
         kill -INT $pid
-        for i in $(seq 200); do kill -0 $pid 2>/dev/null || break; sleep 0.05; done
+        for i in $(seq 1200); do kill -0 $pid 2>/dev/null || break; sleep 0.05; done
         kill -KILL $pid 2>/dev/null && echo killed
         wait $pid
         cat %s.out

@@ -849,7 +849,7 @@ describe("the simulator", function()
     --- Starts it in the background, waits until it listens, sends the signal.
     local function run_and_signal(arguments, signal)
       local said = os.tmpname()
-      local code, text = run(arguments .. " > " .. said .. " & p=$!; for i in $(seq 500); do [ -s "
+      local code, text = run(arguments .. " > " .. said .. " & p=$!; for i in $(seq 3000); do [ -s "
         .. said .. " ] && break; sleep 0.02; done; kill -" .. signal .. " $p; wait $p")
       local file = io.open(said)
       text = text .. file:read("*a")

@@ -520,10 +520,10 @@ describe("bmwi._sys", function()
           cd '%s'; mkfifo in
           script -qec "%s" /dev/null <in >screen 2>&1 &
           exec 3>in
-          for i in $(seq 100); do grep -q 'Your secret' screen && break; sleep 0.05; done
+          for i in $(seq 1200); do grep -q 'Your secret' screen && break; sleep 0.05; done
           sleep 0.2
           cat typed >&3
-          for i in $(seq 100); do grep -q 'isig' screen && break; sleep 0.05; done
+          for i in $(seq 1200); do grep -q 'isig' screen && break; sleep 0.05; done
           exec 3>&-
           wait
         ]]):format(folder, run))
@@ -619,7 +619,7 @@ describe("a signal that is handled", function()
         local ready = os.tmpname()
         os.remove(ready)
         local said = helper.program(SCRIPT:format(("io.open(%q, 'w'):close()"):format(ready), wait),
-          nil, ("COMMAND 2>&1 & p=$!; for i in $(seq 500); do test -e %s && break; sleep 0.02; "
+          nil, ("COMMAND 2>&1 & p=$!; for i in $(seq 3000); do test -e %s && break; sleep 0.02; "
             .. "done; sleep 0.2; kill -%s $p; wait $p"):format(ready, signal))
         os.remove(ready)
         assert.equal(EXPECTED:format(word), said)
