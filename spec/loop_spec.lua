@@ -27,8 +27,15 @@ describe("the loop", function()
     return bmwi.new(helper.client(sim, options))
   end
 
+  -- The log-in has time enough, however short that of the calls is.
   local function logged_in(overrides)
     local client = new(overrides)
+    if overrides and overrides.timeout then
+      local patient = new()
+      assert.is_true(patient:login())
+      overrides.token = patient:token()
+      client = new(overrides)
+    end
     assert.is_true(client:login())
     return client:vehicle(VIN), client
   end
@@ -72,12 +79,14 @@ describe("the loop", function()
     end)
 
     it("the time until the next event", function()
-      local task = async.spawn(function() bmwi.sleep(0.2) end)
+      local task = async.spawn(function() bmwi.sleep(60) end)
       local left = loop:timeout()
-      assert(left > 0 and left <= 0.2, left)
-      local other = async.spawn(function() bmwi.sleep(0.1) end)
-      assert(loop:timeout() <= 0.1)
-      drive(function() return task:done() and other:done() end)
+      assert(left > 30 and left <= 60, left)
+      local other = async.spawn(function() bmwi.sleep(30) end)
+      assert(loop:timeout() <= 30)
+      task:cancel()
+      other:cancel()
+      loop:step()
       assert.is_nil(loop:timeout())
     end)
 
@@ -103,7 +112,7 @@ describe("the loop", function()
     end)
 
     it("step, which waits at most the given time", function()
-      local task = async.spawn(function() bmwi.sleep(10) end)
+      local task = async.spawn(function() bmwi.sleep(60) end)
       local start = bmwi._sys.monotonic()
       loop:step(0.05)
       assert(since(start) < 5)
@@ -139,9 +148,9 @@ describe("the loop", function()
       end
       assert.equal(0, loop:timeout())
       while ended < 60 do
-        local start = bmwi._sys.monotonic()
+        local start = os.clock() -- of this process alone
         loop:step()
-        local seconds = since(start)
+        local seconds = os.clock() - start
         if seconds > 0.0002 then -- the others only looked whether there is something to do
           longest, total = math.max(longest, seconds), total + seconds
         end
@@ -150,7 +159,7 @@ describe("the loop", function()
       return longest / total
     end
     local best = 1
-    for _ = 1, 5 do -- on a busy machine a step may be interrupted
+    for _ = 1, 5 do
       best = math.min(best, longest_part())
     end
     secure:stop()
@@ -356,7 +365,8 @@ describe("the loop", function()
 
     it("times out queued calls like any other", function()
       loop:limit(1)
-      local car, client = logged_in({ timeout = 0.3 })
+      local hasty = logged_in({ timeout = 0.3 })
+      local car, client = logged_in()
       local other, another = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 20 })
       local codes = {}
@@ -368,7 +378,7 @@ describe("the loop", function()
       end
       status(other)
       drive(function() return sim:count("GET", "/status") == 1 end)
-      status(car)
+      status(hasty)
       drive(function() return #codes == 1 end)
       assert.same({ "timeout" }, codes)
       status(car)
@@ -453,8 +463,10 @@ describe("the loop", function()
       sim:fault({ path = "/status", times = 0, latency = 0.05 })
       local answer
       local task = async.spawn(function() answer = car:status() end)
-      bmwi.sleep(1)
-      assert.is_true(task:done())
+      for _ = 1, 1000 do
+        if task:done() then break end
+        bmwi.sleep(0.05)
+      end
       assert.equal(VIN, answer.vin)
     end)
 
@@ -480,7 +492,7 @@ describe("the loop", function()
     it("blocks in a plain coroutine of a task, while the other tasks continue", function()
       local car = logged_in()
       sim:fault({ path = "/status", times = 0, latency = 0.2 })
-      local ticks, answer = 0, nil
+      local ticks, calls, answer = 0, 0, nil
       local function tick()
         for _ = 1, 5 do
           bmwi.sleep(0.01)
@@ -489,7 +501,10 @@ describe("the loop", function()
       end
       async.run(tick, function()
         answer = coroutine.wrap(function()
-          local status = car:status()
+          local status
+          repeat
+            status, calls = car:status(), calls + 1
+          until ticks == 5 or calls == 100
           coroutine.yield(status.vin)
         end)()
         assert.equal(5, ticks)
@@ -921,7 +936,7 @@ describe("the loop", function()
     end)
 
     it("cancels a command that waits for its log-in, so that it is not sent later", function()
-      sim:fault({ path = "/oauth/token", latency = 1 })
+      sim:fault({ path = "/oauth/token", latency = 5 })
       local text = interrupt([[
         local car = new():vehicle(VIN)
         say("ready")

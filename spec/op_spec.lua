@@ -52,10 +52,10 @@ local faults = {
     done = true, needs_body = true },
   { "headers without a body", { truncate = 0 }, get = "network", again = true, post = "unknown",
     done = true, needs_body = true },
-  { "no answer in time", { latency = 3 }, get = "timeout", again = false, post = "unknown",
-    done = true, timeout = 0.4 },
+  { "no answer in time", { latency = 30 }, get = "timeout", again = false, post = "unknown",
+    done = true, timeout = 1 },
   { "an answer that drips", { drip = 5 }, get = "timeout", again = false, post = "unknown",
-    done = true, timeout = 0.4, needs_body = true },
+    done = true, timeout = 1, needs_body = true },
   { "an answer that is too large", { pad = 1e6 }, get = "too_large", again = false,
     post = "unknown", done = true, needs_body = true },
   { "HTML", { raw = "<html>", content_type = "text/html" }, get = "json", again = false,
@@ -75,8 +75,15 @@ describe("an operation", function()
     return bmwi.new(helper.client(sim, options))
   end
 
+  -- The log-in has time enough, however short that of the calls is.
   local function logged_in(overrides)
     local client = new(overrides)
+    if overrides and overrides.timeout then
+      local patient = new()
+      assert.is_true(patient:login())
+      overrides.token = patient:token()
+      client = new(overrides)
+    end
     assert.is_true(client:login())
     return client:vehicle(VIN), client
   end
@@ -400,12 +407,12 @@ describe("an operation", function()
     end
 
     it("does not wait beyond its deadline", function()
-      local car = logged_in({ timeout = 5 })
+      local car = logged_in({ timeout = 30 })
       sim:fault({ path = "/status", times = 0, status = 503, headers = { ["Retry-After"] = "60" } })
       local start = bmwi._sys.monotonic()
       local _, info = fails_as("server", car:status())
       assert.equal(60, info.retry_after)
-      assert(since(start) < 4)
+      assert(since(start) < 20)
       assert.equal(1, sim:count("GET", "/status"))
     end)
 
@@ -463,7 +470,7 @@ describe("an operation", function()
       local value, _, code = car:status()
       assert.is_nil(value)
       assert(code == "server" or code == "timeout", code)
-      assert(since(start) < 3, since(start))
+      assert(since(start) < 15, since(start)) -- with all of them longer
     end)
 
     it("for the log-in and the call", function()
@@ -473,7 +480,7 @@ describe("an operation", function()
       local _, info = fails_as("timeout", car:status())
       assert.is_true(info.retryable)
       fails_as("timeout", car:lock_doors()) -- surely not sent
-      assert(since(start) < 5)
+      assert(since(start) < 15)
       assert.equal(0, sim:count(nil, "/webapi/v1/"))
     end)
 
@@ -482,7 +489,7 @@ describe("an operation", function()
       fault("/status", { latency = 20 })
       local start = bmwi._sys.monotonic()
       fails_as("timeout", new({ timeout = 0.8 }):vehicle(VIN):status())
-      assert(since(start) < 5)
+      assert(since(start) < 15)
     end)
 
     it("for name servers that do not answer, and holds up nobody else meanwhile", function()
@@ -500,7 +507,7 @@ describe("an operation", function()
         local start = bmwi._sys.monotonic()
         local function tell(what, code)
           local passed = bmwi._sys.monotonic() - start
-          print(what, code, passed < 4 and "in time" or passed)
+          print(what, code, passed < 15 and "in time" or passed)
         end
         async.run(function()
           local _, _, code = client():vehicles()
@@ -515,7 +522,7 @@ describe("an operation", function()
         local _, _, code = client():vehicles()
         tell("blocking", code)
         os.exit(0)
-      ]], weather .. " BMWI_DNS=8")
+      ]], weather .. " BMWI_DNS=30")
       if text:find("\tnetwork\t", 1, true) then
         return pending("the interpreter brings a preloaded library of its own") -- luacheck: ignore
       end
@@ -530,7 +537,7 @@ describe("an operation", function()
       local start = bmwi._sys.monotonic()
       local value = client:vehicles()
       assert.is_nil(value)
-      assert(since(start) < 3)
+      assert(since(start) < 15)
     end)
   end)
 

@@ -31,7 +31,7 @@ describe("an idle connection", function()
   after_each(function() sim:stop() end)
 
   local function new(server, url)
-    return bmwi.new({ base_url = url or server.url, token = TOKEN, retries = 0, timeout = 3 })
+    return bmwi.new({ base_url = url or server.url, token = TOKEN, retries = 0, timeout = 30 })
   end
   local function ask(client)
     assert(client:get("/_sim/log"))

@@ -481,7 +481,7 @@ describe("eight planted secrets", function()
       set({ { path = "/oauth/token", times = 0, latency = 20 } }, plant())
       local pid = shell(("%s >/dev/null 2>&1 & echo $!"):format(command("status")))
       finally(function() shell("kill " .. pid) end)
-      for _ = 1, 100 do
+      for _ = 1, 1200 do
         if sim:count("POST", "/oauth/token") > 0 then break end
         bmwi.sleep(0.05)
       end

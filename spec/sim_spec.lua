@@ -305,25 +305,19 @@ describe("the simulator", function()
 
   describe("executes commands", function()
     it("step by step as time passes", function()
-      sim:config({ speed = 10 })
+      sim:config({ speed = 0.01 })
       local answer = json.decode(execute("serviceType=DOOR_LOCK").body).executionStatus
       assert.equal("INITIATED", answer.status)
       assert.truthy(answer.eventId:match("^56313233343536%x%x%x%x%x%x%x%x00@bmw%.de$"))
-      local steps = { INITIATED = 1, PENDING = 2, DELIVERED = 3, EXECUTED = 4 }
-      local last, seen = 1, {}
-      for _ = 1, 300 do
+      local seen = {}
+      for i, name in ipairs({ "INITIATED", "PENDING", "DELIVERED", "EXECUTED" }) do
         local now = execution("DOOR_LOCK")
         assert.equal(answer.eventId, now.eventId)
-        assert.truthy(steps[now.status] >= last, now.status)
-        last = steps[now.status]
-        seen[now.status] = now
-        if now.status == "EXECUTED" then break end
-        -- Nothing has happened to the car yet, except between the two requests.
-        if now.status ~= "DELIVERED" then
-          assert.equal("SECURED", sim:car().doors)
-        end
+        assert.equal(name, now.status)
+        seen[name] = now
+        if i < 4 then assert.equal("SECURED", sim:car().doors) end -- nothing has happened yet
+        sim:control("POST", "/clock", { advance = ({ 120, 150, 400, 0 })[i] })
       end
-      assert.truthy(seen.DELIVERED)
       assert.equal("STATUS_UNKNOWN", seen.DELIVERED.extendedStatus.result)
       assert.same({ result = "STATUS_CHANGED", ignitionOnStatus = "false" },
         seen.EXECUTED.extendedStatus)
@@ -591,7 +585,7 @@ describe("the simulator", function()
       sim:fault({ path = LIST, latency = 0.5, times = 0 })
       local began = os.time()
       assert.equal(0, ask(LIST .. "?n=[1-40]", "--parallel", "--parallel-max", "40").exit)
-      assert.truthy(os.time() - began < 5)
+      assert.truthy(os.time() - began < 15) -- one after the other: 20
       assert.equal(40, sim:count("GET", LIST))
     end)
 
@@ -602,17 +596,17 @@ describe("the simulator", function()
       assert.equal(100, #answer.body)
       assert.truthy(tonumber(answer.headers["content-length"]) > 1000)
       sim:fault({ path = LIST, drip = 50 })
-      answer = ask(LIST, "-m", "0.6")
+      answer = ask(LIST, "-m", "1")
       assert.equal(28, answer.exit) -- time-out
-      assert.truthy(#answer.body > 5 and #answer.body < 100, #answer.body)
-      sim:fault({ path = LIST, latency = 5 })
+      assert.truthy(#answer.body > 0 and #answer.body < 1000, #answer.body)
+      sim:fault({ path = LIST, latency = 30 })
       assert.equal(28, ask(LIST, "-m", "0.3").exit)
       sim:fault({ path = LIST, latency = 0.3 })
       local slow = io.popen("curl -s -w '%{time_total}' -o /dev/null -H 'Authorization: Bearer " ..
         token .. "' " .. sim.url .. LIST)
       local seconds = tonumber((slow:read("*a"):gsub(",", ".")))
       slow:close()
-      assert.truthy(seconds >= 0.3 and seconds < 2, seconds)
+      assert.truthy(seconds >= 0.3, seconds)
     end)
 
     it("by more bytes than any client accepts", function()

@@ -220,7 +220,7 @@ describe("bmwi.store", function()
   it("releases the lock if a client is closed during a renewal", function()
     local sim = helper.start()
     finally(function() sim:stop() end)
-    sim:fault({ path = "/oauth/token", times = 0, latency = 5 })
+    sim:fault({ path = "/oauth/token", times = 0, latency = 30 })
     local kept = store.new(path)
     assert.is_true(kept:save({ access_token = "old", refresh_token = "older", expires_at = 1 }))
     local client = bmwi.new(helper.client(sim, { store = kept }))
@@ -231,10 +231,7 @@ describe("bmwi.store", function()
       assert.equal("locked", (select(3, store.new(path):lock(0))))
       client:close()
     end)
-    for _ = 1, 100 do
-      if code then break end
-      bmwi.loop:step(0.02)
-    end
+    helper.drive(function() return code end)
     assert.equal("closed", code)
     assert(store.new(path):lock(0)):unlock()
   end)
@@ -508,7 +505,7 @@ describe("a client with a store", function()
     assert.equal("timeout", code)
     assert.equal(0, login.count())
     lock:unlock()
-    assert(client:login())
+    assert(new():login())
   end)
 
   it("releases the lock however the renewal ends", function()
@@ -525,21 +522,15 @@ describe("a client with a store", function()
     is_free()
     -- A client that is closed in the middle.
     sim:clear()
-    sim:fault({ path = "/oauth/token", latency = 5 })
+    sim:fault({ path = "/oauth/token", latency = 30 })
     assert(kept:clear())
     local client, code = new(kept), nil
     async.spawn(function() return client:login() end, function(_, _, _, got) code = got end)
-    for _ = 1, 100 do
-      if login.count() > 0 then break end
-      bmwi.loop:step(0.02)
-    end
+    helper.drive(function() return login.count() > 0 end)
     assert.equal("locked", select(3, store.new(path):lock(0)))
     client:close()
     is_free()
-    for _ = 1, 100 do
-      if code then break end
-      bmwi.loop:step(0.02)
-    end
+    helper.drive(function() return code end)
     assert.equal("closed", code)
   end)
 

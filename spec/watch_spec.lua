@@ -18,7 +18,7 @@ describe("bmwi watch", function()
     for _, word in ipairs(arguments) do all[#all + 1] = word end
     local script = ([[
       exec 2>/dev/null
-      until_there() { for i in $(seq 3000); do grep -q "$1" %s/out && return; sleep 0.02; done; }
+      until_there() { for i in $(seq 1200); do grep -q "$1" %s/out && return; sleep .05; done; }
       %s >%s/out 2>%s/err & p=$!
       %s
       wait $p; echo $?
@@ -85,8 +85,8 @@ describe("bmwi watch", function()
 
   it("records what it received", function()
     watch({ "--json", "--record", home .. "/day.jsonl" },
-      ("for i in $(seq 3000); do test $(grep -c '\"call\":\"status\"' %s/day.jsonl) -gt 1 && break; "
-        .. "sleep 0.02; done; kill -INT $p"):format(home))
+      ("for i in $(seq 1200); do test $(grep -c '\"call\":\"status\"' %s/day.jsonl) -gt 1 && break; "
+        .. "sleep 0.05; done; kill -INT $p"):format(home))
     local count = 0
     for line in io.lines(home .. "/day.jsonl") do
       if json.decode(line).call == "status" then count = count + 1 end
