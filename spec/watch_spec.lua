@@ -85,7 +85,7 @@ describe("bmwi watch", function()
 
   it("records what it received", function()
     watch({ "--json", "--record", home .. "/day.jsonl" },
-      ("for i in $(seq 1200); do test $(grep -c '\"call\":\"status\"' %s/day.jsonl) -gt 1 && break; "
+      ("for i in $(seq 999); do test $(grep -c '\"call\":\"status\"' %s/day.jsonl) -gt 1 && break; "
         .. "sleep 0.05; done; kill -INT $p"):format(home))
     local count = 0
     for line in io.lines(home .. "/day.jsonl") do
