@@ -183,7 +183,7 @@ describe("CarData's traps:", function()
           if fields.call == "containers" and during then during() end
         end)
         log_in()
-        bmwi.sleep = function() error("it waits", 0) end
+        bmwi.sleep = function(seconds) assert(seconds < 0.1, "it waits") end
       end)
       after_each(function()
         bmwi.sleep = sleep
@@ -232,6 +232,23 @@ describe("CarData's traps:", function()
           others_work()
         end)
       end
+
+      it("when a hook calls another client of the same account", function()
+        local other, values
+        local kept = stores.memory()
+        for _, pair in ipairs({ { stores.new(path), stores.new(path) }, { kept, kept } }) do
+          client:close()
+          client = new(pair[1], function(_, fields)
+            if fields.call ~= "containers" then return end
+            values = other:vehicle(BEV):telematics()
+          end)
+          other = new(pair[2])
+          log_in()
+          assert(client:vehicle(HYBRID):telematics())
+          assert.is_table(values)
+          other:close()
+        end
+      end)
     end)
   end)
 

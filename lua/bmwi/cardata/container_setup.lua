@@ -20,14 +20,14 @@ local HEAL_PAUSE = 3600 -- seconds before a container that this process created 
 local TURN_STEP, TURN_WAIT = 0.1, 30 -- seconds
 
 -- Only one task and process at a time looks for the account's container, or each would create one.
-local turns = setmetatable({}, { __mode = "kv" })
+local turns = setmetatable({}, { __mode = "kv" }) -- store or path -> {account, client, task, lock}
 
 -- Lua 5.1 cannot yield inside pcall, so there a task gives its turn back by ending.
 local YIELDS_IN_PCALL = rawget(_G, "jit") or _VERSION ~= "Lua 5.1"
 
 local function give_turn(turn)
   if turn.task then turn.task.release = false end
-  if turns[turn.store] == turn then turns[turn.store] = nil end
+  if turns[turn.account] == turn then turns[turn.account] = nil end
   if turn.lock then turn.lock:unlock() end
 end
 
@@ -41,9 +41,13 @@ end
 local function in_turn(work, fn, ...)
   call.check_hook(work.client)
   local store, task, arguments = work.store, async._current(), { ... }
-  local deadline = bmwi._sys.monotonic() + TURN_WAIT
-  while turns[store] and bmwi._sys.monotonic() < deadline do bmwi.sleep(TURN_STEP) end
-  local turn = { store = store, task = task }
+  local account = store.path or store
+  local holder = turns[account]
+  -- In a hook of the call that has the turn, waiting for it would not end.
+  local wait = holder and holder.client:_in_hook() and 0 or TURN_WAIT
+  local deadline = bmwi._sys.monotonic() + wait
+  while turns[account] and bmwi._sys.monotonic() < deadline do bmwi.sleep(TURN_STEP) end
+  local turn = { account = account, client = work.client, task = task }
   local function run()
     -- a store without a file belongs to this process alone
     turn.lock = store.path and change.take(store.place, "container.lock",
@@ -51,7 +55,7 @@ local function in_turn(work, fn, ...)
     return fn(work, arguments[1], arguments[2])
   end
   if task then task.release = function() give_turn(turn) end end
-  turns[store] = turn
+  turns[account] = turns[account] or turn
   if task and not YIELDS_IN_PCALL then return finish(turn, true, run()) end
   return finish(turn, pcall(run))
 end
