@@ -86,7 +86,7 @@ describe("bmwi bridge", function()
       one:await(ROOT .. "mileage")
       local code, seconds = process:stop(signal)
       assert.equal(expected, code, process:said())
-      assert.is_true(seconds < 3, seconds) -- one, and the spec's own processes
+      assert.is_true(seconds < 10, seconds) -- one, on a machine that does nothing else
       one:await("bmwi/availability", "offline")
     end
   end)

@@ -334,7 +334,7 @@ describe("the loop", function()
       for _ = 1, 2 do
         loop:begin(receives, operation)
         while loop:timeout() do loop:step(0.01) end
-      end]], nil, "timeout 20 COMMAND 2>&1; echo $?")
+      end]], nil, "timeout 60 COMMAND 2>&1; echo $?")
     assert(text:find("^false\t[^\n]+an operation that has not begun expected%)\n"
       .. "true\tMQTT connection failed: [^\n]+\nfalse\tnil\n0\n$"), text)
   end)
@@ -368,7 +368,7 @@ describe("a hook", function()
         loop:pass(gates[level])
       end
       wait(1)
-      while loop:timeout() do loop:step(0.1) end]], nil, "timeout 20 COMMAND 2>&1; echo $?")
+      while loop:timeout() do loop:step(0.1) end]], nil, "timeout 60 COMMAND 2>&1; echo $?")
     sim:stop()
     assert.equal("closed\n0\n", text)
   end)

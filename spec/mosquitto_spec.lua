@@ -96,7 +96,7 @@ describe("a stream of mosquitto", function()
       it("returns after another program used it, and ends if that continues", function()
         if mqtt.no_mosquitto() then return pending(mqtt.no_mosquitto()) end
         start()
-        streams.hurry({ window = 20 })
+        streams.hurry({ window = 60 })
         local stream = connected()
         for kick = 1, 3 do
           local other = bmwi._mqtt.connect({ url = server.url, username = GCID, client_id = "other",

@@ -130,14 +130,13 @@ describe("a stream", function()
       for i = 1, 20 do publish({ [MILEAGE] = { value = 1000 + i, unit = "km", age = -i } }) end
       streams.publish(sim, { [LEVEL] = { value = 55, unit = "%" } })
       bmwi.sleep(0.6)
-      local last, updates = nil, 0
+      local updates = 0
       repeat
-        local update = stream:next(0.4)
-        if update then last, updates = update, updates + 1 end
-      until not update
-      assert.equal(1020, last.status.mileage)
-      assert.equal(55, last.status.chargingLevelHv)
+        local last = streams.update(stream)
+        updates = updates + 1
+      until last.status.mileage == 1020 and last.status.chargingLevelHv == 55
       assert(updates <= 21)
+      streams.fails_as("timeout", stream:next(0.4))
     end)
 
     it("nothing older than what is known, and nothing malformed", function()
@@ -299,8 +298,7 @@ describe("a stream", function()
       assert(bmwi.loop:timeout() > 10, bmwi.loop:timeout())
       publish({ [LEVEL] = 5 })
       streams.update(stream)
-      bmwi.sleep(0.5) -- the values are being saved
-      assert(bmwi.loop:timeout() > 10, bmwi.loop:timeout())
+      helper.drive(function() return bmwi.loop:timeout() > 10 end) -- the values have been saved
     end)
 
     it("what has broken it, if that is a bug of its own", function()
@@ -424,9 +422,10 @@ describe("a stream", function()
     end)
 
     it("when it is collected", function()
+      times.save = 100
       local stream = connected() -- luacheck: ignore
       publish({ [LEVEL] = { value = 31, unit = "%" } })
-      bmwi.sleep(0.2)
+      streams.update(stream)
       stream = nil -- luacheck: ignore
       collectgarbage()
       collectgarbage()
