@@ -23,7 +23,7 @@ describe("the bridge's source of updates", function()
   before_each(function()
     told, answers, reads = {}, {}, {}
     local function note(kind)
-      return function(a, b) told[#told + 1] = { kind, type(a) == "table" and a.vin or a, b } end
+      return function(a, ...) told[#told + 1] = { kind, type(a) == "table" and a.vin or a, ... } end
     end
     options = { client = client(), service = "classic", vins = { "A", "B" }, every = 0.01,
       last = {}, failed = {}, on_update = note("update"), on_state = note("state"),
@@ -71,7 +71,8 @@ describe("the bridge's source of updates", function()
   it("reports an outage and its end", function()
     answers = { A = { DOWN, { { x = 1 } } }, B = { DOWN, { { x = 2 } } } }
     run()
-    assert.is_true(count("state", "waiting") >= 1)
+    assert.equal("problem", told[1][1]) -- of A alone
+    assert.same({ "state", "waiting", "it is down", "server", {} }, told[2])
     assert.equal("connected", told[#told][2])
     assert.equal(1, count("update", "B"))
   end)

@@ -211,14 +211,21 @@ describe("a command that keeps running", function()
 
   it("says what to do about a car that cannot be read", function()
     local told
+    local function keep(...) told = { ... } end
     local options = live.options((run_with({ client = {} })), { { vin = VIN } },
-      { on_problem = function(...) told = { ... } end })
+      { on_problem = keep, on_state = keep })
     options.on_problem(VIN, "status failed: dlat and dlon are required", "http", {})
     assert.same({ VIN .. ": status failed: dlat and dlon are required", "Set position = LAT,LON in "
       .. "the configuration file, or BMWI_POSITION, to about where the car is." }, told)
     options.on_problem(VIN, "it failed!", "cancelled", { hint = "try it later",
       retryable = false })
     assert.same({ VIN .. ": it failed!", "Try it later" }, told)
+    -- the only car
+    options.on_state("waiting", "it failed", "cancelled", { hint = "try it later",
+      retryable = false })
+    assert.same({ "waiting", "it failed", "Try it later" }, told)
+    options.on_state("connected")
+    assert.same({ "connected" }, told)
   end)
 
   it("describes the state of its connection", function()

@@ -83,7 +83,7 @@ local function note(o, vin, message, code, info)
   local failing = 0
   for _ in pairs(o.failed) do failing = failing + 1 end
   if failing == #o.vins then
-    o.on_state("waiting", message)
+    o.on_state("waiting", message, code, info)
   elseif not message then
     o.on_state("connected")
   elseif message ~= before then
@@ -208,10 +208,10 @@ end
 ---@param options table client; service; vins: the cars; all: more cars may come, learn(vin): reads
 --- what the car is, if that is not known (both CarData); every:
 --- seconds between two readings, last: an empty table (both classic); failed: another one;
---- on_update(update); on_state(state, reason): "connected" or "waiting" (classic; that of the
---- stream is in the client's log); on_problem(vin, message, code, info): a read failed, and is
---- repeated; fail(message, code, info), which raises. A member close() is added, to be called
---- at the end: it saves the stream's last values
+--- on_update(update); on_state("connected") and on_state("waiting", message, code, info) (classic;
+--- the state of the stream is in the client's log); on_problem(vin, message, code, info): a read
+--- failed, and is repeated; fail(message, code, info), which raises. A member close() is added, to
+--- be called at the end: it saves the stream's last values
 ---@return function[] tasks
 function source.tasks(options)
   if options.service == "cardata" then return { function() follow(options) end } end

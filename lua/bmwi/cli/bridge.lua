@@ -158,9 +158,9 @@ local function serve(ctx, to, handlers, at_end)
   local from = live.options(ctx, cars, {
     on_update = function(update) target:update(update) end,
     on_model = function(vin) target:named(vin) end,
-    on_state = function(state, reason)
+    on_state = function(state, reason, hint)
       local text = live.words(state, reason)
-      if text ~= target.reported then out:remark("Cars: " .. text) end
+      if text ~= target.reported then out:remark("Cars: " .. text, hint) end
       target.reported = text
       target:state(state == "connected", text)
     end,

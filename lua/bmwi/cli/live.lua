@@ -61,8 +61,8 @@ function live.await_cars(ctx, tell)
 end
 
 --- The options of source.tasks() for these cars.
----@param handlers table on_update(update), on_state(state, reason), on_problem(text, hint); if
---- wanted, on_model(vin): the model of a car has become known
+---@param handlers table on_update(update), on_state(state, reason, hint), on_problem(text, hint);
+--- if wanted, on_model(vin): the model of a car has become known
 ---@return table options
 function live.options(ctx, cars, handlers)
   local vins, nameless = {}, {}
@@ -74,6 +74,10 @@ function live.options(ctx, cars, handlers)
   ctx.on_stream = function(fields)
     if ctx.recorder then ctx.recorder:state(fields.state, fields.reason) end
     handlers.on_state(fields.state, fields.reason)
+  end
+  local function explained(message, code, info)
+    local failure = explain(ctx, fail.new(message, code, info))
+    return failure.message, fail.hint(failure)
   end
   return {
     client = session.open(ctx), service = ctx.settings.service, vins = vins,
@@ -88,10 +92,14 @@ function live.options(ctx, cars, handlers)
       if car.model and handlers.on_model then handlers.on_model(vin) end
     end,
     check = function() session.need_recording(ctx) end,
-    on_update = handlers.on_update, on_state = handlers.on_state,
-    on_problem = function(vin, message, code, info)
-      local failure = explain(ctx, fail.new(message, code, info))
-      handlers.on_problem(("%s: %s"):format(vin, failure.message), fail.hint(failure))
+    on_update = handlers.on_update,
+    on_state = function(state, ...)
+      if not ... then return handlers.on_state(state) end
+      handlers.on_state(state, explained(...))
+    end,
+    on_problem = function(vin, ...)
+      local message, hint = explained(...)
+      handlers.on_problem(("%s: %s"):format(vin, message), hint)
     end,
   }
 end

@@ -189,9 +189,9 @@ local function handlers_of(ctx, state)
       local car, list = take(state, ctx, update)
       if picture then draw(state, ctx) else show_line(ctx, car, list) end
     end,
-    on_state = function(name, reason)
+    on_state = function(name, reason, hint)
       local text = live.words(name, reason)
-      if text ~= state.connection then remark(text) end
+      if text ~= state.connection then remark(text, hint) end
     end,
     on_problem = remark,
   }
