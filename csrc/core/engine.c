@@ -21,10 +21,10 @@
 #include "core/poll.h"
 #include "core/transfer.h"
 
-#define WATCHDOG 1.0    /* seconds after libcurl's own timeout */
-#define IDLE_HANDLES 64 /* kept for reuse */
-#define CONNECTIONS 64  /* to one server, by default */
-#define SERVERS 4       /* libcurl limits kept connections for all servers together */
+#define WATCHDOG 1.0     /* seconds after libcurl's own timeout */
+#define IDLE_HANDLES 256 /* kept for reuse: as many exchanges may end before one is resumed */
+#define CONNECTIONS 64   /* to one server, by default */
+#define SERVERS 4        /* libcurl limits kept connections for all servers together */
 
 struct bmwi_engine {
   CURLM *multi;

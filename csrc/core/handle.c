@@ -338,6 +338,7 @@ void bmwi_handle_end(bmwi_handle *handle, bool good) {
   bmwi_buffer_clear(&handle->authorization);
   handle->transfer = NULL;
   handle->url = NULL;
+  bool prepared = handle->next != NULL;
   if (good) bmwi_handle_prepare(handle);
   if (!good || handle->owner == 0 || (single_use && handle->next == NULL)) {
     reset(handle);
@@ -345,6 +346,7 @@ void bmwi_handle_end(bmwi_handle *handle, bool good) {
     handle->used = handle->easy;
     handle->easy = handle->next;
     handle->next = NULL;
+    if (!prepared) cleanup(&handle->used); /* now: its memory is still in the processor's cache */
   }
 }
 
