@@ -166,6 +166,19 @@ describe("a reused handle", function()
     end
   end)
 
+  -- libcurl sends what is longer than its upload buffer in pieces.
+  it("sends headers and bodies that are longer than libcurl's buffer", function()
+    local client, long = warm(sim), ("n"):rep(40000)
+    local car = client:vehicle(helper.vin)
+    for _ = 1, 2 do
+      client:get("/webapi/v1/user/vehicles/", { a = long })
+      assert.equal("a=" .. long, last(sim).query)
+      car:send_poi({ lat = 48, lon = 11, name = "x", additionalInfo = long })
+      helper.has(last(sim).body, long)
+      assert.is_table(car:status())
+    end
+  end)
+
   it("uses each call's own method: GET, POST, DELETE", function()
     local client = bmwi.new({ service = "cardata", base_url = sim.url, retries = 0,
       login_url = sim.url .. "/gcdm/oauth", client_id = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a",

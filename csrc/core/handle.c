@@ -188,6 +188,10 @@ static CURLcode set_common(bmwi_handle *handle, const bmwi_transport *transport,
     curl_easy_setopt(handle->easy, CURLOPT_PROXY_CAPATH, NULL);
   }
   SET(CURLOPT_PATH_AS_IS, 1L);
+#if LIBCURL_VERSION_NUM >= 0x073E00
+  /* The minimum: each exchange has such a buffer, and the default of 64 KiB fragments the heap. */
+  curl_easy_setopt(handle->easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+#endif
   SET(CURLOPT_PRIVATE, handle);
   SET(CURLOPT_ERRORBUFFER, handle->error);
   SET(CURLOPT_HTTPHEADER, handle->lines);
