@@ -169,9 +169,6 @@ local ONCE = libcurl() >= 7084 and libcurl() < 8001
 
 local function why_call() return limits.call(counted, ONCE) end
 
--- What cjson.decode costs the C loop, in seconds of processor time, once that was measured.
-local decoding_time
-
 -- Lua-cURL, and the highest ratio of bmwi's time to its.
 local PEER, SAME = "Lua-cURL + cjson", "Lua-cURL + cjson, doing the same"
 local PEERS = { { name = SAME, bar = 0.95 }, { name = PEER, bar = 1.06 } }
@@ -234,7 +231,6 @@ function groups.one()
   local plain, decoding = "C libcurl, fetch only", "C libcurl + cjson.decode"
   local peers = race({ "bmwi", PEER, SAME }, programs, scaled(40, 5), some, 3, true)
   local times = race({ "fetch", "decode", "bmwi" }, programs, scaled(40, 5), some, 3, true)
-  decoding_time = medians(times, "decode").cpu - medians(times, "fetch").cpu
   compare_peers(peers, "", ratio(times, "bmwi", "decode", "wall"), function(name)
     return counted.bmwi and counted.bmwi.all, counted[name], over_gnutls
       and limits.same_libcurl(medians(over_gnutls, "fetch").cpu,
@@ -295,6 +291,7 @@ function groups.many()
   end
   local programs = {
     multi = ("%s/many %s %s %d"):format(OUT, url, CA, AT_ONCE),
+    decode = ("%s/many %s %s %d decode"):format(OUT, url, CA, AT_ONCE),
     bmwi = lua("many", base(1), CA, AT_ONCE),
     ["python aiohttp"] = python("aiohttp-many"),
     ["python httpx"] = python("httpx-many"),
@@ -304,11 +301,14 @@ function groups.many()
   local function turn() return n end
   local name = ("%d statuses after 50 ms, %d at a time"):format(n, AT_ONCE)
   local plain = "C curl_multi over epoll, fetch only"
-  local times = race({ "multi", "bmwi" }, programs, scaled(11, 3), turn, 2, true)
-  local its = medians(times, "multi").cpu
-  local function why() return limits.many(counted, its, decoding_time) end
+  local decoding = "C curl_multi over epoll + cjson.decode"
+  local times = race({ "multi", "decode", "bmwi" }, programs, scaled(11, 3), turn, 2, true)
+  local reason = limits.many(medians(times, "multi").cpu, medians(times, "decode").cpu,
+    ratio(times, "decode", "multi", "cpu"), ratio(times, "bmwi", "decode", "cpu"), ONCE)
+  local function why() return reason end
   compare(times, "bmwi", "multi", "wall", us, { name .. ", wall", plain }, 1.10, why)
   compare(times, "bmwi", "multi", "cpu", us, { name .. ", processor", plain }, 1.25, why)
+  compare(times, "bmwi", "decode", "cpu", us, { name .. ", processor", decoding })
   local others = { "python aiohttp", "python httpx", "node https" }
   times = race({ "bmwi", unpack(others) }, programs, scaled(3, 2), turn)
   for _, other in ipairs(others) do
@@ -383,14 +383,14 @@ end
 
 function groups.soak()
   local n = scaled(200, 10) * 1000
-  local grown, lua_part = {}, {}
+  local grown, lua_part, late = {}, {}, {}
   for i = 1, scaled(3) do
-    local all, part = capture(lua("soak", base(0), CA, n)):match("(%S+) (%S+)")
-    grown[i], lua_part[i] = tonumber(all), tonumber(part)
+    local all, part, second = capture(lua("soak", base(0), CA, n)):match("(%S+) (%S+) (%S+)")
+    grown[i], lua_part[i], late[i] = tonumber(all), tonumber(part), tonumber(second)
   end
   row(("resident memory after %d statuses"):format(n), "after 1,000: MiB more",
     median(grown) / 1048576, 1, kib(median(grown)), function()
-      return limits.soak(grown, lua_part)
+      return limits.soak(grown, lua_part, late)
     end)
 end
 

@@ -84,15 +84,17 @@ function limits.same_libcurl(gnutls, openssl, value)
 end
 
 --- Many statuses at once, against C that throws the bytes away.
----@param cpu number the C program's seconds for one
----@param decoding number|nil what cjson.decode costs the C loop, one after the other
-function limits.many(counted, cpu, decoding)
-  return text("The C program throws the bytes away.",
-    decoding and ("With the %.1f us that cjson.decode costs the C loop of the rows above it would "
-      .. "take %.3f of its %.1f us: that is the limit."):format(decoding * 1e6,
-      (cpu + decoding) / cpu, cpu * 1e6),
-    counted.bmwi and ("One after the other, decoding takes %s of bmwi's %s instructions."):format(
-      thousands(counted.bmwi.bmwi_json_decode), thousands(counted.bmwi.all)))
+---@param fetch number the C program's seconds of processor time for one
+---@param decode number the same with cjson.decode
+---@param limit number `decode` by `fetch`
+---@param own number bmwi by `decode`
+---@param once boolean whether handles are made anew for each call
+function limits.many(fetch, decode, limit, own, once)
+  return ("The C program throws the bytes away, and takes %.1f us of its processor. With "
+    .. "cjson.decode%s it takes %.1f, which is the least for whatever looks into them: the limit "
+    .. "is %.3f. bmwi takes %.3f of that: tasks, operations, whole numbers and null come on top.")
+    :format(fetch * 1e6, once and ", and a handle for each answer (curl issue 11101)," or "",
+    decode * 1e6, limit, own)
 end
 
 --- The cost of one status by the number of cars; the figures are of 10 cars and of the most.
@@ -148,13 +150,15 @@ end
 --- How memory grows; lists of bytes, one for each run.
 ---@param grown number[] the process's
 ---@param lua number[] Lua's part of it
-function limits.soak(grown, lua)
+---@param late number[] what came in the second half
+function limits.soak(grown, lua, late)
   local words = {}
   for i, bytes in ipairs(grown) do
-    words[i] = ("%.0f KiB (Lua %.0f)"):format(bytes / 1024, lua[i] / 1024)
+    words[i] = ("%.0f KiB (Lua %.0f; in the second half %.0f)"):format(bytes / 1024,
+      lua[i] / 1024, late[i] / 1024)
   end
-  return "The runs: " .. table.concat(words, ", ") .. ". What is not Lua's is what malloc keeps; "
-    .. "the limit is 0."
+  return "The runs: " .. table.concat(words, ", ") .. ". What is not Lua's is what malloc keeps, "
+    .. "and it depends on where it put the blocks; the limit is 0."
 end
 
 --- A cold start, by instructions: {all =, linker =, lua =}, or nil where they were not counted.

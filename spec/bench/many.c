@@ -2,12 +2,14 @@
 ** A plain libcurl program for many requests at once: curl_multi_socket_action
 ** over epoll. Each handle is made once and used again.
 ** usage: many URL CA-FILE AT-ONCE          a worker
+**        many URL CA-FILE AT-ONCE decode   another, which gives each body to cjson.decode; each
+**            handle is used once where it must not be used again (curl issue 11101)
 **        many URL CA-FILE N hold CAP       memory of N handles that wait
 */
 #include <sys/epoll.h>
 #include <time.h>
 
-#include "request.h"
+#include "decode.h"
 
 static CURLM *multi;
 static int poller;
@@ -63,6 +65,17 @@ static void step(double most) {
   }
 }
 
+/* A handle for the next request. */
+static CURL *renew(CURL *easy, const body *b) {
+  unsigned int version = curl_version_info(CURLVERSION_NOW)->version_num;
+  if (L == NULL || version < 0x075400 || version >= 0x080100) return easy;
+  CURL *next = curl_easy_duphandle(easy);
+  check(next != NULL, "curl_easy_duphandle");
+  curl_easy_cleanup(easy);
+  handles[b - bodies] = next;
+  return next;
+}
+
 static void run(long n) {
   long started = 0, ended = 0;
   for (; started < n && started < at_once; started++) {
@@ -79,6 +92,8 @@ static void run(long n) {
       check_answer(easy, message->data.result);
       curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&b);
       curl_multi_remove_handle(multi, easy);
+      decode(b);
+      easy = renew(easy, b);
       ended++;
       if (started == n) continue;
       started++;
@@ -112,7 +127,7 @@ static void hold(long cap, const char *url, const char *ca) {
 }
 
 int main(int argc, char **argv) {
-  check(argc == 4 || argc == 6, "usage: many URL CA-FILE N [hold CAP]");
+  check(argc >= 4 && argc <= 6, "usage: many URL CA-FILE N [decode | hold CAP]");
   curl_global_init(CURL_GLOBAL_DEFAULT);
   at_once = atol(argv[3]);
   long cap = argc == 6 ? atol(argv[5]) : at_once;
@@ -130,6 +145,7 @@ int main(int argc, char **argv) {
     return 0;
   }
   prepare(0, at_once, argv[1], argv[2]);
-  work(RUSAGE_SELF, run, NULL);
+  if (argc == 5) open_lua();
+  work(RUSAGE_SELF, run, tidy);
   return 0;
 }

@@ -138,7 +138,7 @@ function kinds.hold()
 end
 
 -- Prints how much memory grows from the first 1,000 statuses to `first`, half of them concurrent,
--- and how much of that is Lua's.
+-- how much of that is Lua's, and how much came in the second half.
 function kinds.soak()
   local async = require "bmwi.async"
   local list = cars(100)
@@ -153,10 +153,14 @@ function kinds.soak()
   thousand()
   collect()
   local before, lua_before = memory("VmRSS"), collectgarbage("count")
-  for _ = 2, first / 1000 do thousand() end
+  local half = before
+  for i = 2, first / 1000 do
+    thousand()
+    if i == first // 2000 then half = memory("VmRSS") end
+  end
   collect()
-  io.write(("%.0f %.0f\n"):format(memory("VmRSS") - before,
-    (collectgarbage("count") - lua_before) * 1024))
+  io.write(("%.0f %.0f %.0f\n"):format(memory("VmRSS") - before,
+    (collectgarbage("count") - lua_before) * 1024, memory("VmRSS") - half))
 end
 
 local function base64(name)
