@@ -116,7 +116,8 @@ local rows = {
     second = "unknown", second_timeout = 1, done = 2, posted = 2 },
   { "DELIVERED for ever", course = { outcome = "NEVER", stuck_at = "DELIVERED" }, timeout = 2,
     told = "timeout", second = "timeout", second_timeout = 2 },
-  { "DELIVERED for longer than the first process waits", speed = 2, timeout = 1, told = "timeout",
+  { "DELIVERED for longer than the first process waits", -- which is for five polls or six
+    course = { word = "DELIVERED", word_polls = 8 }, timeout = 1, told = "timeout",
     second = "executed" },
   { "NOT_EXECUTED", course = { outcome = "NOT_EXECUTED" }, told = "not_executed",
     second = "not_executed" },
