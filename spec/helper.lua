@@ -358,8 +358,9 @@ local weather
 function helper.weather()
   if weather == nil then
     local path = "build/weather.so"
-    os.execute(("mkdir -p build && %s -std=c11 -shared -fPIC -o %s spec/native/weather.c -ldl")
-      :format(os.getenv("CC") or "cc", path))
+    -- Whole or not at all: other specs may be loading it.
+    os.execute(("mkdir -p build && %s -std=c11 -shared -fPIC -o %s.$$ spec/native/weather.c -ldl "
+      .. "&& mv -f %s.$$ %s"):format(os.getenv("CC") or "cc", path, path, path))
     local file = io.open(path)
     if file then file:close() end
     weather = file and "LD_PRELOAD=" .. path or false
