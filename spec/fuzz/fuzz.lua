@@ -152,7 +152,8 @@ local ARGUMENTS = {
 local function answering(text, answered)
   local methods, asked = require("bmwi.cardata"), 0
   local memory, at = require("bmwi.store").memory(), 1
-  local one = { _store = function() return memory end, _option = function() end }
+  local one = { _store = function() return memory end, _option = function() end,
+    _in_hook = function() return false end }
   for name, method in pairs(methods.client) do one[name] = one[name] or method end
   function one._call(_, endpoint)
     asked = asked + 1
