@@ -156,7 +156,7 @@ function kinds.soak()
   local half = before
   for i = 2, first / 1000 do
     thousand()
-    if i == first // 2000 then half = memory("VmRSS") end
+    if i == math.floor(first / 2000) then half = memory("VmRSS") end
   end
   collect()
   io.write(("%.0f %.0f %.0f\n"):format(memory("VmRSS") - before,
