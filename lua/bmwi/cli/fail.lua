@@ -41,7 +41,7 @@ end
 
 --- Replaces the module's hint.
 ---@param info table
----@param hint string
+---@param hint string|nil nil: there is none
 ---@return table info
 function fail.advise(info, hint)
   info.hint, info.advised = hint, true

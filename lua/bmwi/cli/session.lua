@@ -303,8 +303,8 @@ local function names(list)
   return #words > 0 and table.concat(words, ", ") or "none"
 end
 
---- Finds the car in the account's list; without a VIN it must be the only one.
----@return table vehicle
+--- Finds the car in the account's list; without a VIN it must be the only one. Raises if it is not
+--- there.
 function session.choose(ctx)
   local list, vin = session.cars(ctx), ctx.settings.vin
   if not vin and #list == 1 then return list[1] end
