@@ -69,14 +69,14 @@ run-memory: $(OBJ) $(CERTS)/complete
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
 	@$(RUN_ENV) LOCPATH= .ci/with-broker .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL
 
-# Specs that depend on timing or do much more work than others are marked #slow; all of stream_outage
-# does.
+# Specs that depend on timing or do much more work than others are marked #slow; all of
+# stream_outage does.
 valgrind: ## the specs under Valgrind
 	@$(CHECK_DEPS) build test memcheck $(LUA_TAG)
 	$(AGAIN) run-test JOBS=2 SPEC_ARGS='$(SPEC_ARGS) --exclude-tags=slow' \
 	  WITHOUT='$(ANY_LUA) $(PROCESSES) stream_outage' \
-	  WRAP='env -u LOCPATH valgrind -q --trace-children=no --leak-check=full --errors-for-leak-kinds=definite \
-	  --show-leak-kinds=definite --error-exitcode=9'
+	  WRAP='env -u LOCPATH valgrind -q --trace-children=no --leak-check=full \
+	  --errors-for-leak-kinds=definite --show-leak-kinds=definite --error-exitcode=9'
 
 # Variables: SOAK_SECONDS, SOAK_CARS, SOAK_SEED; SOAKS=cardata runs only that one.
 SOAKS ?= soak cardata stream

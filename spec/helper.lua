@@ -65,6 +65,21 @@ function helper.since(start)
   return require("bmwi")._sys.monotonic() - start
 end
 
+--- Logs in; returns the first car and its client. The log-in has time enough, however short the
+--- option `timeout` is, which the calls get.
+---@param new fun(overrides: table|nil): table
+function helper.logged_in(new, overrides)
+  local client = new(overrides)
+  if overrides and overrides.timeout then
+    local patient = new()
+    assert(patient:login())
+    overrides.token = patient:token()
+    client = new(overrides)
+  end
+  assert(client:login())
+  return client:vehicle(helper.vin), client
+end
+
 --- Drives the loop until fn returns a true value; raises after a minute.
 function helper.drive(fn)
   local bmwi = require("bmwi")

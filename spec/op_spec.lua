@@ -75,18 +75,7 @@ describe("an operation", function()
     return bmwi.new(helper.client(sim, options))
   end
 
-  -- The log-in has time enough, however short that of the calls is.
-  local function logged_in(overrides)
-    local client = new(overrides)
-    if overrides and overrides.timeout then
-      local patient = new()
-      assert.is_true(patient:login())
-      overrides.token = patient:token()
-      client = new(overrides)
-    end
-    assert.is_true(client:login())
-    return client:vehicle(VIN), client
-  end
+  local function logged_in(overrides) return helper.logged_in(new, overrides) end
 
   local function fault(path, rule, times)
     local copy = { path = path, times = times or 0 }

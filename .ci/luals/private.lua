@@ -19,6 +19,7 @@
 
 ---@class bmwi.client
 ---@field _closed fun(self: bmwi.client): boolean
+---@field _in_hook fun(self: bmwi.client): boolean
 ---@field _option fun(self: bmwi.client, name: string): any
 ---@field _store fun(self: bmwi.client): bmwi.store
 ---@field _call fun(self: bmwi.client, name: string, fields: table): ...: any

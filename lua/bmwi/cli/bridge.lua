@@ -140,7 +140,6 @@ local function is_end(reason)
   return fail.signal(reason) == "terminated"
 end
 
-
 -- Raises why it ended. `at_end` gets what is to be closed then.
 local function serve(ctx, to, handlers, at_end)
   local out, options = ctx.out, ctx.options

@@ -44,8 +44,8 @@ local function show(out, failure, exit, hint)
     return
   end
   local label = out.color_err and "\27[31mbmwi:\27[0m " or "bmwi: "
-  io.stderr:write(label, output.clean(failure.message), "\n")
-  if hint then io.stderr:write("  ", output.clean(hint), "\n") end
+  io.stderr:write(label)
+  out:warn(failure.message, hint)
 end
 
 --- Reports what went wrong.
