@@ -108,7 +108,9 @@ SIM_PKG_LIBS = $(call once,SIM_PKG_LIBS,$(PKG_CONFIG) --libs $(SIM_PC) 2>/dev/nu
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 DEFINES := -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_DARWIN_C_SOURCE
 COMMON := -std=c11 $(WARNINGS) $(if $(DEV),-Werror) $(DEFINES)
-MODULE_FLAGS = $(COMMON) -Icsrc -fPIC $(LUA_CFLAGS) $(CURL_CFLAGS) \
+# The core is bound when it is loaded (CORE_FLAG), so its calls of Lua and libcurl need no table of
+# stubs in between.
+MODULE_FLAGS = $(COMMON) -Icsrc -fPIC -fno-plt $(LUA_CFLAGS) $(CURL_CFLAGS) \
   $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
 SIM_FLAGS = $(COMMON) $(SIM_PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
 # Parts of the C library, some only until glibc 2.34; the rockspec has the same list.

@@ -17,14 +17,18 @@ static const car *check_car(lua_State *L) {
   return luaL_checkudata(L, 1, "bmwi.vehicle"); /* raises */
 }
 
-/* Checks the car at 1, pushes its client and returns the client's index. */
-static bmwi_client *car_client(lua_State *L, int *index) {
-  check_car(L);
+/* Pushes the client of the car at 1, which has been checked, and returns the client's index. */
+static bmwi_client *push_client(lua_State *L, int *index) {
   lua_getuservalue(L, 1);
   lua_rawgeti(L, -1, 1);
   lua_replace(L, -2);
   *index = lua_gettop(L);
   return bmwi_client_check(L, *index);
+}
+
+static bmwi_client *car_client(lua_State *L, int *index) {
+  check_car(L);
+  return push_client(L, index);
 }
 
 /* ---- making a request --------------------------------------------------------------------- */
@@ -97,7 +101,7 @@ static int call_method(lua_State *L) {
   if (table && method->carrier == BMWI_AS_DOCUMENT) push_document(L, method, argument);
   else if (table) bmwi_schema_check(L, argument, method->schema, method->subject);
   int document = lua_gettop(L);
-  bmwi_client *client = car_client(L, &index);
+  bmwi_client *client = push_client(L, &index);
   bmwi_op *op = bmwi_client_op(L, client, method->endpoint, vin);
   int at = lua_gettop(L);
   if (secret != NULL) bmwi_account_event(op->account, secret);
