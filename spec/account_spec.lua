@@ -25,6 +25,16 @@ local function state_of(descriptor, value, seconds)
   }, { source = "rest", now = seconds }))
 end
 
+-- Everything in a value, with the types of its numbers and tables.
+local function typed(value)
+  local kind = math.type and math.type(value) or type(value) -- luacheck: ignore 143
+  if type(value) ~= "table" then return ("%s %s"):format(kind, tostring(value)) end
+  local parts = {}
+  for name, member in pairs(value) do parts[#parts + 1] = name .. " = " .. typed(member) end
+  table.sort(parts)
+  return (bmwi.json.is_array(value) and "array {" or "{") .. table.concat(parts, ", ") .. "}"
+end
+
 local function spend_all(kept, count, now, limit)
   for i = 1, count do
     local allowed, left = kept:_spend({ limit = limit, now = now })
@@ -86,9 +96,14 @@ local function common(new)
     assert(kept:_set_basic(VIN, { parts = { "seat" } }))
     assert(kept:_set_values(VIN, state_of(MILEAGE, "100", NOW)))
     assert(kept:_spend({ now = NOW + 1000 }))
-    assert(kept:save({ access_token = "a", refused_by = { "one" } }))
+    local token, refusal = { access_token = "a", refused_by = { "one" } }, { message = "m" }
+    assert(kept:save(token))
+    token.refused_by[1] = "two"
     kept:begin()
-    kept:finish({ status = 400, code = "auth", message = "m" })
+    kept:finish(refusal)
+    refusal.message = "other"
+    assert.same({ "one" }, kept:load().refused_by)
+    assert.equal("m", kept:_read().auth_errors[1].message)
     local before = bmwi.json.encode(kept:_read())
     kept:_read().quota.calls[1] = 1
     kept:_basic(VIN).parts[1] = "door"
@@ -100,6 +115,27 @@ local function common(new)
     auth_error.message = "other"
     kept:finish()
     assert.equal(before, bmwi.json.encode(kept:_read()))
+  end)
+
+  it("decodes nothing that it wrote itself, and knows the same as others who read it", function()
+    local decode, count = bmwi.json.decode, 0
+    bmwi.json.decode = function(...)
+      count = count + 1
+      return decode(...)
+    end
+    finally(function()
+      bmwi.json.decode = decode
+      collectgarbage("restart")
+    end)
+    collectgarbage("stop")
+    assert(kept:_spend({ now = NOW + 0.5 }))
+    assert(kept:_set_basic(VIN, { doors = 4, parts = bmwi.json.array(), more = {} }))
+    assert(kept:_set_values(VIN, state_of(MILEAGE, "100.0", NOW), NOW))
+    local known = typed(kept:_read())
+    assert.equal(0, count)
+    collectgarbage() -- what is known is no more
+    assert.equal(known, typed(kept:_read()))
+    assert.equal(1, count)
   end)
 
   it("keeps what another has not changed when a token is saved", function()

@@ -19,8 +19,8 @@ function change.damaged(place)
     { retryable = false, hint = DAMAGED }
 end
 
--- The account that was decoded last, and its bytes, until they are collected: one command reads the
--- same bytes about ten times.
+-- The account that was decoded or written last, and its bytes, until they are collected: one
+-- command reads the same bytes about ten times.
 local last = setmetatable({}, { __mode = "v" })
 
 --- Returns the account, or nil, message, code, info and the bytes found instead.
@@ -59,21 +59,29 @@ local function begin(place, mend)
   return nil, message, code, info
 end
 
+local function write(place, account)
+  local bytes, message = form.encode(account)
+  if not bytes then return nil, place.name .. ": " .. message, "file" end
+  local done, failure, code = place.write(bytes)
+  if not done then return nil, failure, code end
+  return bytes
+end
+
 -- Writes the account if the function that changed it has returned something.
-local function write(place, account, ...)
+local function complete(place, account, shared, ...)
   if (...) ~= nil then
-    local bytes, message = form.encode(account)
-    if not bytes then return false, place.name .. ": " .. message, "file" end
-    local done, failure, code = place.write(bytes)
-    if not done then return false, failure, code end
+    local bytes, message, code = write(place, account)
+    if not bytes then return false, message, code end
+    if not shared then last[1] = { bytes = bytes, account = account } end
   end
   return true, ...
 end
 
-local function run(place, fn, mend)
+-- `shared`: fn may put tables into the account that others hold, too.
+local function run(place, fn, shared, mend)
   local account, message, code, info = begin(place, mend)
   if not account then return false, message, code, info end
-  return write(place, account, fn(account))
+  return complete(place, account, shared, fn(account))
 end
 
 local function release(lock, ok, ...)
@@ -105,7 +113,8 @@ function change.take(place, kind, seconds, step, sleep)
 end
 
 --- Changes the account. Other tasks run while it waits for the lock.
----@param fn fun(account:table):any must not wait; nothing is written if it returns nil or raises
+---@param fn fun(account:table):any must not wait, and gives the account only tables of its own;
+--- nothing is written if it returns nil or raises
 ---@return boolean done
 ---@return any ... the results of fn; after a failure message, code and info
 function change.later(place, fn, timeout)
@@ -114,12 +123,13 @@ function change.later(place, fn, timeout)
   return release(lock, pcall(run, place, fn))
 end
 
---- The same for calls that must not yield. If the lock does not become free, the change is made
---- without it: losing a log-in is worse than overwriting another process's change.
+--- The same for calls that must not yield, and with any tables. If the lock does not become free,
+--- the change is made without it: losing a log-in is worse than overwriting another process's
+--- change.
 ---@param mend? boolean start empty if the file cannot be trusted
 function change.now(place, fn, mend)
   local lock = change.take(place, LOCK, MOST, STEP, bmwi._sys.pause)
-  return release(lock, pcall(run, place, fn, mend))
+  return release(lock, pcall(run, place, fn, true, mend))
 end
 
 local function remove(place, keep)
@@ -128,8 +138,9 @@ local function remove(place, keep)
   local account = keep and change.read(place)
   local rest = account and keep(account)
   if not rest then return place.remove() end
-  removed, message, code = write(place, rest, true)
-  return removed or nil, message, code
+  local bytes
+  bytes, message, code = write(place, rest)
+  return bytes and true, message, code
 end
 
 --- Removes the account, and what was set aside.
