@@ -75,13 +75,18 @@ local function ends(quota, now, at)
   return (at < noticed + DAY and at or noticed) + DAY
 end
 
--- When each counted call stops counting, in order.
+-- When each counted call stops counting, in order. The calls are in order already, unless the clock
+-- was wrong.
 local function counted(quota, now)
-  local list = {}
+  local list, sorted = {}, true
   for _, at in ipairs(quota.calls or {}) do
-    if at > now - DAY then list[#list + 1] = ends(quota, now, at) end
+    if at > now - DAY then
+      local last, till = list[#list], ends(quota, now, at)
+      sorted = sorted and (not last or last <= till)
+      list[#list + 1] = till
+    end
   end
-  table.sort(list)
+  if not sorted then table.sort(list) end
   return list
 end
 
@@ -113,13 +118,12 @@ function limits.spend(quota, limit, now)
     if changed then return false, at - now, reason end
     return nil, at - now, reason
   end
-  keep(quota, function() return true end)
-  table.insert(quota.calls, now)
-  local extra = #quota.calls - MOST_OLD
+  local extra = #(quota.calls or {}) + 1 - MOST_OLD
   keep(quota, function(call)
     extra = extra - 1
     return extra < 0 or call > now - DAY
   end)
+  table.insert(quota.calls, now)
   return true, limit - #counted(quota, now)
 end
 
