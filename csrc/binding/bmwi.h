@@ -65,6 +65,7 @@ void bmwi_check_plain(lua_State *L, int index);
 typedef struct bmwi_name {
   const char *text;
   size_t len;
+  int at; /* its place in the table that keeps it alive */
 } bmwi_name;
 /* Pushes a table that keeps the names in the table at `index` alive, and the names, sorted. */
 const bmwi_name *bmwi_push_names(lua_State *L, int index, int *count);

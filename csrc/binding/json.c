@@ -271,15 +271,19 @@ bool bmwi_json_decode(lua_State *L, const char *data, size_t len) {
 
 /* ---- encoding ---------------------------------------------------------------- */
 
-void bmwi_push_decimal(lua_State *L, int index) {
+static void write_decimal(lua_State *L, int index, char text[BMWI_DECIMAL]) {
 #if LUA_VERSION_NUM >= 503
   if (lua_isinteger(L, index)) {
-    lua_pushfstring(L, "%I", (LUAI_UACINT)lua_tointeger(L, index));
+    snprintf(text, BMWI_DECIMAL, LUA_INTEGER_FMT, (LUAI_UACINT)lua_tointeger(L, index));
     return;
   }
 #endif
-  char text[BMWI_DECIMAL];
   bmwi_decimal(text, lua_tonumber(L, index));
+}
+
+void bmwi_push_decimal(lua_State *L, int index) {
+  char text[BMWI_DECIMAL];
+  write_decimal(L, index, text);
   lua_pushstring(L, text);
 }
 
@@ -319,14 +323,15 @@ static void add(lua_State *L, writer *w, const char *data, size_t len) {
   w->len += len;
 }
 
-static void add_text(lua_State *L, writer *w, const char *text) { add(L, w, text, strlen(text)); }
+static inline void add_text(lua_State *L, writer *w, const char *text) {
+  add(L, w, text, strlen(text));
+}
 
 static void add_number(lua_State *L, writer *w, int index) {
-  if (isfinite(lua_tonumber(L, index))) bmwi_push_decimal(L, index);
-  else if (w->print) lua_pushliteral(L, "null");
-  else luaL_error(L, "a number that is not finite cannot be sent");
-  add_text(L, w, lua_tostring(L, -1));
-  lua_pop(L, 1);
+  char text[BMWI_DECIMAL] = "null";
+  if (isfinite(lua_tonumber(L, index))) write_decimal(L, index, text);
+  else if (!w->print) luaL_error(L, "a number that is not finite cannot be sent");
+  add_text(L, w, text);
 }
 
 static void add_escaped(lua_State *L, writer *w, char c) {
@@ -411,7 +416,7 @@ static int by_name(const void *a, const void *b) {
 }
 
 const bmwi_name *bmwi_push_names(lua_State *L, int index, int *count) {
-  lua_newtable(L);
+  lua_createtable(L, 8, 0);
   int kept = lua_gettop(L), most = 0;
   lua_pushnil(L);
   while (lua_next(L, index)) {
@@ -424,6 +429,7 @@ const bmwi_name *bmwi_push_names(lua_State *L, int index, int *count) {
   for (int i = 0; i < most; i++) {
     lua_rawgeti(L, kept, i + 1);
     list[i].text = lua_tolstring(L, -1, &list[i].len);
+    list[i].at = i + 1;
     lua_pop(L, 1);
   }
   qsort(list, (size_t)most, sizeof *list, by_name);
@@ -435,12 +441,13 @@ const bmwi_name *bmwi_push_names(lua_State *L, int index, int *count) {
 static void encode_object(lua_State *L, writer *w, int index, int depth) {
   int count;
   const bmwi_name *list = bmwi_push_names(L, index, &count);
+  int names = lua_gettop(L) - 1;
   add_text(L, w, "{");
   for (int i = 0; i < count; i++) {
     add_break(L, w, i > 0, depth);
     add_string(L, w, list[i].text, list[i].len);
     add_text(L, w, w->lines ? ": " : ":");
-    lua_pushlstring(L, list[i].text, list[i].len);
+    lua_rawgeti(L, names, list[i].at);
     lua_rawget(L, index);
     encode(L, w, lua_gettop(L), bmwi_service_array(list[i].text), depth);
     lua_pop(L, 1);
