@@ -70,7 +70,8 @@ bool bmwi_auth_error_recall(lua_State *L, bmwi_session *session) {
   failure.retryable = isfinite(left);
   double status = number_member(L, "status", 0), at = number_member(L, "at", 1);
   failure.status = status > 0 && status <= 999 ? (long)status : 0;
-  failure.refused_at = at < 1 ? 1 : fmin(at, bmwi_wall());
+  double now = bmwi_wall(); /* fmin() would need libm, which each start would then search */
+  failure.refused_at = at < 1 ? 1 : at < now ? at : now;
   return bmwi_session_recall(session, &failure, left);
 }
 
