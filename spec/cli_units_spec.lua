@@ -350,4 +350,13 @@ describe("bmwi.cli.main", function()
     assert.matches("\t2\nbmwi %d+%.%d+%.%d+\n.-\n\t0\n", said)
     assert.truthy(said:find('"message":"unknown command dance"', 1, true), said)
   end)
+
+  it("leaves the collector as a program needs it", function()
+    local said = helper.program([[
+      print("", require("bmwi.cli").main({ "status", "--base-url", "no address" }))
+      local before = collectgarbage("count")
+      for i = 1, 200000 do local _ = { i } end
+      print(collectgarbage("count") - before < 4096)]])
+    assert.matches("\t2\ntrue\n", said)
+  end)
 end)

@@ -118,6 +118,7 @@ local function run(ctx, argv)
       "Usage: bmwi " .. command.usage)
   end
   check_together(parsed.options)
+  if command.brief then collectgarbage("stop") end
   local loaded, settings = true, {}
   if not command.alone then
     local config = require "bmwi.cli.config"
@@ -147,6 +148,7 @@ function cli.main(argv)
   local ctx = { argv = argv }
   local ran, result = pcall(run, ctx, argv)
   local code = ran and (result or 0) or require "bmwi.cli.report"(ctx, argv, result)
+  collectgarbage("restart")
   local session = package.loaded["bmwi.cli.session"]
   if session then -- otherwise there is nothing to close
     local closed, reason = pcall(session.close, ctx)

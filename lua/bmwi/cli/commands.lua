@@ -1,7 +1,8 @@
 -- bmwi.cli.commands: every command as data. `run` is for the classic service and `cardata` for
 -- CarData; if one is missing, that service lacks the command. `least` and `most` are the numbers of
 -- arguments, `words` the possible first arguments. `alone`: needs no settings. `tolerant`: runs
--- with invalid settings, in order to report them. Its texts are in bmwi.cli.command_texts.
+-- with invalid settings, in order to report them. `brief`: ends before there is much garbage, so
+-- none is collected. Its texts are in bmwi.cli.command_texts.
 
 -- A module that is loaded when one of its commands runs: loading all takes longer than a log-in.
 local function part(module)
@@ -32,18 +33,19 @@ end
 
 local commands = {
   vehicles = { run = read.vehicles, cardata = cardata.vehicles, most = 0 },
-  status = { run = status.classic, cardata = status.cardata, most = 0, options = { "max-age" } },
+  status = { run = status.classic, cardata = status.cardata, most = 0, options = { "max-age" },
+    brief = true },
   trips = { run = read.trips, most = 1, usage = "trips [last|all]", words = { "last", "all" },
     options = { "format" }, formats = { "text", "svg" } },
   ["charging-profile"] = { run = read.charging_profile, most = 2,
     usage = "charging-profile [get | set FILE]", words = { "get", "set" }, options = with_car() },
   destinations = { run = read.destinations, most = 0, options = { "format" }, formats = MAPS },
   ["range-map"] = { run = read.range_map, most = 0, options = { "format" }, formats = MAPS },
-  soc = { run = read.soc, most = 0 },
+  soc = { run = read.soc, most = 0, brief = true },
   image = { run = read.image, cardata = cardata.image, most = 0,
     options = { "view", "width", "height" } },
 
-  telematics = { cardata = status.telematics, most = 0, options = { "max-age" } },
+  telematics = { cardata = status.telematics, most = 0, options = { "max-age" }, brief = true },
   ["charging-history"] = { cardata = cardata.charging_history, most = 0,
     options = { "from", "to", "format" }, formats = { "text", "csv", "svg" } },
   ["charging-settings"] = { cardata = cardata.charging_settings, most = 0 },
@@ -51,7 +53,7 @@ local commands = {
   containers = { cardata = cardata.containers, most = math.huge, options = { "yes" },
     usage = "containers [list | show ID | create NAME DESCRIPTOR ... | delete ID]",
     words = { "list", "show", "create", "delete" } },
-  quota = { cardata = cardata.quota, most = 0 },
+  quota = { cardata = cardata.quota, most = 0, brief = true },
 
   lock = { run = act.lock, most = 0, options = with_car() },
   unlock = { run = act.unlock, most = 0, options = with_car("yes") },
