@@ -416,7 +416,6 @@ static void start(bmwi_engine *engine) {
     } else if (curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, bmwi_milliseconds(left)) == CURLE_OK &&
                curl_multi_add_handle(engine->multi, easy) == CURLM_OK) {
       act(engine, CURL_SOCKET_TIMEOUT, 0);
-      if (engine->exchanges == 1) bmwi_handle_prepare(t->handle); /* of many, each would hold two */
     } else {
       collect(engine, t, CURLE_OUT_OF_MEMORY);
     }

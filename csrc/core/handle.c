@@ -17,8 +17,6 @@
 
 struct bmwi_handle {
   CURL *easy; /* NULL: not yet made */
-  CURL *next; /* replaces it if handles must not be reused; or NULL */
-  CURL *used; /* to be freed in that case */
   CURLSH *share;
   bmwi_poll *poll;
   bmwi_transfer *transfer;
@@ -29,17 +27,19 @@ struct bmwi_handle {
   CURLU *server;       /* the same, parsed */
   bmwi_buffer agent, authorization;
   struct curl_slist lines[LINES];
+  enum { BODY, FIRST_HEADER, REST_OF_HEADER } incoming; /* what on_body gets next */
   char error[CURL_ERROR_SIZE];
 };
 
-/* From 7.84.0 to 8.0.1 (curl issue 11101) libcurl uses freed memory if a reused handle gets a
-** response whose first header starts with a space, so each handle is used only once there. */
-static bool single_use;
+/* From 7.84.0 to 8.0.1 (curl issue 11101) libcurl appends a first header that begins with a blank
+** to the last header of the handle's previous response, which it has freed. With CURLOPT_HEADER it
+** passes each header line to on_body before that, so that on_body can refuse it. */
+static bool unfolds_into_freed;
 static char encodings[64]; /* a header line: the encodings that libcurl can decompress */
 
 void bmwi_handle_setup(void) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
-  single_use = info->version_num >= 0x075400 && info->version_num < 0x080100;
+  unfolds_into_freed = info->version_num >= 0x075400 && info->version_num < 0x080100;
   /* Like libcurl's own message, but for each request. */
   static const struct {
     int feature;
@@ -61,15 +61,38 @@ void bmwi_handle_setup(void) {
   if (len == bare) snprintf(encodings + len, sizeof encodings - len, " identity");
 }
 
-/* ---- libcurl's callbacks: they only touch the transfer's own memory -------- */
+/* ---- libcurl's callbacks: they only touch the exchange's own memory -------- */
+
+/* Refuses a first header that begins with a blank; libcurl passes a long line in parts. */
+static bool check_first(bmwi_handle *handle, char c) {
+  bool folded = handle->incoming == FIRST_HEADER && (c == ' ' || c == '\t');
+  handle->incoming = REST_OF_HEADER;
+  if (folded)
+    handle->transfer->error = bmwi_copy("the response's first header begins with a blank");
+  return !folded;
+}
 
 static size_t on_body(char *data, size_t size, size_t count, void *user) {
   bmwi_handle *handle = user;
-  return bmwi_transfer_body(handle->transfer, data, size * count) ? size * count : 0;
+  bool ok = handle->incoming == BODY ? bmwi_transfer_body(handle->transfer, data, size * count)
+                                     : check_first(handle, *data);
+  return ok ? size * count : 0;
+}
+
+/* Makes libcurl pass the line after a status line to on_body, and no other. A status line is the
+** first of all lines, or comes after an empty one. (So does the first trailer, but libcurl never
+** passes trailers to on_body.) */
+static void watch_first(bmwi_handle *handle) {
+  const bmwi_transfer *t = handle->transfer;
+  bool status_line = t->header_bytes == 0 || !t->in_headers;
+  if (status_line || handle->incoming != BODY)
+    curl_easy_setopt(handle->easy, CURLOPT_HEADER, status_line ? 1L : 0L);
+  handle->incoming = status_line ? FIRST_HEADER : BODY;
 }
 
 static size_t on_header(char *data, size_t size, size_t count, void *user) {
   bmwi_handle *handle = user;
+  if (unfolds_into_freed) watch_first(handle);
   return bmwi_transfer_header(handle->transfer, data, size * count) ? size * count : 0;
 }
 
@@ -109,17 +132,21 @@ bmwi_handle *bmwi_handle_new(void *share, bmwi_poll *poll) {
   return handle;
 }
 
-static void cleanup(CURL **easy) {
-  if (*easy != NULL) curl_easy_cleanup(*easy);
-  *easy = NULL;
+/* The last error of the operating system. Before 8.8 libcurl keeps it for later exchanges. */
+static long os_errno(const bmwi_handle *handle) {
+  long found = 0;
+  curl_easy_getinfo(handle->easy, CURLINFO_OS_ERRNO, &found);
+  return found;
 }
 
 static void reset(bmwi_handle *handle) {
-  cleanup(&handle->used);
-  cleanup(&handle->next);
   if (!handle->set) return;
-  if (single_use) cleanup(&handle->easy);
-  else curl_easy_reset(handle->easy);
+  if (os_errno(handle) == 0) {
+    curl_easy_reset(handle->easy);
+  } else {
+    curl_easy_cleanup(handle->easy);
+    handle->easy = NULL;
+  }
   handle->set = false;
   handle->owner = 0;
   bmwi_drop(&handle->origin);
@@ -129,7 +156,7 @@ static void reset(bmwi_handle *handle) {
 
 void bmwi_handle_free(bmwi_handle *handle) {
   reset(handle);
-  cleanup(&handle->easy);
+  curl_easy_cleanup(handle->easy);
   bmwi_buffer_free(&handle->agent);
   bmwi_buffer_free(&handle->authorization);
   free(handle);
@@ -182,10 +209,6 @@ static CURLcode set_common(bmwi_handle *handle, const bmwi_transport *transport,
   if (!bmwi_transport_proxied(transport, plain)) {
     SET(CURLOPT_USERAGENT, NULL); /* the server gets it in our own header line */
     SET(CURLOPT_NOPROXY, "*");    /* or libcurl looks up no_proxy in the environment each time */
-    /* The defaults for proxies, which would be copied with the handle; not every TLS library has
-    ** them. */
-    curl_easy_setopt(handle->easy, CURLOPT_PROXY_CAINFO, NULL);
-    curl_easy_setopt(handle->easy, CURLOPT_PROXY_CAPATH, NULL);
   }
   SET(CURLOPT_PATH_AS_IS, 1L);
 #if LIBCURL_VERSION_NUM >= 0x073E00
@@ -245,7 +268,6 @@ static CURLcode set_server(bmwi_handle *handle, const bmwi_request *request, uns
   memcpy(handle->origin, request->url, length);
   if (curl_url_set(handle->server, CURLUPART_URL, handle->origin, 0) != CURLUE_OK)
     return set_once(handle, request); /* libcurl reports what is wrong with it */
-  SET(CURLOPT_URL, handle->origin);   /* otherwise 7.88 rewrites it for each request */
   SET(CURLOPT_CURLU, handle->server);
   if (failed == CURLE_OK) handle->owner = owner;
   return failed;
@@ -308,16 +330,6 @@ bool bmwi_handle_ask(bmwi_handle *handle, bmwi_transfer *t, const bmwi_transport
 
 /* ---- after the exchange ------------------------------------------------------------ */
 
-void bmwi_handle_prepare(bmwi_handle *handle) {
-  if (!single_use || handle->owner == 0 || handle->next != NULL) return;
-  cleanup(&handle->used);
-  handle->next = curl_easy_duphandle(handle->easy);
-  if (handle->next == NULL) return;
-  if (curl_easy_setopt(handle->next, CURLOPT_SHARE, handle->share) != CURLE_OK ||
-      curl_easy_setopt(handle->next, CURLOPT_URL, handle->origin) != CURLE_OK)
-    cleanup(&handle->next);
-}
-
 /* Resolves a redirect's target against the request's URL. */
 static void resolve(char **location, const char *url) {
   char *whole = NULL;
@@ -335,23 +347,14 @@ static void resolve(char **location, const char *url) {
 void bmwi_handle_note(const bmwi_handle *handle) {
   bmwi_transfer *t = handle->transfer;
   if (t->location != NULL) resolve(&t->location, handle->url);
-  if (handle->error[0] != '\0') t->error = bmwi_copy(handle->error);
+  if (t->error == NULL && handle->error[0] != '\0') t->error = bmwi_copy(handle->error);
 }
 
 void bmwi_handle_end(bmwi_handle *handle, bool good) {
   bmwi_buffer_clear(&handle->authorization);
   handle->transfer = NULL;
   handle->url = NULL;
-  bool prepared = handle->next != NULL;
-  if (good) bmwi_handle_prepare(handle);
-  if (!good || handle->owner == 0 || (single_use && handle->next == NULL)) {
-    reset(handle);
-  } else if (single_use) {
-    handle->used = handle->easy;
-    handle->easy = handle->next;
-    handle->next = NULL;
-    if (!prepared) cleanup(&handle->used); /* now: its memory is still in the processor's cache */
-  }
+  if (!good || handle->owner == 0 || os_errno(handle) != 0) reset(handle);
 }
 
 void bmwi_handle_forget(bmwi_handle *handle, const bmwi_transport *transport) {

@@ -45,8 +45,6 @@ bool bmwi_handle_ask(bmwi_handle *handle, bmwi_transfer *t, const bmwi_transport
 void *bmwi_handle_easy(const bmwi_handle *handle);
 /* The exchange of this CURL handle. */
 bmwi_transfer *bmwi_handle_transfer(void *easy);
-/* While the server works: makes the next CURL handle, if handles must not be reused. */
-void bmwi_handle_prepare(bmwi_handle *handle);
 /* Copies libcurl's error message and a redirect's target to the transfer. */
 void bmwi_handle_note(const bmwi_handle *handle);
 /* The exchange is complete, and the CURL handle removed from the multi. `good`: its options may

@@ -30,7 +30,7 @@ typedef struct bmwi_transfer {
   char *location;     /* the target of a redirect; or NULL */
   double seconds;
   size_t header_bytes;
-  bool in_headers; /* the empty line after the headers has not arrived yet */
+  bool in_headers; /* false after an empty line: the headers are complete */
   bmwi_buffer body;
 } bmwi_transfer;
 
