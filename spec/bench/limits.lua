@@ -18,7 +18,7 @@ end
 -- The functions whose instructions are counted, with all that they call.
 local LIBCURL = { "curl_multi_add_handle", "curl_multi_socket_action", "curl_multi_info_read",
   "curl_multi_remove_handle" }
-local HANDLES = { "bmwi_handle_ask", "bmwi_handle_prepare", "bmwi_handle_end" }
+local HANDLES = { "bmwi_handle_ask", "bmwi_handle_end" }
 limits.PARTS = { "bmwi_json_decode", "normalize" }
 for _, list in ipairs { LIBCURL, HANDLES } do
   for _, name in ipairs(list) do table.insert(limits.PARTS, name) end
@@ -32,20 +32,18 @@ end
 
 --- One status against the C loop with cjson.decode.
 ---@param counted table instructions by program; `bmwi` by part, or nil
----@param once boolean whether handles are made anew for each call
-function limits.call(counted, once)
+function limits.call(counted)
   local its = counted.bmwi
   if not its then return "Instructions were not counted in this run." end
   local libcurl, handles = sum(its, LIBCURL), sum(its, HANDLES)
   local own = its.all - libcurl - its.bmwi_json_decode - handles
   return ("For a status the C loop with cjson.decode takes %s instructions, bmwi %s: %s in libcurl "
     .. "and what it calls back (the C loop's fetch: %s), %s for decoding, of which %s make whole "
-    .. "floats integers and drop null, %s for handles%s, and %s for all else. What the kernel does "
+    .. "floats integers and drop null, %s for handles, and %s for all else. What the kernel does "
     .. "is not in these. By instructions the limit, if all else cost nothing, is %.3f."):format(
     thousands(counted.decode), thousands(its.all), thousands(libcurl), thousands(counted.fetch),
     thousands(its.bmwi_json_decode), thousands(its.normalize), thousands(handles),
-    once and " (made anew for each call: curl issue 11101)" or "", thousands(own),
-    (its.all - own) / counted.decode)
+    thousands(own), (its.all - own) / counted.decode)
 end
 
 --- One status against fetching alone.
@@ -88,13 +86,11 @@ end
 ---@param decode number the same with cjson.decode
 ---@param limit number `decode` by `fetch`
 ---@param own number bmwi by `decode`
----@param once boolean whether handles are made anew for each call
-function limits.many(fetch, decode, limit, own, once)
+function limits.many(fetch, decode, limit, own)
   return ("The C program throws the bytes away, and takes %.1f us of its processor. With "
-    .. "cjson.decode%s it takes %.1f, which is the least for whatever looks into them: the limit "
+    .. "cjson.decode it takes %.1f, which is the least for whatever looks into them: the limit "
     .. "is %.3f. bmwi takes %.3f of that: tasks, operations, whole numbers and null come on top.")
-    :format(fetch * 1e6, once and ", and a handle for each answer (curl issue 11101)," or "",
-    decode * 1e6, limit, own)
+    :format(fetch * 1e6, decode * 1e6, limit, own)
 end
 
 --- The cost of one status by the number of cars; the figures are of 10 cars and of the most.

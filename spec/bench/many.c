@@ -2,8 +2,7 @@
 ** A plain libcurl program for many requests at once: curl_multi_socket_action
 ** over epoll. Each handle is made once and used again.
 ** usage: many URL CA-FILE AT-ONCE          a worker
-**        many URL CA-FILE AT-ONCE decode   another, which gives each body to cjson.decode; each
-**            handle is used once where it must not be used again (curl issue 11101)
+**        many URL CA-FILE AT-ONCE decode   another, which gives each body to cjson.decode
 **        many URL CA-FILE N hold CAP       memory of N handles that wait
 */
 #include <sys/epoll.h>
@@ -65,17 +64,6 @@ static void step(double most) {
   }
 }
 
-/* A handle for the next request. */
-static CURL *renew(CURL *easy, const body *b) {
-  unsigned int version = curl_version_info(CURLVERSION_NOW)->version_num;
-  if (L == NULL || version < 0x075400 || version >= 0x080100) return easy;
-  CURL *next = curl_easy_duphandle(easy);
-  check(next != NULL, "curl_easy_duphandle");
-  curl_easy_cleanup(easy);
-  handles[b - bodies] = next;
-  return next;
-}
-
 static void run(long n) {
   long started = 0, ended = 0;
   for (; started < n && started < at_once; started++) {
@@ -93,7 +81,6 @@ static void run(long n) {
       curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&b);
       curl_multi_remove_handle(multi, easy);
       decode(b);
-      easy = renew(easy, b);
       ended++;
       if (started == n) continue;
       started++;
