@@ -8,6 +8,7 @@ layout.WIDTH = 80 -- without a terminal
 ---@param text string
 ---@return integer columns
 function layout.width(text)
+  if text:find("^[ -~]*$") then return #text end
   return #text:gsub("[\128-\191]", "")
 end
 

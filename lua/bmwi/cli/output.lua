@@ -23,7 +23,7 @@ local CONTROLS = { "[%z\1-\31\127]", "\194[\128-\159]", "\226\128[\142\143\170-\
 ---@return string text
 function output.clean(value)
   local text = tostring(value)
-  if not text:find("[^ -~]") then return text end
+  if text:find("^[ -~]*$") then return text end -- the most common, and the fastest to find out
   for _, controls in ipairs(CONTROLS) do text = text:gsub(controls, "?") end
   return text
 end
@@ -123,15 +123,20 @@ function Output:pairs(rows, indent)
   end
 end
 
--- The width of each column of a table, and the total with two spaces between columns.
+-- A table as it is shown: the cells of its lines, those of the heads as line 0; the width of each
+-- column; and the total, with two spaces between columns.
 local function measured(heads, rows)
-  local widest, total = {}, 2 * (#heads - 1)
-  for i, head in ipairs(heads) do
-    widest[i] = width(head)
-    for _, row in ipairs(rows) do widest[i] = math.max(widest[i], width(output.clean(row[i]))) end
-    total = total + widest[i]
+  local lines, widest, total = {}, {}, 2 * (#heads - 1)
+  for y = 0, #rows do
+    local row, cells = rows[y] or heads, {}
+    for x = 1, #heads do
+      cells[x] = output.clean(row[x])
+      widest[x] = math.max(widest[x] or 0, width(cells[x]))
+    end
+    lines[y] = cells
   end
-  return widest, total
+  for _, columns in ipairs(widest) do total = total + columns end
+  return lines, widest, total
 end
 
 -- A row as one line per cell, below its first cell: for a narrow terminal.
@@ -148,22 +153,16 @@ end
 ---@param indent? string
 function Output:columns(heads, rows, indent)
   indent = indent or ""
-  local widest, total = measured(heads, rows)
+  local lines, widest, total = measured(heads, rows)
   if self.screen and #indent + total > self.screen then
     for _, row in ipairs(rows) do record(self, heads, row, indent) end
     return
   end
-  local function line_of(row)
-    local cells = {}
-    for i = 1, #heads do
-      local text = output.clean(row[i])
-      cells[i] = i < #heads and pad(text, widest[i]) or text
-    end
-    return indent .. table.concat(cells, "  ")
-  end
-  self:line(self:paint("bold", line_of(heads)))
-  for _, row in ipairs(rows) do
-    self:line(row.paint and self:paint(row.paint, line_of(row)) or line_of(row))
+  for y = 0, #rows do
+    local cells, paint = lines[y], y == 0 and "bold" or rows[y].paint
+    for x = 1, #heads - 1 do cells[x] = pad(cells[x], widest[x]) end
+    local line = indent .. table.concat(cells, "  ")
+    self:line(paint and self:paint(paint, line) or line)
   end
 end
 
