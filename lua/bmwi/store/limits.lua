@@ -12,7 +12,7 @@ local MOST_OLD = 200 -- older calls kept: they count again if the clock is set b
 local ATTEMPTS, WINDOW = 4, 60 -- connections to the stream in this many seconds
 
 local function is_time(value)
-  return type(value) == "number" and value == value and math.abs(value) ~= math.huge
+  return type(value) == "number" and value - value == 0 -- of nan and inf that is nan
 end
 
 --- Whether a table from a file is valid.
@@ -98,12 +98,13 @@ local function closed(quota, now)
   return now < last and last or nil
 end
 
--- When the next call is possible, if not now; and the reason.
+-- When the next call is possible, if not now; the reason; and otherwise how many calls count.
 local function opens(quota, limit, now)
   local till = closed(quota, now)
   if till then return till, "closed" end
   local list = counted(quota, now)
   if #list >= limit then return list[#list - limit + 1], "limit" end
+  return nil, nil, #list
 end
 
 --- Counts a call that is about to be sent.
@@ -113,7 +114,7 @@ end
 ---@return "limit"|"closed"|nil reason
 function limits.spend(quota, limit, now)
   local changed = heed_clock(quota, now)
-  local at, reason = opens(quota, limit, now)
+  local at, reason, used = opens(quota, limit, now)
   if at then
     if changed then return false, at - now, reason end
     return nil, at - now, reason
@@ -124,7 +125,7 @@ function limits.spend(quota, limit, now)
     return extra < 0 or call > now - DAY
   end)
   table.insert(quota.calls, now)
-  return true, limit - #counted(quota, now)
+  return true, limit - used - 1
 end
 
 --- BMW has reported that the day's calls are used up. Other programs have made calls that are not
