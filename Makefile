@@ -42,12 +42,12 @@ SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.
   csrc/sim/classic/token.c csrc/sim/classic/poi.c csrc/sim/classic/image.c \
   csrc/sim/classic/profile.c csrc/sim/classic/types.c csrc/sim/classic/car.c \
   csrc/sim/classic/settings.c csrc/sim/classic/errors.c csrc/sim/classic/data.c
-LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_finalizer.lua lua/bmwi/_names.lua lua/bmwi/_number.lua \
-  lua/bmwi/_svg.lua lua/bmwi/_text.lua lua/bmwi/async.lua lua/bmwi/bridge/commands.lua \
-  lua/bmwi/bridge/homeassistant.lua lua/bmwi/bridge/hub.lua lua/bmwi/bridge/members.lua \
-  lua/bmwi/bridge/prometheus.lua lua/bmwi/bridge/publisher.lua lua/bmwi/bridge/source.lua \
-  lua/bmwi/bridge/topics.lua lua/bmwi/cardata.lua lua/bmwi/cardata/call.lua \
-  lua/bmwi/cardata/container.lua lua/bmwi/cardata/container_setup.lua \
+LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_decimal.lua lua/bmwi/_finalizer.lua lua/bmwi/_names.lua \
+  lua/bmwi/_number.lua lua/bmwi/_svg.lua lua/bmwi/_text.lua lua/bmwi/async.lua \
+  lua/bmwi/bridge/commands.lua lua/bmwi/bridge/homeassistant.lua lua/bmwi/bridge/hub.lua \
+  lua/bmwi/bridge/members.lua lua/bmwi/bridge/prometheus.lua lua/bmwi/bridge/publisher.lua \
+  lua/bmwi/bridge/source.lua lua/bmwi/bridge/topics.lua lua/bmwi/cardata.lua \
+  lua/bmwi/cardata/call.lua lua/bmwi/cardata/container.lua lua/bmwi/cardata/container_setup.lua \
   lua/bmwi/cardata/containers.lua lua/bmwi/cardata/history.lua lua/bmwi/cardata/live.lua \
   lua/bmwi/cardata/reads.lua lua/bmwi/cardata/status.lua lua/bmwi/cardata/stream.lua \
   lua/bmwi/cardata/stream_hub.lua lua/bmwi/cardata/stream_message.lua \

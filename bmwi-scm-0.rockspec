@@ -51,6 +51,7 @@ build = {
       libdirs = { "$(CURL_LIBDIR)" },
     },
     ["bmwi._check"] = "lua/bmwi/_check.lua",
+    ["bmwi._decimal"] = "lua/bmwi/_decimal.lua",
     ["bmwi._finalizer"] = "lua/bmwi/_finalizer.lua",
     ["bmwi._names"] = "lua/bmwi/_names.lua",
     ["bmwi._number"] = "lua/bmwi/_number.lua",

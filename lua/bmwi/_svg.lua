@@ -1,9 +1,8 @@
 --- What the SVG pictures of bmwi.geo and bmwi.chart share: page, title, texts and colours.
 
+local decimal = require "bmwi._decimal"
 local text = require "bmwi._text"
 local xml = require("bmwi.geo.xml").escape
-
-local decimal = text.decimal
 
 local svg = { WIDTH = 800, MARGIN = 20, TOP = 64,
   INK = "#202830", SOFT = "#4a5560", LINE = "#c9d0d6", PAPER = "#f3f5f7" }

@@ -1,16 +1,6 @@
---- Text helpers: numbers with a decimal point, and repairing broken UTF-8 from servers.
+--- Repairs broken UTF-8 from servers.
 
 local text = {}
-
---- A number with a decimal point in every locale, without trailing zeros.
----@param value number
----@param places integer maximum number of decimals
----@return string
-function text.decimal(value, places)
-  local digits = ("%%.%df"):format(places):format(value):gsub("[^%d%-]+", ".")
-  if digits:find(".", 1, true) then digits = digits:gsub("0+$", ""):gsub("%.$", "") end
-  return digits == "-0" and "0" or digits
-end
 
 -- After these first bytes, the range of a UTF-8 sequence's second byte is narrower.
 local SECOND_BYTE = {

@@ -2,13 +2,12 @@
 --- external resources, so any browser shows them.
 
 local check = require "bmwi._check"
+local decimal = require "bmwi._decimal"
 local svg = require "bmwi._svg"
-local text = require "bmwi._text"
 local units = require "bmwi.units"
 
 local chart = {}
 
-local decimal = text.decimal
 local OWN, OTHERS = "#1565c0", "#8a94a0"
 local LEFT, RIGHT = svg.MARGIN, svg.WIDTH - svg.MARGIN
 local OPTIONS = { { "title", "string" }, { "units", "string" } }

@@ -1,7 +1,7 @@
 -- bmwi.bridge.prometheus: the state of the cars in Prometheus' text format, for node_exporter's
 -- textfile collector. Uses base units; contains no positions.
 
-local decimal = require("bmwi._text").decimal
+local decimal = require "bmwi._decimal"
 local members = require "bmwi.bridge.members"
 local sorted_names = require "bmwi._names"
 local units = require "bmwi.units"

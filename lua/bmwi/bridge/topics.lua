@@ -2,7 +2,7 @@
 -- results of commands.
 
 local bmwi = require "bmwi"
-local decimal = require("bmwi._text").decimal
+local decimal = require "bmwi._decimal"
 local sorted_names = require "bmwi._names"
 
 local topics = {}

@@ -3,7 +3,7 @@
 
 local bmwi = require "bmwi"
 local anonymous = require "bmwi.cli.anonymous"
-local decimal = require("bmwi._text").decimal
+local decimal = require "bmwi._decimal"
 local fail = require "bmwi.cli.fail"
 local text_valid = require("bmwi._text").valid
 

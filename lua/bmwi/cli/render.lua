@@ -1,7 +1,7 @@
 -- bmwi.cli.render: formats results as tables. Pure functions from a result to rows of {label,
 -- value[, colour]}. Every member may be missing: then it is "not reported", never 0.
 
-local digits = require("bmwi._text").decimal
+local digits = require "bmwi._decimal"
 local number_of = require "bmwi._number"
 
 local render = {}

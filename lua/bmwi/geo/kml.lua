@@ -1,12 +1,12 @@
 --- KML 2.2 (OGC 07-147r2).
 
-local text = require "bmwi._text"
+local decimal = require "bmwi._decimal"
 local reading = require "bmwi.geo.reading"
 local shapes = require "bmwi.geo.shapes"
 local xml = require("bmwi.geo.xml").escape
 
 local function coordinates(point)
-  return ("%s,%s,0"):format(text.decimal(point.lon, 7), text.decimal(point.lat, 7))
+  return ("%s,%s,0"):format(decimal(point.lon, 7), decimal(point.lat, 7))
 end
 
 -- KML writes colours as alpha, blue, green, red.
@@ -20,7 +20,7 @@ local function kml_data(properties)
   for _, name in ipairs(reading.PROPERTIES) do
     local value = properties[name]
     if value ~= nil then
-      local shown = type(value) == "number" and text.decimal(value, 7) or value
+      local shown = type(value) == "number" and decimal(value, 7) or value
       list[#list + 1] = ('<Data name="%s"><value>%s</value></Data>'):format(name, xml(shown))
     end
   end

@@ -1,12 +1,10 @@
 --- A map as an SVG picture without external resources.
 
+local decimal = require "bmwi._decimal"
 local shapes = require "bmwi.geo.shapes"
 local sphere = require "bmwi.geo.sphere"
 local svg = require "bmwi._svg"
-local text = require "bmwi._text"
 local units = require "bmwi.units"
-
-local decimal = text.decimal
 
 local function farthest_km(center, ring)
   local farthest = 0
