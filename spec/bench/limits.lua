@@ -157,7 +157,8 @@ function limits.soak(grown, lua, late)
     .. "and it depends on where it put the blocks; the limit is 0."
 end
 
---- A cold start, by instructions: {all =, linker =, lua =}, or nil where they were not counted.
+--- A cold start, by instructions: {all =, linker =, lua =, libc =, bmwi =}, or nil where they were
+--- not counted.
 ---@param one table|nil of the row's program
 ---@param other table|nil of curl
 ---@param precompiled table|nil the same program, of bytecode
@@ -166,10 +167,11 @@ function limits.cold(one, other, precompiled)
   local excess = one.linker - other.linker
   local best = precompiled or one
   return text(("It takes %s million instructions, curl %s: %s against %s in the dynamic linker, "
-    .. "which looks for every symbol among the interpreter's libraries before libcurl's, and %s in "
-    .. "the interpreter."):format(
+    .. "which looks for every symbol among the interpreter's libraries before libcurl's, %s "
+    .. "against %s in the C library, %s in bmwi's core and lua-cjson, and %s in the interpreter.")
+    :format(
     millions(one.all), millions(other.all), millions(one.linker), millions(other.linker),
-    millions(one.lua)),
+    millions(one.libc), millions(other.libc), millions(one.bmwi), millions(one.lua)),
     precompiled and ("%s of them compile Lua: of bytecode it takes %s, %.3f of curl's, which is "
     .. "the least that source can come to."):format(millions(one.all - precompiled.all),
     millions(precompiled.all), precompiled.all / other.all),

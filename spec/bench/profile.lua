@@ -12,21 +12,22 @@ local function total_of(path)
   error("callgrind counted nothing: " .. path, 0)
 end
 
--- callgrind_annotate's figures for a run by name(line), which may be nil: combine(before, figure).
-local function read(path, options, name, combine)
-  local sums = {}
-  local annotate = "callgrind_annotate --auto=no --threshold=100 --show-percs=no %s %s 2>/dev/null"
-  local pipe = assert(io.popen(annotate:format(options, path)))
+-- The instructions of these functions in a run, with all that they call. A function is listed once
+-- for each way that its file is named.
+local function of_functions(path, wanted)
+  local most = {}
+  local annotate = "callgrind_annotate --auto=no --threshold=100 --show-percs=no --inclusive=yes "
+  local pipe = assert(io.popen(annotate .. path .. " 2>/dev/null"))
   for line in pipe:lines() do
     local figure, rest = line:match("^%s*([%d,]+)%s+([^=].*)$")
-    local key = figure and name(rest)
-    if key then sums[key] = combine(sums[key] or 0, tonumber((figure:gsub(",", "")))) end
+    local name = rest and (rest:match(":([%w_]+)$") or rest:match(":([%w_]+) %["))
+    if wanted[name] then
+      most[name] = math.max(most[name] or 0, tonumber((figure:gsub(",", ""))))
+    end
   end
   pipe:close()
-  return sums
+  return most
 end
-
-local function add(one, other) return one + other end
 
 local function run(before, command, input, path)
   local words = { before, "valgrind -q --tool=callgrind --callgrind-out-file=" .. path, command }
@@ -51,11 +52,7 @@ function profile.each(command, from, functions)
     local input = ("20 1\\n%d 1\\n"):format(n)
     local path = run("taskset -c 1", command, input, from .. "/callgrind." .. i)
     totals[i] = total_of(path)
-    -- A function is listed once for each way that its file is named.
-    parts[i] = functions and read(path, "--inclusive=yes", function(rest)
-      local name = rest:match(":([%w_]+)$") or rest:match(":([%w_]+) %[")
-      return wanted[name] and name
-    end, math.max) or {}
+    parts[i] = functions and of_functions(path, wanted) or {}
   end
   local each = { all = (totals[2] - totals[1]) / (MANY - FEW) }
   for name in pairs(wanted) do
@@ -64,17 +61,37 @@ function profile.each(command, from, functions)
   return each
 end
 
---- The instructions for one start of a program: all, the dynamic linker's, Lua's. `before` is put
---- before it: variables, for example.
+-- The instructions of a run by the file that their code is in. callgrind_annotate does not say it
+-- of functions that were inlined, such as much of the linker, so the profile itself is read: in it,
+-- what a call took in all follows the call's line.
+local function by_file(path)
+  local files, sums, file, called = {}, {}, nil, false
+  for line in io.lines(path) do
+    local key, number, name = line:match("^(c?ob)=(%S+) ?(.*)$")
+    if key and name ~= "" then files[number] = name:match("[^/]*$") end
+    if key == "ob" then file = files[number] end
+    local cost = line:match("^[%d+*-]%S* (%d+)$")
+    if cost and not called then sums[file] = (sums[file] or 0) + tonumber(cost) end
+    called = line:find("^calls=") ~= nil
+  end
+  return sums
+end
+
+-- Whose the code in a file is.
+local PARTS = { { "^ld%-", "linker" }, { "^lua[%d.]*$", "lua" }, { "^libc%.so", "libc" },
+  { "^core%.so$", "bmwi" }, { "cjson", "bmwi" } }
+
+--- The instructions for one start of a program: all, and those of the dynamic linker, Lua, the C
+--- library, and bmwi's core with lua-cjson. `before` is put before it: variables, for example.
 function profile.start(before, program, from)
   local path = run(before, program, "", from .. "/callgrind.start")
-  local sums = read(path, "", function(rest)
-    local object = rest:match("%[([^%]]+)%]$")
-    if not object then return nil end
-    return object:match("/ld%-[^/]*$") and "linker" or object:match("/lua[%d.]*$") and "lua"
-      or "other"
-  end, add)
-  return { all = total_of(path), linker = sums.linker or 0, lua = sums.lua or 0 }
+  local parts = { all = total_of(path), linker = 0, lua = 0, libc = 0, bmwi = 0 }
+  for file, cost in pairs(by_file(path)) do
+    for _, part in ipairs(PARTS) do
+      if file:find(part[1]) then parts[part[2]] = parts[part[2]] + cost end
+    end
+  end
+  return parts
 end
 
 return profile
