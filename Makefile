@@ -17,16 +17,17 @@ LUAS := lua5.4 lua5.3 lua5.2 lua5.1 luajit
 # csrc/ without the loader and the simulator; the rockspec has the same list.
 SRC := csrc/binding/answer.c csrc/binding/auth_error.c csrc/binding/await.c csrc/binding/bmwi.c \
   csrc/binding/car.c csrc/binding/client.c csrc/binding/fail.c csrc/binding/fields.c \
-  csrc/binding/hooks.c csrc/binding/json.c csrc/binding/kept.c csrc/binding/loop.c \
-  csrc/binding/methods.c csrc/binding/mqtt.c csrc/binding/options.c csrc/binding/request.c \
-  csrc/binding/schema.c csrc/binding/sys.c csrc/binding/token.c csrc/binding/values.c \
-  csrc/binding/values_status.c csrc/core/account.c csrc/core/attempt.c csrc/core/base64.c \
-  csrc/core/buffer.c csrc/core/connection.c csrc/core/device.c csrc/core/engine.c \
-  csrc/core/guard.c csrc/core/handle.c csrc/core/mqtt.c csrc/core/oauth.c csrc/core/op.c \
-  csrc/core/poll.c csrc/core/redact.c csrc/core/session.c csrc/core/sha256.c csrc/core/stream.c \
-  csrc/core/timers.c csrc/core/transfer.c csrc/core/transport.c csrc/core/url.c \
-  csrc/core/verdict.c csrc/core/word.c csrc/service/cardata.c csrc/service/cardata_fields.c \
-  csrc/service/cardata_values.c csrc/service/classic.c csrc/service/service.c
+  csrc/binding/hooks.c csrc/binding/json.c csrc/binding/json_amend.c csrc/binding/kept.c \
+  csrc/binding/loop.c csrc/binding/methods.c csrc/binding/mqtt.c csrc/binding/options.c \
+  csrc/binding/request.c csrc/binding/schema.c csrc/binding/sys.c csrc/binding/token.c \
+  csrc/binding/values.c csrc/binding/values_status.c csrc/core/account.c csrc/core/attempt.c \
+  csrc/core/base64.c csrc/core/buffer.c csrc/core/connection.c csrc/core/device.c \
+  csrc/core/engine.c csrc/core/guard.c csrc/core/handle.c csrc/core/mqtt.c csrc/core/oauth.c \
+  csrc/core/op.c csrc/core/poll.c csrc/core/redact.c csrc/core/session.c csrc/core/sha256.c \
+  csrc/core/stream.c csrc/core/timers.c csrc/core/transfer.c csrc/core/transport.c \
+  csrc/core/url.c csrc/core/verdict.c csrc/core/word.c csrc/service/cardata.c \
+  csrc/service/cardata_fields.c csrc/service/cardata_values.c csrc/service/classic.c \
+  csrc/service/service.c
 LOADER_SRC := csrc/loader.c
 SIM_SRC := csrc/sim/main.c csrc/sim/server.c csrc/sim/stream.c csrc/sim/control.c \
   csrc/sim/route.c csrc/sim/fault.c csrc/sim/log.c csrc/sim/service.c csrc/sim/http.c \

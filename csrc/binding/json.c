@@ -13,16 +13,19 @@
 
 #include "binding/bmwi.h"
 
-#define MAX_DEPTH 100 /* of a response and of what is sent */
+/* The address of `parts` is the registry key of a table with these. */
+static const char parts;
+enum {
+  NUMERALS = 1,
+  DECODE, /* lua-cjson's function */
+  ARRAYS, /* the tables that are encoded as arrays even when empty, as weak keys */
+};
 
-/* Their addresses are registry keys. */
-static const char decode_key, numerals_key, arrays_key;
-
-/* The locales that lua-cjson may parse numbers in: it uses the decimal point that was current when
-** it was loaded. */
+/* How lua-cjson parses numbers. It uses the decimal point that was current when it was loaded. */
 typedef struct numerals {
   locale_t plain;  /* "C": if we loaded lua-cjson, or the host did before it set a locale */
   locale_t loaded; /* the locale that was current when we were loaded */
+  bool floats;     /* 7 is decoded to a float on a Lua with integers */
   bool gone;       /* the state is being closed and lua-cjson's instance has been collected */
 } numerals;
 
@@ -47,25 +50,17 @@ static int numerals_gc(lua_State *L) {
   return 0;
 }
 
-static const numerals *keep_numerals(lua_State *L) {
+/* Pushes the numerals. */
+static numerals *new_numerals(lua_State *L) {
   numerals *kept = lua_newuserdata(L, sizeof *kept);
   kept->plain = kept->loaded = (locale_t)0;
-  kept->gone = false;
+  kept->floats = kept->gone = false;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, numerals_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   kept->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
   kept->loaded = duplocale(uselocale((locale_t)0));
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &numerals_key);
-  return kept;
-}
-
-static const numerals *get_numerals(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &numerals_key);
-  const numerals *kept = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  if (kept->gone) luaL_error(L, BMWI_AT_ITS_END);
   return kept;
 }
 
@@ -77,14 +72,18 @@ static int call_under(lua_State *L, locale_t locale, int arguments) {
   return status;
 }
 
-/* The tables that were decoded from arrays, as weak keys. */
-static void keep_arrays(lua_State *L) {
+static void push_new_arrays(lua_State *L) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "k");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &arrays_key);
+}
+
+static void push_arrays(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &parts);
+  lua_rawgeti(L, -1, ARRAYS);
+  lua_remove(L, -2);
 }
 
 /* Replaces require's message: lua-cjson is missing, or is installed for another Lua version. */
@@ -103,163 +102,77 @@ static void no_cjson(lua_State *L, const char *message) {
   luaL_error(L, "%s (apt install lua-cjson, or luarocks install lua-cjson): %s", needs, message);
 }
 
+/* Whether the function on top decodes 7 to a float that has to become an integer: false on a Lua
+** without integers, and with a lua-cjson that makes them. */
+static bool makes_floats(lua_State *L) {
+#if LUA_VERSION_NUM >= 503
+  lua_pushvalue(L, -1);
+  lua_pushliteral(L, "7");
+  lua_call(L, 1, 1);
+  bool floats = !lua_isinteger(L, -1);
+  lua_pop(L, 1);
+  return floats;
+#else
+  (void)L;
+  return false;
+#endif
+}
+
 /* Loads lua-cjson in the "C" locale: with a multi-byte decimal point it ends the process. */
 void bmwi_json_open(lua_State *L) {
-  const numerals *kept = keep_numerals(L);
-  keep_arrays(L);
+  lua_createtable(L, ARRAYS, 0);
+  int table = lua_gettop(L);
+  numerals *kept = new_numerals(L);
+  lua_rawseti(L, table, NUMERALS);
+  push_new_arrays(L);
+  lua_rawseti(L, table, ARRAYS);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "cjson");
   if (call_under(L, kept->plain, 1) != 0) no_cjson(L, lua_tostring(L, -1));
   lua_getfield(L, -1, "new");
   if (call_under(L, kept->plain, 0) != 0) lua_error(L);
-  setting(L, "decode_max_depth", MAX_DEPTH, false);
+  setting(L, "decode_max_depth", BMWI_JSON_DEPTH, false);
   setting(L, "decode_invalid_numbers", 0, true);
   lua_getfield(L, -1, "decode");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &decode_key);
+  kept->floats = makes_floats(L);
+  lua_rawseti(L, table, DECODE);
   lua_pop(L, 2);
-}
-
-bool bmwi_is_array(lua_State *L, int index) {
-  index = lua_absindex(L, index);
-  lua_pushnil(L);
-  if (!lua_next(L, index)) return true;
-  lua_pop(L, 2);
-  lua_rawgeti(L, index, 1);
-  bool array = !lua_isnil(L, -1);
-  lua_pop(L, 1);
-  return array;
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &parts);
 }
 
 /* ---- decoding ---------------------------------------------------------------- */
 
-/* Closes the gaps that null left in the array of this length on top of the stack. */
-static void close_gaps(lua_State *L, int length) {
-  int to = 0;
-  for (int from = 1; from <= length; from++) {
-    lua_rawgeti(L, -1, from);
-    if (lua_isnil(L, -1)) {
-      lua_pop(L, 1);
-      continue;
-    }
-    lua_rawseti(L, -2, ++to);
-  }
-  while (length > to) {
-    lua_pushnil(L);
-    lua_rawseti(L, -2, length--);
-  }
-}
-
-/* In the table on top: removes null, converts whole floats to integers, and records arrays in the
-** table at `arrays`. False for a number that is out of range (1e999). Only existing keys are
-** assigned, so the traversal stays valid. */
-static bool normalize(lua_State *L, int arrays) {
-  luaL_checkstack(L, 5, "JSON nested too deeply");
-  int table = lua_gettop(L), members = 0, nulls = 0;
-  bool array = false;
-  lua_pushnil(L);
-  while (lua_next(L, table)) {
-    if (members++ == 0) array = lua_type(L, -2) == LUA_TNUMBER; /* an object has string keys only */
-    switch (lua_type(L, -1)) {
-      case LUA_TLIGHTUSERDATA: /* cjson.null */
-        nulls++;
-        lua_pushvalue(L, -2);
-        lua_pushnil(L);
-        lua_rawset(L, table);
-        break;
-      case LUA_TNUMBER: {
-        double value = lua_tonumber(L, -1);
-        if (!isfinite(value)) return false;
-#if LUA_VERSION_NUM >= 503
-        if (fabs(value) <= 9007199254740992.0 && (double)(lua_Integer)value == value &&
-            !lua_isinteger(L, -1)) {
-          lua_pushvalue(L, -2);
-          bmwi_push_whole(L, value);
-          lua_rawset(L, table);
-        }
-#endif
-        break;
-      }
-      case LUA_TTABLE:
-        if (!normalize(L, arrays)) return false;
-        break;
-      default: break;
-    }
-    lua_pop(L, 1);
-  }
-  if (!array) return true;
-  if (nulls > 0) close_gaps(L, members);
-  lua_pushvalue(L, table);
-  lua_pushboolean(L, 1);
-  lua_rawset(L, arrays);
-  return true;
-}
-
-static const char *skip_blanks(const char *p, const char *end) {
-  while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
-  return p;
-}
-
-/* Whether the text may hold an empty array; looks inside strings too. */
-static bool has_empty_array(const char *p, size_t len) {
-  const char *end = p + len;
-  while ((p = memchr(p, '[', (size_t)(end - p))) != NULL) {
-    p = skip_blanks(p + 1, end);
-    if (p < end && *p == ']') return true;
-  }
-  return false;
-}
-
-/* Pushes the text with [null] for each []: lua-cjson decodes both [] and {} to {}, but an array
-** that is left empty by a null is recognised as an array. */
-static void push_with_nulls(lua_State *L, const char *p, size_t len) {
-  const char *end = p + len, *from = p;
-  luaL_Buffer text;
-  luaL_buffinit(L, &text);
-  for (; p < end; p++) {
-    if (*p == '"') {
-      for (p++; p < end && *p != '"'; p++)
-        if (*p == '\\') p++;
-    } else if (*p == '[') {
-      const char *next = skip_blanks(p + 1, end);
-      if (next == end || *next != ']') continue;
-      luaL_addlstring(&text, from, (size_t)(p + 1 - from));
-      luaL_addstring(&text, "null");
-      from = p + 1;
-    }
-  }
-  luaL_addlstring(&text, from, (size_t)(end - from));
-  luaL_pushresult(&text);
-}
-
-/* Decodes the text at `index` and pushes the value or an error; returns lua_pcall's status. */
-static int decode(lua_State *L, int text, locale_t locale) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
+/* Decodes the text at that index and pushes the value or an error; returns lua_pcall's status. */
+static int decode(lua_State *L, int function, int text, locale_t locale) {
+  lua_pushvalue(L, function);
   lua_pushvalue(L, text);
   return call_under(L, locale, 1);
 }
 
 bool bmwi_json_decode(lua_State *L, const char *data, size_t len) {
-  int top = lua_gettop(L);
-  luaL_checkstack(L, 6, NULL);
+  int top = lua_gettop(L), text = top + 2, function = top + 3;
+  luaL_checkstack(L, 14, NULL);
   if (len >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0) { /* a byte order mark */
     data += 3;
     len -= 3;
   }
-  if (has_empty_array(data, len)) push_with_nulls(L, data, len);
-  else lua_pushlstring(L, data, len);
-  const numerals *kept = get_numerals(L);
-  int status = decode(L, top + 1, kept->plain);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &parts);
+  lua_pushlstring(L, data, len);
+  lua_rawgeti(L, top + 1, DECODE);
+  lua_rawgeti(L, top + 1, ARRAYS);
+  lua_rawgeti(L, top + 1, NUMERALS);
+  const numerals *kept = lua_touserdata(L, -1);
+  if (kept->gone) luaL_error(L, BMWI_AT_ITS_END);
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  int status = decode(L, function, text, kept->plain);
   if (status != 0 && status != LUA_ERRMEM) /* it may have been loaded with another decimal point */
-    status = decode(L, top + 1, kept->loaded);
+    status = decode(L, function, text, kept->loaded);
   if (status == LUA_ERRMEM) lua_error(L);
   bool good = status == 0;
-  if (good && lua_istable(L, -1)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &arrays_key);
-    lua_insert(L, -2);
-    good = normalize(L, lua_gettop(L) - 1);
-  } else if (good && lua_type(L, -1) == LUA_TNUMBER) {
-    good = isfinite(lua_tonumber(L, -1));
-  }
+  if (good && lua_istable(L, -1))
+    good = bmwi_json_amend(L, function, lua_tostring(L, text), len, kept->floats);
+  else if (good && lua_type(L, -1) == LUA_TNUMBER) good = isfinite(lua_tonumber(L, -1));
   if (good) {
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);
@@ -464,7 +377,7 @@ static bool is_empty_array(lua_State *L, int index) {
     lua_pop(L, 2);
     return false;
   }
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &arrays_key);
+  push_arrays(L);
   lua_pushvalue(L, index);
   lua_rawget(L, -2);
   bool array = lua_toboolean(L, -1);
@@ -474,7 +387,7 @@ static bool is_empty_array(lua_State *L, int index) {
 
 static void encode(lua_State *L, writer *w, int index, bool array, int depth) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  if (depth > MAX_DEPTH) luaL_error(L, "a table nested too deeply cannot be sent");
+  if (depth > BMWI_JSON_DEPTH) luaL_error(L, "a table nested too deeply cannot be sent");
   switch (lua_type(L, index)) {
     case LUA_TNUMBER: add_number(L, w, index); break;
     case LUA_TSTRING: {
@@ -543,7 +456,7 @@ static int json_array(lua_State *L) {
   }
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &arrays_key);
+  push_arrays(L);
   lua_pushvalue(L, 1);
   lua_pushboolean(L, 1);
   lua_rawset(L, -3);

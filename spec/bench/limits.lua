@@ -19,7 +19,7 @@ end
 local LIBCURL = { "curl_multi_add_handle", "curl_multi_socket_action", "curl_multi_info_read",
   "curl_multi_remove_handle" }
 local HANDLES = { "bmwi_handle_ask", "bmwi_handle_end" }
-limits.PARTS = { "bmwi_json_decode", "normalize" }
+limits.PARTS = { "bmwi_json_decode", "bmwi_json_amend" }
 for _, list in ipairs { LIBCURL, HANDLES } do
   for _, name in ipairs(list) do table.insert(limits.PARTS, name) end
 end
@@ -42,7 +42,7 @@ function limits.call(counted)
     .. "floats integers and drop null, %s for handles, and %s for all else. What the kernel does "
     .. "is not in these. By instructions the limit, if all else cost nothing, is %.3f."):format(
     thousands(counted.decode), thousands(its.all), thousands(libcurl), thousands(counted.fetch),
-    thousands(its.bmwi_json_decode), thousands(its.normalize), thousands(handles),
+    thousands(its.bmwi_json_decode), thousands(its.bmwi_json_amend), thousands(handles),
     thousands(own), (its.all - own) / counted.decode)
 end
 
@@ -123,7 +123,7 @@ end
 --- The range map. All figures are seconds.
 ---@param decode {wall:number,cpu:number} the C loop with cjson.decode
 ---@param mine {wall:number,cpu:number}
----@param plain number cjson.decode of the body, in Lua
+---@param plain number cjson.decode of the body's copy, in Lua
 ---@param whole number bmwi.json.decode of the body
 function limits.range(decode, mine, plain, whole)
   local second = whole - plain
