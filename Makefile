@@ -112,7 +112,7 @@ COMMON := -std=c11 $(WARNINGS) $(if $(DEV),-Werror) $(DEFINES)
 # The core is bound when it is loaded (CORE_FLAG), so its calls of Lua and libcurl need no table of
 # stubs in between.
 MODULE_FLAGS = $(COMMON) -Icsrc -fPIC -fno-plt $(LUA_CFLAGS) $(CURL_CFLAGS) \
-  $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
+  $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT) $(if $(INSTRUMENT),-DBMWI_INSTRUMENTED)
 SIM_FLAGS = $(COMMON) $(SIM_PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(INSTRUMENT)
 # Parts of the C library, some only until glibc 2.34; the rockspec has the same list.
 C_LIBS := -lpthread -ldl -lm

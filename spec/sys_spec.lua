@@ -74,6 +74,17 @@ describe("bmwi._sys", function()
     end
   end)
 
+  describe("leave", function()
+    it("ends the process with this code, and what was written arrives", function()
+      assert.equal("all of it, 7", shell(program("io.write('all of it') sys.leave(7) "
+        .. "print('more')") .. "; echo \", $?\""))
+    end)
+
+    it("needs a code", function()
+      assert.has_error(function() sys.leave() end)
+    end)
+  end)
+
   describe("no_core", function()
     it("allows no core file", function()
       local text = shell(program("sys.no_core() local f = io.open('/proc/self/limits') "
