@@ -60,16 +60,16 @@ LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_decimal.lua lua/bmwi/_finalizer.lua lua
   lua/bmwi/cli/closest.lua lua/bmwi/cli/command_texts.lua lua/bmwi/cli/commands.lua \
   lua/bmwi/cli/config.lua lua/bmwi/cli/demo.lua lua/bmwi/cli/doctor.lua lua/bmwi/cli/explain.lua \
   lua/bmwi/cli/fail.lua lua/bmwi/cli/help.lua lua/bmwi/cli/hint.lua lua/bmwi/cli/imperial.lua \
-  lua/bmwi/cli/layout.lua lua/bmwi/cli/live.lua lua/bmwi/cli/man.lua lua/bmwi/cli/output.lua \
-  lua/bmwi/cli/programs.lua lua/bmwi/cli/prompt.lua lua/bmwi/cli/read.lua lua/bmwi/cli/record.lua \
-  lua/bmwi/cli/render.lua lua/bmwi/cli/report.lua lua/bmwi/cli/screen.lua lua/bmwi/cli/session.lua \
-  lua/bmwi/cli/shell.lua lua/bmwi/cli/status.lua lua/bmwi/cli/trips.lua lua/bmwi/cli/views.lua \
-  lua/bmwi/cli/watch.lua lua/bmwi/config.lua lua/bmwi/geo.lua lua/bmwi/geo/geojson.lua \
-  lua/bmwi/geo/kml.lua lua/bmwi/geo/reading.lua lua/bmwi/geo/shapes.lua lua/bmwi/geo/sphere.lua \
-  lua/bmwi/geo/svg.lua lua/bmwi/geo/xml.lua lua/bmwi/host.lua lua/bmwi/navigation.lua \
-  lua/bmwi/store.lua lua/bmwi/store/account.lua lua/bmwi/store/change.lua lua/bmwi/store/form.lua \
-  lua/bmwi/store/limits.lua lua/bmwi/store/place.lua lua/bmwi/time.lua lua/bmwi/units.lua \
-  lua/bmwi/wait.lua
+  lua/bmwi/cli/layout.lua lua/bmwi/cli/live.lua lua/bmwi/cli/man.lua lua/bmwi/cli/option_texts.lua \
+  lua/bmwi/cli/output.lua lua/bmwi/cli/programs.lua lua/bmwi/cli/prompt.lua lua/bmwi/cli/read.lua \
+  lua/bmwi/cli/record.lua lua/bmwi/cli/render.lua lua/bmwi/cli/report.lua lua/bmwi/cli/screen.lua \
+  lua/bmwi/cli/session.lua lua/bmwi/cli/shell.lua lua/bmwi/cli/status.lua lua/bmwi/cli/trips.lua \
+  lua/bmwi/cli/views.lua lua/bmwi/cli/watch.lua lua/bmwi/config.lua lua/bmwi/geo.lua \
+  lua/bmwi/geo/geojson.lua lua/bmwi/geo/kml.lua lua/bmwi/geo/reading.lua lua/bmwi/geo/shapes.lua \
+  lua/bmwi/geo/sphere.lua lua/bmwi/geo/svg.lua lua/bmwi/geo/xml.lua lua/bmwi/host.lua \
+  lua/bmwi/navigation.lua lua/bmwi/store.lua lua/bmwi/store/account.lua lua/bmwi/store/change.lua \
+  lua/bmwi/store/form.lua lua/bmwi/store/limits.lua lua/bmwi/store/place.lua lua/bmwi/time.lua \
+  lua/bmwi/units.lua lua/bmwi/wait.lua
 
 # The interpreter's name if it is a known one (so that reading this file does not require it),
 # otherwise what it reports; "lua" if it cannot be run.

@@ -108,6 +108,7 @@ build = {
     ["bmwi.cli.layout"] = "lua/bmwi/cli/layout.lua",
     ["bmwi.cli.live"] = "lua/bmwi/cli/live.lua",
     ["bmwi.cli.man"] = "lua/bmwi/cli/man.lua",
+    ["bmwi.cli.option_texts"] = "lua/bmwi/cli/option_texts.lua",
     ["bmwi.cli.output"] = "lua/bmwi/cli/output.lua",
     ["bmwi.cli.programs"] = "lua/bmwi/cli/programs.lua",
     ["bmwi.cli.prompt"] = "lua/bmwi/cli/prompt.lua",

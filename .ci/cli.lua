@@ -5,6 +5,7 @@ local commands = require "bmwi.cli.commands"
 local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
 local help = require "bmwi.cli.help"
+local option_texts = require "bmwi.cli.option_texts"
 local texts = require "bmwi.cli.command_texts"
 
 local MARK = "<!%-%- From here on .- %-%->\n"
@@ -24,7 +25,7 @@ local function option_rows(names)
   add("|---|---|")
   for _, name in ipairs(names) do
     add(("| %s | %s |"):format(code(help.left(name):match("^%s*(.*)$")),
-      cell(args.OPTIONS[name].text)))
+      cell(option_texts.options[name])))
   end
 end
 
@@ -64,8 +65,8 @@ add()
 add("| Key | |")
 add("|---|---|")
 for _, name in ipairs(config.NAMES) do
-  local key = config.KEYS[name]
-  add(("| `%s`%s | %s |"):format(name, key.secret and " *" or "", cell(key.text)))
+  add(("| `%s`%s | %s |"):format(name, config.KEYS[name].secret and " *" or "",
+    cell(option_texts.settings[name])))
 end
 add()
 add("## Exit codes")

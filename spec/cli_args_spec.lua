@@ -8,6 +8,7 @@ local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
 local help = require "bmwi.cli.help"
 local names = require "bmwi._names"
+local option_texts = require "bmwi.cli.option_texts"
 local texts = require "bmwi.cli.command_texts"
 local failure_of = cli.failure_of
 
@@ -151,7 +152,7 @@ describe("the help", function()
       for _, option in ipairs(command.options or {}) do
         local value = args.OPTIONS[option].value
         local shown = " --" .. option .. (value and " " .. value or "") .. " "
-        assert(text:find(shown .. args.OPTIONS[option].text, 1, true), shown)
+        assert(text:find(shown .. option_texts.options[option], 1, true), shown)
       end
       for line in (lines .. help.main(out)):gmatch("[^\n]+") do
         assert(#line <= 100, line)

@@ -196,6 +196,7 @@ describe("bmwi with CarData", function()
       for _, name in ipairs { "async", "units", "cardata.container_setup",
         "cardata.containers", "cardata.history", "cardata.reads", "cardata.stream",
         "cli.cardata", "cli.cardata_cars", "cli.cardata_views", "cli.command_texts",
+        "cli.option_texts",
         "cli.explain", "cli.hint", "cli.imperial", "cli.prompt", "cli.read", "cli.report",
         "cli.screen", "cli.trips", "cli.views" } do
         assert.is_nil(said:find("bmwi." .. name .. "\n", 1, true), name)

@@ -9,6 +9,7 @@ local fail = require "bmwi.cli.fail"
 local helper = require "spec.helper"
 local layout = require "bmwi.cli.layout"
 local names = require "bmwi._names"
+local option_texts = require "bmwi.cli.option_texts"
 local screen = require "bmwi.cli.screen"
 
 local json = helper.json
@@ -109,8 +110,10 @@ describe("the command line's description of itself", function()
     local exits = {}
     for _, exit in ipairs(fail.EXITS) do exits[exit[1]] = exit[2] end
     for code, exit in pairs(fail.EXIT) do assert.is_string(exits[exit], code) end
-    for name, key in pairs(config.KEYS) do assert.is_string(key.text, name) end
-    for name, option in pairs(args.OPTIONS) do assert.is_string(option.text, name) end
+    for _, pair in ipairs { { config.KEYS, option_texts.settings },
+      { args.OPTIONS, option_texts.options } } do
+      assert.same(names(pair[1]), names(pair[2]))
+    end
   end)
 
   it("has the page docs/cli.md as `make docs` writes it", function()

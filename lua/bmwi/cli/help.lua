@@ -4,6 +4,7 @@ local args = require "bmwi.cli.args"
 local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
 local layout = require "bmwi.cli.layout"
+local option_texts = require "bmwi.cli.option_texts"
 local texts = require "bmwi.cli.command_texts"
 
 local help = {}
@@ -83,7 +84,7 @@ end
 
 local function option_rows(names)
   local rows = {}
-  for i, name in ipairs(names) do rows[i] = { help.left(name), args.OPTIONS[name].text } end
+  for i, name in ipairs(names) do rows[i] = { help.left(name), option_texts.options[name] } end
   return rows
 end
 

@@ -7,6 +7,7 @@ local commands = require "bmwi.cli.commands"
 local config = require "bmwi.cli.config"
 local fail = require "bmwi.cli.fail"
 local help = require "bmwi.cli.help"
+local option_texts = require "bmwi.cli.option_texts"
 local texts = require "bmwi.cli.command_texts"
 
 local man = {}
@@ -28,7 +29,7 @@ local function option_lines(add, names)
     add((option.short and "\\fB\\-" .. option.short .. "\\fR, " or "") .. "\\fB\\-\\-"
       .. escaped(name) .. "\\fR" .. (option.value and " \\fI" .. escaped(option.value) .. "\\fR"
       or ""))
-    add(escaped(option.text))
+    add(escaped(option_texts.options[name]))
   end
 end
 
@@ -73,7 +74,7 @@ function man.page()
   add(".SH CONFIGURATION")
   add("Lines \\fIkey\\fR = \\fIvalue\\fR; a line that begins with # is a comment.")
   for _, name in ipairs(config.NAMES) do
-    add(".TP\n.B " .. escaped(name) .. "\n" .. escaped(config.KEYS[name].text))
+    add(".TP\n.B " .. escaped(name) .. "\n" .. escaped(option_texts.settings[name]))
   end
   add(".SH EXIT STATUS")
   for _, exit in ipairs(fail.EXITS) do

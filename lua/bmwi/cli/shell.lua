@@ -6,6 +6,7 @@ local commands = require "bmwi.cli.commands"
 local fail = require "bmwi.cli.fail"
 local sorted_names = require "bmwi._names"
 local quoted = require("bmwi.cli.programs").quoted
+local option_texts = require "bmwi.cli.option_texts"
 local texts = require "bmwi.cli.command_texts"
 
 local shell = {}
@@ -121,7 +122,8 @@ local function zsh_option(name, command)
   end
   local list = {}
   for spelling in spellings(name, " "):gmatch("%S+") do
-    list[#list + 1] = quoted(spelling .. "[" .. bracketed(option.text) .. "]" .. value)
+    list[#list + 1] = quoted(("%s[%s]%s"):format(spelling,
+      bracketed(option_texts.options[name]), value))
   end
   return table.concat(list, " ")
 end
@@ -153,7 +155,7 @@ local function fish()
     local value = row.value and (known == "FILE" and " -r -F"
       or known and " -x -a " .. quoted(table.concat(known, " ")) or " -x") or ""
     add(condition, "-l " .. name .. (row.short and " -s " .. row.short or "") .. value .. " -d "
-      .. quoted(row.text))
+      .. quoted(option_texts.options[name]))
   end
   for _, name in ipairs(args.COMMON) do option("true", name) end
   for _, name in ipairs(NAMES) do
