@@ -463,7 +463,8 @@ function groups.cold()
     local function cold_start(of, one, other, against, bar)
       compare(times, one, other, which[1], ms, { "cold start of " .. of .. which[2], against },
         which[1] == "wall" and bar or nil, function()
-          return limits.cold(starts[one], starts[other], starts[PRECOMPILED[one]])
+          return limits.cold(medians(times, one), medians(times, other), starts[one],
+            starts[other], starts[PRECOMPILED[one]])
         end)
     end
     cold_start('require "bmwi"', "require", "curl_version", "curl --version", 1.3)

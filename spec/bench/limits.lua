@@ -157,19 +157,24 @@ function limits.soak(grown, lua, late)
     .. "and it depends on where it put the blocks; the limit is 0."
 end
 
---- A cold start, by instructions: {all =, linker =, lua =, libc =, bmwi =}, or nil where they were
+--- A cold start. Instructions are {all =, linker =, lua =, libc =, bmwi =}, or nil where they were
 --- not counted.
----@param one table|nil of the row's program
+---@param mine {wall:number,cpu:number} the row's seconds
+---@param its {wall:number,cpu:number} curl's
+---@param one table|nil instructions of the row's program
 ---@param other table|nil of curl
----@param precompiled table|nil the same program, of bytecode
-function limits.cold(one, other, precompiled)
-  if not (one and other) then return "Instructions were not counted in this run." end
+---@param precompiled table|nil of the same program, of bytecode
+function limits.cold(mine, its, one, other, precompiled)
+  local waiting = ("It waits for %.1f of its %.1f ms, curl for %.1f of %.1f: both for the server, "
+    .. "and bmwi until what it saved is on the disk."):format((mine.wall - mine.cpu) * 1e3,
+    mine.wall * 1e3, (its.wall - its.cpu) * 1e3, its.wall * 1e3)
+  if not (one and other) then return waiting .. " Instructions were not counted in this run." end
   local excess = one.linker - other.linker
   local best = precompiled or one
-  return text(("It takes %s million instructions, curl %s: %s against %s in the dynamic linker, "
-    .. "which looks for every symbol among the interpreter's libraries before libcurl's, %s "
-    .. "against %s in the C library, %s in bmwi's core and lua-cjson, and %s in the interpreter.")
-    :format(
+  return text(waiting, ("It takes %s million instructions, curl %s: %s against %s in the dynamic "
+    .. "linker, which looks for every symbol among the interpreter's libraries before libcurl's, "
+    .. "%s against %s in the C library, %s in bmwi's core and lua-cjson, and %s in the "
+    .. "interpreter."):format(
     millions(one.all), millions(other.all), millions(one.linker), millions(other.linker),
     millions(one.libc), millions(other.libc), millions(one.bmwi), millions(one.lua)),
     precompiled and ("%s of them compile Lua: of bytecode it takes %s, %.3f of curl's, which is "
