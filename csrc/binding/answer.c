@@ -158,7 +158,6 @@ static int deliver_answer(lua_State *L, bmwi_op *op) {
 ** none if it was delivered already, or another operation waits for it since. */
 static int deliver_received(lua_State *L, bmwi_op *op) {
   bmwi_feed *feed = op->feed;
-  if (op->failure.code != BMWI_OK) return bmwi_fail(L, "receive", &op->failure, NULL);
   if (feed == NULL) return luaL_error(L, "this call is over");
   bmwi_feed_leave(feed);
   return feed->face->hand_out(L, feed);
@@ -174,20 +173,28 @@ void bmwi_push_unknown(lua_State *L, const bmwi_op *op) {
   lua_pop(L, 1); /* the nil */
 }
 
-static void describe(lua_State *L, bmwi_op *op) {
-  bmwi_failure_describe(L, op, &op->failure);
-  bool by_service = op->failure.own && op->failure.api_code[0] != '\0';
-  if (by_service && op->account != NULL && op->exchange->metered) bmwi_session_end(op);
+static void describe(lua_State *L, const bmwi_op *op, bmwi_failure *failure) {
+  bmwi_failure_describe(L, op, failure);
+  bool by_service = failure->own && failure->api_code[0] != '\0';
+  if (by_service && op->account != NULL && op->exchange->metered) bmwi_session_end(op, failure);
+}
+
+static int deliver_failure(lua_State *L, bmwi_op *op) {
+  bmwi_failure failure = *op->failure; /* a finalizer may close the feed, which replaces it */
+  if (op->kind == BMWI_LOST) return luaL_error(L, "%s", failure.text);
+  if (failure.code == BMWI_NO_MEMORY) return luaL_error(L, "not enough memory");
+  if (op->kind == BMWI_RECEIVE) return bmwi_fail(L, "receive", &failure, NULL);
+  if (op->kind == BMWI_CALL && !failure.login) describe(L, op, &failure);
+  bmwi_hooks_resource(L, op);
+  return fail_call(L, op, &failure);
 }
 
 int bmwi_deliver(lua_State *L, bmwi_op *op) {
-  if (op->failure.code == BMWI_NO_MEMORY) return luaL_error(L, "not enough memory");
-  if (op->kind == BMWI_SLEEP && op->failure.code == BMWI_OK) return 0;
-  if (op->kind == BMWI_RECEIVE) return deliver_received(L, op);
-  if (op->failure.code != BMWI_OK) {
-    if (op->kind == BMWI_CALL && !op->failure.login) describe(L, op);
-    bmwi_hooks_resource(L, op);
-    return fail_call(L, op, &op->failure);
+  if (op->failure != NULL) return deliver_failure(L, op);
+  switch (op->kind) {
+    case BMWI_CALL: return deliver_answer(L, op);
+    case BMWI_RECEIVE: return deliver_received(L, op);
+    case BMWI_SLEEP: return 0;
+    default: return deliver_nothing(L);
   }
-  return op->kind == BMWI_CALL ? deliver_answer(L, op) : deliver_nothing(L);
 }

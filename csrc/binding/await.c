@@ -23,7 +23,9 @@ bmwi_op *bmwi_loop_op(lua_State *L, bmwi_kind kind) {
 }
 
 static int op_gc(lua_State *L) {
-  bmwi_op_release(luaL_checkudata(L, 1, BMWI_OP));
+  bmwi_op *op = luaL_checkudata(L, 1, BMWI_OP);
+  bmwi_op_release(op);
+  bmwi_attempt_forget(op);
   return 0;
 }
 
@@ -154,8 +156,7 @@ int bmwi_push_unknown_info(lua_State *L) {
 /* (operation) -> its results; protected. */
 static int deliver(lua_State *L) {
   bmwi_op *op = lua_touserdata(L, 1);
-  if (op->kind == BMWI_LOST)
-    return is_sent_command(op) ? push_kept_unknown(L, 1) : luaL_error(L, "%s", op->failure.text);
+  if (op->kind == BMWI_LOST && is_sent_command(op)) return push_kept_unknown(L, 1);
   int results = bmwi_deliver(L, op);
   bmwi_op_release(op);
   return results;
@@ -178,7 +179,7 @@ static bool push_results(lua_State *L, const bmwi_op *op, int index) {
 static void wake_again(lua_State *L, bmwi_op *op) {
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "not enough memory";
   op->kind = BMWI_LOST;
-  bmwi_failure_set(&op->failure, BMWI_NO_MEMORY, text);
+  bmwi_attempt_fail(op, BMWI_NO_MEMORY, text);
   bmwi_engine_complete(op->engine, &op->transfer);
   lua_pop(L, 1);
 }

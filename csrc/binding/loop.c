@@ -188,7 +188,8 @@ static int loop_detach(lua_State *L) {
     bmwi_push_entry(L, BMWI_KEPT_OPS, op); /* keeps it alive until the end of this function */
     bmwi_drop_entries(L, op);
     bmwi_op_cancel(op, BMWI_CANCELLED, "the task was cancelled");
-    bool unknown = op->failure.code == BMWI_UNKNOWN && lua_isuserdata(L, -1);
+    bool unknown =
+      op->failure != NULL && op->failure->code == BMWI_UNKNOWN && lua_isuserdata(L, -1);
     bmwi_op_release(op);
     bmwi_engine_arm(bmwi_get_loop(L)->engine);
     if (unknown) return bmwi_push_unknown_info(L);

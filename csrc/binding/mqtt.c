@@ -264,7 +264,7 @@ static bmwi_connection *check(lua_State *L) {
 /* Whether the operation is still waiting: not after a yield that failed, nor once it was
 ** cancelled. */
 static bool waits(const bmwi_op *op) {
-  return op != NULL && op->state != BMWI_NEW && op->failure.code == BMWI_OK;
+  return op != NULL && op->state != BMWI_NEW && op->failure == NULL;
 }
 
 /* connection:receive([seconds]) -> "connected", session present, keepalive, assigned client id |

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "core/attempt.h"
 #include "core/connection.h"
 #include "core/op.h"
 
@@ -50,6 +51,7 @@ void bmwi_account_wipe(bmwi_account *account) {
     bmwi_session *session = &account->sessions[i];
     bmwi_transfer_release(account->engine, &session->request.transfer);
     bmwi_buffer_free(&session->request.body);
+    bmwi_attempt_forget(&session->request);
     bmwi_token_clear(&session->token);
     bmwi_device_login_clear(&session->device);
     free(session->resources);

@@ -3,6 +3,8 @@
 */
 #include "core/attempt.h"
 
+#include <stdlib.h>
+
 #include "core/clock.h"
 
 #define BACKOFF 0.5 /* seconds; doubled each time, full jitter */
@@ -32,9 +34,34 @@ bmwi_next bmwi_attempt_finish(bmwi_op *op) {
   return BMWI_DELIVER;
 }
 
-bmwi_next bmwi_attempt_fail(bmwi_op *op, bmwi_code code, const char *text) {
-  bmwi_failure_set(&op->failure, code, text);
+/* Stand in for a failure that there is no memory for. */
+static const bmwi_failure no_memory = {
+  .code = BMWI_NO_MEMORY, .retry_after = -1, .text = "not enough memory"};
+static const bmwi_failure no_memory_unknown = {
+  .code = BMWI_UNKNOWN, .retry_after = -1, .text = "not enough memory for the reason"};
+
+/* A redirect's target may hold a secret until it is redacted for the message. */
+void bmwi_attempt_forget(bmwi_op *op) {
+  bmwi_failure *failure = (bmwi_failure *)op->failure;
+  op->failure = NULL;
+  if (failure == NULL || failure == &no_memory || failure == &no_memory_unknown) return;
+  bmwi_wipe(failure, sizeof *failure);
+  free(failure);
+}
+
+bmwi_next bmwi_attempt_fail_with(bmwi_op *op, const bmwi_failure *failure) {
+  bool unknown = failure->code == BMWI_UNKNOWN;
+  bmwi_failure *copy = malloc(sizeof *copy);
+  if (copy != NULL) *copy = *failure;
+  bmwi_attempt_forget(op);
+  op->failure = copy != NULL ? copy : unknown ? &no_memory_unknown : &no_memory;
   return bmwi_attempt_finish(op);
+}
+
+bmwi_next bmwi_attempt_fail(bmwi_op *op, bmwi_code code, const char *text) {
+  bmwi_failure failure;
+  bmwi_failure_set(&failure, code, text);
+  return bmwi_attempt_fail_with(op, &failure);
 }
 
 bmwi_next bmwi_attempt_abort(bmwi_op *op, bmwi_code code, const char *text) {

@@ -9,12 +9,17 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Each finishes the operation and returns BMWI_DELIVER. */
+/* Each finishes the operation and returns BMWI_DELIVER. A failure is copied; without memory for
+** that it becomes BMWI_NO_MEMORY, but BMWI_UNKNOWN stays. */
 bmwi_next bmwi_attempt_finish(bmwi_op *op);
 bmwi_next bmwi_attempt_fail(bmwi_op *op, bmwi_code code, const char *text);
+bmwi_next bmwi_attempt_fail_with(bmwi_op *op, const bmwi_failure *failure);
 /* The same before its response was used: a command that was sent has an unknown outcome then,
 ** whatever the code. */
 bmwi_next bmwi_attempt_abort(bmwi_op *op, bmwi_code code, const char *text);
+
+/* Frees its failure, if any. */
+void bmwi_attempt_forget(bmwi_op *op);
 
 /* Makes a finished operation come back through bmwi_engine_next, if it is not being advanced. */
 void bmwi_attempt_deliver(bmwi_op *op, bmwi_next next);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/attempt.h"
 #include "core/clock.h"
 #include "core/redact.h"
 
@@ -481,7 +482,7 @@ void bmwi_connection_free(bmwi_connection *c) {
   bmwi_connection_close(c, BMWI_MQTT_SUCCESS);
   if (c->feed.waiter != NULL) { /* it may be finished but not delivered yet */
     bmwi_op_cancel(c->feed.waiter, BMWI_CLOSED, "");
-    bmwi_failure_set(&c->feed.waiter->failure, BMWI_CLOSED, "the connection was closed");
+    bmwi_attempt_fail(c->feed.waiter, BMWI_CLOSED, "the connection was closed");
   }
   bmwi_feed_leave(&c->feed);
   bmwi_buffer_free(&c->in);

@@ -29,8 +29,7 @@ static bmwi_next answered(bmwi_op *op) {
   }
   if (bmwi_attempt_again(op, &failure)) return BMWI_GO_ON;
   if (failure.status == 401 && bmwi_session_renew(op, &failure)) return go(op);
-  op->failure = failure;
-  return bmwi_attempt_finish(op);
+  return bmwi_attempt_fail_with(op, &failure);
 }
 
 static bool sleeps(const bmwi_op *op) { return op->kind == BMWI_SLEEP || op->kind == BMWI_RECEIVE; }

@@ -28,9 +28,7 @@ static void fail_waiting(bmwi_session *session, const bmwi_failure *failure) {
   while (session->waiting != NULL) {
     bmwi_op *op = session->waiting;
     session->waiting = op->next_waiting;
-    op->failure = *failure;
-    op->state = BMWI_FINISHED;
-    bmwi_engine_complete(op->engine, &op->transfer);
+    bmwi_attempt_deliver(op, bmwi_attempt_fail_with(op, failure));
   }
 }
 
@@ -92,11 +90,10 @@ static bool request_token(bmwi_session *session, bmwi_failure *failure) {
   bool ok = make_form(session);
   op->deadline = bmwi_now() + account->timeout;
   op->attempt = 0;
-  op->failure.code = BMWI_OK;
   if (!ok) bmwi_attempt_fail(op, BMWI_NO_MEMORY, "not enough memory");
   else if (bmwi_attempt_send(op) == BMWI_GO_ON) return true;
   op->state = BMWI_NEW;
-  *failure = op->failure;
+  *failure = *op->failure;
   return false;
 }
 
@@ -137,16 +134,17 @@ bool bmwi_session_ready(const bmwi_op *op) {
 
 bmwi_next bmwi_session_wait(bmwi_op *op) {
   bmwi_session *session = op->session;
+  bmwi_failure failure;
   if (op->kind == BMWI_LOGIN) {
     session->forced = true;
     session->by_resource = false;
     session->auth_error.code = BMWI_OK;
   }
   /* The store is asked before it is repeated: another process may have logged in. */
-  if (!session->kept && sticks(session, &op->failure)) return bmwi_attempt_finish(op);
-  if (session->request.state == BMWI_NEW && !start_request(session, &op->failure)) {
-    op->failure.login = true;
-    return bmwi_attempt_finish(op);
+  if (!session->kept && sticks(session, &failure)) return bmwi_attempt_fail_with(op, &failure);
+  if (session->request.state == BMWI_NEW && !start_request(session, &failure)) {
+    failure.login = true;
+    return bmwi_attempt_fail_with(op, &failure);
   }
   if (!bmwi_engine_pause(op->engine, &op->transfer, op->deadline))
     return bmwi_attempt_fail(op, BMWI_NO_MEMORY, "not enough memory");
@@ -414,13 +412,13 @@ bool bmwi_session_renew(bmwi_op *op, bmwi_failure *failure) {
   return !op->exchange->metered;
 }
 
-void bmwi_session_end(bmwi_op *op) {
+void bmwi_session_end(const bmwi_op *op, bmwi_failure *failure) {
   bmwi_session *session = op->session;
-  snprintf(op->failure.text, sizeof op->failure.text, "a new token was refused as well: HTTP %ld",
-           op->failure.status);
+  snprintf(failure->text, sizeof failure->text, "a new token was refused as well: HTTP %ld",
+           failure->status);
   if (op->generation != session->generation) return;
   expire(session, false);
-  session->auth_error = op->failure;
+  session->auth_error = *failure;
   session->auth_error.login = true;
   session->auth_error.refused_at = bmwi_wall();
   session->auth_error_until = HUGE_VAL;

@@ -20,8 +20,8 @@ void bmwi_session_leave(bmwi_op *op);
 ** one retry for each resource, until the token changes for another reason. */
 bool bmwi_session_renew(bmwi_op *op, bmwi_failure *failure);
 /* The service itself says that its token, though new, is useless: nothing more is sent until an
-** explicit log-in. */
-void bmwi_session_end(bmwi_op *op);
+** explicit log-in. Adapts the failure's text. */
+void bmwi_session_end(const bmwi_op *op, bmwi_failure *failure);
 /* The server accepted its token: a resource that refused it before may cause a renewal again. */
 void bmwi_session_worked(bmwi_op *op);
 

@@ -57,10 +57,11 @@ typedef struct bmwi_op {
   const char *content_type; /* of the body; NULL: a form */
   double deadline;          /* monotonic, for everything together */
   int attempt;
-  bool renewed;         /* was already sent again after a 401 */
-  bool newly_own;       /* its resource was found to refuse new tokens too */
-  unsigned generation;  /* of the token it was sent with */
-  bmwi_failure failure; /* its code is BMWI_OK unless it finished without a response */
+  bool renewed;        /* was already sent again after a 401 */
+  bool newly_own;      /* its resource was found to refuse new tokens too */
+  unsigned generation; /* of the token it was sent with */
+  /* NULL unless it finished without a response. It may be a constant: only attempt.c sets it. */
+  const bmwi_failure *failure;
 } bmwi_op;
 
 #define BMWI_MAX_REQUEST (1024 * 1024) /* of an URL and of a body */
