@@ -37,10 +37,11 @@ static int op_close(lua_State *L) {
 #endif
 
 bool bmwi_is_task(lua_State *L) {
+  if (!bmwi_yieldable(L)) return false;
   bmwi_push_kept(L, BMWI_KEPT_WAKES);
   lua_pushthread(L);
   lua_rawget(L, -2);
-  bool task = !lua_isnil(L, -1) && bmwi_yieldable(L);
+  bool task = !lua_isnil(L, -1);
   lua_pop(L, 2);
   return task;
 }
@@ -191,22 +192,22 @@ static void push_wake(lua_State *L, int thread) {
   lua_remove(L, -2);
 }
 
-/* Resumes the coroutine with true and the results, or with false and an error. The operation is
-** dropped only after that, since there may not be enough memory to resume it now. */
-static void wake(lua_State *L, bmwi_op *op) {
-  int top = lua_gettop(L), thread = top + 2, function = top + 3;
-  bmwi_push_entry(L, BMWI_KEPT_OPS, op);
+/* Resumes the coroutine that waits for the operation at `index`, unless it was detached meanwhile:
+** with true and the results, or with false and an error. The operation is dropped only after that,
+** since there may not be enough memory to resume it now. */
+static void wake(lua_State *L, bmwi_op *op, int index) {
+  int top = lua_gettop(L), thread = top + 1, function = top + 2;
   bmwi_push_entry(L, BMWI_KEPT_THREADS, op);
   lua_pushvalue(L, thread);
   bmwi_clear_value(L, BMWI_KEPT_WAITS);
   push_wake(L, thread);
-  if (lua_isnil(L, function)) { /* a blocking call waits for it, or nobody any more */
-    if (!lua_isnil(L, top + 1)) bmwi_drop_entries(L, op);
+  if (lua_isnil(L, function)) {
+    bmwi_drop_entries(L, op);
     lua_settop(L, top);
     return;
   }
   lua_pushboolean(L, 1);
-  if (!push_results(L, op, top + 1)) {
+  if (!push_results(L, op, index)) {
     lua_pushboolean(L, 0);
     lua_replace(L, function + 1);
   }
@@ -332,8 +333,9 @@ static void dispatch(lua_State *L, bmwi_engine *engine, bool defer) {
     if (logs) call_back(L, CALL_LOG_HOOK, op, true);
     if (runs && op->account != NULL && op->account->records) call_back(L, RECORD, op, true);
     bmwi_next next = bmwi_op_advance(op);
-    if (next == BMWI_DELIVER && defer && !lua_isnil(L, -2)) bmwi_engine_defer(engine, t);
-    else if (next == BMWI_DELIVER) wake(L, op);
+    bool awaited = !lua_isnil(L, -2); /* by a coroutine; a blocking call looks for itself */
+    if (next == BMWI_DELIVER && awaited && defer) bmwi_engine_defer(engine, t);
+    else if (next == BMWI_DELIVER && awaited) wake(L, op, lua_gettop(L) - 1);
     if (next == BMWI_READ_TOKEN || next == BMWI_ASK_STORE)
       renew(L, op, next == BMWI_READ_TOKEN ? READ_TOKEN : ASK_STORE);
     if (logs && op->state == BMWI_BACKOFF) call_back(L, CALL_LOG_HOOK, op, false);
@@ -406,8 +408,18 @@ static int wait_here(lua_State *L, bmwi_loop *self, bmwi_op *op) {
   return status;
 }
 
+/* Removes a blocking read from the table at `index`, and pushes the error that a hook has raised
+** on its behalf. False if there is none. */
+static bool take_raised(lua_State *L, int index, const bmwi_op *op) {
+  lua_rawgetp(L, index, op);
+  bool raised = lua_toboolean(L, -1);
+  bmwi_clear_entry(L, index, op);
+  if (!raised) lua_pop(L, 1);
+  return raised;
+}
+
 int bmwi_loop_await(lua_State *L, int client) {
-  bmwi_op *op = luaL_checkudata(L, -1, BMWI_OP);
+  bmwi_op *op = lua_touserdata(L, -1);
   int at = lua_gettop(L);
   bool reading = op->exchange == NULL || !op->exchange->command;
   if (!reading) {
@@ -421,19 +433,22 @@ int bmwi_loop_await(lua_State *L, int client) {
                   "that client");
   luaL_checkstack(L, RESERVE_HERE, NULL);
   if (reading) { /* a hook's error must not hide the outcome of a command */
+    bmwi_push_kept(L, BMWI_KEPT_RAISED);
     lua_pushboolean(L, 0);
-    bmwi_set_entry(L, BMWI_KEPT_RAISED, op);
+    lua_rawsetp(L, at + 1, op);
   }
   int status = wait_here(L, self, op);
   bool unknown = status == LUA_ERRMEM && is_sent_command(op);
   /* Ctrl-C cancels the call: it must not be sent later, in addition to a repeated call. */
   if (status != 0) bmwi_op_release(op);
   bmwi_engine_arm(op->engine);
-  if (status == 0) bmwi_push_entry(L, BMWI_KEPT_RAISED, op);
-  bmwi_clear_entry(L, BMWI_KEPT_RAISED, op);
+  if (reading && take_raised(L, at + 1, op)) {
+    if (status != 0) lua_pop(L, 1); /* the wait's own error counts */
+    else status = LUA_ERRRUN;
+  }
   if (unknown) return push_kept_unknown(L, at);
-  if (status == 0 && !lua_toboolean(L, -1) && push_results(L, op, at))
-    return lua_gettop(L) - at - 1;
+  int top = lua_gettop(L);
+  if (status == 0 && push_results(L, op, at)) return lua_gettop(L) - top;
   bmwi_op_release(op);
   return lua_error(L);
 }

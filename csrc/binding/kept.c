@@ -45,14 +45,23 @@ void bmwi_clear_value(lua_State *L, int which) {
   lua_settop(L, present ? -2 : -4);
 }
 
-void bmwi_clear_entry(lua_State *L, int which, const void *p) {
-  lua_pushlightuserdata(L, (void *)p);
-  bmwi_clear_value(L, which);
+void bmwi_clear_entry(lua_State *L, int index, const void *p) {
+  lua_rawgetp(L, index, p);
+  bool present = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  if (!present) return;
+  lua_pushnil(L);
+  lua_rawsetp(L, index, p);
 }
 
 void bmwi_drop_entries(lua_State *L, const bmwi_op *op) {
   static const int tables[] = {BMWI_KEPT_OPS, BMWI_KEPT_THREADS, BMWI_KEPT_ANCHORS};
-  for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) bmwi_clear_entry(L, tables[i], op);
+  int index = lua_gettop(L) + 1;
+  for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+    bmwi_push_kept(L, tables[i]);
+    bmwi_clear_entry(L, index, op);
+    lua_pop(L, 1);
+  }
 }
 
 static void weak_table(lua_State *L, int which, const char *mode) {

@@ -45,7 +45,8 @@ bmwi_loop *bmwi_get_loop(lua_State *L);
 /* For the tables: table[p] = the value on top, which is popped. */
 void bmwi_set_entry(lua_State *L, int which, const void *p);
 void bmwi_push_entry(lua_State *L, int which, const void *p);
-void bmwi_clear_entry(lua_State *L, int which, const void *p);
+/* The same for nil, in the table at `index` (positive). */
+void bmwi_clear_entry(lua_State *L, int index, const void *p);
 /* table[the value on top, which is popped] = nil */
 void bmwi_clear_value(lua_State *L, int which);
 /* Forgets an operation that a coroutine waited for. */
