@@ -74,9 +74,8 @@ const bmwi_name *bmwi_push_names(lua_State *L, int index, int *count);
 #define BMWI_JSON_DEPTH 100 /* of a response and of what is sent */
 /* Removes null, makes whole floats integers and records arrays in the table on top, which was
 ** decoded from this text (a Lua string's). At `base` and after it on the stack are lua-cjson's
-** function, the set of arrays, and a nil to replace. `floats`: 7 was decoded to a float, not only
-** 7.0. False if a number is out of range. */
-bool bmwi_json_amend(lua_State *L, int base, const char *text, size_t len, bool floats);
+** function and the set of arrays. False if a number is out of range. */
+bool bmwi_json_amend(lua_State *L, int base, const char *text, size_t len);
 /* Whether the table at `index` can be an array: empty, or with a first element. */
 bool bmwi_is_array(lua_State *L, int index);
 

@@ -69,22 +69,6 @@ static inline void bmwi_rawsetp(lua_State *L, int index, const void *p) {
 #define bmwi_yieldable(L) 1
 #endif
 
-/* They return the type of what they push. */
-#if LUA_VERSION_NUM >= 503
-#define bmwi_rawget(L, i) lua_rawget(L, i)
-#define bmwi_rawgeti(L, i, n) lua_rawgeti(L, i, n)
-#else
-static inline int bmwi_rawget(lua_State *L, int index) {
-  lua_rawget(L, index);
-  return lua_type(L, -1);
-}
-
-static inline int bmwi_rawgeti(lua_State *L, int index, int n) {
-  lua_rawgeti(L, index, n);
-  return lua_type(L, -1);
-}
-#endif
-
 /* Pushes an integer where Lua has integers. */
 static inline void bmwi_push_whole(lua_State *L, double value) {
 #if LUA_VERSION_NUM >= 503

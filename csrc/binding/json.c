@@ -25,7 +25,6 @@ enum {
 typedef struct numerals {
   locale_t plain;  /* "C": if we loaded lua-cjson, or the host did before it set a locale */
   locale_t loaded; /* the locale that was current when we were loaded */
-  bool floats;     /* 7 is decoded to a float on a Lua with integers */
   bool gone;       /* the state is being closed and lua-cjson's instance has been collected */
 } numerals;
 
@@ -51,10 +50,10 @@ static int numerals_gc(lua_State *L) {
 }
 
 /* Pushes the numerals. */
-static numerals *new_numerals(lua_State *L) {
+static const numerals *new_numerals(lua_State *L) {
   numerals *kept = lua_newuserdata(L, sizeof *kept);
   kept->plain = kept->loaded = (locale_t)0;
-  kept->floats = kept->gone = false;
+  kept->gone = false;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, numerals_gc);
   lua_setfield(L, -2, "__gc");
@@ -102,27 +101,11 @@ static void no_cjson(lua_State *L, const char *message) {
   luaL_error(L, "%s (apt install lua-cjson, or luarocks install lua-cjson): %s", needs, message);
 }
 
-/* Whether the function on top decodes 7 to a float that has to become an integer: false on a Lua
-** without integers, and with a lua-cjson that makes them. */
-static bool makes_floats(lua_State *L) {
-#if LUA_VERSION_NUM >= 503
-  lua_pushvalue(L, -1);
-  lua_pushliteral(L, "7");
-  lua_call(L, 1, 1);
-  bool floats = !lua_isinteger(L, -1);
-  lua_pop(L, 1);
-  return floats;
-#else
-  (void)L;
-  return false;
-#endif
-}
-
 /* Loads lua-cjson in the "C" locale: with a multi-byte decimal point it ends the process. */
 void bmwi_json_open(lua_State *L) {
   lua_createtable(L, ARRAYS, 0);
   int table = lua_gettop(L);
-  numerals *kept = new_numerals(L);
+  const numerals *kept = new_numerals(L);
   lua_rawseti(L, table, NUMERALS);
   push_new_arrays(L);
   lua_rawseti(L, table, ARRAYS);
@@ -134,7 +117,6 @@ void bmwi_json_open(lua_State *L) {
   setting(L, "decode_max_depth", BMWI_JSON_DEPTH, false);
   setting(L, "decode_invalid_numbers", 0, true);
   lua_getfield(L, -1, "decode");
-  kept->floats = makes_floats(L);
   lua_rawseti(L, table, DECODE);
   lua_pop(L, 2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &parts);
@@ -164,14 +146,12 @@ bool bmwi_json_decode(lua_State *L, const char *data, size_t len) {
   const numerals *kept = lua_touserdata(L, -1);
   if (kept->gone) luaL_error(L, BMWI_AT_ITS_END);
   lua_pop(L, 1);
-  lua_pushnil(L);
   int status = decode(L, function, text, kept->plain);
   if (status != 0 && status != LUA_ERRMEM) /* it may have been loaded with another decimal point */
     status = decode(L, function, text, kept->loaded);
   if (status == LUA_ERRMEM) lua_error(L);
   bool good = status == 0;
-  if (good && lua_istable(L, -1))
-    good = bmwi_json_amend(L, function, lua_tostring(L, text), len, kept->floats);
+  if (good && lua_istable(L, -1)) good = bmwi_json_amend(L, function, lua_tostring(L, text), len);
   else if (good && lua_type(L, -1) == LUA_TNUMBER) good = isfinite(lua_tonumber(L, -1));
   if (good) {
     lua_replace(L, top + 1);

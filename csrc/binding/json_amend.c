@@ -1,114 +1,33 @@
 /*
-** The second pass over decoded JSON. It is led by the text, which lua-cjson has accepted: a table
-** is touched only where the text has a whole number, null or the end of an array. What is done
-** depends on the value found there, since of two members with the same name the last one counts.
+** What lua-cjson leaves to do: a walk through the decoded tables removes null, makes whole floats
+** integers and records arrays. Before it, a survey of the text records what the walk could not find
+** out (empty arrays) or need not (large arrays that can stay as they are: a range map's).
 */
 #include <math.h>
 
 #include "binding/bmwi.h"
 
+#define LONG 65536 /* a text that is surveyed even without an empty array: to walk less */
+#define LARGE 1024 /* an array's text that is worth it */
+
 /* An array or object of the text that has not ended. */
 typedef struct level {
+  const char *from;
   const char *string, *string_end; /* the last one in it: where a value follows, the name */
   int index;                       /* of the current value in an array */
-  bool array, nulls;
+  bool array, empty;
+  bool plain; /* so far without null, numbers that may be whole, and arrays with elements */
 } level;
 
-typedef struct amend {
+typedef struct survey {
   lua_State *L;
   const char *end; /* of the text, where a NUL is */
-  int base;
-  int depth;    /* how many levels are open */
-  int fetched;  /* how many of their tables are on top of the stack, the outermost one first */
-  bool table;   /* whether the last of these is a table: a later member may have replaced it */
-  bool floats;  /* 7 was decoded to a float, not only 7.0 */
-  bool escapes; /* names may have some */
+  int base;        /* on the stack: lua-cjson's function, and the set of arrays after it */
+  int depth;       /* how many levels are open */
+  int fetched;     /* how many of their tables are on top of the stack, the outermost one first */
+  bool skips;      /* whether a large array has been recorded */
   level levels[BMWI_JSON_DEPTH + 1];
-} amend;
-
-#define SHORT 8192 /* such a text is searched for escapes once, a longer one name by name */
-
-/* On the stack: */
-#define DECODE(a) ((a)->base)     /* lua-cjson's function */
-#define ARRAYS(a) ((a)->base + 1) /* the set of all arrays */
-#define GAPS(a) ((a)->base + 2)   /* the set of those with a null; nil if there is none */
-
-/* Pushes the name of the current member. */
-static inline void push_name(const amend *a, const level *at) {
-  size_t len = (size_t)(at->string_end - at->string);
-  if (!a->escapes || memchr(at->string, '\\', len) == NULL) {
-    lua_pushlstring(a->L, at->string, len);
-  } else {
-    lua_pushvalue(a->L, DECODE(a));
-    lua_pushlstring(a->L, at->string - 1, len + 2);
-    lua_call(a->L, 1, 1);
-  }
-}
-
-/* Pushes the tables of the open levels that are not yet on the stack. */
-static void fetch(amend *a) {
-  for (; a->fetched < a->depth; a->fetched++) {
-    const level *at = &a->levels[a->fetched];
-    luaL_checkstack(a->L, 6, "JSON nested too deeply");
-    if (!lua_istable(a->L, -1)) {
-      lua_pushnil(a->L);
-    } else if (at->array) {
-      lua_rawgeti(a->L, -1, at->index);
-    } else {
-      push_name(a, at);
-      lua_rawget(a->L, -2);
-    }
-  }
-  a->table = lua_istable(a->L, -1);
-}
-
-/* Whether the innermost level's table exists; then it is on top. */
-static inline bool reach(amend *a) {
-  if (a->fetched < a->depth) fetch(a);
-  return a->table;
-}
-
-/* What the value on top becomes. REFUSED: a number that is out of range (1e999). */
-typedef enum outcome { AS_IT_IS, WHOLE, DROPPED, REFUSED } outcome;
-
-static inline outcome judge(lua_State *L, int type, double *number) {
-  if (type != LUA_TNUMBER) return type == LUA_TLIGHTUSERDATA ? DROPPED : AS_IT_IS;
-  double value = *number = lua_tonumber(L, -1);
-  if (!isfinite(value)) return REFUSED;
-#if LUA_VERSION_NUM >= 503
-  if (fabs(value) <= 9007199254740992.0 && (double)(lua_Integer)value == value) return WHOLE;
-#endif
-  return AS_IT_IS;
-}
-
-/* Amends the current value. False for a number that is out of range. */
-static bool amend_value(amend *a, const level *at) {
-  if (!reach(a)) return true;
-  lua_State *L = a->L;
-  double number;
-  outcome is;
-  if (at->array) {
-    is = judge(L, bmwi_rawgeti(L, -1, at->index), &number);
-    lua_pop(L, 1);
-    if (is == WHOLE) {
-      bmwi_push_whole(L, number);
-      lua_rawseti(L, -2, at->index);
-    }
-    return is != REFUSED;
-  }
-  push_name(a, at);
-  lua_pushvalue(L, -1);
-  is = judge(L, bmwi_rawget(L, -3), &number);
-  if (is == WHOLE || is == DROPPED) {
-    lua_pop(L, 1);
-    if (is == WHOLE) bmwi_push_whole(L, number);
-    else lua_pushnil(L);
-    lua_rawset(L, -3);
-  } else {
-    lua_pop(L, 2);
-  }
-  return is != REFUSED;
-}
+} survey;
 
 bool bmwi_is_array(lua_State *L, int index) {
   index = lua_absindex(L, index);
@@ -121,32 +40,63 @@ bool bmwi_is_array(lua_State *L, int index) {
   return array;
 }
 
-/* Adds the table on top to a set, or removes it. */
-static void mark(lua_State *L, int set, bool member) {
+/* Records whether the table on top is an array; a recorded one is complete for the walk. */
+static void mark(lua_State *L, int arrays, bool member) {
   lua_pushvalue(L, -1);
   if (member) lua_pushboolean(L, 1);
   else lua_pushnil(L);
-  lua_rawset(L, set);
+  lua_rawset(L, arrays);
 }
 
-/* An array ends here. lua-cjson decodes both [] and {} to an empty table. Gaps are closed when the
-** text has ended: until then its indices count. */
-static void end_array(amend *a, bool nulls) {
-  lua_State *L = a->L;
-  if (!reach(a) || !bmwi_is_array(L, -1)) return;
-  mark(L, ARRAYS(a), true);
-  if (!nulls) return;
-  if (lua_isnil(L, GAPS(a))) {
-    lua_newtable(L);
-    lua_replace(L, GAPS(a));
+/* ---- the survey ------------------------------------------------------------------- */
+
+/* Pushes the name of a level's current member. */
+static void push_name(const survey *s, const level *at) {
+  size_t len = (size_t)(at->string_end - at->string);
+  if (memchr(at->string, '\\', len) == NULL) {
+    lua_pushlstring(s->L, at->string, len);
+  } else {
+    lua_pushvalue(s->L, s->base);
+    lua_pushlstring(s->L, at->string - 1, len + 2);
+    lua_call(s->L, 1, 1);
   }
-  mark(L, GAPS(a), true);
 }
 
-/* An object that may be empty ends here. Its table was taken for an array if an earlier member with
-** the same name was one. */
-static void end_empty(amend *a) {
-  if (reach(a) && lua_rawlen(a->L, -1) == 0) mark(a->L, ARRAYS(a), false);
+/* Pushes the tables of the open levels that are not yet on the stack. False if the innermost one
+** is none: a later member has replaced it. */
+static bool reach(survey *s) {
+  for (; s->fetched < s->depth; s->fetched++) {
+    const level *at = &s->levels[s->fetched];
+    luaL_checkstack(s->L, 5, "JSON nested too deeply");
+    if (!lua_istable(s->L, -1)) {
+      lua_pushnil(s->L);
+    } else if (at->array) {
+      lua_rawgeti(s->L, -1, at->index);
+    } else {
+      push_name(s, at);
+      lua_rawget(s->L, -2);
+    }
+  }
+  return lua_istable(s->L, -1);
+}
+
+/* An array or object ends here. Its table may be that of a later member with the same name: what
+** is recorded wrongly is corrected when that one ends. */
+static void end_level(survey *s, const level *at, bool large) {
+  if (at->empty) { /* lua-cjson decodes both [] and {} to an empty table */
+    if (reach(s) && lua_rawlen(s->L, -1) == 0 && bmwi_is_array(s->L, -1))
+      mark(s->L, s->base + 1, at->array);
+  } else if (at->array && at->plain && large) {
+    s->skips = true;
+    if (reach(s) && lua_rawlen(s->L, -1) > 0) mark(s->L, s->base + 1, true);
+  } else if (at->array && !at->plain && s->skips) {
+    if (reach(s) && lua_rawlen(s->L, -1) > 0) mark(s->L, s->base + 1, false);
+  }
+}
+
+static const char *skip_blanks(const char *p) {
+  while (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r') p++;
+  return p;
 }
 
 static inline const char *skip_digits(const char *p) {
@@ -154,9 +104,9 @@ static inline const char *skip_digits(const char *p) {
   return p;
 }
 
-/* Skips a number, and says whether the value may be whole or out of range. It is neither if the
-** digits after the point are neither all 0 nor all 9 as far as a double can tell. */
-static inline const char *skip_number(const char *p, bool floats, bool *look) {
+/* Skips a number, and says whether it may have to be changed or refused. Not if the digits
+** after the point are neither all 0 nor all 9 as far as a double can tell. */
+static inline const char *skip_number(const char *p, bool *look) {
   const char *from = p;
   p = skip_digits(p + 1);
   if (*p == '.') {
@@ -167,7 +117,7 @@ static inline const char *skip_number(const char *p, bool floats, bool *look) {
     *look = rest == p || p - from > 15;
     p = rest;
   } else {
-    *look = floats || p - from > 15;
+    *look = LUA_VERSION_NUM >= 503 || p - from > 15;
   }
   if (*p == 'e' || *p == 'E') {
     *look = true;
@@ -197,50 +147,61 @@ static const unsigned char kinds[256] = {
   ['8'] = NUMBER, ['9'] = NUMBER, ['n'] = NOTHING, ['\0'] = END,
 };
 
-static bool scan(amend *a, const char *p) {
-  level *at = a->levels;
+/* False if the text is none that lua-cjson accepts. */
+static bool look_through(survey *s, const char *p) {
+  level *at = s->levels;
   bool look;
   for (;; p++) {
     while (kinds[(unsigned char)*p] == OTHER) p++;
     switch (kinds[(unsigned char)*p] & 7) { /* so that the compiler checks no range */
       case STRING:
         at->string = ++p;
-        p = string_end(p, a->end);
+        p = string_end(p, s->end);
         if (p == NULL) return false;
         at->string_end = p;
         break;
       case COMMA: at->index++; break;
       case NUMBER:
-        p = skip_number(p, a->floats, &look) - 1;
-        if (look && !amend_value(a, at)) return false;
+        p = skip_number(p, &look) - 1;
+        if (look) at->plain = false;
         break;
-      case NOTHING:
-        at->nulls = true;
-        if (!at->array && !amend_value(a, at)) return false;
-        break;
+      case NOTHING: at->plain = false; break;
       case OPEN:
-        if (a->depth == BMWI_JSON_DEPTH) return false;
-        at = &a->levels[++a->depth];
-        at->string = at->string_end = p;
+        if (s->depth == BMWI_JSON_DEPTH) return false;
+        at = &s->levels[++s->depth];
+        at->from = at->string = at->string_end = p;
         at->index = 1;
         at->array = *p == '[';
-        at->nulls = false;
+        at->empty = kinds[(unsigned char)*skip_blanks(p + 1)] == CLOSE;
+        at->plain = true;
         break;
-      case CLOSE:
-        if (at->array) end_array(a, at->nulls);
-        else if (at->string == at->string_end || at->nulls) end_empty(a);
-        if (a->depth <= 1) return a->depth == 1;
-        if (a->fetched == a->depth) {
-          lua_pop(a->L, 1);
-          a->fetched--;
-          a->table = lua_istable(a->L, -1);
+      case CLOSE: {
+        const level *ended = at;
+        end_level(s, ended, p - ended->from > LARGE);
+        if (s->depth <= 1) return s->depth == 1;
+        if (s->fetched == s->depth) {
+          lua_pop(s->L, 1);
+          s->fetched--;
         }
-        at = &a->levels[--a->depth];
+        at = &s->levels[--s->depth];
+        if (!ended->plain || (ended->array && !ended->empty)) at->plain = false;
         break;
+      }
       case END: return false;
     }
   }
 }
+
+/* Whether the text may hold an empty array; looks inside strings too. */
+static bool has_empty_array(const char *p, const char *end) {
+  while ((p = memchr(p, '[', (size_t)(end - p))) != NULL) {
+    p = skip_blanks(p + 1);
+    if (*p == ']') return true;
+  }
+  return false;
+}
+
+/* ---- the walk --------------------------------------------------------------------- */
 
 /* Closes the gaps that null leaves in the array on top of the stack. */
 static void close_gaps(lua_State *L) {
@@ -256,23 +217,73 @@ static void close_gaps(lua_State *L) {
   }
 }
 
-bool bmwi_json_amend(lua_State *L, int base, const char *text, size_t len, bool floats) {
-  amend a;
-  a.L = L;
-  a.end = text + len;
-  a.base = base;
-  a.depth = 0;
-  a.fetched = 1;
-  a.table = true;
-  a.floats = floats;
-  a.escapes = len > SHORT || memchr(text, '\\', len) != NULL;
-  a.levels[0] = (level){.string = text, .string_end = text};
-  if (!scan(&a, text)) return false;
-  if (lua_isnil(L, GAPS(&a))) return true;
-  lua_pushnil(L);
-  while (lua_next(L, GAPS(&a))) {
-    lua_pop(L, 1);
-    close_gaps(L);
+/* In a pair of lua_next on top: makes a whole float an integer. False for a number that is out of
+** range (1e999). */
+static inline bool amend_number(lua_State *L) {
+#if LUA_VERSION_NUM >= 503
+  if (lua_isinteger(L, -1)) return true; /* some versions of lua-cjson make them */
+  double value = lua_tonumber(L, -1);
+  if (fabs(value) <= 9007199254740992.0 && (double)(lua_Integer)value == value) {
+    lua_pushvalue(L, -2);
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_rawset(L, -5);
   }
+  return isfinite(value);
+#else
+  return isfinite(lua_tonumber(L, -1));
+#endif
+}
+
+/* Amends the table on top and those in it. Only existing keys are assigned, so the traversal stays
+** valid. */
+static bool walk(lua_State *L, int arrays, bool surveyed) {
+  luaL_checkstack(L, 5, "JSON nested too deeply");
+  if (surveyed) { /* it may be recorded: empty, or a large one that stays as it is */
+    lua_pushvalue(L, -1);
+    lua_rawget(L, arrays);
+    bool known = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (known) return true;
+  }
+  bool first = true, array = false, nulls = false;
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (first) array = lua_type(L, -2) == LUA_TNUMBER; /* an object has string keys only */
+    first = false;
+    switch (lua_type(L, -1)) {
+      case LUA_TLIGHTUSERDATA: /* cjson.null */
+        nulls = true;
+        if (array) break;
+        lua_pushvalue(L, -2);
+        lua_pushnil(L);
+        lua_rawset(L, -5);
+        break;
+      case LUA_TNUMBER:
+        if (!amend_number(L)) return false;
+        break;
+      case LUA_TTABLE:
+        if (!walk(L, arrays, surveyed)) return false;
+        break;
+      default: break;
+    }
+  }
+  if (!array) return true;
+  if (nulls) close_gaps(L);
+  mark(L, arrays, true);
   return true;
+}
+
+bool bmwi_json_amend(lua_State *L, int base, const char *text, size_t len) {
+  bool surveyed = len > LONG || has_empty_array(text, text + len);
+  if (surveyed) {
+    survey s;
+    s.L = L;
+    s.end = text + len;
+    s.base = base;
+    s.depth = 0;
+    s.fetched = 1;
+    s.skips = false;
+    s.levels[0] = (level){.from = text, .string = text, .string_end = text};
+    if (!look_through(&s, text)) return false;
+  }
+  return walk(L, base + 1, surveyed);
 }
