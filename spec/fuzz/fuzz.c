@@ -265,8 +265,9 @@ static int answered(lua_State *L) {
   const char *body = luaL_checklstring(L, 3, &size);
   bmwi_op *op = bmwi_client_op(L, bmwi_client_check(L, 1), endpoint, "WBYCARDATA0000001");
   put_in(op, (uint8_t)body[0], body + 1, size - 1);
-  bmwi_attempt_explain(op, &op->failure);
-  op->state = BMWI_FINISHED;
+  bmwi_failure failure;
+  if (bmwi_attempt_explain(op, &failure)) bmwi_attempt_finish(op);
+  else bmwi_attempt_fail_with(op, &failure);
   int top = lua_gettop(L);
   push_results(L, op);
   bmwi_op_release(op);
@@ -313,8 +314,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   lua_insert(L, 3);
   if (endpoint->starts_event) bmwi_client_form(L, op, bmwi_classic.type_field, "DOOR_LOCK", 9);
   put_in(op, data[1], data + 2, size - 2);
-  bmwi_attempt_explain(op, &op->failure);
-  op->state = BMWI_FINISHED;
+  bmwi_failure failure;
+  if (bmwi_attempt_explain(op, &failure)) bmwi_attempt_finish(op);
+  else bmwi_attempt_fail_with(op, &failure);
   lua_pushstring(L, op->exchange->name);
   push_results(L, op);
   call(L, lua_gettop(L) - 4);
