@@ -54,7 +54,8 @@ bmwi_next bmwi_attempt_fail_with(bmwi_op *op, const bmwi_failure *failure) {
   bmwi_failure *copy = malloc(sizeof *copy);
   if (copy != NULL) *copy = *failure;
   bmwi_attempt_forget(op);
-  op->failure = copy != NULL ? copy : unknown ? &no_memory_unknown : &no_memory;
+  op->failure = copy;
+  if (copy == NULL) op->failure = unknown ? &no_memory_unknown : &no_memory;
   return bmwi_attempt_finish(op);
 }
 
