@@ -1,6 +1,11 @@
 -- bmwi.cli.option_texts: what the help, the manual page, the completions and docs/cli.md say of
 -- each option and each setting.
 
+-- Of options that are settings, too.
+local ADDRESS = "the server's address, instead of a region"
+local TRUST = "trust the CA certificates in this PEM file"
+local POLLS = "seconds between polls (2, 3, 5, then every 10)"
+
 return {
   options = {
     json = "print one JSON document, the service's own answer",
@@ -10,15 +15,15 @@ return {
     wait = "wait until the car has carried it out (default)",
     ["no-wait"] = "only send the command; `bmwi wait` follows it later",
     ["wait-timeout"] = "how long to wait for the car (240)",
-    interval = "seconds between polls (2, 3, 5, then every 10)",
+    interval = POLLS,
     yes = "do not ask for confirmation",
     quiet = "no progress or remarks",
     verbose = "log requests and responses to standard error",
     ["no-color"] = "no colour (also: NO_COLOR=1, TERM=dumb)",
     config = "the configuration file",
     region = "rest_of_world, usa or china",
-    ["base-url"] = "the server's address, instead of a region",
-    ["ca-file"] = "trust the CA certificates in this PEM file",
+    ["base-url"] = ADDRESS,
+    ["ca-file"] = TRUST,
     ["request-timeout"] = "limit for a call with its retries (30)",
     help = "show help",
     man = "the manual page, for man -l",
@@ -61,7 +66,7 @@ return {
     stream_url = "CarData: the server of the live data, instead of BMW's",
     daily_limit = "CarData: calls a day (50)",
     region = "which server: rest_of_world, usa or china",
-    base_url = "the server's address, instead of a region",
+    base_url = ADDRESS,
     navigation_url = "the server of `bmwi soc`, instead of BMW's",
     token_url = "the URL of the token endpoint",
     token_path = "the path of the token endpoint on the server",
@@ -72,7 +77,7 @@ return {
     api_secret = "the API secret",
     basic = "base64 of key:secret, instead of api_key and api_secret",
     security_answer = "the answer to the account's security question, for `bmwi unlock`",
-    ca_file = "trust the CA certificates in this PEM file",
+    ca_file = TRUST,
     proxy = "the proxy's URL; it may hold a password",
     user_agent = "what to send as User-Agent",
     poi_field = "the form field of `bmwi poi`: data, or body as BMW's document writes it",
@@ -81,7 +86,7 @@ return {
     connect_timeout = "seconds, the limit for one connection (10)",
     retries = "retries after a transient failure (2)",
     wait_timeout = "seconds to wait for the car (240)",
-    interval = "seconds between polls (2, 3, 5, then every 10)",
+    interval = POLLS,
     mqtt_username = "`bmwi bridge`: the user name at the broker",
     mqtt_password = "`bmwi bridge`: the password at the broker",
     mqtt_ca_file = "`bmwi bridge`: trust these CA certificates for mqtts:// (default: ca_file)",
