@@ -334,9 +334,23 @@ describe("the loop", function()
       for _ = 1, 2 do
         loop:begin(receives, operation)
         while loop:timeout() do loop:step(0.01) end
-      end]], nil, "timeout 60 COMMAND 2>&1; echo $?")
+      end
+      local client = require("bmwi").new({ base_url = "http://127.0.0.1:1", username = "u",
+        password = "p", api_key = "k", api_secret = "s" })
+      local calls = coroutine.create(function() return client:vehicles() end)
+      loop:attach(calls, print)
+      local _, _, call = coroutine.resume(calls)
+      loop:begin(calls, call)
+      client:close()
+      print(pcall(loop.begin, loop, thread, call)) -- it is finished, but not yet delivered
+      while loop:timeout() do loop:step(0.01) end
+      call = nil
+      clean()
+      loop:detach(calls)]], nil, "timeout 60 COMMAND 2>&1; echo $?")
     assert(text:find("^false\t[^\n]+an operation that has not begun expected%)\n"
-      .. "true\tMQTT connection failed: [^\n]+\nfalse\tnil\n0\n$"), text)
+      .. "true\tMQTT connection failed: [^\n]+\nfalse\tnil\n"
+      .. "false\t[^\n]+an operation that has not begun expected%)\n"
+      .. "true\tnil\t[^\n]+\tclosed[^\n]*\n0\n$"), text)
   end)
 end)
 

@@ -197,12 +197,12 @@ static void push_wake(lua_State *L, int thread) {
 ** since there may not be enough memory to resume it now. */
 static void wake(lua_State *L, bmwi_op *op, int index) {
   int top = lua_gettop(L), thread = top + 1, function = top + 2;
-  bmwi_push_entry(L, BMWI_KEPT_THREADS, op);
+  bmwi_push_kept_op(L, op, BMWI_KEPT_THREAD);
   lua_pushvalue(L, thread);
   bmwi_clear_value(L, BMWI_KEPT_WAITS);
   push_wake(L, thread);
   if (lua_isnil(L, function)) {
-    bmwi_drop_entries(L, op);
+    bmwi_drop_op(L, op);
     lua_settop(L, top);
     return;
   }
@@ -222,7 +222,7 @@ static void wake(lua_State *L, bmwi_op *op, int index) {
     }
     bmwi_keep_fault(L);
   }
-  bmwi_drop_entries(L, op);
+  bmwi_drop_op(L, op);
   lua_settop(L, top);
 }
 
@@ -320,7 +320,7 @@ static void dispatch(lua_State *L, bmwi_engine *engine, bool defer) {
   luaL_checkstack(L, RESERVE, NULL); /* nothing raises from here on */
   while ((t = bmwi_engine_next(engine)) != NULL) {
     bmwi_op *op = (bmwi_op *)t; /* its first member */
-    bmwi_push_entry(L, BMWI_KEPT_OPS, op);
+    bmwi_push_kept_op(L, op, BMWI_KEPT_USERDATA);
     if (op->account != NULL) bmwi_push_entry(L, BMWI_KEPT_CLIENTS, op->account);
     else lua_pushnil(L);
     if (op->kind == BMWI_TOKEN && lua_isnil(L, -1)) { /* its client is being collected */
@@ -456,14 +456,16 @@ int bmwi_loop_await(lua_State *L, int client) {
 /* (thread, operation, client) -> adds them to the tables; protected. */
 static int anchor(lua_State *L) {
   bmwi_op *op = lua_touserdata(L, 2);
-  bmwi_set_entry(L, BMWI_KEPT_ANCHORS, op);
-  bmwi_set_entry(L, BMWI_KEPT_OPS, op);
-  lua_pushvalue(L, 1);
-  bmwi_set_entry(L, BMWI_KEPT_THREADS, op);
+  lua_createtable(L, 3, 0);
+  for (int i = 1; i <= 3; i++) {
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, i);
+  }
+  bmwi_keep_op(L, op);
   bmwi_push_kept(L, BMWI_KEPT_WAITS);
-  lua_insert(L, 1);
+  lua_pushvalue(L, 1);
   lua_pushlightuserdata(L, op);
-  lua_rawset(L, 1);
+  lua_rawset(L, -3);
   return 0;
 }
 

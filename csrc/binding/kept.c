@@ -54,14 +54,31 @@ void bmwi_clear_entry(lua_State *L, int index, const void *p) {
   lua_rawsetp(L, index, p);
 }
 
-void bmwi_drop_entries(lua_State *L, const bmwi_op *op) {
-  static const int tables[] = {BMWI_KEPT_OPS, BMWI_KEPT_THREADS, BMWI_KEPT_ANCHORS};
-  int index = lua_gettop(L) + 1;
-  for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
-    bmwi_push_kept(L, tables[i]);
-    bmwi_clear_entry(L, index, op);
-    lua_pop(L, 1);
+void bmwi_keep_op(lua_State *L, bmwi_op *op) {
+  bmwi_push_kept(L, BMWI_KEPT_OPS);
+  lua_insert(L, -2);
+  op->slot = luaL_ref(L, -2);
+  lua_pop(L, 1);
+}
+
+void bmwi_push_kept_op(lua_State *L, const bmwi_op *op, int which) {
+  if (op->slot == 0) {
+    lua_pushnil(L);
+    return;
   }
+  bmwi_push_kept(L, BMWI_KEPT_OPS);
+  lua_rawgeti(L, -1, op->slot);
+  lua_rawgeti(L, -1, which);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+void bmwi_drop_op(lua_State *L, bmwi_op *op) {
+  if (op->slot == 0) return;
+  bmwi_push_kept(L, BMWI_KEPT_OPS);
+  luaL_unref(L, -1, op->slot);
+  lua_pop(L, 1);
+  op->slot = 0;
 }
 
 static void weak_table(lua_State *L, int which, const char *mode) {
@@ -79,10 +96,12 @@ void bmwi_kept_open(lua_State *L) {
   weak_table(L, BMWI_KEPT_WAKES, "k");
   weak_table(L, BMWI_KEPT_WAITS, "k");
   weak_table(L, BMWI_KEPT_OPS, NULL);
-  weak_table(L, BMWI_KEPT_THREADS, NULL);
-  weak_table(L, BMWI_KEPT_ANCHORS, NULL);
   weak_table(L, BMWI_KEPT_CLIENTS, "v");
   weak_table(L, BMWI_KEPT_RAISED, NULL);
+  bmwi_push_kept(L, BMWI_KEPT_OPS);
+  lua_pushboolean(L, 1);
+  luaL_unref(L, -1, luaL_ref(L, -2)); /* makes its list of free slots, which needs memory */
+  lua_pop(L, 1);
   lua_createtable(L, BMWI_FAULTS + 1, 0); /* filled, so that an error needs no memory later */
   for (int i = 1; i <= BMWI_FAULTS; i++) {
     lua_pushboolean(L, 0);

@@ -25,9 +25,8 @@ enum {
   BMWI_KEPT_SELF,    /* the bmwi_loop */
   BMWI_KEPT_WAKES,   /* thread -> function to call with the results (weak keys) */
   BMWI_KEPT_WAITS,   /* thread -> operation it waits for (weak keys) */
-  BMWI_KEPT_OPS,     /* operation -> its userdata, while a coroutine waits for it */
-  BMWI_KEPT_THREADS, /* operation -> the coroutine that waits for it */
-  BMWI_KEPT_ANCHORS, /* operation -> what must stay alive meanwhile */
+  BMWI_KEPT_OPS,     /* slot of an operation -> {the coroutine that waits for it, its userdata, what
+                     ** must stay alive meanwhile} */
   BMWI_KEPT_CLIENTS, /* account -> client userdata (weak values) */
   BMWI_KEPT_RAISED,  /* operation that a blocking read waits for -> its hook's error, or false */
   BMWI_KEPT_FAULTS,  /* errors without an owner, or false; what stands for nil behind them */
@@ -49,8 +48,13 @@ void bmwi_push_entry(lua_State *L, int which, const void *p);
 void bmwi_clear_entry(lua_State *L, int index, const void *p);
 /* table[the value on top, which is popped] = nil */
 void bmwi_clear_value(lua_State *L, int which);
-/* Forgets an operation that a coroutine waited for. */
-void bmwi_drop_entries(lua_State *L, const bmwi_op *op);
+
+/* Keeps an operation that a coroutine waits for: pops {thread, userdata, client}. */
+void bmwi_keep_op(lua_State *L, bmwi_op *op);
+/* Pushes one of these; nil if it is not kept. */
+enum { BMWI_KEPT_THREAD = 1, BMWI_KEPT_USERDATA };
+void bmwi_push_kept_op(lua_State *L, const bmwi_op *op, int which);
+void bmwi_drop_op(lua_State *L, bmwi_op *op);
 
 #pragma GCC visibility pop
 

@@ -159,10 +159,10 @@ static int loop_begin(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   luaL_checktype(L, 2, LUA_TTHREAD);
   bmwi_op *op = luaL_checkudata(L, 3, BMWI_OP);
-  luaL_argcheck(L, is_free(op), 3, "an operation that has not begun expected");
+  luaL_argcheck(L, is_free(op) && op->slot == 0, 3, "an operation that has not begun expected");
   lua_settop(L, 4);
   if (!bmwi_await_begin(L)) {
-    bmwi_drop_entries(L, op);
+    bmwi_drop_op(L, op);
     return lua_error(L);
   }
   bmwi_op_start(op);
@@ -185,8 +185,8 @@ static int loop_detach(lua_State *L) {
   if (op != NULL) {
     lua_pushvalue(L, 2);
     bmwi_clear_value(L, BMWI_KEPT_WAITS);
-    bmwi_push_entry(L, BMWI_KEPT_OPS, op); /* keeps it alive until the end of this function */
-    bmwi_drop_entries(L, op);
+    bmwi_push_kept_op(L, op, BMWI_KEPT_USERDATA); /* alive until the end of this function */
+    bmwi_drop_op(L, op);
     bmwi_op_cancel(op, BMWI_CANCELLED, "the task was cancelled");
     bool unknown =
       op->failure != NULL && op->failure->code == BMWI_UNKNOWN && lua_isuserdata(L, -1);

@@ -62,6 +62,7 @@ typedef struct bmwi_op {
   unsigned generation; /* of the token it was sent with */
   /* NULL unless it finished without a response. It may be a constant: only attempt.c sets it. */
   const bmwi_failure *failure;
+  int slot; /* where the binding keeps it while a coroutine waits for it; 0: nowhere */
 } bmwi_op;
 
 #define BMWI_MAX_REQUEST (1024 * 1024) /* of an URL and of a body */
