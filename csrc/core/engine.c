@@ -320,7 +320,7 @@ void bmwi_engine_complete(bmwi_engine *engine, bmwi_transfer *t) {
 void bmwi_engine_complete_all(bmwi_engine *engine) {
   bmwi_engine_release(engine);
   while (engine->timers.count > 0)
-    bmwi_engine_complete(engine, transfer_of(engine->timers.heap[0]));
+    bmwi_engine_complete(engine, transfer_of(engine->timers.heap[0].timer));
 }
 
 void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t) {
@@ -427,7 +427,7 @@ static void start(bmwi_engine *engine) {
 ** pauses. libcurl 7.88 would divide by zero if its connection cache were used after that. */
 static void break_off(bmwi_engine *engine) {
   for (size_t i = 0; engine->exchanges > 0; i++) { /* those behind it move up meanwhile */
-    bmwi_transfer *t = transfer_of(engine->timers.heap[i % engine->timers.count]);
+    bmwi_transfer *t = transfer_of(engine->timers.heap[i % engine->timers.count].timer);
     if (t->phase == BMWI_SENDING) collect(engine, t, CURLE_OUT_OF_MEMORY);
   }
   renew(engine);
@@ -437,8 +437,8 @@ static void break_off(bmwi_engine *engine) {
 static void serve_due(bmwi_engine *engine) {
   double now = bmwi_now();
   if (engine->broken) break_off(engine);
-  while (engine->timers.count > 0 && engine->timers.heap[0]->wake <= now) {
-    bmwi_transfer *t = transfer_of(engine->timers.heap[0]);
+  while (engine->timers.count > 0 && engine->timers.heap[0].wake <= now) {
+    bmwi_transfer *t = transfer_of(engine->timers.heap[0].timer);
     if (t->phase == BMWI_PAUSING) bmwi_engine_complete(engine, t);
     else collect(engine, t, CURLE_OPERATION_TIMEDOUT);
   }
@@ -453,7 +453,7 @@ static double due(const bmwi_engine *engine) {
   if (can_start(engine)) return 0;
   double stream = bmwi_streams_due(&engine->streams);
   if (engine->timers.count == 0) return stream; /* libcurl may tend to kept connections later */
-  return earlier(stream, earlier(engine->curl_wake, engine->timers.heap[0]->wake));
+  return earlier(stream, earlier(engine->curl_wake, engine->timers.heap[0].wake));
 }
 
 int bmwi_engine_fd(bmwi_engine *engine) {

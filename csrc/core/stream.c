@@ -192,7 +192,7 @@ bmwi_io bmwi_stream_write(bmwi_stream *stream, const char *data, size_t len, siz
 /* ---- for the engine ------------------------------------------------------------------------- */
 
 double bmwi_streams_due(const bmwi_streams *streams) {
-  return streams->timers.count > 0 ? streams->timers.heap[0]->wake : -1;
+  return streams->timers.count > 0 ? streams->timers.heap[0].wake : -1;
 }
 
 void bmwi_stream_serve(bmwi_stream *stream) {
@@ -226,8 +226,8 @@ void bmwi_streams_event(bmwi_streams *streams, const bmwi_event *event) {
 void bmwi_streams_serve(bmwi_streams *streams) {
   double now = bmwi_now();
   for (size_t n = streams->timers.count; n > 0 && streams->timers.count > 0; n--) {
-    if (streams->timers.heap[0]->wake > now) return;
-    bmwi_stream *stream = stream_of(streams->timers.heap[0]);
+    if (streams->timers.heap[0].wake > now) return;
+    bmwi_stream *stream = stream_of(streams->timers.heap[0].timer);
     bool connects = !stream->open && stream->curl_wake >= 0 && stream->curl_wake <= now;
     if (connects) {
       stream->curl_wake = -1;

@@ -15,8 +15,13 @@ typedef struct bmwi_timer {
   double wake;
 } bmwi_timer;
 
+typedef struct bmwi_timer_entry {
+  double wake; /* the timer's, so that the heap is sorted without reading the timers */
+  bmwi_timer *timer;
+} bmwi_timer_entry;
+
 typedef struct bmwi_timers {
-  bmwi_timer **heap; /* the earliest comes first */
+  bmwi_timer_entry *heap; /* the earliest comes first */
   size_t count, cap;
 } bmwi_timers;
 
