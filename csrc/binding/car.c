@@ -201,9 +201,7 @@ int bmwi_car_new(lua_State *L) {
   }
   push_meta(L, client->account.service);
   lua_setmetatable(L, -2);
-  lua_createtable(L, 1, 0);
-  lua_pushvalue(L, 1);
-  lua_rawseti(L, -2, 1);
+  lua_getuservalue(L, 1); /* which holds the client */
   lua_setuservalue(L, -2);
   return 1;
 }

@@ -521,5 +521,7 @@ void bmwi_hooks_keep(lua_State *L, bmwi_account *account) {
   lua_getfield(L, -1, "log");
   account->logs = !lua_isnil(L, -1);
   lua_pop(L, 1);
+  lua_pushvalue(L, 2); /* for its cars, which share the table */
+  lua_rawseti(L, -2, 1);
   lua_setuservalue(L, 2);
 }
