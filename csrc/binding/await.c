@@ -56,7 +56,6 @@ enum {
   CALL_LOG_HOOK,
   RECORD,
   TURN,
-  ANCHOR,
   FUNCTIONS
 };
 static const lua_CFunction functions[FUNCTIONS];
@@ -453,22 +452,6 @@ int bmwi_loop_await(lua_State *L, int client) {
   return lua_error(L);
 }
 
-/* (thread, operation, client) -> adds them to the tables; protected. */
-static int anchor(lua_State *L) {
-  bmwi_op *op = lua_touserdata(L, 2);
-  lua_createtable(L, 3, 0);
-  for (int i = 1; i <= 3; i++) {
-    lua_pushvalue(L, i);
-    lua_rawseti(L, -2, i);
-  }
-  bmwi_keep_op(L, op);
-  bmwi_push_kept(L, BMWI_KEPT_WAITS);
-  lua_pushvalue(L, 1);
-  lua_pushlightuserdata(L, op);
-  lua_rawset(L, -3);
-  return 0;
-}
-
 int bmwi_loop_sleep(lua_State *L) {
   double seconds = luaL_checknumber(L, 1);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 1, "0 to 1e9 seconds expected");
@@ -477,18 +460,11 @@ int bmwi_loop_sleep(lua_State *L) {
   return bmwi_loop_await(L, 0);
 }
 
-bool bmwi_await_begin(lua_State *L) {
-  push_function(L, ANCHOR);
-  for (int i = 2; i <= 4; i++) lua_pushvalue(L, i);
-  return lua_pcall(L, 3, 0, 0) == 0;
-}
-
 static const lua_CFunction functions[FUNCTIONS] = {
   [DELIVER] = deliver,     [READ_TOKEN] = read_token,
   [ASK_STORE] = ask_store, [FINISH_STORE] = finish_store,
   [ANNOUNCE] = announce,   [CALL_LOG_HOOK] = call_log_hook,
   [RECORD] = record,       [TURN] = turn,
-  [ANCHOR] = anchor,
 };
 
 void bmwi_await_open(lua_State *L) {

@@ -13,9 +13,6 @@
 void bmwi_await_open(lua_State *L);
 /* Advances everything, and waits at most `seconds`. With `defer` no coroutine is resumed. */
 void bmwi_move(lua_State *L, bmwi_engine *engine, double seconds, bool defer);
-/* Adds the coroutine at 2, its operation at 3 and the client at 4 to the tables. False if there is
-** no memory; the error is then on top. */
-bool bmwi_await_begin(lua_State *L);
 /* Pushes the info for the unknown outcome of the command on top, and returns 1. */
 int bmwi_push_unknown_info(lua_State *L);
 /* Pops the error on top and keeps it for a later step, which becomes due at once. Needs no

@@ -54,11 +54,20 @@ void bmwi_clear_entry(lua_State *L, int index, const void *p) {
   lua_rawsetp(L, index, p);
 }
 
-void bmwi_keep_op(lua_State *L, bmwi_op *op) {
+/* What needs memory comes before what is to be undone: if it raises, nothing is kept. */
+void bmwi_keep_op(lua_State *L, int thread, bmwi_op *op) {
+  int kept = lua_gettop(L), waits = kept + 1, ops = kept + 2;
+  bmwi_push_kept(L, BMWI_KEPT_WAITS);
   bmwi_push_kept(L, BMWI_KEPT_OPS);
-  lua_insert(L, -2);
-  op->slot = luaL_ref(L, -2);
-  lua_pop(L, 1);
+  lua_pushvalue(L, thread);
+  lua_pushlightuserdata(L, op);
+  lua_pushvalue(L, thread);
+  lua_pushboolean(L, 0);
+  lua_rawset(L, waits);
+  lua_pushvalue(L, kept);
+  op->slot = luaL_ref(L, ops);
+  lua_rawset(L, waits); /* the key is there, so this needs none */
+  lua_settop(L, kept - 1);
 }
 
 void bmwi_push_kept_op(lua_State *L, const bmwi_op *op, int which) {

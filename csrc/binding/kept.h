@@ -49,8 +49,9 @@ void bmwi_clear_entry(lua_State *L, int index, const void *p);
 /* table[the value on top, which is popped] = nil */
 void bmwi_clear_value(lua_State *L, int which);
 
-/* Keeps an operation that a coroutine waits for: pops {thread, userdata, client}. */
-void bmwi_keep_op(lua_State *L, bmwi_op *op);
+/* Keeps an operation that the coroutine at `thread` (positive) waits for: pops {coroutine,
+** userdata, client}. Runs no finalizer. */
+void bmwi_keep_op(lua_State *L, int thread, bmwi_op *op);
 /* Pushes one of these; nil if it is not kept. */
 enum { BMWI_KEPT_THREAD = 1, BMWI_KEPT_USERDATA };
 void bmwi_push_kept_op(lua_State *L, const bmwi_op *op, int which);

@@ -159,12 +159,14 @@ static int loop_begin(lua_State *L) {
   bmwi_engine *engine = check_loop(L)->engine;
   luaL_checktype(L, 2, LUA_TTHREAD);
   bmwi_op *op = luaL_checkudata(L, 3, BMWI_OP);
-  luaL_argcheck(L, is_free(op) && op->slot == 0, 3, "an operation that has not begun expected");
   lua_settop(L, 4);
-  if (!bmwi_await_begin(L)) {
-    bmwi_drop_op(L, op);
-    return lua_error(L);
+  lua_createtable(L, 3, 0); /* before the check: a finalizer may begin the operation */
+  for (int i = 1; i <= 3; i++) {
+    lua_pushvalue(L, i + 1);
+    lua_rawseti(L, 5, i);
   }
+  luaL_argcheck(L, is_free(op) && op->slot == 0, 3, "an operation that has not begun expected");
+  bmwi_keep_op(L, 2, op);
   bmwi_op_start(op);
   bmwi_engine_arm(engine);
   return 0;

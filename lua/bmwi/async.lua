@@ -12,6 +12,7 @@ local check = require("bmwi._check")
 local async = {}
 
 local loop = bmwi.loop
+local begin = loop.begin
 -- In a request, nginx's Lua module replaces these with its own, so a task would yield to its
 -- scheduler instead of ours; Lua's functions remain available under these names.
 local function original(name)
@@ -87,15 +88,16 @@ local function enter(task, group)
   end
 end
 
--- A task yielded the operation that it waits for (and its client); this may be a group's gate.
-local function wait(task, operation, client)
+-- A task yielded the loop, the operation that it waits for (and its client); this may be a group's
+-- gate.
+local function wait(task, _, operation, client)
   local group = task.entering
   if group and group.gate == operation then
     task.group, task.entering = group, false
   else
     enter(task, nil)
   end
-  local ok, message = pcall(loop.begin, loop, task.thread, operation, client)
+  local ok, message = pcall(begin, loop, task.thread, operation, client)
   if not ok then
     stop(task, pack(false, message))
   elseif task.results then -- cancelled meanwhile
@@ -122,7 +124,7 @@ local function settle(task, ok, ...)
   end
   local waits = ok and not task.cancelled and (...) == loop
   if waits and status(task.thread) ~= "dead" then
-    return wait(task, select(2, ...))
+    return wait(task, ...)
   end
   enter(task, nil)
   if not ok and (...) == CLOSED_SAYS then
