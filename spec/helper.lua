@@ -341,14 +341,17 @@ end
 ---@param first string what it answers, with \r, \n and \0 spelt out
 ---@param again string what it goes on with for ever; "": nothing
 ---@return string port
----@return function stop
+---@return function stop returns the request line of each connection's last request
 function helper.raw(first, again)
   local server = assert(io.popen(("echo $$; exec perl spec/raw.pl $PPID '%s' '%s'"):format(
     first, again)))
   local pid, port = server:read("*l"), server:read("*l")
   return port, function()
     os.execute("kill " .. pid)
+    local requests = {}
+    for line in server:lines() do requests[#requests + 1] = line end
     server:close()
+    return requests
   end
 end
 

@@ -1,8 +1,9 @@
 # A server for spec/transport_spec.lua that says what no HTTP library would say.
 # usage: perl raw.pl PARENT FIRST AGAIN    with \r, \n and \0 spelt out
-# Prints its port; answers each connection's first bytes with FIRST, then with AGAIN without end
-# (with nothing more, if AGAIN is empty). Between answers to several requests of one connection FIRST
-# has NEXT. A FIRST of RESET resets the connection instead. Ends with its parent.
+# Prints its port, then the request line of each connection's last request. Answers each
+# connection's first bytes with FIRST, then with AGAIN without end (with nothing more, if AGAIN is
+# empty). Between answers to several requests of one connection FIRST has NEXT. A FIRST of RESET
+# resets the connection instead. Ends with its parent.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -23,6 +24,7 @@ while (kill 0, $parent) {
     syswrite $connection, shift @answers;
   }
   sysread $connection, my $request, 65536;
+  print $request =~ /^(.* HTTP.*)/, "\n";
   if ($first eq 'RESET') {
     setsockopt $connection, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
     close $connection;

@@ -3,9 +3,11 @@
 --- and deadlines, json_spec.lua the content of responses.)
 local helper = require("spec.helper")
 local bmwi = require("bmwi")
+local stores = require("bmwi.store")
 local shell, write, fails_as = helper.shell, helper.write, helper.fails_as
 
 local interpreter = helper.interpreter
+local unpack = table.unpack or rawget(_G, "unpack") -- luacheck: ignore
 
 -- Runs a Lua text in a process of its own; what it writes comes back.
 local function program(text, environment)
@@ -160,6 +162,95 @@ describe("the transport", function()
         assert(more, said)
         -- 16 MiB are read before the limit; the buffer is moved once on the way.
         assert(more < 40 * 1024, more .. " KiB")
+      end)
+    end
+  end)
+
+  -- RFC 9112, section 8: a response whose headers do not end is incomplete. libcurl takes it.
+  describe("a response", function()
+    local OK, NEWS = "HTTP/1.1 200 OK\\r\\n", "HTTP/1.1 100 Continue\\r\\n\\r\\n"
+    local CHUNKED = OK .. "Transfer-Encoding: chunked\\r\\n\\r\\n2\\r\\n{}\\r\\n0\\r\\n"
+    local CUT = "the connection was closed before the final response's headers ended"
+    local TOKEN = { access_token = "AAAA", gcid = "g", id_token = "i" }
+
+    -- A server that says `answer` to each request: a function that makes a client of it, and one
+    -- that returns the requests.
+    local function serve(answer)
+      local port, stop = helper.raw(answer, "")
+      local url, requests = "http://127.0.0.1:" .. port, nil
+      local function requested()
+        requests = requests or stop()
+        return requests
+      end
+      finally(requested)
+      return function(service, token, retries)
+        local options = { service = service, base_url = url, token = token, retries = retries }
+        if service == "cardata" then
+          options.client_id, options.login_url = "6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a", url
+          options.store, options.on_prompt = stores.memory(), print
+        else
+          options.username, options.password = "u", "p"
+          options.api_key, options.api_secret = "k", "s"
+        end
+        return bmwi.new(options)
+      end, requested
+    end
+
+    for _, case in ipairs({
+      { "ends in its status line", "HTTP/1.1 200 OK" },
+      { "ends after its status line", OK, CUT },
+      { "ends after the status line of a refusal", "HTTP/1.1 404 Not Found\\r\\n", CUT },
+      { "ends after a status line in lower case", OK:lower(), CUT },
+      { "ends within a header", OK .. "Content-Type: applica", CUT },
+      { "ends after all headers", OK .. "Content-Length: 0\\r\\n", CUT },
+      { "ends after all headers of a 204", "HTTP/1.1 204 No Content\\r\\nX: 1\\r\\n", CUT },
+      { "ends at a NUL byte in a header", OK .. "\\0: {}", CUT },
+      { "ends after news", NEWS },
+      { "ends after news with headers", "HTTP/1.1 103 Early Hints\\r\\nLink: <a>\\r\\n\\r\\n" },
+      { "ends after news and a status line", NEWS .. OK, CUT },
+      { "changes the protocol unasked", "HTTP/1.1 101 Switching Protocols\\r\\n\\r\\n{}", CUT },
+    }) do
+      it("that " .. case[1] .. " is none", function()
+        local new, requested = serve(case[2])
+        local car = new("classic", TOKEN, 1):vehicle(helper.vin)
+        local results = {
+          { "network", new("classic", TOKEN, 0):get("/cars") },
+          { "unknown", car:lock_doors() },
+          { "unknown", car:send_poi({ lat = 1, lon = 2 }) },
+          { "network", new("classic", nil, 0):login() },
+          { "network", new("cardata", TOKEN, 0):vehicles() },
+          { "unknown", new("cardata", TOKEN, 1):create_container({ name = "a",
+            descriptors = { "a.b" } }) },
+          { "network", new("cardata", nil, 0):login() },
+        }
+        local sent = {}
+        for i, line in ipairs(requested()) do sent[i] = line:match("(%w+)/? HTTP") end
+        for _, result in ipairs(results) do
+          local code = result[1]
+          local message, info = fails_as(code, unpack(result, 2, 5))
+          assert(message:find(case[3] or "", 1, true), message)
+          assert.equal(code == "network", info.retryable)
+          assert(code == "network" or info.hint:find("check before you send it again", 1, true))
+        end
+        assert.same({ "cars", "executeService", "sendpoi", "token", "mappings", "containers",
+          "code" }, sent)
+      end)
+    end
+
+    for _, case in ipairs({
+      { "has trailers", CHUNKED .. "X: 1\\r\\nHTTP: 2\\r\\n\\r\\n" },
+      { "ends with the connection", "HTTP/1.0 200 OK\\r\\n\\r\\n{}" },
+      { "has no headers and no body", OK .. "\\r\\n", true },
+      { "has bare line feeds", "HTTP/1.1 200 OK\\nX: 1\\n\\n{}" },
+      { "comes after news", NEWS .. NEWS .. OK .. "\\r\\n{}" },
+    }) do
+      it("that " .. case[1] .. " is one", function()
+        local new, requested = serve(case[2])
+        local client = new("classic", TOKEN, 0)
+        local got, sent = client:get("/"), client:vehicle(helper.vin):send_poi({ lat = 1, lon = 2 })
+        assert.equal(2, #requested())
+        assert.same(case[3] or {}, got)
+        assert.is_true(sent)
       end)
     end
   end)

@@ -378,12 +378,20 @@ static void note_failure(const bmwi_engine *engine, bmwi_transfer *t, CURLcode r
              (t->error != NULL && strstr(t->error, "reset by peer") != NULL);
 }
 
+/* Whether the response ended before the headers of the final response did (the others are interim:
+** 1xx). libcurl takes such a response for complete. */
+static bool cut_off(const bmwi_transfer *t) { return !t->headers_end || t->status < 200; }
+
 static void collect(bmwi_engine *engine, bmwi_transfer *t, CURLcode result) {
   CURL *easy = bmwi_handle_easy(t->handle);
   curl_off_t total = 0;
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &t->status);
   curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &total);
   t->seconds = (double)total / 1e6;
+  if (result == CURLE_OK && cut_off(t)) {
+    result = CURLE_PARTIAL_FILE;
+    t->error = bmwi_copy("the connection was closed before the final response's headers ended");
+  }
   bool good = result == CURLE_OK && t->status >= 200 && t->status <= 299;
   if (!good) bmwi_handle_note(t->handle);
   if (result != CURLE_OK) note_failure(engine, t, result);

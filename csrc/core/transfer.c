@@ -62,9 +62,17 @@ static void read_location(bmwi_transfer *t, const char *line, size_t len) {
   t->location = bmwi_copy(value); /* omitted if there is no memory */
 }
 
+/* An interim response (1xx) and a proxy's response to CONNECT have headers of their own, which
+** another status line follows. Trailers come without one. */
+static bool begins_response(const char *line, size_t len) {
+  return len >= 5 && strncasecmp(line, "HTTP/", 5) == 0;
+}
+
 /* Headers are only counted, not kept: libcurl 7.88 does not limit their total size. */
 bool bmwi_transfer_header(bmwi_transfer *t, const char *line, size_t len) {
   t->in_headers = line[0] != '\r' && line[0] != '\n';
+  if (!t->in_headers) t->headers_end = true;
+  else if (t->headers_end) t->headers_end = !begins_response(line, len);
   t->header_bytes += len;
   switch (line[0]) {
     case 'r': /* FALLTHROUGH */
@@ -87,7 +95,7 @@ double bmwi_transfer_date(const bmwi_transfer *t) {
 void bmwi_transfer_begin(bmwi_transfer *t) {
   bmwi_buffer_clear(&t->body);
   t->result = 0;
-  t->sent = t->reset = t->too_large = t->no_memory = false;
+  t->sent = t->reset = t->too_large = t->no_memory = t->headers_end = false;
   t->in_headers = true;
   t->status = 0;
   t->header_bytes = 0;

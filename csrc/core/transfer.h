@@ -30,7 +30,8 @@ typedef struct bmwi_transfer {
   char *location;     /* the target of a redirect; or NULL */
   double seconds;
   size_t header_bytes;
-  bool in_headers; /* false after an empty line: the headers are complete */
+  bool in_headers;  /* false after an empty line; true again in trailers */
+  bool headers_end; /* the headers of the last response are complete */
   bmwi_buffer body;
 } bmwi_transfer;
 
