@@ -281,6 +281,8 @@ install: $(MODULE) ## installs below PREFIX=/usr/local
 	install -d '$(DESTDIR)$(INST_LUADIR)/bmwi/types'
 	install -m 644 $(TYPES) '$(DESTDIR)$(INST_LUADIR)/bmwi/types'
 	{ echo '#!$(LUA_LINE)'; $(LUA_SETUP) tail -n +2 bin/bmwi; } >'$(DESTDIR)$(INST_BINDIR)/bmwi'
+	$(if $(PRECOMPILED),$(LUA) .ci/precompile '$(DESTDIR)$(INST_BINDIR)/bmwi' \
+	  '$(DESTDIR)$(INST_BINDIR)/bmwi' '$(INST_BINDIR)/bmwi')
 	chmod 755 '$(DESTDIR)$(INST_BINDIR)/bmwi'
 	@$(RUN_ENV) $(LUA) bin/bmwi --version >/dev/null || { \
 	  echo 'bmwi: cannot run here, so its manual page and completions are not installed'; exit 0; }; \
