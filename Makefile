@@ -64,7 +64,8 @@ LUA_SRC := lua/bmwi/_check.lua lua/bmwi/_decimal.lua lua/bmwi/_finalizer.lua lua
   lua/bmwi/cli/output.lua lua/bmwi/cli/programs.lua lua/bmwi/cli/prompt.lua lua/bmwi/cli/read.lua \
   lua/bmwi/cli/record.lua lua/bmwi/cli/render.lua lua/bmwi/cli/report.lua lua/bmwi/cli/screen.lua \
   lua/bmwi/cli/session.lua lua/bmwi/cli/shell.lua lua/bmwi/cli/status.lua lua/bmwi/cli/trips.lua \
-  lua/bmwi/cli/views.lua lua/bmwi/cli/watch.lua lua/bmwi/config.lua lua/bmwi/geo.lua \
+  lua/bmwi/cli/values.lua lua/bmwi/cli/views.lua lua/bmwi/cli/watch.lua lua/bmwi/config.lua \
+  lua/bmwi/geo.lua \
   lua/bmwi/geo/geojson.lua lua/bmwi/geo/kml.lua lua/bmwi/geo/reading.lua lua/bmwi/geo/shapes.lua \
   lua/bmwi/geo/sphere.lua lua/bmwi/geo/svg.lua lua/bmwi/geo/xml.lua lua/bmwi/host.lua \
   lua/bmwi/navigation.lua lua/bmwi/store.lua lua/bmwi/store/account.lua lua/bmwi/store/change.lua \

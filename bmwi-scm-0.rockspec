@@ -121,6 +121,7 @@ build = {
     ["bmwi.cli.shell"] = "lua/bmwi/cli/shell.lua",
     ["bmwi.cli.status"] = "lua/bmwi/cli/status.lua",
     ["bmwi.cli.trips"] = "lua/bmwi/cli/trips.lua",
+    ["bmwi.cli.values"] = "lua/bmwi/cli/values.lua",
     ["bmwi.cli.views"] = "lua/bmwi/cli/views.lua",
     ["bmwi.cli.watch"] = "lua/bmwi/cli/watch.lua",
     ["bmwi.config"] = "lua/bmwi/config.lua",

@@ -100,7 +100,7 @@ describe("a command", function()
       assert.is_true(command.most >= (command.least or 0))
       assert.is_true(name == "help" or type(command.run or command.cardata) == "function")
       for _, format in ipairs(command.formats or {}) do
-        assert.equal(format, args.among(args.OPTIONS.format.choice, format))
+        assert.equal(format, require("bmwi.cli.values").among(args.OPTIONS.format.choice, format))
       end
       for _, option in ipairs(command.options or {}) do
         assert(args.OPTIONS[option], option)

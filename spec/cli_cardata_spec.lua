@@ -195,7 +195,7 @@ describe("bmwi with CarData", function()
       assert.truthy(said:find("bmwi.cli.cardata_status\n", 1, true))
       for _, name in ipairs { "async", "units", "cardata.container_setup",
         "cardata.containers", "cardata.history", "cardata.reads", "cardata.stream",
-        "cli.cardata", "cli.cardata_cars", "cli.cardata_views", "cli.command_texts",
+        "cli.args", "cli.cardata", "cli.cardata_cars", "cli.cardata_views", "cli.command_texts",
         "cli.option_texts",
         "cli.explain", "cli.hint", "cli.imperial", "cli.prompt", "cli.read", "cli.report",
         "cli.screen", "cli.trips", "cli.views" } do

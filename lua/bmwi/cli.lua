@@ -6,6 +6,7 @@ local bmwi = require "bmwi"
 local fail = require "bmwi.cli.fail"
 local output = require "bmwi.cli.output"
 
+local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore
 local cli = {}
 
 local function unknown_command(name)
@@ -77,7 +78,12 @@ local function parse(argv)
   if #argv == 1 and argv[1] == "--version" then
     return { options = { version = true }, positional = {} }
   end
-  return require("bmwi.cli.args").parse(argv, require "bmwi.cli.commands")
+  for _, argument in ipairs(argv) do
+    if argument:sub(1, 1) == "-" then
+      return require("bmwi.cli.args").parse(argv, require "bmwi.cli.commands")
+    end
+  end
+  return { command = argv[1], options = {}, positional = { unpack(argv, 2) } } -- no options
 end
 
 local function run(ctx, argv)

@@ -1,6 +1,8 @@
 -- bmwi.cli.args: the options, and parsing the command's arguments. There are deliberately no
 -- options for secrets: every user of a machine can read a process's arguments.
 
+local values = require "bmwi.cli.values"
+
 local args = {}
 
 -- `value` names the option's value in the help; `kind` is how it is checked; `only` is the service
@@ -61,12 +63,6 @@ args.COMMON = {
   "ca-file", "request-timeout", "help", "version",
 }
 
--- Ambiguous names, and what to use instead.
-args.RENAMED = {
-  timeout = "request_timeout limits one request, wait_timeout says how long to wait for the car; "
-    .. "as options: --request-timeout, --wait-timeout.",
-}
-
 local SHORT = {}
 for name, option in pairs(args.OPTIONS) do
   if option.short then SHORT[option.short] = name end
@@ -79,7 +75,8 @@ local SECRET_HINT = "Secrets cannot be given as arguments, where other users cou
   .. "or the prompt: bmwi help login"
 
 local function unknown_option(name, allowed)
-  if args.RENAMED[name] then return nil, "unknown option --" .. name, args.RENAMED[name] end
+  local renamed = require("bmwi.cli.config").RENAMED[name]
+  if renamed then return nil, "unknown option --" .. name, renamed end
   for _, pattern in ipairs(SECRET) do
     if name:lower():find(pattern) then return nil, "unknown option --" .. name, SECRET_HINT end
   end
@@ -87,47 +84,13 @@ local function unknown_option(name, allowed)
   return nil, "unknown option --" .. name, close and ("Did you mean --%s?"):format(close)
 end
 
-local DAY = 24 * 60 * 60
-
-local CHECKS = {
-  number = function(value) return value, "a number" end,
-  positive = function(value) return value and value > 0 and value, "a number above 0" end,
-  seconds = function(value)
-    if value and value > DAY then return nil, ("at most %d"):format(DAY) end
-    return value and value > 0 and value, "a number above 0"
-  end,
-  pause = function(value)
-    return value and value >= 1 and value <= DAY and value, ("a number from 1 to %d"):format(DAY)
-  end,
-  count = function(value)
-    return value and value >= 1 and value == math.floor(value) and value, "a whole number above 0"
-  end,
-}
-
---- Reads a number of this kind (a name in CHECKS).
----@return number|false|nil value nil or false if the text is not such a number
----@return string wanted what it must be
-function args.number(kind, text)
-  -- On some Lua versions tonumber also accepts "nan", "inf" and hexadecimal.
-  local decimal = text:gsub("[eE][-+]?%d+$", ""):find("^[-+]?[%d.]+$")
-  local value = decimal and tonumber(text)
-  return CHECKS[kind](value and math.abs(value) < math.huge and value or nil)
-end
-
---- The text, if it is one of these words.
-function args.among(choice, text)
-  for _, word in ipairs(choice) do
-    if text == word then return text end
-  end
-end
-
 local function convert(name, option, text)
   if option.choice then
-    if args.among(option.choice, text) then return text end
+    if values.among(option.choice, text) then return text end
     return nil, ("--%s must be one of: %s"):format(name, table.concat(option.choice, ", "))
   end
   if option.kind then
-    local value, wanted = args.number(option.kind, text)
+    local value, wanted = values.number(option.kind, text)
     if not value then return nil, ("--%s must be %s"):format(name, wanted) end
     return value
   end
@@ -201,7 +164,7 @@ function args.parse(argv, commands)
       end
     end
     local format = result.options.format
-    if format and not args.among(command.formats, format) then
+    if format and not values.among(command.formats, format) then
       return nil, "--format must be one of: " .. table.concat(command.formats, ", ")
     end
   end

@@ -2,9 +2,9 @@
 -- configuration file. An error names where the value was set; secrets are never shown.
 
 local bmwi = require "bmwi"
-local args = require "bmwi.cli.args"
 local fail = require "bmwi.cli.fail"
 local store = require "bmwi.store"
+local values = require "bmwi.cli.values"
 
 local unpack = rawget(_G, "unpack") or table.unpack -- luacheck: ignore
 local config = {}
@@ -52,6 +52,12 @@ local KEYS = {
 }
 
 config.KEYS = KEYS
+
+-- Ambiguous names, and what to use instead.
+config.RENAMED = {
+  timeout = "request_timeout limits one request, wait_timeout says how long to wait for the car; "
+    .. "as options: --request-timeout, --wait-timeout.",
+}
 
 --- Converts settings to options of bmwi.new.
 ---@param settings table
@@ -110,7 +116,7 @@ end
 ---@param path string for messages
 ---@return table<string,table> values by name: {value, origin}; raises an error for an invalid line
 function config.parse(text, path)
-  local values, number = {}, 0
+  local found, number = {}, 0
   text = text:gsub("^\239\187\191", ""):gsub("\r\n?", "\n")
   for line in (text .. "\n"):gmatch("(.-)\n") do
     number = number + 1
@@ -121,17 +127,17 @@ function config.parse(text, path)
       key = key:lower():gsub("-", "_")
       if not KEYS[key] then
         local close = require("bmwi.cli.closest").word(key, NAMES)
-        fail.raise(("%s: unknown key %s"):format(origin, key), "config", { hint = args.RENAMED[key]
-          or (close and "Did you mean " .. close .. "? " or "")
+        fail.raise(("%s: unknown key %s"):format(origin, key), "config", {
+          hint = config.RENAMED[key] or (close and "Did you mean " .. close .. "? " or "")
           .. "Known keys: " .. table.concat(NAMES, ", ") })
       end
-      if values[key] then
+      if found[key] then
         fail.raise(("%s: %s is given twice"):format(origin, key), "config")
       end
-      values[key] = { unquoted(key, value, origin), origin }
+      found[key] = { unquoted(key, value, origin), origin }
     end
   end
-  return values
+  return found
 end
 
 local function default_path()
@@ -200,10 +206,10 @@ local function checked(name, value, origin)
   if KINDS[key.kind] then
     result, problem = KINDS[key.kind](value)
   elseif key.kind then
-    result, problem = args.number(key.kind, value)
+    result, problem = values.number(key.kind, value)
     problem = "it must be " .. problem
   elseif key.choice then
-    result = args.among(key.choice, value)
+    result = values.among(key.choice, value)
     problem = "it must be one of: " .. table.concat(key.choice, ", ")
   end
   if not result then wrong(name, value, origin, problem) end
@@ -270,7 +276,7 @@ local EITHER = { { "base_url", "region" }, { "basic", "api_key" } }
 function config.load(options)
   local file, path = read_file(options)
   local settings, rank, texts = {}, {}, {}
-  for old, hint in pairs(args.RENAMED) do
+  for old, hint in pairs(config.RENAMED) do
     local variable = "BMWI_" .. old:upper()
     if os.getenv(variable) then
       fail.raise("unknown setting " .. variable, "config", { hint = hint, setting = old })
