@@ -9,7 +9,9 @@
 
 #pragma GCC visibility push(hidden)
 
-#define BMWI_POLL_MAX 64 /* maximum number of events of one wait */
+/* The maximum number of events of one wait: so few that what libcurl has just used for them is
+** still in the processor's cache when their operations are delivered. */
+#define BMWI_POLL_MAX 16
 
 struct bmwi_watch;
 
