@@ -101,37 +101,6 @@ function store.memory()
   return setmetatable({ place = place.memory(), held = false, owner = {} }, Store)
 end
 
--- The result of a change, or its failure.
-local function outcome(done, ...)
-  if done then return ... end
-  local message, _, info = ...
-  return nil, message, "store", info or { retryable = false }
-end
-
---- A copy of the whole account.
----@return table|nil account empty if nothing has been saved yet
----@return string|nil message
----@return "store"|nil code
----@return {hint:string}|nil info
-function Store:_read()
-  local kept, message, code, info = change.read(self.place)
-  if kept then return form.copy(kept) end
-  if code == "missing" then return {} end
-  return nil, message, "store", info or { retryable = false }
-end
-
---- Changes the account while no other process does. Other tasks run while it waits for the lock.
----@param fn fun(account:table):any changes the account in place; must not wait. Nothing is written
---- if it returns nil or raises
----@param timeout? number seconds to wait for the lock; default 10
----@return any the result of fn
----@return string|nil message if the first result is nil because of a failure
----@return "store"|nil code
----@return {hint:string}|nil info
-function Store:_change(fn, timeout)
-  return outcome(change.later(self.place, fn, timeout or 10))
-end
-
 -- The auth_errors for this owner, or for all others, newest first.
 local function auth_errors(kept, owner, own)
   local list = {}

@@ -12,11 +12,77 @@ local DAILY_LIMIT = 50
 local MOST_CARS = 256
 local MOST_REFUSED = 1000 -- descriptors; BMW has about 300
 
+local MAX_TEXT = 16 * 1024 -- maximum length of one value from a server
+local MAX_NAME = 256
+local MAX_DEPTH = 8
+
 -- Logging out and in again does not change them at BMW. `gcid` says whose they are: the log-in of
 -- another account removes them.
 local OUTLAST_LOGIN = { "quota", "refused_descriptors", "attempts", "gcid" }
 
 local account_methods = {}
+
+-- The result of a change, or its failure.
+local function outcome(done, ...)
+  if done then return ... end
+  local message, _, info = ...
+  return nil, message, "store", info or { retryable = false }
+end
+
+--- A copy of the whole account.
+---@return table|nil account empty if nothing has been saved yet
+---@return string|nil message
+---@return "store"|nil code
+---@return {hint:string}|nil info
+function account_methods:_read()
+  local kept, message, code, info = change.read(self.place)
+  if kept then return form.copy(kept) end
+  if code == "missing" then return {} end
+  return nil, message, "store", info or { retryable = false }
+end
+
+--- Changes the account while no other process does. Other tasks run while it waits for the lock.
+---@param fn fun(account:table):any changes the account in place; must not wait. Nothing is written
+--- if it returns nil or raises
+---@param timeout? number seconds to wait for the lock; default 10
+---@return any the result of fn
+---@return string|nil message if the first result is nil because of a failure
+---@return "store"|nil code
+---@return {hint:string}|nil info
+function account_methods:_change(fn, timeout)
+  return outcome(change.later(self.place, fn, timeout or 10))
+end
+
+local function is_plain(value)
+  local kind = type(value)
+  if kind == "string" then return #value <= MAX_TEXT end
+  if kind == "number" then return value == value and math.abs(value) ~= math.huge end
+  return kind == "boolean"
+end
+
+--- Copies a server's data without what must not be in the file: texts that are too long, tables
+--- nested too deeply, and values that are not data.
+---@param value any
+---@param depth? integer maximum nesting of tables
+---@return any copy
+---@return boolean whole whether everything was copied
+local function plain(value, depth)
+  depth = depth or MAX_DEPTH
+  if is_plain(value) then return value, true end
+  if type(value) ~= "table" or depth == 0 then return nil, false end
+  if next(value) == nil and bmwi.json.is_array(value) then return bmwi.json.array(), true end
+  local parts, whole, is_list = {}, true, #value > 0
+  for name, member in pairs(value) do
+    local is_name = type(name) == "string" and #name <= MAX_NAME
+    local part, all = plain(member, depth - 1)
+    whole = whole and all and (is_list or is_name)
+    if is_list or is_name then parts[name] = part end
+  end
+  if not is_list then return parts, whole end
+  local list = {}
+  for i = 1, #value do list[#list + 1] = parts[i] end
+  return list, whole
+end
 
 local function time_of(now, position, name)
   check.optional(now, "number", position, name, 3)
@@ -41,7 +107,7 @@ end
 local function texts(list)
   local copy = {}
   for _, key in ipairs(type(list) == "table" and list or {}) do
-    if type(key) == "string" and #copy < MOST_REFUSED then copy[#copy + 1] = form.plain(key) end
+    if type(key) == "string" and #copy < MOST_REFUSED then copy[#copy + 1] = plain(key) end
   end
   return copy
 end
@@ -56,7 +122,7 @@ end
 local function described(container)
   local copy = {}
   for _, name in ipairs { "id", "name", "version" } do
-    if type(container[name]) ~= "table" then copy[name] = form.plain(container[name]) end
+    if type(container[name]) ~= "table" then copy[name] = plain(container[name]) end
   end
   local left_out = texts(container.left_out)
   if left_out[1] then copy.left_out = left_out end
@@ -171,7 +237,7 @@ function account_methods:_refuse_descriptor(key)
     for _, known in ipairs(list) do
       if known == key then return true end
     end
-    if #list < MOST_REFUSED then list[#list + 1] = form.plain(key) end
+    if #list < MOST_REFUSED then list[#list + 1] = plain(key) end
     kept.refused_descriptors = list
     return true
   end)
@@ -193,7 +259,7 @@ end
 function account_methods:_set_vehicles(list)
   check.argument(list, "table", 1, "_set_vehicles")
   return self:_change(function(kept)
-    kept.vehicles = form.plain(list)
+    kept.vehicles = plain(list)
     return true
   end)
 end
@@ -234,7 +300,7 @@ function account_methods:_set_basic(vin, data)
   check.argument(vin, "string", 1, "_set_basic")
   check.argument(data, "table", 2, "_set_basic")
   return self:_change(function(kept)
-    return put_of_car(kept, "basic", vin, function() return (form.plain(data)) end)
+    return put_of_car(kept, "basic", vin, function() return (plain(data)) end)
   end)
 end
 
@@ -271,7 +337,7 @@ local function plain_state(state)
   local fresh = {}
   for descriptor, entry in pairs(state) do
     -- Without a part of it, an entry would stand in the way of the whole one.
-    local copy, whole = form.plain(entry)
+    local copy, whole = plain(entry)
     if whole then fresh[descriptor] = copy end
   end
   return fresh

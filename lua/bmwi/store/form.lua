@@ -5,9 +5,6 @@ local bmwi = require "bmwi"
 local form = {}
 
 local MAX_FILE = 1024 * 1024 -- bytes; larger files are not read either
-local MAX_TEXT = 16 * 1024   -- maximum length of one value from a server
-local MAX_NAME = 256
-local MAX_DEPTH = 8
 
 -- What can be requested from a server again: a value of the wrong type counts as missing. A damaged
 -- quota makes the whole file invalid.
@@ -78,37 +75,6 @@ function form.copy(value)
   local copy = bmwi.json.is_array(value) and bmwi.json.array() or {}
   for name, member in pairs(value) do copy[name] = form.copy(member) end
   return copy
-end
-
-local function is_plain(value)
-  local kind = type(value)
-  if kind == "string" then return #value <= MAX_TEXT end
-  if kind == "number" then return value == value and math.abs(value) ~= math.huge end
-  return kind == "boolean"
-end
-
---- Copies a server's data without what must not be in the file: texts that are too long, tables
---- nested too deeply, and values that are not data.
----@param value any
----@param depth? integer maximum nesting of tables
----@return any copy
----@return boolean whole whether everything was copied
-function form.plain(value, depth)
-  depth = depth or MAX_DEPTH
-  if is_plain(value) then return value, true end
-  if type(value) ~= "table" or depth == 0 then return nil, false end
-  if next(value) == nil and bmwi.json.is_array(value) then return bmwi.json.array(), true end
-  local parts, whole, is_list = {}, true, #value > 0
-  for name, member in pairs(value) do
-    local is_name = type(name) == "string" and #name <= MAX_NAME
-    local part, all = form.plain(member, depth - 1)
-    whole = whole and all and (is_list or is_name)
-    if is_list or is_name then parts[name] = part end
-  end
-  if not is_list then return parts, whole end
-  local list = {}
-  for i = 1, #value do list[#list + 1] = parts[i] end
-  return list, whole
 end
 
 return form
