@@ -46,6 +46,9 @@ run-tsan: $(MODULE) $(CERTS)/complete
 # For a simulator at $$0, in a shell: codes are confirmed immediately, and calls are unlimited.
 CARDATA_AT_ONCE := curl -sSf -o /dev/null -d "{\"interval\":0.001}" "$$0/_sim/cardata/login" && \
   curl -sSf -o /dev/null -d "{\"quota\":1000000}" "$$0/_sim/cardata/config" || exit 1
+# Every command is answered later than its client waits.
+COMMANDS_LATE := curl -sSf -o /dev/null "$$0/_sim/fault" \
+  -d "{\"path\":\"/executeService\",\"latency\":3,\"times\":0}" || exit 1
 
 # Under the sanitizers, in programs that contain the module's objects.
 memory: ## fails each allocation once; checks that no freed memory holds a secret
@@ -61,10 +64,10 @@ run-memory: $(OBJ) $(CERTS)/complete
 	  log-in refresh reading 'command and wait' 'refused command' 'command in a task' \
 	  'charging profile' send_poi image base64 values async.map 'sleep beside a call' store \
 	  'hooks in a task' 'close in flight' 'state closed in flight' mqtt
-	@$(RUN_ENV) LOCPATH= .ci/with-sim http sh -c '$(CARDATA_AT_ONCE); exec "$$@"' URL \
-	  $(BUILD)/memory spec/native/memory.lua URL \
-	  'CarData log-in' 'CarData subscription' 'CarData renewal' 'CarData status' \
-	  'CarData history'
+	@$(RUN_ENV) LOCPATH= .ci/with-sim http sh -c '$(CARDATA_AT_ONCE); $(COMMANDS_LATE); \
+	  exec "$$@"' URL $(BUILD)/memory spec/native/memory.lua URL \
+	  'cancelled command' 'CarData log-in' 'CarData subscription' 'CarData renewal' \
+	  'CarData status' 'CarData history'
 	@$(CC) $(MODULE_FLAGS) $(LDFLAGS) -o $(BUILD)/wiped spec/native/wiped.c $(OBJ) \
 	  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free $(LUA_LIBS) $(CURL_LIBS) $(C_LIBS)
 	@$(RUN_ENV) LOCPATH= .ci/with-broker .ci/with-sim http $(BUILD)/wiped spec/native/wiped.lua URL

@@ -146,8 +146,8 @@ static void stuck(int number) {
   _exit(write(STDERR_FILENO, text, (size_t)len) == len ? 1 : 2);
 }
 
-/* Runs the script {path, address, operation} once; true if it succeeded without an allocation
-** failing. */
+/* Runs the script {path, address, operation, whose allocation} once; true if it succeeded without
+** an allocation failing. */
 static bool run(const char **argv, int which, long granted) {
   lua_State *L = lua_newstate(lua_memory, NULL);
   lua_pushcfunction(L, prepare);
@@ -216,11 +216,13 @@ int main(int argc, char **argv) {
   curl_global_init_mem(CURL_GLOBAL_DEFAULT, curl_make, curl_drop, curl_change, curl_copy,
                        curl_zeroed);
   for (int operation = 3; operation < argc; operation++) {
-    const char *script[] = {argv[1], argv[2], argv[operation], NULL};
+    const char *script[] = {argv[1], argv[2], argv[operation], names[LUA], NULL};
     run(script, LUA, 1000000000); /* makes what is made once and kept */
-    for (int which = 0; which < ALLOCATORS; which++)
+    for (int which = 0; which < ALLOCATORS; which++) {
+      script[3] = names[which];
       if (fail_each(script, which)) passed++;
       else failed++;
+    }
   }
   printf("%d passed, %d failed\n", passed, failed);
   return failed != 0;

@@ -1,7 +1,7 @@
 -- What `make memory` runs in every Lua state: one of the operations below, each call protected, so
 -- that a call that fails for lack of memory does not hide the next. True if all succeeded.
--- arg: the simulator's address, the operation's name. With "load", no allocation fails:
--- CarData's large modules are loaded then, to leave time for what they do.
+-- arg: the simulator's address, the operation's name, whose allocation fails. With "load", no
+-- allocation fails: CarData's large modules are loaded then, to leave time for what they do.
 if ... == "load" then
   if arg[2]:find("^CarData") then require("bmwi.store").memory(require("bmwi.cardata")) end
   return
@@ -143,6 +143,37 @@ operations["command in a task"] = function()
       to.back = true
       return true
     end)
+  end)
+end
+
+-- The id of the car's last command, or "none"; nil if it is not known for lack of memory.
+local function last_command(car)
+  local ok, execution, _, code = pcall(car.execution, car, "DOOR_LOCK")
+  if ok and execution then return execution.eventId end
+  if ok and code == "not_found" then return "none" end
+  all = false
+end
+
+-- Cancelled once the simulator has received it; the simulator answers it too late. So its outcome
+-- is unknown.
+operations["cancelled command"] = function()
+  local async = try(require, "bmwi.async")
+  with_car(nil, function(car)
+    local before, to = last_command(car), { code = false, info = false }
+    local task = async and before and try(async.spawn, function() return car:lock_doors() end,
+      function(_, _, code, info) to.code, to.info = code, info end)
+    if not task then return end
+    local now = before
+    while now == before and not task:done() do
+      now = last_command(car) or before
+    end
+    local under_way = not task:done()
+    task:cancel()
+    local told = to.code == "cancelled" and to.info.execution.lost
+    -- Lua's part of a cancelled task's results is left out if there is no memory for it.
+    must(told or not under_way or arg[3] == "Lua", "a command that was sent has no outcome")
+    all = all and told
+    try(bmwi.loop.step, bmwi.loop) -- raises what was kept
   end)
 end
 
