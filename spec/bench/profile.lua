@@ -4,10 +4,19 @@ local profile = {}
 
 local FEW, MANY = 100, 300
 
-local function total_of(path)
+-- Caches of a fixed size, so that the figures do not depend on the machine.
+local CACHES = " --cache-sim=yes --I1=32768,8,64 --D1=32768,8,64"
+
+-- The instructions of a run, and how often code or data were not in these caches, if they were
+-- simulated.
+local function totals_of(path)
   for line in io.lines(path) do
-    local total = line:match("^summary:%s*(%d+)") or line:match("^totals:%s*(%d+)")
-    if total then return tonumber(total) end
+    local list = line:match("^summary:(.*)") or line:match("^totals:(.*)")
+    if list then
+      local counts = {}
+      for count in list:gmatch("%d+") do counts[#counts + 1] = tonumber(count) end
+      return { all = counts[1], misses = counts[4] and counts[4] + counts[5] + counts[6] }
+    end
   end
   error("callgrind counted nothing: " .. path, 0)
 end
@@ -17,6 +26,7 @@ end
 local function of_functions(path, wanted)
   local most = {}
   local annotate = "callgrind_annotate --auto=no --threshold=100 --show-percs=no --inclusive=yes "
+    .. "--show=Ir --sort=Ir "
   local pipe = assert(io.popen(annotate .. path .. " 2>/dev/null"))
   for line in pipe:lines() do
     local figure, rest = line:match("^%s*([%d,]+)%s+([^=].*)$")
@@ -29,8 +39,9 @@ local function of_functions(path, wanted)
   return most
 end
 
-local function run(before, command, input, path)
-  local words = { before, "valgrind -q --tool=callgrind --callgrind-out-file=" .. path, command }
+local function run(before, command, input, path, more)
+  local words = { before, "valgrind -q --tool=callgrind --callgrind-out-file=" .. path
+    .. (more or ""), command }
   os.remove(path)
   local whole = ("printf '%s' | %s >%s.log 2>&1"):format(input, table.concat(words, " "), path)
   assert(os.execute(whole), whole)
@@ -42,19 +53,20 @@ function profile.works()
   return (os.execute("valgrind --version >/dev/null 2>&1")) and true or false
 end
 
---- The instructions for one item of a worker (see worker.h), and those of the functions with these
---- names, with all that they call. On the core that it is timed on: how often it wakes up
---- depends on that.
+--- The instructions for one item of a worker (see worker.h), those of the functions with these
+--- names, with all that they call, and the misses of the first-level caches. On the core that it is
+--- timed on: how often it wakes up depends on that.
 function profile.each(command, from, functions)
   local wanted, totals, parts = {}, {}, {}
   for _, name in ipairs(functions or {}) do wanted[name] = true end
   for i, n in ipairs { FEW, MANY } do
     local input = ("20 1\\n%d 1\\n"):format(n)
-    local path = run("taskset -c 1", command, input, from .. "/callgrind." .. i)
-    totals[i] = total_of(path)
+    local path = run("taskset -c 1", command, input, from .. "/callgrind." .. i, CACHES)
+    totals[i] = totals_of(path)
     parts[i] = functions and of_functions(path, wanted) or {}
   end
-  local each = { all = (totals[2] - totals[1]) / (MANY - FEW) }
+  local each = {}
+  for name, count in pairs(totals[2]) do each[name] = (count - totals[1][name]) / (MANY - FEW) end
   for name in pairs(wanted) do
     each[name] = ((parts[2][name] or 0) - (parts[1][name] or 0)) / (MANY - FEW)
   end
@@ -85,7 +97,7 @@ local PARTS = { { "^ld%-", "linker" }, { "^lua[%d.]*$", "lua" }, { "^libc%.so", 
 --- library, and bmwi's core with lua-cjson. `before` is put before it: variables, for example.
 function profile.start(before, program, from)
   local path = run(before, program, "", from .. "/callgrind.start")
-  local parts = { all = total_of(path), linker = 0, lua = 0, libc = 0, bmwi = 0 }
+  local parts = { all = totals_of(path).all, linker = 0, lua = 0, libc = 0, bmwi = 0 }
   for file, cost in pairs(by_file(path)) do
     for _, part in ipairs(PARTS) do
       if file:find(part[1]) then parts[part[2]] = parts[part[2]] + cost end
