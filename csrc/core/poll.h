@@ -9,8 +9,8 @@
 
 #pragma GCC visibility push(hidden)
 
-/* The maximum number of events of one wait: so few that what libcurl has just used for them is
-** still in the processor's cache when their operations are delivered. */
+/* The maximum number of events of one wait. Each one's operation is delivered only after all of
+** them: with 64, many statuses at once took about 2 % more of the processor (measured). */
 #define BMWI_POLL_MAX 16
 
 struct bmwi_watch;
