@@ -87,6 +87,18 @@ describe("bmwi.new", function()
     bmwi.new(setmetatable(options(), { __name = "mine" })):close()
   end)
 
+  it("refuses rules of connect_to that libcurl would ignore", function()
+    for _, rule in ipairs({ "garbage", "a:1:b", "a:1:b:2:", "a:1:b:2:3", "a:x:b:2", "a:1:b:65536",
+      "a:1:b:000443", "[::1:1:b:2", "a:1:[::1]x:2", "a:1:b:2 " }) do
+      raises("'connect_to'", { connect_to = { rule } })
+      raises("'connect_to'", { connect_to = { "a:1:b:2", rule } })
+    end
+    raises("'connect_to'", { connect_to = { n = "a:1:b:2" } })
+    for _, rule in ipairs({ "a:1:b:65535", "::b:2", "a::b:", ":::2", "[::1]:1:[::2]:2" }) do
+      bmwi.new(options({ connect_to = { rule } })):close()
+    end
+  end)
+
   it("refuses an invalid proxy without showing it", function()
     for _, proxy in ipairs({ "socks6://user:geheim@127.0.0.1:9", "geheim://127.0.0.1:9",
       "://geheim", "http://user:p#geheim@127.0.0.1:9", "http://user:p/geheim@127.0.0.1:9",
