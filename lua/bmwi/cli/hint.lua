@@ -39,15 +39,18 @@ local GENERAL = { forbidden = true, refused = true, not_found = true }
 -- Replaces the module's hint, which names what only a Lua program can do.
 local INSTEAD = { timeout = true, too_large = true, unknown = true }
 
--- By a part of the message: hints that are better than any other.
+-- By a part of the message, and by the code: the message may quote the server, and after `unknown`
+-- nothing is better than to check the car.
 local KNOWN = {
-  { "not yet valid", "Check this machine's clock: it says %s." },
-  { "has expired", "The certificate has expired, or this machine's clock is wrong: it says %s." },
-  { "does not use TLS", "Is it the right port? Plain http:// works for this machine only." },
-  { "certificate file", "It is the one that ca_file (--ca-file) names." },
-  { "Empty reply", "Is this port for TLS? Then base_url begins with https://. " .. DOCTOR },
+  { "not yet valid", "Check this machine's clock: it says %s.", tls = true },
+  { "has expired", "The certificate has expired, or this machine's clock is wrong: it says %s.",
+    tls = true },
+  { "does not use TLS", "Is it the right port? Plain http:// works for this machine only.",
+    tls = true, network = true },
+  { "Empty reply", "Is this port for TLS? Then base_url begins with https://. " .. DOCTOR,
+    network = true },
   { "dlat and dlon", "Set position = LAT,LON in the configuration file, or BMWI_POSITION, to about "
-    .. "where the car is." },
+    .. "where the car is.", http = true, server = true },
 }
 
 -- A log-in that was refused earlier and has not been tried now.
@@ -65,7 +68,7 @@ local function module_hint(failure)
   if info.refused_at then return refused(failure.code, info.refused_at, info.retry_after) end
   local said = failure.message .. " " .. tostring(info.hint)
   for _, row in ipairs(KNOWN) do
-    if said:find(row[1], 1, true) then
+    if row[failure.code] and said:find(row[1], 1, true) then
       return (row[2]:format(os.date("%Y-%m-%d %H:%M")))
     end
   end
