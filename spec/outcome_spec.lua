@@ -74,6 +74,9 @@ local rows = {
   { "the POST is answered without an eventId", course = RUNS,
     fault = { path = "/executeService", raw = '{"executionStatus":{"status":"INITIATED"}}' },
     told = "unknown", second = "executed" },
+  { "the POST is answered with another command's execution", course = RUNS,
+    fault = { path = "/executeService", raw = '{"executionStatus":{"serviceType":"DOOR_UNLOCK",'
+      .. '"status":"EXECUTED","eventId":"1"}}' }, told = "unknown", second = "executed" },
   { "the token has ended before the POST", token = "before", told = "executed",
     second = "executed" },
 

@@ -11,6 +11,13 @@ static const bmwi_endpoint *endpoint_of(const bmwi_op *op) {
   return (const bmwi_endpoint *)op->exchange; /* its first member */
 }
 
+/* Pushes the type of the command that was sent: the first field of its form, which needs no
+** escaping. */
+static void push_type(lua_State *L, const bmwi_op *op) {
+  const char *type = op->body.data + strlen(op->service->type_field) + 1;
+  lua_pushlstring(L, type, strcspn(type, "&"));
+}
+
 /* A failed call. If the outcome of a command is unknown, an execution without an eventId is
 ** returned too, so that bmwi.wait can still follow the command by its type. */
 static int fail_call(lua_State *L, const bmwi_op *op, const bmwi_failure *failure) {
@@ -21,10 +28,8 @@ static int fail_call(lua_State *L, const bmwi_op *op, const bmwi_failure *failur
   if (failure->code != BMWI_UNKNOWN || service == NULL || op->exchange == NULL ||
       !endpoint_of(op)->starts_event)
     return results;
-  /* the type is the first field of a command's form, and needs no escaping */
-  const char *type = op->body.data + strlen(service->type_field) + 1;
   lua_createtable(L, 0, 2);
-  lua_pushlstring(L, type, strcspn(type, "&"));
+  push_type(L, op);
   lua_setfield(L, -2, service->type_field);
   lua_pushboolean(L, 1);
   lua_setfield(L, -2, "lost");
@@ -82,6 +87,15 @@ static void note_event(lua_State *L, bmwi_account *account) {
   lua_pop(L, 1);
 }
 
+/* Whether the execution on top of the stack is of another type than the command that was sent. */
+static bool is_other_command(lua_State *L, const bmwi_op *op) {
+  lua_getfield(L, -1, op->service->type_field);
+  push_type(L, op);
+  bool other = lua_type(L, -2) == LUA_TSTRING && !lua_rawequal(L, -2, -1);
+  lua_pop(L, 2);
+  return other;
+}
+
 static bool starts_array(const bmwi_buffer *body) {
   return body->data[strspn(body->data, " \t\r\n\xEF\xBB\xBF")] == '[';
 }
@@ -116,6 +130,8 @@ static int deliver_json(lua_State *L, bmwi_op *op) {
     lua_getfield(L, -1, member);
     if (lua_type(L, -1) != LUA_TSTRING) return no_member(L, op, member);
     lua_pop(L, 1);
+    if (is_other_command(L, op))
+      return not_promised(L, op, "the response is about another command");
   }
   if (endpoint->has_routes) note_routes(L, op->account);
   if (endpoint->has_event) note_event(L, op->account);
