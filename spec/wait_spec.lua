@@ -198,6 +198,62 @@ describe("wait.for_execution", function()
       assert.are.equal("PENDING", info.last_status)
     end)
 
+    -- Another program sends the same command just after ours, and the server never reports ours.
+    for title, script in pairs({
+      ["was in progress at first"] = {
+        answer("INITIATED", LATER), answer("PENDING", LATER), answer("EXECUTED", LATER),
+      },
+      ["had no known status at first"] = { answer("ODD", LATER), answer("EXECUTED", LATER) },
+      ["had no status at first"] = { answer(nil, LATER), answer("NOT_EXECUTED", LATER) },
+      ["appears after an earlier one"] = {
+        answer("EXECUTED", EARLIER), answer("PENDING", LATER),
+      },
+      ["appears after one in progress"] = {
+        answer("PENDING", EARLIER), answer("EXECUTED", LATER),
+      },
+      ["ends while polls fail"] = {
+        failure("server", { status = 502 }), answer("PENDING", LATER), failure "network",
+        failure "network", answer("EXECUTED", LATER), failure "network",
+      },
+    }) do
+      it("is unknown soon when it is never reported, and the other event " .. title, function()
+        script[#script + 1] = script[#script][3] and answer("EXECUTED", LATER) or script[#script]
+        local world, execution, message, code, info = run(script)
+        assert.is_nil(execution)
+        assert.are.equal("unknown", code)
+        assert.is_truthy(message:find("superseded by a newer command", 1, true), message)
+        assert.is_nil(message:find("EVENT", 1, true))
+        assert.are.equal(#script, #world.polls) -- one after the first response that says so
+        assert.are.same(own_execution(), info.execution)
+        assert.are.equal("INITIATED", info.last_status)
+      end)
+    end
+
+    it("is found in a late report, after earlier commands", function()
+      for _, script in ipairs({
+        -- The server reports ours only after the previous one has ended.
+        { answer("PENDING", EARLIER), answer("DELIVERED", EARLIER), answer("EXECUTED", EARLIER) },
+        { answer("PENDING", EARLIER), answer("EXECUTED", EARLIER), failure "network" },
+        { answer("EXECUTED", EARLIER), { { serviceType = "DOOR_LOCK", status = "PENDING" } } },
+        -- It is two commands behind.
+        { answer("EXECUTED", "FIRST-EVENT@bmw.de"), answer("EXECUTED", EARLIER) },
+        { answer("EXECUTED", EARLIER), answer("EXECUTED", EARLIER), answer("EXECUTED", EARLIER) },
+        { answer("PENDING", EARLIER), answer("PENDING", EARLIER), answer("DELIVERED", EARLIER) },
+      }) do
+        script[#script + 1], script[#script + 2] = answer "PENDING", answer "EXECUTED"
+        local world, execution, message = run(script)
+        assert.are.equal(OWN, execution and execution.eventId, message)
+        assert.are.equal(#script, #world.polls)
+      end
+    end)
+
+    it("waits to the end beside an event that stays in progress", function()
+      local world, _, message, code = run({ answer("PENDING", LATER) })
+      assert.are.equal("unknown", code)
+      assert.is_truthy(message:find("nothing conclusive", 1, true), message)
+      assert.are.equal(1240, world.now)
+    end)
+
     it("tolerates a server that temporarily reports the previous command", function()
       local world, execution = run({
         answer("EXECUTED", EARLIER), answer "PENDING", answer("EXECUTED", EARLIER),

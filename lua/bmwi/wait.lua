@@ -147,14 +147,27 @@ local ABOUT = {
   lost = function(_, answer, status)
     return answer.eventId and status and not status.ends and "ours" or "other"
   end,
-  -- The eventId is known, but the server has not reported it yet: all others are earlier events.
-  expected = function(watch, answer)
-    return answer.eventId == watch.event and "ours" or "other"
+  -- The eventId is known, but the server has not reported it yet. Since the server keeps only the
+  -- last event, one that appears after another, or ends while ours is still not reported, should be
+  -- newer. But the server may be behind, and ours the next that it reports: so it takes a second
+  -- response about that event.
+  expected = function(watch, answer, status)
+    local event, others = answer.eventId, watch.others
+    if event == watch.event then return "ours" end
+    if not event then return "other" end
+    local known, ended = others[event], status and status.ends
+    if known == "newer" then return "newer" end
+    if known == "running" and ended or not known and next(others) then
+      others[event] = "newer"
+    elseif not known then
+      others[event] = ended and "earlier" or "running"
+    end
+    return "other"
   end,
   -- The server has reported it: an event not seen before is newer.
   reported = function(watch, answer)
     if answer.eventId == watch.event then return "ours" end
-    return answer.eventId and not watch.earlier[answer.eventId] and "newer" or "other"
+    return answer.eventId and not watch.others[answer.eventId] and "newer" or "other"
   end,
 }
 
@@ -163,7 +176,7 @@ local function new_watch(execution, options)
     execution = execution, -- the last one reported for our command
     event = execution.eventId,
     state = execution.eventId and "expected" or execution.lost and "lost" or "any",
-    earlier = {}, -- eventIds of other events
+    others = {}, -- eventId of another event -> "earlier", "running" or "newer", as far as is known
     report = new_reporter(options.on_update, execution.status),
     timer = new_timer(options, COMMAND_DELAYS),
     -- From the last poll: last_error, pause (seconds requested by the server), under_way (it
@@ -223,7 +236,8 @@ local function take_answer(watch, answer)
     }
   end
   if watch.state == "lost" and status and status.ends then watch.over = answer.status end
-  if answer.eventId ~= nil then watch.earlier[answer.eventId] = true end
+  local event = answer.eventId
+  if event then watch.others[event] = watch.others[event] or "earlier" end
   return false
 end
 
@@ -259,6 +273,12 @@ end
 -- that the server reports is used, which may be an earlier one that has already finished. If the
 -- response to the command was lost, info.execution has `lost` and no eventId: then the first event
 -- that is still in progress is used, since a finished one may be an earlier command.
+--
+-- The server keeps only the last event of a service, so a newer command of the same type, of any
+-- program, replaces this one. The wait ends as soon as that is sure: at once if this event has been
+-- reported before. If not, another event is newer if it appears after a first one, or ends during
+-- the wait, and a second response still has it. One that had ended before the first response is
+-- taken for an earlier one.
 --
 -- EXECUTED does not mean that the status has changed: the car may have been locked already, and
 -- car:status() shows a change 20 to 40 s later, sometimes 10 minutes.
