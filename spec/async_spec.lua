@@ -775,6 +775,79 @@ describe("bmwi.async", function()
     end
   end)
 
+  -- Lua's own Ctrl-C is a debug hook that raises an error, wherever the program is.
+  describe("an end that is interrupted", function()
+    -- Calls fn with an error after 1, 2, 3 ... instructions, until a call ends before. Calls check
+    -- after each.
+    local function everywhere(prepare, fn, check)
+      local hit
+      local function hook()
+        debug.sethook()
+        hit = true
+        error("interrupted", 0)
+      end
+      for count = 1, 10000 do
+        local state = prepare()
+        hit = false
+        pcall(function()
+          debug.sethook(hook, "", count)
+          fn(state)
+          debug.sethook()
+        end)
+        check(state, count)
+        if not hit then
+          assert(count > 20, count)
+          return
+        end
+      end
+      error("too many instructions")
+    end
+
+    local function nap() bmwi.sleep(50) end
+
+    for name, fn in pairs({
+      ["a sleep"] = nap,
+      ["a nested run"] = function() async.run(nap, nap) end,
+      ["a nested map"] = function() async.map({ 1, 2, 3 }, nap, { concurrency = 2 }) end,
+      ["a run in a run"] = function() async.run(nap, function() async.run(nap) end) end,
+    }) do
+      it("ends when a task in " .. name .. " is cancelled again", function()
+        everywhere(function()
+          local state = { calls = 0 }
+          state.task = async.spawn(fn, function() state.calls = state.calls + 1 end)
+          return state
+        end, function(state) state.task:cancel() end, function(state, count)
+          state.task:cancel()
+          assert(state.task:done(), count)
+          assert.is_false((state.task:result()))
+          state.task:cancel()
+          assert(state.calls <= 1, count)
+          loop:step()
+          assert(loop:timeout() == nil, count) -- what it waited for has ended, too
+        end)
+      end)
+    end
+
+    for name, fn in pairs({
+      ["returns"] = function() bmwi.sleep(0) end,
+      ["fails"] = function()
+        bmwi.sleep(0)
+        error("broke")
+      end,
+    }) do
+      it("of a task that " .. name .. " does not keep the task that waits for it", function()
+        everywhere(function()
+          return async.spawn(function() async.run(fn, fn) end, function() end)
+        end, function() loop:step() end, function(task, count)
+          -- A step raises what interrupted the last one.
+          for _ = 1, 5 do pcall(loop.step, loop) end
+          assert(task:done(), count)
+          assert(loop:timeout() == nil, count)
+        end)
+      end)
+    end
+  end)
+
   if close_coroutine then
     describe("a coroutine that is closed", function()
       it("cancels its operation", function()

@@ -42,12 +42,15 @@ local CLOSED_SAYS = "cannot resume dead coroutine"
 local CLOSED = pack(false, "the coroutine was closed")
 local NOT_STARTED = pack(false, "the task could not be started")
 
+-- A debug hook (Ctrl-C, too) may interrupt this anywhere by an error, or just before it is called.
+-- Until the coroutine is detached the loop then calls `stop`, and task:cancel() does, which make up
+-- for the rest: the first results stay, and on_end is called until it sets task.on_end to false.
 local function finish(task, results)
-  task.results = results
+  task.results = task.results or results
   tasks[task.thread] = nil
-  loop:detach(task.thread)
   if task.release then task.release() end
-  task.on_end()
+  if task.on_end then task.on_end() end
+  loop:detach(task.thread)
 end
 
 -- The results of a cancelled task that had sent a command; without them if there is no memory.
@@ -57,24 +60,19 @@ local function with_info(results, info)
   return ok and more or results
 end
 
--- Ends a task that waits, or that would wait if nothing had failed.
+-- Ends a task that waits, or that would wait if nothing had failed, or whose end was interrupted.
 local function stop(task, results)
   local group = task.group
-  task.group = false
-  if task.results then
-    return
-  end
   task.stopped = true
   results = with_info(results, loop:detach(task.thread))
   if close and status(task.thread) == "suspended" then
     close(task.thread)
   end
-  if not task.results then
-    finish(task, results)
-  end
-  if group then
+  if group then -- first, since afterwards nothing leads to it
     group:cancel(results)
+    task.group = false
   end
+  finish(task, results)
 end
 
 -- Before Lua 5.3 a yield may fail (across pcall, for example), which cannot be known in advance. So
@@ -155,6 +153,7 @@ local function start(fn, on_end)
     if ok then
       advance(task, ...)
     else
+      if task.results then loop:fail((...)) end -- it interrupted the task's end
       stop(task, pack(false, (...)))
     end
   end)
@@ -167,10 +166,12 @@ local function launch(task)
   local ok, message = pcall(advance, task)
   if ok then
     return
-  elseif task.results then
+  end
+  local ended = task.results
+  pcall(stop, task, NOT_STARTED)
+  if ended then
     loop:fail(message)
   else
-    pcall(stop, task, NOT_STARTED)
     error(message, 0)
   end
 end
@@ -196,11 +197,13 @@ end
 --- false, "cancelled", the code "cancelled" and info with `execution`. Does nothing if the task has
 --- ended.
 function task_methods:cancel()
-  if self.results then
+  if not self.on_end then
     return
   end
   self.cancelled = true
-  if status(self.thread) == "suspended" then
+  local state = status(self.thread)
+  -- Dead: an error (see finish) has interrupted its end.
+  if state == "suspended" or state == "dead" then
     stop(self, CANCELLED)
   end
 end
@@ -218,6 +221,9 @@ function async.spawn(fn, on_done)
   local task
   task = start(fn, function()
     local results = task.results
+    -- What on_done raises is the loop's, so nothing may be left to do.
+    loop:detach(task.thread)
+    task.on_end = false
     if on_done then
       on_done(unpack(results, 1, results.n))
     elseif not results[1] and not task.cancelled then
@@ -228,8 +234,8 @@ function async.spawn(fn, on_done)
   return task
 end
 
--- Tasks that are waited for together: `left` is the number of tasks still running, `members` holds
--- them; a task that waits for them waits for `gate`.
+-- Tasks that are waited for together: `members` holds those that have not ended, `left` is their
+-- number, or less after an interruption (see finish); a task that waits for them waits for `gate`.
 local group_methods = {}
 local group_meta = { __index = group_methods }
 
@@ -238,18 +244,24 @@ local function new_group()
     stopped = false }, group_meta)
 end
 
+-- Looks at the members only where it must: finding the first one among many takes long.
+function group_methods:busy()
+  return self.left > 0 or next(self.members) ~= nil
+end
+
 function group_methods:start(fn, on_end)
   local task
   task = start(fn, function()
-    self.members[task] = nil
-    self.left = self.left - 1
     local ok, message = pcall(on_end, task.results)
     if not ok then
       self.failure = message
     end
-    if self.left == 0 and self.gate then
+    self.left = self.left - 1
+    self.members[task] = nil
+    if self.gate and not self:busy() then
       loop:open(self.gate)
     end
+    task.on_end = false
   end)
   self.members[task] = true
   self.left = self.left + 1
@@ -259,15 +271,12 @@ end
 -- Cancels those that are still running.
 function group_methods:cancel(results)
   self.waiter, self.gate, self.stopped = false, false, true
-  local task = next(self.members)
-  while task do
-    self.members[task] = nil
+  for task in pairs(self.members) do
     if results == CANCELLED then
       task:cancel()
     else
       stop(task, results)
     end
-    task = next(self.members)
   end
 end
 
@@ -280,7 +289,7 @@ end
 -- On Lua 5.4, closing a coroutine that waits for a group cancels the group.
 if close then
   function group_meta.__close(group)
-    local waiter = group.left > 0 and group.waiter
+    local waiter = group:busy() and group.waiter
     if waiter then
       group:cancel(CANCELLED)
       if not waiter.stopped then
@@ -299,7 +308,7 @@ end
 
 -- Drives the loop until all tasks have ended. Ctrl-C cancels them.
 function group_methods:drive()
-  while self.left > 0 do
+  while self:busy() do
     local ok, more, message = pcall(loop.wait, loop)
     if not ok then
       self:cancel(CANCELLED)
@@ -324,7 +333,7 @@ function group_methods:wait()
   local task = async._current()
   if not task then
     self:drive()
-  elseif self.left > 0 then
+  elseif self:busy() then
     wait_for(task, self)
   end
   if self.failure then
