@@ -610,12 +610,15 @@ describe("bmwi", function()
 
     it("exits with 3 if its result cannot be written: it was sent", function()
       ok("login")
-      for _, words in ipairs { { "lock", "--no-wait" }, { "lock" }, { "poi", "1,2" },
-        { "lock", "--json" } } do
-        local sent = sim:count("POST")
-        assert.equal("3", shell(command(words) .. " >/dev/full 2>" .. home .. "/err; echo $?"))
-        assert.is_truthy(read(home .. "/err"):find("it was sent, but cannot write", 1, true))
-        assert.equal(sent + 1, sim:count("POST"))
+      local sent, done = "it was sent", "Lock the doors: done by the car (EXECUTED)"
+      for _, case in ipairs { { sent, "lock", "--no-wait" }, { sent, "poi", "1,2" },
+        { done, "lock" }, { done, "lock", "--quiet" }, { done, "lock", "--json" } } do
+        local known, before = table.remove(case, 1), sim:count("POST")
+        assert.equal("3", shell(command(case) .. " >/dev/full 2>" .. home .. "/err; echo $?"))
+        local said = read(home .. "/err")
+        assert.is_truthy(said:find(known .. ", but cannot write the result: ", 1, true), said)
+        assert.equal(known == sent, said:find("Check", 1, true) ~= nil, said)
+        assert.equal(before + 1, sim:count("POST"))
       end
     end)
 

@@ -123,7 +123,8 @@ local function follow(ctx, name, execution, doing, service)
   ctx.sending = nil
   if ended or (ENDS[code] and ENDS[code].over) then forget(ctx, service) end
   if not ended then unended(name, doing, message, code, info) end
-  local text = ("%s: done by the car (%s)."):format(doing, tostring(ended.status))
+  ctx.done = ("%s: done by the car (%s)"):format(doing, tostring(ended.status))
+  local text = ctx.done .. "."
   if act.is_unchanged(ended) then text = text .. " It reports no change." end
   report(ctx, name, ended, text)
 end

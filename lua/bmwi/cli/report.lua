@@ -73,7 +73,9 @@ return function(ctx, argv, reason)
     if ctx.client then failure = require "bmwi.cli.explain"(ctx, failure) end
     if failure.code == "file" and ctx.sent then
       -- A caller that only reads the exit code must not think that the command failed.
-      failure = fail.new(("%s: it was sent, but %s"):format(ctx.sent, failure.message), "unknown")
+      failure = fail.new(("%s, but %s"):format(ctx.done or ctx.sent .. ": it was sent",
+        failure.message), "unknown",
+        ctx.done and { hint = "Only the result is lost. There is no need to send it again." })
     end
     hint = fail.hint(failure) or failure.code == "usage" and usage(argv) or nil
     if failure.info.retry_after and failure.code == "rate_limited" then
