@@ -204,6 +204,22 @@ describe("bmwi, when something fails:", function()
     it(title, function() tells(case) end)
   end
 
+  it("waiting for a command that was never sent does not sound like the wrong server", function()
+    for name, again in pairs { lock = "bmwi lock", CHARGE_NOW = "bmwi charge",
+      ["charging-profile"] = "bmwi charging-profile set FILE" } do
+      local result = cli.run { "wait", name, "--json" }
+      assert.equal(1, result.code, result.err)
+      local told = json.decode(result.err).error
+      assert.equal("not_found", told.code)
+      assert.equal("A-2012", told.api_code)
+      helper.has(told.message, ": the service knows of no such command for this car")
+      helper.has(told.hint, "To send it: " .. again)
+    end
+    -- Anything else that is not found may well be.
+    sim:fault({ path = "serviceExecutionStatus", times = 0, status = 404 })
+    helper.has(cli.run("wait lock").err, "Another server")
+  end)
+
   it("one file cannot hold the result and the recording", function()
     cli.ok("login")
     local file = home .. "/both"

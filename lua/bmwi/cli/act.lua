@@ -267,6 +267,21 @@ function act.set_profile(ctx, path)
   perform(ctx, "charging-profile", function(action) return send(ctx, action, profile) end)
 end
 
+-- The car's most recent command of this kind. Where there was none, the service only says that a
+-- resource is not found, which sounds like the wrong server.
+local function most_recent(ctx, name, action)
+  local execution, message, code, info = ctx.car:execution(action.service)
+  if not execution and code == "not_found" and info and info.api_code == "A-2012" then
+    message = ("%s: the service knows of no such command for this car"):format(action.doing)
+    fail.advise(info, ("There is nothing to wait for. To send it: bmwi %s"):format(
+      name == "charging-profile" and "charging-profile set FILE" or name))
+  end
+  execution = fail.check(execution, message, code, info)
+  execution.serviceType = action.service
+  if type(execution.eventId) ~= "string" then execution.eventId = nil end -- nothing to follow
+  return execution
+end
+
 --- bmwi wait SERVICE
 function act.wait(ctx)
   local name = ctx.args[1]
@@ -285,9 +300,7 @@ function act.wait(ctx)
   if not execution then
     ctx.out:remark(("No pending %s from this computer; following the car's most recent one.")
       :format(name))
-    execution = fail.check(ctx.car:execution(action.service))
-    execution.serviceType = action.service
-    if type(execution.eventId) ~= "string" then execution.eventId = nil end -- nothing to follow
+    execution = most_recent(ctx, name, action)
   end
   follow(ctx, name, execution, action.doing, action.service)
 end
