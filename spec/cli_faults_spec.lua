@@ -220,6 +220,47 @@ describe("bmwi, when something fails:", function()
     helper.has(cli.run("wait lock").err, "Another server")
   end)
 
+  it("too few file descriptors are no crash", function()
+    cli.ok("login")
+    local reasons = 0
+    for most = 5, 14 do
+      cli.shell(("(ulimit -n %d; %s) >%s/out 2>&1"):format(most,
+        cli.command { "lock", "--no-wait" }, home))
+      local said = cli.read(home .. "/out")
+      assert.is_nil(said:find("traceback", 1, true), said)
+      assert.is_nil(said:find("no file", 1, true), said)
+      if said:find("cannot be opened: Too many open files", 1, true) then reasons = reasons + 1 end
+    end
+    assert.is_true(reasons > 0)
+  end)
+
+  it("what cannot be explained is at least said", function()
+    cli.ok("login")
+    cli.write(home .. "/init.lua", [[
+      for _, name in ipairs { "report", "explain" } do
+        package.preload["bmwi.cli." .. name] = function() error("no file '1'\n\tno file '2'") end
+      end]])
+    local init = { LUA_INIT = "@" .. home .. "/init.lua", BMWI_RETRIES = "0" }
+    local result = cli.run("nonsense", init)
+    assert.equal("bmwi: unknown command nonsense\n", result.err)
+    assert.equal(2, result.code)
+    sim:fault({ path = "/status", times = 0, status = 503 })
+    result = cli.run("status", init)
+    assert.truthy(result.err:find("^bmwi: status failed: [^\n]*\n$"), result.err)
+    assert.equal(1, result.code)
+    sim:fault({ path = "/executeService", close = "after" })
+    result = cli.run("lock --quiet", init)
+    assert.truthy(result.err:find("^bmwi: Lock the doors: it was sent, or may have been, and the "
+      .. "car may still carry it out: [^\n]*\n$"), result.err)
+    assert.equal(3, result.code)
+    if not io.open("/dev/full", "a") then return end
+    local code = cli.shell(("%s >/dev/full 2>%s/err; echo $?"):format(
+      cli.command({ "lock", "--quiet" }, init), home))
+    assert.equal("bmwi: Lock the doors: done by the car (EXECUTED): cannot write the result: "
+      .. "No space left on device\n", cli.read(home .. "/err"))
+    assert.equal("3", code)
+  end)
+
   it("one file cannot hold the result and the recording", function()
     cli.ok("login")
     local file = home .. "/both"

@@ -146,6 +146,23 @@ local function run(ctx, argv)
   return code
 end
 
+-- What to say where the report cannot be loaded: too few file descriptors, or a part is missing.
+local function plain_report(ctx, reason)
+  local failed = fail.is(reason)
+  local text = tostring(failed and reason.message or reason):match("^[^\n]*"):gsub(":$", "")
+  local known = ctx.done or ctx.sending and ctx.sending .. ": it was sent, or may have been, and "
+    .. "the car may still carry it out"
+  io.stderr:write("bmwi: ", output.clean((known and known .. ": " or "") .. text), "\n")
+  local exit = failed and fail.EXIT[reason.code]
+  return exit or (ctx.sending or ctx.sent) and 3 or 1
+end
+
+-- Reports what went wrong.
+local function report(ctx, argv, reason)
+  local told, exit = pcall(function() return require "bmwi.cli.report"(ctx, argv, reason) end)
+  return told and exit or plain_report(ctx, reason)
+end
+
 --- Runs the command line once.
 ---@param argv string[] the arguments without the program's name
 ---@return integer exit one of those in bmwi.cli.fail.EXITS
@@ -153,12 +170,12 @@ function cli.main(argv)
   bmwi._sys.no_core() -- this process handles passwords and tokens
   local ctx = { argv = argv }
   local ran, result = pcall(run, ctx, argv)
-  local code = ran and (result or 0) or require "bmwi.cli.report"(ctx, argv, result)
+  local code = ran and (result or 0) or report(ctx, argv, result)
   collectgarbage("restart")
   local session = package.loaded["bmwi.cli.session"]
   if session then -- otherwise there is nothing to close
     local closed, reason = pcall(session.close, ctx)
-    if not closed and code == 0 then code = require "bmwi.cli.report"(ctx, argv, reason) end
+    if not closed and code == 0 then code = report(ctx, argv, reason) end
   end
   return code
 end
