@@ -1,5 +1,6 @@
 -- The command line when something fails on the way: a log-in that cannot be saved, Ctrl-C at an
 -- awkward moment, a log-in that fails during a command. What it says then must be true.
+local bmwi = require "bmwi"
 local helper = require "spec.helper"
 local cli = require "spec.cli_helper"
 local json = helper.json
@@ -259,6 +260,17 @@ describe("bmwi, when something fails:", function()
     assert.equal("bmwi: Lock the doors: done by the car (EXECUTED): cannot write the result: "
       .. "No space left on device\n", cli.read(home .. "/err"))
     assert.equal("3", code)
+  end)
+
+  it("the module's limit of --count is known before anything is sent", function()
+    cli.ok("flash --no-wait --count 100")
+    local result = cli.run("flash --count 101")
+    assert.equal(2, result.code)
+    assert.is_nil(result.err:find("sending", 1, true), result.err)
+    local car = bmwi.new(helper.client(sim)):vehicle("WBY1Z21010V300001")
+    local accepted, message = pcall(car.flash_lights, car, { count = 101 })
+    assert.is_false(accepted)
+    helper.has(message, "count: a whole number from 1 to 100 expected")
   end)
 
   it("one file cannot hold the result and the recording", function()

@@ -75,7 +75,7 @@ describe("bmwi", function()
       { "lock --wait-timeout -1", "a number above 0" },
       { "lock --wait --no-wait", "do not go together" },
       { "flash --count 1.5", "a whole number" },
-      { "flash --count 101", "count: a whole number from 1 to 100 expected, got 101\n" },
+      { "flash --count 101", "--count must be a whole number from 1 to 100\n" },
       { "trips first", "last" },
       { "range-map --format gif", "geojson" },
       { "range-map --format svg --json", "do not go together" },

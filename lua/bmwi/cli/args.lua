@@ -30,7 +30,7 @@ args.OPTIONS = {
   version = { short = "V" },
 
   format = { value = "FORMAT", choice = { "text", "geojson", "kml", "svg", "csv" } },
-  count = { value = "N", kind = "count" },
+  count = { value = "N", kind = "flashes" },
   name = { value = "TEXT" },
   lat = { value = "DEGREES", kind = "number" },
   lon = { value = "DEGREES", kind = "number" },

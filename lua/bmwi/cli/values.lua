@@ -17,6 +17,10 @@ local CHECKS = {
   count = function(value)
     return value and value >= 1 and value == math.floor(value) and value, "a whole number above 0"
   end,
+  flashes = function(value) -- the module's own limits, which it only states after "sending"
+    return value and value >= 1 and value <= 100 and value == math.floor(value) and value,
+      "a whole number from 1 to 100"
+  end,
 }
 
 --- Reads a number of this kind (a name in CHECKS).
