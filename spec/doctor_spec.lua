@@ -65,6 +65,9 @@ describe("bmwi doctor", function()
     rewrite({ expires_at = 1 })
     result = ok("doctor")
     assert.is_truthy(result.out:find("expired; will be renewed", 1, true), result.out)
+    rewrite({ expires_at = 1e308 }) -- a year that has no name
+    result = run("doctor")
+    assert.is_truthy(result.out:find("ok    saved log-in       valid\n", 1, true), result.out)
     -- Damaged: the next log-in replaces it, as in every command.
     for _, text in ipairs { "{", "", "[]", '{"access_token":1}' } do
       write(file, text)

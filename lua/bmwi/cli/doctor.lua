@@ -27,7 +27,8 @@ local function kept_log_in(ctx)
   if code == "json" then return message .. " (the next log-in sets it aside)" end
   if not token then return "none (bmwi logs in when needed)" end
   if session.fresh(token) then
-    return token.expires_at and "valid until " .. render.clock(token.expires_at) or "valid"
+    local ends = token.expires_at and render.clock(token.expires_at) or render.ABSENT
+    return ends == render.ABSENT and "valid" or "valid until " .. ends -- a year may have no name
   end
   return token.refresh_token and "expired; will be renewed" or "expired"
 end
