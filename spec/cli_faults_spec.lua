@@ -197,7 +197,7 @@ describe("bmwi, when something fails:", function()
     ["BMW's own servers are switched off"] = { "classic", "status", faults = {},
       environment = { BMWI_BASE_URL = false, BMWI_REGION = "rest_of_world",
         BMWI_PROXY = "http://127.0.0.1:1" },
-      says = { "2021-11-09", "service = cardata", "bmwi demo" }, never = {} },
+      says = { "bmwi doctor", "2021-11-09", "service = cardata", "bmwi demo" }, never = {} },
     ["an invalid response comes after a log-in that was good"] = { "classic", "status",
       faults = { { path = "/status", raw = "null" } },
       says = { "status failed" }, never = { "for the log-in" } },

@@ -6,7 +6,6 @@
 
 #include <ctype.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "binding/bmwi.h"
 #include "core/url.h"
@@ -199,29 +198,11 @@ static void read_position(lua_State *L, bmwi_account *account) {
   lua_pop(L, 1);
 }
 
-/* The end of "HOST:PORT", each of which may be empty, or NULL. */
-static const char *host_port_end(const char *p) {
-  bool ipv6 = *p == '[';
-  p += strcspn(p, ipv6 ? "]" : ":");
-  if (ipv6 && *p == ']') p++;
-  if (*p != ':') return NULL;
-  size_t digits = strspn(++p, "0123456789");
-  return digits <= 5 && atol(p) <= 65535 ? p + digits : NULL;
-}
-
-/* libcurl ignores any other rule, and connects to the server itself. */
-static bool is_connect_rule(const char *rule) {
-  const char *p = host_port_end(rule);
-  p = p != NULL && *p == ':' ? host_port_end(p + 1) : NULL;
-  return p != NULL && *p == '\0';
-}
-
 /* {"HOST:PORT:CONNECT-TO-HOST:CONNECT-TO-PORT", ...}, as libcurl's CONNECT_TO */
 static void read_connect_to(lua_State *L, bmwi_transport *transport) {
   lua_getfield(L, 1, "connect_to");
-  if (lua_istable(L, -1) && !bmwi_is_array(L, -1))
-    luaL_error(L, "option 'connect_to': an array of \"HOST:PORT:HOST:PORT\" expected");
-  for (int i = 1; lua_istable(L, -1); i++) {
+  bool valid = !lua_istable(L, -1) || bmwi_is_array(L, -1);
+  for (int i = 1; valid && lua_istable(L, -1); i++) {
     lua_rawgeti(L, -1, i);
     if (lua_isnil(L, -1)) {
       lua_pop(L, 1);
@@ -229,11 +210,11 @@ static void read_connect_to(lua_State *L, bmwi_transport *transport) {
     }
     size_t len = 0;
     const char *rule = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : "";
-    if (!bmwi_token_text(rule, len) || !is_connect_rule(rule)) /* it is sent to a proxy */
-      luaL_error(L, "option 'connect_to': an array of \"HOST:PORT:HOST:PORT\" expected");
-    if (!bmwi_transport_connect_to(transport, rule)) luaL_error(L, "not enough memory");
+    valid = bmwi_token_text(rule, len) && bmwi_connect_to(rule); /* it is sent to a proxy */
+    if (valid && !bmwi_transport_connect_to(transport, rule)) luaL_error(L, "not enough memory");
     lua_pop(L, 1);
   }
+  if (!valid) luaL_error(L, "option 'connect_to': an array of \"HOST:PORT:HOST:PORT\" expected");
   lua_pop(L, 1);
 }
 

@@ -65,6 +65,21 @@ static size_t host_length(const char *host) {
   return *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
 }
 
+/* The end of "HOST:PORT", each of which may be empty, or NULL. */
+static const char *host_port_end(const char *text) {
+  size_t host = host_length(text);
+  if (host >= strlen(text) || text[host] != ':') return NULL;
+  const char *port = text + host + 1;
+  size_t digits = strspn(port, "0123456789");
+  return digits <= 5 && strtol(port, NULL, 10) <= 65535 ? port + digits : NULL;
+}
+
+bool bmwi_connect_to(const char *rule) {
+  const char *end = host_port_end(rule);
+  end = end != NULL && *end == ':' ? host_port_end(end + 1) : NULL;
+  return end != NULL && *end == '\0';
+}
+
 size_t bmwi_url_origin(const char *url) {
   const char *mark = strstr(url, "://");
   size_t scheme = mark != NULL ? (size_t)(mark - url) + 3 : 0;

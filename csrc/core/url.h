@@ -1,5 +1,5 @@
 /*
-** URLs: checks of paths, server addresses and proxies. Plain C, no I/O.
+** URLs: checks of paths, server addresses, proxies and rules of connect_to. Plain C, no I/O.
 */
 #ifndef BMWI_URL_H
 #define BMWI_URL_H
@@ -30,6 +30,10 @@ bool bmwi_mqtt_url(char *out, size_t size, const char *url);
 /* The same for a proxy, "[scheme://][user[:password]@]host[:port][/]" with one of libcurl's
 ** schemes. The result never quotes any part of it. */
 const char *bmwi_proxy_fault(const char *proxy);
+
+/* Whether a rule is "HOST:PORT:HOST:PORT", of which each part may be empty. libcurl ignores any
+** other, and connects to the server itself. */
+bool bmwi_connect_to(const char *rule);
 
 /* Finds the password, percent-encoded, in a valid proxy; NULL if there is none. */
 const char *bmwi_proxy_password(const char *proxy, size_t *len);

@@ -27,8 +27,9 @@ return function(ctx, failure)
     local known, other = pcall(session.choose, ctx)
     if not known and fail.is(other) and other.code == "config" then return other end
   elseif failure.code == "network" and not ctx.settings.base_url then
-    fail.advise(failure.info, "BMW switched this service off on 2021-11-09. Your own car: set "
-      .. "service = cardata and client_id; step by step: docs/cardata.md. Without a car: bmwi demo")
+    fail.advise(failure.info, fail.hint(failure) .. ". BMW switched this service off on "
+      .. "2021-11-09. Your own car: set service = cardata and client_id; step by step: "
+      .. "docs/cardata.md. Without a car: bmwi demo")
   end
   return failure
 end
