@@ -136,6 +136,8 @@ no_build = { $(CHECK_DEPS) build $(LUA_TAG); false; }
 DEPS = LUA="$(LUA)" LUA_INCDIR="$(LUA_INCDIR)" CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" .ci/deps
 CHECK_DEPS = $(DEPS) --check
 AGAIN = @$(MAKE) --no-print-directory
+# What is compiled, on all cores, unless the user has said -j.
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))
 
 .PHONY: all help deps sim demo test test-all docs install uninstall clean run-demo build-test \
   run-test check-flags
@@ -211,7 +213,7 @@ RUN_ENV = env -u LUA_PATH_$(LUA_SUFFIX) -u LUA_CPATH_$(LUA_SUFFIX) \
 
 demo: ## installs what is missing, builds, and demonstrates bmwi with a simulated car
 	@$(DEPS) build $(LUA_TAG)
-	$(AGAIN) run-demo
+	$(AGAIN) $(PARALLEL) run-demo
 
 run-demo: $(MODULE) $(SIM) $(CERTS)/complete
 	@$(RUN_ENV) $(LUA) bin/bmwi demo --output build/range-map.svg
@@ -229,6 +231,7 @@ PROCESSES := bridge bridge_outage cli cli_cardata cli_help cli_record doctor exa
   live_cardata recorded_day settings watch
 test: ## installs what is missing and runs the specs, or SPECS=spec/units_spec.lua
 	@$(DEPS) build test $(LUA_TAG)
+	$(AGAIN) $(PARALLEL) build-test
 	$(AGAIN) run-test
 
 # Per core: most specs spend much time waiting. Targets that keep all cores busy use fewer.
@@ -241,7 +244,7 @@ TEST_LUAS ?= $(LUAS)
 test-all: ## the specs that depend on the Lua version, on Lua 5.1 to 5.4 and LuaJIT
 	@$(CHECK_DEPS) build test $(TEST_LUAS)
 	@for lua in $(TEST_LUAS); do \
-	  $(MAKE) --no-print-directory build-test LUA="$$lua" || exit 1; done
+	  $(MAKE) --no-print-directory $(PARALLEL) build-test LUA="$$lua" || exit 1; done
 	@unset MAKEFLAGS MFLAGS; \
 	  .ci/each 1 build/test-all '$(MAKE) --no-print-directory run-test JOBS=2 WITHOUT=$$(ANY_LUA) LUA=' \
 	    $(TEST_LUAS)
