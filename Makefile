@@ -223,10 +223,10 @@ LONG_SPECS := $(patsubst %,spec/%_spec.lua,outcome mqtt_life sim_stream cli brid
   cli_cardata stream_outage store sim secrets stream op)
 SPECS ?= $(filter-out $(WITHOUT:%=spec/%_spec.lua),$(LONG_SPECS) \
   $(filter-out $(LONG_SPECS),$(sort $(wildcard spec/*_spec.lua))))
-# Specs that test the same on every Lua, and those that test other processes than their
-# own: WITHOUT leaves them out where they would only cost time.
-ANY_LUA := docs house layering make readme reference sim sim_cardata sim_replay sim_stream sources \
-  systemd
+# Specs that test no C, those that test the same on every Lua, and those that test other processes
+# than their own: WITHOUT leaves them out where they would only cost time.
+NO_C := house layering make readme reference sources systemd
+ANY_LUA := $(NO_C) docs sim sim_cardata sim_replay sim_stream
 PROCESSES := bridge bridge_outage cli cli_cardata cli_help cli_record doctor examples launcher \
   live_cardata recorded_day settings watch
 test: ## installs what is missing and runs the specs, or SPECS=spec/units_spec.lua
@@ -246,7 +246,7 @@ test-all: ## the specs that depend on the Lua version, on Lua 5.1 to 5.4 and Lua
 	@for lua in $(TEST_LUAS); do \
 	  $(MAKE) --no-print-directory $(PARALLEL) build-test LUA="$$lua" || exit 1; done
 	@unset MAKEFLAGS MFLAGS; \
-	  .ci/each 1 build/test-all '$(MAKE) --no-print-directory run-test JOBS=2 WITHOUT=$$(ANY_LUA) LUA=' \
+	  .ci/each 1 build/test-all '$(MAKE) --no-print-directory run-test WITHOUT=$$(ANY_LUA) LUA=' \
 	    $(TEST_LUAS)
 
 docs: $(MODULE) $(SIM) ## regenerates the generated pages in docs/; with LDoc also build/html

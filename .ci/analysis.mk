@@ -21,7 +21,7 @@ asan: ## the specs with AddressSanitizer and UBSan
 	@printf '#!/bin/sh\nunset LOCPATH\nLD_PRELOAD=%s ASAN_OPTIONS=$${ASAN_OPTIONS:-detect_leaks=1:intercept_tls_get_addr=0} exec %s "$$@"\n' \
 	  '$(LIBASAN):$(CURDIR)/$(ASAN)/preload.so' '$(LUA)' >$(ASAN)/lua
 	@chmod +x $(ASAN)/lua
-	$(AGAIN) run-test JOBS=2 BUILD=$(ASAN) RUN_LUA=$(CURDIR)/$(ASAN)/lua \
+	$(AGAIN) run-test JOBS=2 WITHOUT='$(WITHOUT) $(NO_C)' BUILD=$(ASAN) RUN_LUA=$(CURDIR)/$(ASAN)/lua \
 	  SIM_BUILD=build/asan-sim SIM=build/asan-sim/bmwi-sim \
 	  CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 	  INSTRUMENT='-fsanitize=address,undefined -fno-sanitize-recover=all'
