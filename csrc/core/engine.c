@@ -283,24 +283,11 @@ void bmwi_engine_forget(bmwi_engine *engine, const bmwi_transport *transport) {
   for (int i = 0; i < engine->idle_count; i++) bmwi_handle_forget(engine->idle[i], transport);
 }
 
-/* Records whether any of the request may have been sent. Before 7.80 libcurl does not call
-** on_request, so its figures count, too. */
-static void note_sent(bmwi_transfer *t) {
-  CURL *easy = bmwi_handle_easy(t->handle);
-  long request_size = 0, connect_code = 0;
-  curl_off_t pretransfer = 0;
-  curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_size);
-  curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
-  curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &connect_code);
-  bool refused_by_proxy = connect_code != 0 && connect_code / 100 != 2;
-  t->sent = (t->sent || request_size > 0 || pretransfer > 0) && !refused_by_proxy;
-}
-
 void bmwi_engine_stop(bmwi_engine *engine, bmwi_transfer *t) {
   if (t->phase != BMWI_IDLE && !bmwi_engine_mine(engine)) return;
   if (t->phase == BMWI_COMPLETED) bmwi_queue_leave(&t->link);
   else if (t->phase != BMWI_IDLE) bmwi_timers_remove(&engine->timers, &t->timer);
-  if (t->phase == BMWI_SENDING) note_sent(t);
+  if (t->phase == BMWI_SENDING) bmwi_handle_note_sent(t->handle);
   if (t->phase == BMWI_STARTING || t->phase == BMWI_SENDING) {
     bmwi_guard guard;
     bmwi_transport_guard(&guard);
@@ -373,7 +360,7 @@ static void note_failure(const bmwi_engine *engine, bmwi_transfer *t, CURLcode r
     bmwi_drop(&t->error);
   }
   t->result = t->no_memory ? CURLE_OUT_OF_MEMORY : result;
-  note_sent(t);
+  bmwi_handle_note_sent(t->handle);
   t->reset = os_errno == ECONNRESET || os_errno == EPIPE || /* libcurl 7.74: message only */
              (t->error != NULL && strstr(t->error, "reset by peer") != NULL);
 }

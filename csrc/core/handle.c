@@ -108,8 +108,9 @@ static int on_close(void *user, curl_socket_t s) {
   return close(s);
 }
 
-/* Called before each time the request is sent. libcurl repeats a request by itself if a shared
-** connection breaks before the response; this prevents that for requests with side effects. */
+/* Called right before each time the request is sent, after a proxy's CONNECT and TLS. libcurl
+** repeats a request by itself if a shared connection breaks before the response; this prevents that
+** for requests with side effects. */
 #if LIBCURL_VERSION_NUM >= 0x075000
 static int on_request(void *user, char *to, char *from, int port, int local_port) {
   bmwi_transfer *t = ((bmwi_handle *)user)->transfer;
@@ -117,6 +118,19 @@ static int on_request(void *user, char *to, char *from, int port, int local_port
   if (t->sent) return CURL_PREREQFUNC_ABORT;
   t->sent = true;
   return CURL_PREREQFUNC_OK;
+}
+
+void bmwi_handle_note_sent(const bmwi_handle *handle) { (void)handle; }
+#else
+/* libcurl's figures, which count CONNECT, too. They are of the only connection: see set_once. */
+void bmwi_handle_note_sent(const bmwi_handle *handle) {
+  long request_size = 0, connect_code = 0;
+  curl_off_t pretransfer = 0;
+  curl_easy_getinfo(handle->easy, CURLINFO_REQUEST_SIZE, &request_size);
+  curl_easy_getinfo(handle->easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
+  curl_easy_getinfo(handle->easy, CURLINFO_HTTP_CONNECTCODE, &connect_code);
+  bool refused_by_proxy = connect_code != 0 && connect_code / 100 != 2;
+  handle->transfer->sent = (request_size > 0 || pretransfer > 0) && !refused_by_proxy;
 }
 #endif
 

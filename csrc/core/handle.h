@@ -45,6 +45,8 @@ bool bmwi_handle_ask(bmwi_handle *handle, bmwi_transfer *t, const bmwi_transport
 void *bmwi_handle_easy(const bmwi_handle *handle);
 /* The exchange of this CURL handle. */
 bmwi_transfer *bmwi_handle_transfer(void *easy);
+/* Records in the transfer whether any of a request that must be sent once may have been sent. */
+void bmwi_handle_note_sent(const bmwi_handle *handle);
 /* Copies libcurl's error message and a redirect's target to the transfer. */
 void bmwi_handle_note(const bmwi_handle *handle);
 /* The exchange is complete, and the CURL handle removed from the multi. `good`: its options may

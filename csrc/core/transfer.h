@@ -21,7 +21,7 @@ typedef struct bmwi_transfer {
   /* The outcome of an exchange. */
   int result;  /* CURLcode; 0: there is a response */
   char *error; /* libcurl's error message, or NULL */
-  bool sent;   /* at least one byte of the request may have been sent */
+  bool sent;   /* at least one byte may have been sent; kept for what must be sent once */
   bool reset;  /* the operating system closed the connection */
   bool too_large, no_memory;
   long status;
