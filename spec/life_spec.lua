@@ -83,6 +83,33 @@ describe("a finalizer", function()
     assert(said:find("true nil\nexit 0\n$"), said)
     assert(rawget(_G, "jit") or said == "true nil\nexit 0\n", said)
   end)
+
+  -- Up to Lua 5.3 the collector runs the other finalizers then, the loop's among them.
+  for what, use in pairs({
+    ["a client that could not be made"] = "pcall(bmwi.new, {}) sweep()",
+    ["a client"] = "new() sweep()",
+    ["what a call needs"] = "local other = new({ log = sweep }) return other:vehicles()",
+    ["what a command needs"] = "local other = new({ log = sweep }) "
+      .. "return other:vehicle(VIN):flash_lights()",
+    ["what a task needs"] = [[
+      async.spawn(function() bmwi.sleep(0.01) sweep() bmwi.sleep(0.01) end, function() end)
+      for _ = 1, 5 do pcall(bmwi.loop.step, bmwi.loop, 0.05) end]],
+  }) do
+    it("may collect " .. what, function()
+      local said = finalized([[
+        local function sweep()
+          if newproxy then return collectgarbage() end
+          for _ = 1, 100 do collectgarbage("step") end -- Lua 5.3 itself may hang otherwise
+        end
+        local function new(more)
+          local options = { base_url = URL, token = { access_token = "AAAA" }, retries = 0 }
+          for name, value in pairs(more or {}) do options[name] = value end
+          return bmwi.new(options)
+        end
+        ]] .. use)
+      assert(said:find("^true nil\nexit 0\n$"), said)
+    end)
+  end
 end)
 
 -- For programs: what makes the collector run as often as possible, or not.

@@ -13,7 +13,7 @@ bmwi_loop *bmwi_get_loop(lua_State *L) {
   bmwi_push_kept(L, BMWI_KEPT_SELF);
   bmwi_loop *self = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  if (self == NULL || self->engine == NULL) luaL_error(L, BMWI_AT_ITS_END);
+  if (self == NULL || self->engine == NULL || self->ended) luaL_error(L, BMWI_AT_ITS_END);
   else if (!bmwi_engine_mine(self->engine))
     luaL_error(L, "bmwi was loaded before this process was forked: load it in the child instead");
   return self;

@@ -12,7 +12,8 @@
 #define BMWI_FAULTS 100 /* the maximum of errors that are kept for later steps */
 
 typedef struct bmwi_loop {
-  bmwi_engine *engine; /* NULL once the state is being closed */
+  bmwi_engine *engine; /* NULL if it could not be opened */
+  bool ended;          /* the state is being closed */
   int nested; /* nested blocking calls, each inside a task that the one before has resumed */
   int hooks;  /* client hooks that are running */
   /* The errors without an owner: a ring in BMWI_KEPT_FAULTS. */
@@ -23,6 +24,7 @@ typedef struct bmwi_loop {
 /* Each key is the address of an element of an array. */
 enum {
   BMWI_KEPT_SELF,    /* the bmwi_loop */
+  BMWI_KEPT_ENGINE,  /* its engine: in the state's own memory, which outlives every finalizer */
   BMWI_KEPT_WAKES,   /* thread -> function to call with the results (weak keys) */
   BMWI_KEPT_WAITS,   /* thread -> operation it waits for (weak keys) */
   BMWI_KEPT_OPS,     /* slot of an operation -> {the coroutine that waits for it, its userdata, what

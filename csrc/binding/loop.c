@@ -199,14 +199,13 @@ static int loop_detach(lua_State *L) {
   return 0;
 }
 
-/* Objects that finalizers create while the state is being closed get no engine. */
-static void release_all(lua_State *L, bmwi_engine *engine) {
-  bmwi_transfer *t;
+/* Before Lua 5.4 a finalizer that collects garbage gets here, even from within a call of ours. */
+static void end_all(lua_State *L, bmwi_engine *engine) {
   bmwi_push_kept(L, BMWI_KEPT_CLIENTS);
   lua_pushnil(L);
   for (; lua_next(L, -2); lua_pop(L, 1)) bmwi_account_end(lua_touserdata(L, -1));
   bmwi_engine_complete_all(engine);
-  while ((t = bmwi_engine_next(engine)) != NULL) bmwi_op_release((bmwi_op *)t);
+  while (bmwi_engine_next(engine) != NULL) continue; /* their owners release them */
 }
 
 static int loop_gc(lua_State *L) {
@@ -217,10 +216,11 @@ static int loop_gc(lua_State *L) {
     if (lua_isstring(L, -1)) fprintf(stderr, "bmwi: %s\n", lua_tostring(L, -1));
     else fprintf(stderr, "bmwi: error object is a %s value\n", luaL_typename(L, -1));
   }
-  if (served && self->engine != NULL && bmwi_engine_mine(self->engine))
-    release_all(L, self->engine);
-  if (self->engine != NULL) bmwi_engine_free(self->engine);
-  self->engine = NULL;
+  if (self->engine != NULL && bmwi_engine_mine(self->engine)) {
+    if (served) end_all(L, self->engine);
+    bmwi_engine_close(self->engine);
+  }
+  self->ended = true;
   return 0;
 }
 
@@ -259,11 +259,14 @@ void bmwi_loop_open(lua_State *L) {
   lua_pop(L, 1);
   bmwi_loop *self = lua_newuserdata(L, sizeof *self);
   self->engine = NULL;
+  self->ended = false;
   self->nested = self->hooks = self->first_fault = self->faults = self->lost_faults = 0;
   luaL_setmetatable(L, LOOP);
-  self->engine = bmwi_engine_new();
-  if (self->engine == NULL)
+  bmwi_engine *engine = lua_newuserdata(L, bmwi_engine_size());
+  bmwi_keep(L, BMWI_KEPT_ENGINE);
+  if (!bmwi_engine_open(engine))
     luaL_error(L, "libcurl could not be initialized: out of memory or file descriptors");
+  self->engine = engine;
   lua_pushvalue(L, -1);
   bmwi_keep(L, BMWI_KEPT_SELF);
 }

@@ -151,11 +151,12 @@ static void renew(bmwi_engine *engine) {
   engine->broken = engine->stale = false;
 }
 
-bmwi_engine *bmwi_engine_new(void) {
+size_t bmwi_engine_size(void) { return sizeof(bmwi_engine); }
+
+bool bmwi_engine_open(bmwi_engine *engine) {
+  memset(engine, 0, sizeof *engine);
   pthread_once(&global_once, global_init);
-  if (global_result != CURLE_OK) return NULL;
-  bmwi_engine *engine = calloc(1, sizeof *engine);
-  if (engine == NULL) return NULL;
+  if (global_result != CURLE_OK) return false;
   engine->curl_wake = -1;
   engine->limit = CONNECTIONS;
   engine->pid = getpid();
@@ -167,14 +168,14 @@ bmwi_engine *bmwi_engine_new(void) {
   engine->multi = new_multi(engine);
   engine->share = curl_share_init();
   if (!open || engine->multi == NULL || engine->share == NULL) {
-    bmwi_engine_free(engine);
-    return NULL;
+    bmwi_engine_close(engine);
+    return false;
   }
   curl_share_setopt(engine->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-  return engine;
+  return true;
 }
 
-void bmwi_engine_free(bmwi_engine *engine) {
+void bmwi_engine_close(bmwi_engine *engine) {
   if (!bmwi_engine_mine(engine)) return; /* the sockets belong to the parent process */
   bmwi_guard guard;
   bmwi_transport_guard(&guard);
@@ -186,7 +187,8 @@ void bmwi_engine_free(bmwi_engine *engine) {
   bmwi_poll_close(&engine->poll);
   bmwi_guard_unmark(engine->mark);
   bmwi_timers_free(&engine->timers);
-  free(engine);
+  engine->mark = NULL;
+  engine->pid = 0;
 }
 
 const char *bmwi_engine_version(void) { return version; }
@@ -238,7 +240,7 @@ static bmwi_transfer *transfer_of(bmwi_timer *timer) {
 }
 
 bool bmwi_engine_pause(bmwi_engine *engine, bmwi_transfer *t, double wake) {
-  if (!bmwi_timers_reserve(&engine->timers)) return false;
+  if (!bmwi_engine_mine(engine) || !bmwi_timers_reserve(&engine->timers)) return false;
   t->phase = BMWI_PAUSING;
   bmwi_timers_add(&engine->timers, &t->timer, wake);
   return true;
@@ -319,7 +321,7 @@ void bmwi_transfer_release(bmwi_engine *engine, bmwi_transfer *t) {
 
 bool bmwi_engine_send(bmwi_engine *engine, bmwi_transfer *t, bmwi_transport *transport,
                       const bmwi_request *request, double seconds) {
-  if (!bmwi_timers_reserve(&engine->timers)) return false;
+  if (!bmwi_engine_mine(engine) || !bmwi_timers_reserve(&engine->timers)) return false;
   if (transport->serial == 0) transport->serial = ++engine->transports;
   t->handle = find_handle(engine, transport, request);
   if (t->handle == NULL) return false;
@@ -458,6 +460,7 @@ int bmwi_engine_fd(bmwi_engine *engine) {
 }
 
 void bmwi_engine_arm(bmwi_engine *engine) {
+  if (!bmwi_engine_mine(engine)) return;
   bmwi_poll_arm(&engine->poll, engine->asked ? 0 : due(engine));
 }
 
@@ -492,6 +495,7 @@ static void serve_libcurl(bmwi_engine *engine) {
 }
 
 void bmwi_engine_step(bmwi_engine *engine, double seconds) {
+  if (!bmwi_engine_mine(engine)) return;
   bmwi_guard guard;
   bmwi_event events[BMWI_POLL_MAX];
   bmwi_transport_guard(&guard);

@@ -22,15 +22,17 @@
 
 typedef struct bmwi_engine bmwi_engine;
 
-/* NULL without memory or descriptors. */
-bmwi_engine *bmwi_engine_new(void);
-/* Every transfer must have been released before. */
-void bmwi_engine_free(bmwi_engine *engine);
+/* Opens an engine in memory of this size, which the owner keeps until nothing can use it any more.
+** False without memory or descriptors. */
+size_t bmwi_engine_size(void);
+bool bmwi_engine_open(bmwi_engine *engine);
+/* No transfer may be pending; from then on none can be started. */
+void bmwi_engine_close(bmwi_engine *engine);
 
 /* The versions of libcurl and its TLS library; available after an engine was made. */
 const char *bmwi_engine_version(void);
 
-/* Whether this process made the engine (false in a forked child). */
+/* Whether this process has opened the engine (false in a forked child), and not closed it. */
 bool bmwi_engine_mine(const bmwi_engine *engine);
 
 void bmwi_transfer_init(bmwi_transfer *t, size_t max_body, bool secret);
