@@ -382,7 +382,7 @@ describe("an operation", function()
 
     -- Retry-After, and how it is interpreted: seconds, or nothing.
     for _, row in ipairs({
-      { "7", 7 }, { "86401", 86400 }, { "99999999999", 86400 }, { "9999999999999999999999" },
+      { "7", 7 }, { "86401", 86400 }, { "99999999999", 86400 }, { "9999999999999999999999", 86400 },
       { "0" }, { "-5" },
       { "soon" }, { "" }, { "Wed, 21 Oct 2015 07:28:00 GMT" },
       { "Fri, 31 Dec 2099 23:59:59 GMT", 86400 },
@@ -394,6 +394,21 @@ describe("an operation", function()
         assert.equal(row[2], info.retry_after)
       end)
     end
+
+    it("of an interim response says nothing of the final one, nor does its Location", function()
+      local HINTS = "HTTP/1.1 103 Early Hints\\r\\nRetry-After: 50\\r\\nLocation: /x\\r\\n\\r\\n"
+      for _, status in ipairs({ "503 No", "302 Found" }) do
+        local port, stop = helper.raw(HINTS .. "HTTP/1.1 " .. status
+          .. "\\r\\nContent-Length: 0\\r\\n\\r\\n", "")
+        local client = bmwi.new(helper.client({ url = "http://127.0.0.1:" .. port }, { retries = 0,
+          token = { access_token = "AAAA" } }))
+        local _, _, _, info = client:get("/")
+        stop()
+        assert.equal(tonumber(status:match("%d+")), info.status)
+        assert.is_nil(info.retry_after)
+        assert.is_nil(info.location)
+      end
+    end)
 
     it("does not wait beyond its deadline", function()
       local car = logged_in({ timeout = 30 })

@@ -47,8 +47,8 @@ function base64.decode(text) end
 ---@class bmwi.json JSON, in the form of answers and requests
 local json = {}
 
---- Decodes JSON as answers are decoded: whole numbers are integers on Lua 5.3 and later, `null` is
---- absent, an empty array stays an array.
+--- Decodes JSON as answers are decoded: whole numbers up to 2^53 are integers on Lua 5.3 and later,
+--- `null` is absent, an empty array stays an array.
 ---@param text string
 ---@return any value
 ---@return string|nil message

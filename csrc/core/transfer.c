@@ -5,7 +5,6 @@
 
 #include <curl/curl.h>
 #include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -34,9 +33,7 @@ static const char *header(const char *line, size_t len, const char *name, char *
 ** hours. */
 static double retry_after(const char *text) {
   if (!isdigit((unsigned char)*text)) return difftime(curl_getdate(text, NULL), time(NULL));
-  errno = 0;
-  double seconds = (double)strtoull(text, NULL, 10);
-  return errno == 0 ? seconds : 0;
+  return (double)strtoull(text, NULL, 10); /* the largest of all if it is larger */
 }
 
 static void read_retry_after(bmwi_transfer *t, const char *line, size_t len) {
@@ -68,11 +65,21 @@ static bool begins_response(const char *line, size_t len) {
   return len >= 5 && strncasecmp(line, "HTTP/", 5) == 0;
 }
 
+static void forget_headers(bmwi_transfer *t) {
+  t->retry_after = -1;
+  t->date[0] = '\0';
+  bmwi_drop(&t->location);
+}
+
 /* Headers are only counted, not kept: libcurl 7.88 does not limit their total size. */
 bool bmwi_transfer_header(bmwi_transfer *t, const char *line, size_t len) {
   t->in_headers = line[0] != '\r' && line[0] != '\n';
-  if (!t->in_headers) t->headers_end = true;
-  else if (t->headers_end) t->headers_end = !begins_response(line, len);
+  if (!t->in_headers) {
+    t->headers_end = true;
+  } else if (t->headers_end && begins_response(line, len)) {
+    t->headers_end = false;
+    forget_headers(t);
+  }
   t->header_bytes += len;
   switch (line[0]) {
     case 'r': /* FALLTHROUGH */
@@ -99,8 +106,6 @@ void bmwi_transfer_begin(bmwi_transfer *t) {
   t->in_headers = true;
   t->status = 0;
   t->header_bytes = 0;
-  t->retry_after = -1;
-  t->date[0] = '\0';
-  bmwi_drop(&t->location);
+  forget_headers(t);
   bmwi_drop(&t->error);
 }
