@@ -14,9 +14,7 @@ Recorder.__index = Recorder
 
 -- Replaces nothing.
 local AS_IT_IS = {
-  json = function(_, json)
-    return bmwi.json.decode(json) ~= nil and json or nil
-  end,
+  json = function(_, json) return anonymous.new():json(json) and json end,
   text = function(_, text) return text end,
   path = function(_, path) return path end,
 }
@@ -56,16 +54,19 @@ function Recorder:line(...)
   end
 end
 
--- A body on one line, which is always possible in JSON.
+-- JSON on one line, which is always possible.
 local function flat(json) return json and (json:gsub("[\r\n]", " ")) end
+
+-- What was received as UTF-8, without a byte order mark: that is allowed only at the beginning.
+local function received(bytes) return (text_valid(bytes):gsub("^\239\187\191", "")) end
 
 --- Records a response: {call, method, path, status, body}.
 function Recorder:answer(exchange)
   local words = { "kind", '"answer"', "call", quoted(exchange.call), "method",
     quoted(exchange.method), "path", quoted(self.names:path(exchange.path)), "status",
     ("%d"):format(exchange.status) }
-  local body = exchange.body
-  local json = flat(self.names:json(text_valid(body)))
+  local body = received(exchange.body)
+  local json = flat(self.names:json(body))
   if json then
     words[#words + 1], words[#words + 2] = "body", json
   elseif body ~= "" and not body:find("%z") then -- a picture is useless in a report
@@ -77,7 +78,8 @@ end
 --- Records a message of the stream: its topic, and the payload as received.
 function Recorder:message(topic, payload)
   local vin = self.names:path(topic:match("([^/]*)$"))
-  local json = flat(self.names:json(text_valid(payload)))
+  payload = received(payload)
+  local json = flat(self.names:json(payload))
   self:line("kind", '"message"', "vin", quoted(vin), json and "payload" or "text",
     json or quoted(self.names:text(payload)))
 end
