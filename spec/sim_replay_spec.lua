@@ -18,10 +18,13 @@ describe("a recording", function()
     sim = nil
   end)
 
+  -- A line is a table, or its bytes.
   local function write(service, lines)
     local texts = { json.encode({ bmwi_recording = 1, service = service, started = 1795700000,
       version = "0.1.0", replaced = true }) }
-    for i, line in ipairs(lines) do texts[i + 1] = json.encode(line) end
+    for i, line in ipairs(lines) do
+      texts[i + 1] = type(line) == "string" and line or json.encode(line)
+    end
     helper.write(file, table.concat(texts, "\n") .. "\n")
   end
 
@@ -36,7 +39,7 @@ describe("a recording", function()
     return { at = at, kind = "message", vin = VIN, payload = { vin = VIN, data = { x = value } } }
   end
 
-  -- The values of the messages that a client gets before it has seen so many.
+  -- The values of the messages that a client gets before it has seen so many, and their bytes.
   local function listen(count, meanwhile)
     local token = broker.log_in(sim)
     broker.set(sim, { keepalive_limit = 0 }) -- the clock is advanced a lot
@@ -45,15 +48,15 @@ describe("a recording", function()
     for _ = 1, count do steps[#steps + 1] = "until=3" end
     local finish = broker.client(sim, (unpack or table.unpack)(steps)) -- luacheck: ignore
     if meanwhile then meanwhile() end
-    local values = {}
+    local values, texts = {}, {}
     for _, one in ipairs(finish().packets) do
       local digits = one.first == 0x30 and one.body:match("7b.*7d")
       if digits then
         local text = digits:gsub("%x%x", function(byte) return string.char(tonumber(byte, 16)) end)
-        values[#values + 1] = json.decode(text).data.x
+        values[#values + 1], texts[#texts + 1] = json.decode(text).data.x, text
       end
     end
-    return values
+    return values, texts
   end
 
   local function played()
@@ -78,6 +81,62 @@ describe("a recording", function()
     assert.equal(4, played())
     sim:reset()
     assert.same({ 0, false }, { played(), broker.report(sim).replay.begun })
+  end)
+
+  local ODD = '{"vin":"' .. VIN .. '", "data":{"x":1,"x":2,"a":1e2,"b":"\\u00e4\\u0000\\/",'
+    .. '"c":123456789012345678901234567890,"payload":0}}'
+
+  it("streams each payload byte for byte", function()
+    if no_python then return pending(no_python) end
+    write("cardata", { ('{"at":0,"kind":"message","vin":"%s","payload":%s}'):format(VIN, ODD) })
+    start()
+    local _, texts = listen(1)
+    assert.same({ ODD }, texts)
+  end)
+
+  it("responds with each body byte for byte, wherever it is in its line", function()
+    local line = '{"at":0,"kind":"answer","call":"get","method":"GET","path":"/%d","status":200,%s}'
+    local bodies = { ODD, "1.50", "[ 1 , 2.0 ]", '"\\u00e4 \\",\\"body\\":"', "null", "-0" }
+    local lines = {}
+    for i, body in ipairs(bodies) do
+      lines[2 * i - 1] = line:format(2 * i - 1, '"body":' .. body)
+      lines[2 * i] = line:format(2 * i,
+        '"note":"\\",\\"body\\":","body" : ' .. body .. ',"x":1')
+    end
+    write("classic", lines)
+    start()
+    for i, body in ipairs(bodies) do
+      assert.equal(body, helper.curl(sim.url .. "/" .. 2 * i - 1).body)
+      assert.equal(body, helper.curl(sim.url .. "/" .. 2 * i).body)
+    end
+  end)
+
+  -- What the simulator says of the recording; it ends once its address has been read.
+  local function said()
+    local program = os.getenv("BMWI_SIM") or "build/bmwi-sim"
+    local text = helper.shell(("timeout 10 %s --tied --replay %s 2>%s.err | head -n 1; cat %s.err")
+      :format(program, file, file, file))
+    os.remove(file .. ".err")
+    return text
+  end
+
+  it("may have lines that cannot be read, which are left out with a warning", function()
+    local answer = '{"at":%d,"kind":"answer","method":"GET","path":"/x","status":%d,"body":%d}'
+    write("classic", { answer:format(0, 200, 1), '{"at":1,', answer:format(2, 0, 3),
+      answer:format(3, 600, 4), answer:format(4, 199, 5), "[]", '{"at":1,"kind":"message"}',
+      answer:format(5, 599, 6), answer:format(6, 200, 7):sub(1, -9) })
+    start()
+    local all = helper.curl(sim.url .. "/x")
+    assert.same({ 200, "1" }, { all.status, all.body })
+    advance(10)
+    all = helper.curl(sim.url .. "/x")
+    assert.same({ 599, "6" }, { all.status, all.body })
+    local numbers, text = {}, said()
+    for number in text:gmatch("line (%d+) is left out: %w+[^\n]+") do
+      numbers[#numbers + 1] = number
+    end
+    assert.equal("3 4 5 6 7 8 10", table.concat(numbers, " "), text)
+    helper.has(text, file)
   end)
 
   it("plays as fast as --speed says", function()
@@ -133,13 +192,14 @@ describe("a recording", function()
   end)
 
   it("is refused if it is not one", function()
-    for _, text in ipairs({ "", "{}\n", "[]\n", '{"bmwi_recording":1}\n{"at":\n',
-      '{"bmwi_recording":2}\n' }) do
+    for _, text in ipairs({ "", "{}\n", "[]\n", '{"bmwi_recording":1\n',
+      '{"bmwi_recording":2,"service":"classic"}\n', '{"bmwi_recording":1}\n',
+      '{"bmwi_recording":1,"service":"minitel"}\n' }) do
       helper.write(file, text)
-      local said = helper.shell(("timeout 10 %s --replay %s 2>&1 </dev/null; echo $?"):format(
+      local refusal = helper.shell(("timeout 10 %s --replay %s 2>&1 </dev/null; echo $?"):format(
         os.getenv("BMWI_SIM") or "build/bmwi-sim", file))
-      assert.truthy(said:find(file, 1, true), said)
-      assert.equal("1", said:match("%d+$"))
+      assert.truthy(refusal:find(file, 1, true), refusal)
+      assert.equal("1", refusal:match("%d+$"))
     end
   end)
 

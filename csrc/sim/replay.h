@@ -10,7 +10,8 @@ bool replay_start(void); /* false: it has printed why */
 void replay_rewind(void);
 void replay_end(void);
 
-/* The lines of the recording; NULL: there is none, or it belongs to another service. */
+/* The lines of the recording, whose `body` and `payload` have become strings of their bytes. NULL:
+   there is none, or it belongs to another service. */
 const json_t *replay_lines(const char *service);
 
 /* Answers with the newest response recorded up to now, or the first one; false: there is none. */

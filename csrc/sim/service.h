@@ -24,6 +24,7 @@ struct option {
 };
 
 struct service {
+  const char *name;             /* in a recording; NULL: cannot be recorded */
   const struct route *routes;   /* ends with a row without a path */
   const struct option *options; /* of the command line; ends with a row without a word */
   const char *about;            /* a line for the help: how to log in */

@@ -180,6 +180,7 @@ static bool unknown(struct request *request, struct reply *reply) {
 }
 
 const struct service cardata_service = {
+  .name = "cardata",
   .routes = routes,
   .options = options,
   .about = "CarData: log in with the client id 6b1f5a52-9d2e-4c0f-8a53-1f0c2d3e4b5a.\n",

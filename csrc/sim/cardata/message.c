@@ -158,16 +158,10 @@ void message_publish_values(const char *vin, const json_t *values) {
 
 void message_publish_recorded(const json_t *line) {
   const char *vin = json_word(line, "vin");
-  const char *text = json_word(line, "text");
+  const json_t *json = json_object_get(line, "payload");
+  const json_t *payload = json != NULL ? json : json_object_get(line, "text");
   struct shape shape = {.vin = vin != NULL ? vin : "", .times = 1};
-  struct bytes payload = {0};
-  if (text != NULL) {
-    bytes_text(&payload, text);
-  } else {
-    bytes_json(&payload, json_object_get(line, "payload"));
-  }
-  publish_bytes(&shape, payload.at, payload.length);
-  bytes_free(&payload);
+  publish_bytes(&shape, json_string_value(payload), json_string_length(payload));
 }
 
 /* ---- what a test publishes ---- */

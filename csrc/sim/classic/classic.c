@@ -99,6 +99,7 @@ static const char *detail(const struct request *request) {
 }
 
 const struct service classic_service = {
+  .name = "classic",
   .routes = routes,
   .options = settings_options,
   .about = "Log in as whatever@example.com with p4ssw0rd, key \"key\" and secret \"secret\".\n",
