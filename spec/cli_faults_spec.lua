@@ -92,12 +92,23 @@ describe("bmwi, when something fails:", function()
       -- A file can have four blocks of 512 bytes, as if the disk were full then.
       local command = cli.command { name, "--json", "--every", "1", "--record",
         home .. "/day.jsonl" }
-      local code = cli.shell(("trap '' XFSZ; ulimit -f 4; timeout 30 %s 2>%s/err >/dev/null;"
+      local code = cli.shell(("ulimit -f 4; timeout 30 %s 2>%s/err >/dev/null;"
         .. " echo $?"):format(command, home))
       local said = cli.read(home .. "/err")
       assert.equal("1", code, said)
       assert.equal(("the recording %s/day.jsonl ends early: File too large"):format(home),
         json.decode(said).error.message)
+    end
+  end)
+
+  it("a result that is too large for a file is a failure, not the end by a signal", function()
+    cli.ok("login")
+    for _, to in ipairs { home .. "/out.json", "/dev/stdout" } do
+      local command = cli.command { "status", "--json", "-o", to }
+      local code = cli.shell(("ulimit -f 1; %s >%s/out 2>%s/err; echo $?"):format(command, home,
+        home))
+      assert.equal("1", code)
+      helper.has(cli.read(home .. "/err"), "File too large")
     end
   end)
 
@@ -283,6 +294,35 @@ describe("bmwi, when something fails:", function()
     assert.is_nil(cli.read(file))
     assert.equal(0, sim:count("GET"))
   end)
+
+  it("no file that a command writes is the configuration, the log-in or another such file",
+    function()
+      cli.configure("units = metric\n")
+      cli.ok("login")
+      sim:clear()
+      local config, token = home .. "/bmwi/config", cli.state() .. "token.json"
+      local before = { cli.read(config), cli.read(token) }
+      os.execute(("ln %s %s/hard; ln -s %s %s/soft"):format(token, home, config, home))
+      for words, said in pairs {
+        ["status --record " .. config] = "--record names the configuration file",
+        ["status --record " .. home .. "/soft"] = "--record names the configuration file",
+        ["status --record " .. home .. "/bmwi/./config"] = "--record names the configuration file",
+        ["status --config " .. config .. " -o " .. config] = "--output names the configuration",
+        ["status --record " .. token] = "--record names the file of the log-in",
+        ["status --record " .. home .. "/hard"] = "--record names the file of the log-in",
+        ["watch --record " .. token] = "--record names the file of the log-in",
+        ["bridge --prometheus %s/x.prom --record %s/./x.prom"] = "--record name the same file",
+        ["bridge --prometheus %s/x.prom -o %s/x.prom"] = "--output and --prometheus name the same",
+      } do
+        local result = cli.run((words:gsub("%%s", home)))
+        assert.equal(2, result.code, words .. result.err)
+        helper.has(result.err, said)
+      end
+      assert.same(before, { cli.read(config), cli.read(token) })
+      assert.equal(0, sim:count("GET"))
+      cli.ok { "status", "--record", home .. "/day.jsonl", "-o", home .. "/status" }
+      cli.ok { "status", "--record", home .. "/day.jsonl", "-o", home .. "/status" }
+    end)
 
   it("a server cannot change the direction of text", function()
     local clean = require("bmwi.cli.output").clean

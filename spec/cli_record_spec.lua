@@ -58,8 +58,18 @@ describe("--record", function()
     local result = cli.run { "status", "--record", cli.home .. "/none/day.jsonl" }
     assert.equal(1, result.code)
     helper.has(result.err, "cannot record: " .. cli.home .. "/none/")
+    os.execute("ln -s none/day.jsonl " .. path)
+    result = cli.run { "status", "--record", path }
+    assert.equal(1, result.code)
+    helper.has(result.err, "cannot record: " .. path)
     assert.equal("", cli.shell("ls " .. cli.home .. " | grep none"))
     assert.equal(0, sim:count("GET"))
+  end)
+
+  it("may be a link to a file that does not exist yet", function()
+    os.execute("ln -s other.jsonl " .. path)
+    cli.ok { "status", "--record", path }
+    assert.equal("classic", json.decode(io.lines(cli.home .. "/other.jsonl")()).service)
   end)
 
   it("replaces nothing with --record-personal", function()

@@ -124,7 +124,7 @@ static const char *follow(const char *path, char out[PATH_MAX]) {
   return NULL;
 }
 
-/* Creates the parent folders of the path, private to the user. */
+/* Creates the missing parent folders of the path, private to the user. */
 static int make_folders(char *path) {
   if (*path == '\0') return ENOENT;
   for (char *p = strchr(path + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
@@ -225,7 +225,7 @@ static int write_private(lua_State *L, handle *h, const char *path) {
   char place[PATH_MAX];
   const char *fault = follow(path, place);
   if (fault != NULL) return bmwi_fail_plain(L, "file", "%s: %s", path, fault);
-  int error = make_folders(place);
+  int error = lua_toboolean(L, 3) ? 0 : make_folders(place);
   if (error != 0) return file_failure(L, "creating the folder", path, error);
   return replace(L, h, path, place, 0600);
 }
@@ -241,15 +241,17 @@ static int publish_file(lua_State *L, handle *h, const char *path) {
 static int write_with(lua_State *L, int (*write)(lua_State *, handle *, const char *)) {
   const char *path = luaL_checkstring(L, 1);
   luaL_checkstring(L, 2);
+  lua_settop(L, 3);
   handle *h = new_handle(L, 0);
   int results = write(L, h, path);
   end(h);
   return results;
 }
 
-/* sys.write_private(path, bytes) -> true | nil, message, "file"
+/* sys.write_private(path, bytes[, no_folders]) -> true | nil, message, "file"
 ** Replaces the file atomically, and it is never readable by others: a new file beside it (0600,
-** exclusive), fsync, rename, fsync. A link is kept, and its target replaced. */
+** exclusive), fsync, rename, fsync. A link is kept, and its target replaced. Makes the folders that
+** are missing, unless `no_folders`. */
 static int sys_write_private(lua_State *L) { return write_with(L, write_private); }
 
 /* sys.publish_file(path, bytes) -> true | nil, message, "file"
@@ -457,6 +459,22 @@ static int sys_no_core(lua_State *L) {
   return 0;
 }
 
+/* sys.no_size_signal(): from now on a file that would exceed the limit of this process is a failure
+** of the write (EFBIG), not a signal that ends the process. For the command line only. */
+static int sys_no_size_signal(lua_State *L) {
+  (void)L;
+  signal(SIGXFSZ, SIG_IGN);
+  return 0;
+}
+
+/* sys.same_file(path, other) -> whether both exist and are one file, by whatever names */
+static int sys_same_file(lua_State *L) {
+  struct stat one, other;
+  bool both = stat(luaL_checkstring(L, 1), &one) == 0 && stat(luaL_checkstring(L, 2), &other) == 0;
+  lua_pushboolean(L, both && one.st_dev == other.st_dev && one.st_ino == other.st_ino);
+  return 1;
+}
+
 /* sys.options() -> service -> array of {name, type, least, most, standard, secret} */
 static int sys_options(lua_State *L) {
   lua_newtable(L);
@@ -502,6 +520,8 @@ static const luaL_Reg functions[] = {
   {"try_lock", sys_try_lock},
   {"read_secret", sys_read_secret},
   {"no_core", sys_no_core},
+  {"no_size_signal", sys_no_size_signal},
+  {"same_file", sys_same_file},
   {"remove_private", sys_remove_private},
   {"json", bmwi_json_print},
   {"pause", sys_pause},

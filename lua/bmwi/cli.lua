@@ -63,13 +63,30 @@ end
 local function check_together(options)
   if options["record-personal"] and not options.record then
     fail.usage("--record-personal needs --record FILE")
-  elseif options.record and options.output and plain(options.record) == plain(options.output) then
-    fail.usage("--output and --record name the same file")
   elseif options.wait and options["no-wait"] then
     fail.usage("--wait and --no-wait do not go together")
   elseif options.json and options.units then
     fail.usage("--json and --units do not go together",
       "JSON is the service's own answer, in the service's units: km, litres, kWh/100 km.")
+  end
+end
+
+-- Each file that a command writes must be one of its own: it replaces what is there.
+local function check_files(options, settings)
+  local known = { { path = settings.path, name = "the configuration file" },
+    { path = settings.token_file, name = "the file of the log-in" } }
+  for _, option in ipairs { "output", "prometheus", "record" } do
+    local path = options[option]
+    for _, other in ipairs(path and known or {}) do
+      local same = other.path and (plain(path) == plain(other.path)
+        or bmwi._sys.same_file(path, other.path))
+      if same and other.option then
+        fail.usage(("--%s and --%s name the same file"):format(other.option, option))
+      elseif same then
+        fail.usage(("--%s names %s"):format(option, other.name), "Choose another file.")
+      end
+    end
+    known[#known + 1] = { path = path, option = option }
   end
 end
 
@@ -133,6 +150,7 @@ local function run(ctx, argv)
   end
   if loaded then
     ctx.settings = settings
+    check_files(parsed.options, settings)
   elseif command.tolerant and fail.is(settings) then
     ctx.config_failure = settings -- the doctor reports it
   else
@@ -168,6 +186,7 @@ end
 ---@return integer exit one of those in bmwi.cli.fail.EXITS
 function cli.main(argv)
   bmwi._sys.no_core() -- this process handles passwords and tokens
+  bmwi._sys.no_size_signal() -- a file that is too large is reported as a full disk is
   local ctx = { argv = argv }
   local ran, result = pcall(run, ctx, argv)
   local code = ran and (result or 0) or report(ctx, argv, result)

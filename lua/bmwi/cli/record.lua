@@ -28,10 +28,7 @@ local function quoted(text) return bmwi._sys.json(text_valid(text)) end
 function record.new(path, options)
   local head = bmwi._sys.json({ bmwi_recording = 1, service = options.service,
     started = os.time(), version = bmwi._VERSION, replaced = not options.personal }) .. "\n"
-  -- A missing folder is refused, as for --output; write_private would create it.
-  local _, missing, errno = io.open(path:match("^.*/") or ".")
-  if errno == 2 then fail.raise("cannot record: " .. missing, "file") end
-  local written, message = bmwi._sys.write_private(path, head)
+  local written, message = bmwi._sys.write_private(path, head, true) -- no folders, as --output
   local file
   if written then file, message = io.open(path, "ab") end
   if not file then fail.raise("cannot record: " .. message, "file") end
