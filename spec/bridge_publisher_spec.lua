@@ -157,6 +157,120 @@ describe("the bridge's publisher", function()
     work(made, function() return #pauses >= 2 end)
   end)
 
+  describe("passes a command on only if the broker still answers", function()
+    local TOPIC = "bmwi/" .. helper.vin .. "/command"
+    local COMMAND = mqtt.packet(0x30, mqtt.text(TOPIC) .. "00" .. mqtt.hex("lock"))
+    local function suback(id) return ("9004%04x0000"):format(id) end
+    -- The subscription and our availability have the ids 1 and 2.
+    local BEGIN = { "read:1", "send:" .. mqtt.CONNACK[5], "read:2", "send:" .. suback(1) }
+    local commands
+
+    local function commanded(...)
+      local steps = {}
+      for i, step in ipairs(BEGIN) do steps[i] = step end
+      for _, step in ipairs { ... } do steps[#steps + 1] = step end
+      local made = publish_to((unpack or table.unpack)(steps)) -- luacheck: ignore
+      commands = {}
+      made.options.commands = function(topic, payload, refusal)
+        assert.equal(TOPIC, topic)
+        commands[#commands + 1] = { payload, refusal and refusal.code }
+        if refusal then made:say(TOPIC .. "/result", refusal.message) end
+      end
+      return made
+    end
+
+    it("after it has arrived", function()
+      local made = commanded("send:" .. COMMAND, "read:1", "wait", "send:" .. suback(3), "stay")
+      local asked
+      work(made, function()
+        if not asked and #broker:got() == 4 then -- what is sent now came after the command
+          for _ = 1, 5 do bmwi.loop:step(0.01) end
+          assert.same({}, commands)
+          asked = true
+          broker:go_on()
+        end
+        return commands[1]
+      end)
+      assert.is_true(asked)
+      assert.same({ { "lock" } }, commands)
+    end)
+
+    it("and refuses those that are read together with the connection's end", function()
+      local made = commanded("send:" .. COMMAND .. COMMAND, "close", "next", "read:1",
+        "send:" .. mqtt.CONNACK[5], "stay")
+      work(made, function() return has(TOPIC .. "/result") end)
+      assert.same({ { "lock", "closed" }, { "lock", "closed" } }, commands)
+    end)
+
+    it("and refuses those whose answer is read together with the end", function()
+      local made = commanded("send:" .. COMMAND, "read:1", "wait", "send:" .. suback(3), "close",
+        "next", "read:1", "send:" .. mqtt.CONNACK[5], "stay")
+      local stalled
+      work(made, function()
+        if not stalled and #broker:got() == 4 then
+          broker:go_on()
+          os.execute("sleep 0.3")
+          stalled = true
+        end
+        return has(TOPIC .. "/result")
+      end)
+      assert.same({ { "lock", "closed" } }, commands)
+    end)
+
+    it("and refuses those above a limit, and those waiting when the bridge ends", function()
+      local made = commanded("send:" .. COMMAND:rep(300), "stay")
+      work(made, function() return #commands > 0 end)
+      local counts = { busy = 0, closed = 0 }
+      for _, one in ipairs(commands) do counts[one[2]] = counts[one[2]] + 1 end
+      assert.is_true(counts.busy >= 100, counts.busy)
+      assert.is_true(counts.closed >= 1 and counts.closed <= 200, counts.closed)
+    end)
+  end)
+
+  describe("publishes a note again", function()
+    -- The payloads of the notes that the broker has received.
+    local function notes()
+      local list = {}
+      for _, packet in ipairs(broker:got()) do
+        if packet:find(mqtt.text("note"), 1, true) then
+          list[#list + 1] = (packet:sub(-2):gsub("%x%x", function(d)
+            return string.char(tonumber(d, 16))
+          end))
+        end
+      end
+      return table.concat(list)
+    end
+
+    it("if the connection ends before its PUBACK, in order", function()
+      local made = publish_to("read:1", "send:" .. mqtt.CONNACK[5], "read:3", "send:40020001",
+        "close", "next", "read:1", "send:" .. mqtt.CONNACK[5], "stay")
+      for _, text in ipairs { "a", "b", "c" } do made:say("note", text) end
+      work(made, function() return has("bmwi/availability") and notes():find("c.*c") end)
+      assert.equal("abcbc", notes())
+    end)
+
+    it("at most a hundred of them", function()
+      local made = publish_to("read:1", "send:" .. mqtt.CONNACK[5], "read:16", "close", "next",
+        "read:1", "send:" .. mqtt.CONNACK[5] .. "40020001" .. "40020002", "stay")
+      for i = 1, 150 do made:say("note", i == 150 and "z" or i <= 50 and "a" or "b") end
+      assert.equal(100, #made.notes)
+      work(made, function() return #pauses >= 1 and notes():find("^b+$") and #notes() > 20 end)
+    end)
+  end)
+
+  it("reports once what the broker refuses, on each topic, however often", function()
+    local made = publish_to("read:1", "send:" .. mqtt.CONNACK[5], "read:3",
+      "send:4003000187" .. "4003000287" .. "4003000387", "close")
+    made:set("a", "1")
+    made:set("b", "2")
+    work(made, function() return #pauses >= 3 end)
+    local count = 0
+    for _, text in ipairs(said) do
+      if text:find("refuses", 1, true) then count = count + 1 end
+    end
+    assert.equal(3, count, table.concat(said, "\n"))
+  end)
+
   it("ignores acknowledgements of messages that it never sent", function()
     local made = publish_to("read:1", "send:" .. mqtt.CONNACK[5], "flood:3000:4002fff0",
       "sleep:0.2", "send:4002fff1", "flood:3000:4002fff2", "stay")

@@ -260,6 +260,29 @@ describe("bmwi bridge", function()
       assert.same({ "failed", "forbidden" }, { last.result, last.code })
     end)
 
+    it("are refused if they are read after the broker has given the bridge up", function()
+      local own = broker_of_its_own()
+      local process = start({ "--mqtt", ("mqtt://127.0.0.1:%d"):format(own.port),
+        "--allow-commands" })
+      witness(nil, own):await(ROOT .. "mileage")
+      local before = posts()
+      os.execute("kill -STOP " .. process.pid)
+      helper.shell(("mosquitto_pub -h 127.0.0.1 -p %d -q 1 -t %scommand -m '%s'"):format(own.port,
+        ROOT, '{"command":"unlock","id":5}'))
+      bridge.take_away(own)
+      bridge.bring_back(own)
+      local one = bridge.await(function() -- it takes a moment to listen
+        local new = witness(nil, own)
+        os.execute("sleep 0.5")
+        return new.process:runs() and new
+      end)
+      os.execute("kill -CONT " .. process.pid)
+      local result = json.decode(one:await(ROOT .. "command/result"))
+      assert.same({ "unlock", 5, "refused", "closed" },
+        { result.command, result.id, result.result, result.code })
+      assert.equal(before, posts())
+    end)
+
     local function result_with(fault)
       local one = witness()
       start(to_broker("--allow-commands"), { BMWI_RETRIES = "0" })

@@ -104,7 +104,8 @@ local function begin(self, vin, message, respond)
 end
 
 --- Handles a message on the command topic.
-function Commands:receive(topic, payload)
+---@param refusal? {code:string,message:string} why it must not be carried out
+function Commands:receive(topic, payload, refusal)
   local o, vin = self.options, topics.car_of(topic)
   if not vin or not o.cars[vin] then return end
   local message = parse(payload)
@@ -116,6 +117,8 @@ function Commands:receive(topic, payload)
   if not METHODS[message.command] then
     return respond({ result = "refused", code = "usage",
       message = "no such command. Known: " .. table.concat(sorted_names(METHODS), ", ") })
+  elseif refusal then
+    return respond({ result = "refused", code = refusal.code, message = refusal.message })
   elseif not commands.takes(o.cars[vin].vehicle, message.command) then
     return respond({ result = "refused", code = "unsupported",
       message = "the car does not offer this" })

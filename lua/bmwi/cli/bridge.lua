@@ -109,7 +109,7 @@ local function receive_commands(ctx, handlers, target, options)
     say = function(topic, payload) target.options.publisher:say(topic, payload) end,
     refresh = function(vin) source.read(options, vin) end,
   }
-  handlers.receive = function(topic, payload) carrying:receive(topic, payload) end
+  handlers.receive = function(...) carrying:receive(...) end
   return carrying
 end
 
