@@ -108,7 +108,8 @@ describe("Home Assistant's discovery", function()
     local published = {}
     local to = { set = function(_, topic, payload) published[topic] = payload end }
     local car = { vin = VIN }
-    local bridge = hub.new({ publisher = to, discovery = true }, { car })
+    local bridge = hub.new { publisher = to, discovery = true }
+    bridge:car(car.vin, car)
     local function name()
       local told = published[homeassistant.topic(VIN)]
       return told and json.decode(told).dev.name

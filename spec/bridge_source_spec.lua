@@ -100,9 +100,12 @@ describe("the bridge's source of updates", function()
     assert.equal(300, source.pause(5000, 300))
     assert.equal(3, source.pause(1, 3))
     assert.equal(900, source.pause(1, 300, { retry_after = 900 }))
+    assert.equal(3600, source.pause(1, 300, { retry_after = 365 * 86400 }))
+    assert.equal(86400, source.pause(30, 86400, { retry_after = 365 * 86400 }))
   end)
 
-  it("repeats a read before the usual period is over", function()
+  -- The first pauses of a poll of car A every 300 seconds.
+  local function pauses_of(answers_of_a)
     options.every, options.vins = 300, { "A" }
     local slept = {}
     local sleep = bmwi.sleep
@@ -111,12 +114,22 @@ describe("the bridge's source of updates", function()
       slept[#slept + 1] = seconds
       return sleep(#slept < 4 and 0 or 300)
     end
-    answers = { A = { DOWN, DOWN, { { x = 1 } } } }
+    answers = { A = answers_of_a }
     local task = async.spawn(source.tasks(options)[1], function() end)
     bmwi.loop:step(0)
     for _ = 1, 10 do bmwi.loop:step(0.01) end
     task:cancel()
-    assert.same({ 5, 10, 300 }, { slept[1], slept[2], slept[3] })
+    return { slept[1], slept[2], slept[3] }
+  end
+
+  it("repeats a read before the usual period is over", function()
+    assert.same({ 5, 10, 300 }, pauses_of { DOWN, DOWN, { { x = 1 } } })
+  end)
+
+  it("is put off for an hour at most", function()
+    local YEAR = { retry_after = 365 * 86400 }
+    assert.same({ 3600, 3600, 300 }, pauses_of { { nil, "too many", "rate_limited", YEAR },
+      { nil, "odd", "http", YEAR }, { { x = 1 } } })
   end)
 
   it("ends at once if retrying cannot help any car", function()

@@ -107,7 +107,7 @@ end
 ---@param refusal? {code:string,message:string} why it must not be carried out
 function Commands:receive(topic, payload, refusal)
   local o, vin = self.options, topics.car_of(topic)
-  if not vin or not o.cars[vin] then return end
+  if not vin or not (refusal or o.cars[vin]) then return end
   local message = parse(payload)
   local function respond(result)
     result.command = METHODS[message.command] and message.command

@@ -19,12 +19,9 @@ Hub.__index = Hub
 ---@param options table publisher: of bmwi.bridge.publisher, or nil; discovery: whether to
 --- announce the cars to Home Assistant; commands: whether there are any; file: for Prometheus, or
 --- nil; line: function(text) for JSON lines, or nil; quota: function() -> calls left or nil
----@param vehicles table[] the cars that are known: vin, model, ...
 ---@return table hub
-function hub.new(options, vehicles)
-  local self = setmetatable({ options = options, cars = {}, count = 0, connected = false }, Hub)
-  for _, vehicle in ipairs(vehicles) do self:car(vehicle.vin, vehicle) end
-  return self
+function hub.new(options)
+  return setmetatable({ options = options, cars = {}, count = 0, connected = false }, Hub)
 end
 
 --- A car's state, created if there is none; nil if there are too many cars.

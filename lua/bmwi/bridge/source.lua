@@ -20,10 +20,17 @@ local PASSING = { network = true, timeout = true, server = true, rate_limited = 
 
 local FIRST_PAUSE = 5 -- seconds before the first repetition; each further pause is twice as long
 local DOUBLINGS = 20
-local LONGEST = 60 * 60 -- between two attempts to read a car of CarData, which has no period
+-- Seconds between two attempts with CarData, which has no period; also, how long a server can put
+-- off the next attempt: one wrong Retry-After must not stop the bridge for a year.
+source.LONGEST = 60 * 60
 
 --- Whether a failure may pass by itself.
 function source.passes(code) return PASSING[code] == true end
+
+-- How many seconds the server wants us to wait.
+local function asked_for(info)
+  return math.min(info and info.retry_after or 0, source.LONGEST)
+end
 
 --- How many seconds to wait after a failed attempt.
 ---@param tries integer how many have failed
@@ -31,7 +38,7 @@ function source.passes(code) return PASSING[code] == true end
 ---@param info? table of the failure: retry_after
 function source.pause(tries, longest, info)
   local pause = FIRST_PAUSE * 2 ^ math.min(tries - 1, DOUBLINGS)
-  return math.max(math.min(pause, longest), info and info.retry_after or 0)
+  return math.max(math.min(pause, longest), asked_for(info))
 end
 
 -- Whether two responses are equal.
@@ -119,7 +126,7 @@ local function poll(o, vin)
     if WRONG[code] and not o.last[vin] then break end
     tries = PASSING[code] and tries + 1 or 0
     bmwi.sleep(tries > 0 and source.pause(tries, o.every, info)
-      or math.max(o.every, info and info.retry_after or 0))
+      or math.max(o.every, asked_for(info)))
   end
   o.wrong = (o.wrong or 0) + 1
   if o.wrong == #o.vins then o.fail(o.failed[vin], "not_found") end
@@ -162,7 +169,7 @@ local function read_again(o, left, info, take)
   local tries = 0
   while left[1] do
     tries = tries + 1
-    bmwi.sleep(source.pause(tries, LONGEST, info))
+    bmwi.sleep(source.pause(tries, source.LONGEST, info))
     local message, code
     left, message, code, info = read_all(o, left, take)
     if not left then return o.fail(message, code, info) end

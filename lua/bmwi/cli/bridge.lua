@@ -23,7 +23,11 @@ local EXAMPLES = { url = "Example: --mqtt mqtt://localhost:1883",
 local MOST_PREFIX = 256
 local SOON, LATER = 15, 60 -- seconds between two writes of the file, with and without news
 
+-- A refusal of all commands while the service has not been reached yet.
+local NO_CARS = { code = "busy", message = "the account's cars are not known yet" }
+
 local function check(ctx)
+  live.check(ctx)
   local options = ctx.options
   if not (options.mqtt or options.prometheus or ctx.out.json) then
     fail.usage("`bmwi bridge` has nowhere to publish to", "Give --mqtt URL, --prometheus FILE or "
@@ -61,6 +65,11 @@ local function hint_here(hint)
   return hint and hint:gsub("^%l", string.upper):gsub("`ca_file`", "mqtt_ca_file") or nil
 end
 
+-- Says what happens meanwhile, with --json, too: nobody looks at a service's terminal.
+local function tell(ctx, text, hint)
+  if not ctx.options.quiet then ctx.out:warn(text, hint) end
+end
+
 -- The connection to the broker; its command handler is set later.
 local function make_publisher(ctx)
   local settings, options = ctx.settings, ctx.options
@@ -70,7 +79,7 @@ local function make_publisher(ctx)
     ca_file = settings.mqtt_ca_file or settings.ca_file,
     connect_timeout = settings.connect_timeout,
     commands = options["allow-commands"] and function(...) handlers.receive(...) end or nil,
-    on_state = function(text, hint) ctx.out:remark("MQTT: " .. text, hint_here(hint)) end,
+    on_state = function(text, hint) tell(ctx, "MQTT: " .. text, hint_here(hint)) end,
   }
   local name, message = made:fault()
   if name then
@@ -97,20 +106,23 @@ local function keep_file(ctx, target)
       waited, pause = waited + pause, math.min(2 * pause, SOON)
     until target.due or waited >= LATER
     local written, message = target:write(os.time())
-    if not written and message ~= told then ctx.out:remark(message) end
+    if not written and message ~= told then tell(ctx, message) end
     told = message
   end
 end
 
-local function receive_commands(ctx, handlers, target, options)
+-- `at_end.from`: the options of the source, once the cars are known.
+local function receive_commands(ctx, handlers, target, at_end)
   local carrying = commands.new {
-    client = options.client, cars = target.cars, secret = ctx.settings.security_answer,
+    client = session.open(ctx), cars = target.cars, secret = ctx.settings.security_answer,
     timeout = ctx.settings.wait_timeout, interval = ctx.settings.interval,
     say = function(topic, payload) target.options.publisher:say(topic, payload) end,
-    refresh = function(vin) source.read(options, vin) end,
+    refresh = function(vin) source.read(at_end.from, vin) end,
   }
-  handlers.receive = function(...) carrying:receive(...) end
-  return carrying
+  handlers.receive = function(topic, payload, refusal)
+    carrying:receive(topic, payload, refusal or not at_end.from and NO_CARS or nil)
+  end
+  at_end.commands = carrying
 end
 
 -- The bridge's other tasks. Each ends only by a failure.
@@ -140,36 +152,44 @@ local function is_end(reason)
   return fail.signal(reason) == "terminated"
 end
 
--- Raises why it ended. `at_end` gets what is to be closed then.
+-- What the source of the updates tells.
+local function handlers_of(ctx, target)
+  return {
+    on_update = function(update) target:update(update) end,
+    on_model = function(vin) target:named(vin) end,
+    on_state = function(state, reason, hint)
+      local text = live.words(state, reason)
+      if text ~= target.reported then tell(ctx, "Cars: " .. text, hint) end
+      target.reported = text
+      target:state(state == "connected", text)
+    end,
+    on_problem = function(text, hint) tell(ctx, "Cars: " .. text, hint) end,
+  }
+end
+
+-- Raises why it ended. `at_end` gets what is to be closed then. What is published works before the
+-- cars are known: an outage of the service is news, too.
 local function serve(ctx, to, handlers, at_end)
   local out, options = ctx.out, ctx.options
-  local function warn(text, hint)
-    if not options.quiet then out:warn("Cars: " .. text, hint) end -- with --json, too
-  end
-  local cars = live.await_cars(ctx, warn)
-  local target = hub.new({ publisher = to, discovery = options.discovery ~= nil,
+  session.open(ctx) -- what only the user can correct ends it before anything is published
+  local target = hub.new { publisher = to, discovery = options.discovery ~= nil,
     commands = options["allow-commands"], file = options.prometheus,
     quota = function() return quota_left(ctx) end,
     line = out.json and function(text)
       out:line(text)
       out:flush()
-    end or nil }, cars)
-  local from = live.options(ctx, cars, {
-    on_update = function(update) target:update(update) end,
-    on_model = function(vin) target:named(vin) end,
-    on_state = function(state, reason, hint)
-      local text = live.words(state, reason)
-      if text ~= target.reported then out:remark("Cars: " .. text, hint) end
-      target.reported = text
-      target:state(state == "connected", text)
-    end,
-    on_problem = warn,
-  })
-  if options["allow-commands"] then
-    at_end.commands = receive_commands(ctx, handlers, target, from)
-  end
+    end or nil }
+  at_end.target = target
+  if options["allow-commands"] then receive_commands(ctx, handlers, target, at_end) end
   out:progress_end()
-  live.run(from, tasks_of(ctx, target))
+  target:state(false, "connecting")
+  local told = handlers_of(ctx, target)
+  live.run(ctx, function()
+    local cars = live.await_cars(ctx, told.on_state)
+    for _, car in ipairs(cars) do target:car(car.vin, car) end
+    at_end.from = live.options(ctx, cars, told)
+    return at_end.from
+  end, tasks_of(ctx, target))
 end
 
 --- bmwi bridge
@@ -181,6 +201,7 @@ function bridge.run(ctx)
   bmwi._sys.catch_signals()
   local at_end = {}
   local _, reason = pcall(serve, ctx, to, handlers, at_end)
+  if at_end.target then at_end.target:state(false, "ended") end
   if at_end.commands then at_end.commands:close() end
   if to then to:close() end
   if not is_end(reason) then error(reason, 0) end

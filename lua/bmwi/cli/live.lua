@@ -13,8 +13,8 @@ local live = {}
 local STEP = 60 -- seconds that a step waits for events
 local EVERY = 300 -- seconds between two polls of the classic service
 
--- Raises an error for options that a command that keeps running cannot support.
-local function check(ctx)
+--- Raises an error for options that a command that keeps running cannot support.
+function live.check(ctx)
   if ctx.out.file then
     fail.usage("--output cannot be used with a command that keeps running",
       "Redirect its output instead.")
@@ -37,26 +37,29 @@ end
 --- The cars of this run: the one set by `vin`, else all of the account.
 ---@return table[] vehicles each at least {vin}, which is valid
 function live.cars(ctx)
-  check(ctx)
   local list = chosen(ctx)
   for _, vehicle in ipairs(list) do session.listed(ctx, vehicle) end
   return list
 end
 
---- live.cars() for a command that runs unattended: it reports a failure that may pass, and tries
---- again.
----@param tell fun(text: string, hint: string|nil)
-function live.await_cars(ctx, tell)
-  local tries, told = 0, nil
+--- live.cars() in a task of a command that runs unattended: it reports a failure that may pass, and
+--- tries again.
+---@param on_state fun(state: string, reason: string, hint: string|nil)
+function live.await_cars(ctx, on_state)
+  local tries = 0
+  local longest = session.is_cardata(ctx.settings) and source.LONGEST
+    or ctx.options.every or EVERY
   while true do
-    ---@type boolean, any
-    local ok, found = pcall(live.cars, ctx)
-    if ok then return found end
-    if not (fail.is(found) and source.passes(found.code)) then error(found, 0) end
-    found = explain(ctx, found)
-    if found.message ~= told then tell(found.message, fail.hint(found)) end
-    tries, told = tries + 1, found.message
-    bmwi.sleep(source.pause(tries, ctx.options.every or EVERY, found.info))
+    -- On Lua 5.1 a task cannot wait inside pcall.
+    local lists, errors = async.map({ ctx }, live.cars)
+    if lists[1] then return lists[1] end
+    local failure = errors[1]
+    if not fail.is(failure) then error(failure.message, 0) end
+    if not source.passes(failure.code) then error(failure, 0) end
+    failure = explain(ctx, failure)
+    on_state("waiting", failure.message, fail.hint(failure))
+    tries = tries + 1
+    bmwi.sleep(source.pause(tries, longest, failure.info))
   end
 end
 
@@ -91,7 +94,6 @@ function live.options(ctx, cars, handlers)
       require("bmwi.cli.cardata_cars").identify(ctx, car)
       if car.model and handlers.on_model then handlers.on_model(vin) end
     end,
-    check = function() session.need_recording(ctx) end,
     on_update = handlers.on_update,
     on_state = function(state, ...)
       if not ... then return handlers.on_state(state) end
@@ -104,23 +106,30 @@ function live.options(ctx, cars, handlers)
   }
 end
 
---- Follows the cars and runs other tasks until the first of them fails; raises its error.
----@param options table those of live.options(): the last values of the stream are saved
+--- Follows the cars and runs other tasks until the first of them fails; raises its error. The last
+--- values of the stream are saved.
+---@param find fun(): table finds the cars, as a task; returns the options of live.options()
 ---@param others function[]
-function live.run(options, others)
-  local list, failure = {}, nil
-  for _, tasks in ipairs { source.tasks(options), others } do
+function live.run(ctx, find, others)
+  local list, options, failure = {}, {}, nil
+  local function start(tasks)
     for _, task in ipairs(tasks) do
-      list[#list + 1] = async.spawn(task, function(ok, reason)
+      local started = async.spawn(task, function(ok, reason)
         if not ok then failure = failure or reason end
       end)
+      list[#list + 1] = started
     end
   end
+  start(others)
+  start { function()
+    options = find()
+    start(source.tasks(options))
+  end }
   -- A step also raises what was raised while a task was being woken, such as Ctrl-C.
   local waited, broken = pcall(function()
     while not failure do
       bmwi.loop:step(STEP)
-      options.check()
+      session.need_recording(ctx)
     end
   end)
   for _, task in ipairs(list) do task:cancel() end

@@ -199,6 +199,7 @@ end
 
 --- bmwi watch
 function watch.run(ctx)
+  live.check(ctx)
   local cars = live.cars(ctx)
   local state = { cars = {}, order = {}, connection = "connecting" }
   for i, vehicle in ipairs(cars) do
@@ -213,7 +214,7 @@ function watch.run(ctx)
   end
   ctx.out:progress_end()
   bmwi._sys.catch_signals()
-  live.run(options, { handlers.picture and function()
+  live.run(ctx, function() return options end, { handlers.picture and function()
     while true do
       bmwi.sleep(TICK)
       draw(state, ctx)
