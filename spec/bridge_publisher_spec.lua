@@ -117,14 +117,18 @@ describe("the bridge's publisher", function()
     return result
   end
 
-  it("ends if its first three TLS handshakes are cut short", function()
-    local made = publish_to("read:1", "close")
-    made.options.url = broker.url:gsub("mqtt", "mqtts")
-    made.options.ca_file = helper.certs() .. "/ca.pem" -- the system's takes seconds under Valgrind
-    local result = ending(made)
-    assert.equal("tls", result[3], result[2])
-    assert.same({ 1, 2 }, pauses)
-  end)
+  for what, steps in pairs { ["by an end"] = { "read:1", "close" },
+    ["by a reset, as from a mosquitto without TLS"] = { "read:1", "reset" } } do
+    it("ends if its first three TLS handshakes are cut short: " .. what, function()
+      local made = publish_to(steps[1], steps[2])
+      made.options.url = broker.url:gsub("mqtt", "mqtts")
+      made.options.ca_file = helper.certs() .. "/ca.pem" -- the system's takes seconds in Valgrind
+      local result = ending(made)
+      assert.equal("tls", result[3], result[2])
+      helper.has(result[4].hint, "TLS")
+      assert.same({ 1, 2 }, pauses)
+    end)
+  end
 
   for reason, what in pairs { ["85"] = { 5, "server", "client ids" }, ["8a"] = { 5, "forbidden",
     "ban" }, ["87"] = { 5, "auth", "mqtt_username" }, ["02"] = { 4, "server", "client ids" },

@@ -57,6 +57,8 @@ static void end_by_curl(bmwi_connection *c) {
   const bmwi_stream *stream = &c->stream;
   bmwi_transfer t = {.result = stream->result, .reset = stream->reset, .error = stream->error};
   bmwi_failure failure;
+  /* A broker without TLS answers the handshake by an end or, as mosquitto, by a reset. */
+  if (t.result == CURLE_SSL_CONNECT_ERROR) t.reset = false;
   bmwi_explain(&t, BMWI_ASKED_READING, &failure);
   /* The handshake was not finished: the server, or a proxy before it, may be restarting. What the
   ** library says about it does not tell that from a lasting failure. */
