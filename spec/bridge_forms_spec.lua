@@ -261,6 +261,16 @@ describe("the file for Prometheus", function()
     assert.is_nil(text():find("48.17", 1, true))
   end)
 
+  it("omits numbers without a finite value, and repairs text that is not UTF-8", function()
+    local said = prometheus.text({ { vin = VIN, model = "i4 \255x\r\n",
+      status = { mileage = 1e308, chargingLevelHv = 50 }, times = { ["te\254"] = 1 } } },
+      { connected = true }, 2)
+    assert.is_nil(said:find("bmwi_mileage_meters", 1, true))
+    helper.has(said, 'bmwi_battery_charge_ratio{vin="WBYCARDATA0000001"} 0.5\n')
+    helper.has(said, 'model="i4 \239\191\189x')
+    helper.has(said, 'member="te\239\191\189"} 1\n')
+  end)
+
   it("has one HELP and TYPE for each family, its samples below them, and a final newline",
     function()
       local seen, current = {}, nil

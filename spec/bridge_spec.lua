@@ -359,6 +359,7 @@ describe("bmwi bridge", function()
       { "bridge --mqtt mqtt://localhost --prefix $SYS", "--prefix must be" },
       { "bridge --mqtt mqtt://localhost --prefix /a", "--prefix must be" },
       { "bridge --mqtt mqtt://localhost --prefix a/", "--prefix must be" },
+      { "bridge --mqtt mqtt://localhost --prefix " .. ("a"):rep(257), "at most 256 bytes" },
     } do
       it("are refused with a hint: " .. case[1], function()
         local result = cli.run(case[1])

@@ -51,11 +51,17 @@ function commands.new(options)
 end
 
 -- "lock", or {"command": "flash", "count": 2, "id": ...}
+---@return table message
+---@return string|nil fault
 local function parse(payload)
-  if #payload > MAX_PAYLOAD then return {} end
+  if #payload > MAX_PAYLOAD then
+    return {}, ("a message may have at most %d bytes"):format(MAX_PAYLOAD)
+  end
   local word = payload:match("^%s*([%a-]+)%s*$")
-  local message = word and { command = word:lower() } or bmwi.json.decode(payload)
-  return type(message) == "table" and message or {}
+  local message = word and { command = word } or bmwi.json.decode(payload)
+  if type(message) ~= "table" then return {}, "neither a word nor a JSON object" end
+  if type(message.command) == "string" then message.command = message.command:lower() end
+  return message
 end
 
 -- Carries out a command, from sending it to its outcome, in a task. progress.sent says whether it
@@ -83,7 +89,7 @@ end
 
 -- The outcome of a command that raised: misuse is raised before anything is sent.
 local function raised(sent, reason)
-  local text = tostring(reason):match("^[^\n]*")
+  local text = tostring(reason):match("^[^\n]*"):gsub("^.-:%d+: ", "") -- without its place
   if sent then return { result = "unknown", code = "unknown", message = text } end
   return { result = "refused", code = "usage", message = text }
 end
@@ -108,7 +114,7 @@ end
 function Commands:receive(topic, payload, refusal)
   local o, vin = self.options, topics.car_of(topic)
   if not vin or not (refusal or o.cars[vin]) then return end
-  local message = parse(payload)
+  local message, fault = parse(payload)
   local function respond(result)
     result.command = METHODS[message.command] and message.command
     result.id = message.id
@@ -116,7 +122,8 @@ function Commands:receive(topic, payload, refusal)
   end
   if not METHODS[message.command] then
     return respond({ result = "refused", code = "usage",
-      message = "no such command. Known: " .. table.concat(sorted_names(METHODS), ", ") })
+      message = ("%s. Known: %s"):format(fault or "no such command",
+        table.concat(sorted_names(METHODS), ", ")) })
   elseif refusal then
     return respond({ result = "refused", code = refusal.code, message = refusal.message })
   elseif not commands.takes(o.cars[vin].vehicle, message.command) then

@@ -4,13 +4,14 @@
 local decimal = require "bmwi._decimal"
 local members = require "bmwi.bridge.members"
 local sorted_names = require "bmwi._names"
+local text = require "bmwi._text"
 local units = require "bmwi.units"
 
 local prometheus = {}
 
--- Escapes the value of a label.
-local function escaped(text)
-  return (tostring(text):gsub("\\", "\\\\"):gsub('"', '\\"'):gsub("\n", "\\n"))
+-- Escapes the value of a label, which must be UTF-8.
+local function escaped(value)
+  return (text.valid(tostring(value)):gsub("\\", "\\\\"):gsub('"', '\\"'):gsub("\n", "\\n"))
 end
 
 local function labels_of(pairs_)
@@ -39,7 +40,8 @@ local function sample_of(row, value)
     return on and "1" or "0"
   end
   local number = units.number(value)
-  return number and decimal(number * row.metric.factor, 6)
+  number = number and number * row.metric.factor
+  return number and number - number == 0 and decimal(number, 6) or nil -- if it is finite
 end
 
 local function add_car(families, car, now)

@@ -54,8 +54,8 @@ end
 local function set_prefix(prefix)
   if #prefix > MOST_PREFIX or prefix:find("[%c+#]") or prefix:find("^[$/]")
     or prefix:find("/$") then
-    fail.usage("--prefix must be a topic without + and #, not begin with $ or /, nor end with /",
-      EXAMPLES.topic)
+    fail.usage(("--prefix must be a topic of at most %d bytes without + and #, not begin with $ "
+      .. "or /, nor end with /"):format(MOST_PREFIX), EXAMPLES.topic)
   end
   topics.use(prefix)
 end
