@@ -87,6 +87,17 @@ describe("a command received by the bridge", function()
     helper.has(results[3].message, "at most 1024 bytes")
   end)
 
+  it("is refused for a reason given, for any car, but not for what is no VIN", function()
+    local late = { code = "closed", message = "too late" }
+    carrying:receive(TOPIC, '{"command":"lock","id":1}', late)
+    assert.same({ "lock", 1, "refused", "closed", "too late" }, { results[1].command,
+      results[1].id, results[1].result, results[1].code, results[1].message })
+    for _, name in ipairs { ("x"):rep(65527), "+", "", "a b", "WAB1C23456V12345/" } do
+      carrying:receive("bmwi/" .. name .. "/command", "lock", late)
+    end
+    assert.equal(1, #results)
+  end)
+
   it("has an unknown outcome if an error was raised after it was sent", function()
     function car.lock_doors() return { event_id = "x", status = "PENDING" } end
     receive("lock") -- and to ask for its status is an error with this car

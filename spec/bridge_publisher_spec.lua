@@ -221,6 +221,14 @@ describe("the bridge's publisher", function()
       assert.same({ { "lock", "closed" } }, commands)
     end)
 
+    it("and does not keep long ones", function()
+      local long = mqtt.packet(0x30, mqtt.text(TOPIC) .. "00" .. ("20"):rep(5000))
+      local made = commanded("send:" .. long, "stay")
+      work(made, function() return commands[1] end)
+      assert.equal("busy", commands[1][2])
+      assert.same({}, made.held)
+    end)
+
     it("and refuses those above a limit, and those waiting when the bridge ends", function()
       local made = commanded("send:" .. COMMAND:rep(300), "stay")
       work(made, function() return #commands > 0 end)
@@ -273,6 +281,9 @@ describe("the bridge's publisher", function()
       if text:find("refuses", 1, true) then count = count + 1 end
     end
     assert.equal(3, count, table.concat(said, "\n"))
+    said = {}
+    for i = 1, 200 do made:complain("topic " .. i, "refused") end
+    assert.is_true(#said < 100, #said)
   end)
 
   it("ignores acknowledgements of messages that it never sent", function()

@@ -13,6 +13,8 @@ local DELAYS = { 1, 2, 5, 10, 20, 30 } -- seconds before the next attempt; the l
 local LASTED = 10 -- seconds of a connection after which the pauses are short again
 local WINDOW = 16 -- maximum number of messages that wait for their PUBACK
 local MOST_TOPICS, MOST_NOTES, MOST_HELD = 20000, 100, 100
+local MOST_BYTES = 4096 -- of a command that is held; none is as long
+local MOST_COMPLAINTS = 100 -- about what the broker does not accept
 local REFUSED = 0x80 -- reason codes from here on are failures
 -- Reason codes of 3.1.1 and 5 from a broker that does not support MQTT 5.
 local OLD_BROKER = { [1] = true, [132] = true }
@@ -51,7 +53,7 @@ end
 function publisher.new(options)
   return setmetatable({ options = options, wanted = {}, count = 0, dirty = {}, first = 1, last = 0,
     is_dirty = {}, notes = {}, sent = {}, left_out = {}, in_flight = 0, online = false,
-    held = {}, asked = {}, ever = false, tries = 0, cut = 0, protocol = 5,
+    held = {}, asked = {}, complaints = 0, ever = false, tries = 0, cut = 0, protocol = 5,
     client_id = new_id() }, Publisher)
 end
 
@@ -170,8 +172,8 @@ end
 
 -- Reports what the broker does not accept, once for each topic.
 function Publisher:complain(about, text)
-  if self.left_out[about] then return end
-  self.left_out[about] = true
+  if self.left_out[about] or self.complaints >= MOST_COMPLAINTS then return end
+  self.left_out[about], self.complaints = true, self.complaints + 1
   self.options.on_state(text)
 end
 
@@ -199,7 +201,9 @@ local EVENTS = {
   publish = function(self, topic, payload, _, retain)
     -- A retained command would be carried out again at each start.
     if not self.options.commands or retain then return end
-    if #self.held >= MOST_HELD then return self.options.commands(topic, payload, TOO_MANY) end
+    if #self.held >= MOST_HELD or #payload > MOST_BYTES then
+      return self.options.commands(topic, payload, TOO_MANY)
+    end
     table.insert(self.held, { topic = topic, payload = payload })
   end,
 }

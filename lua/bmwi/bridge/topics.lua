@@ -29,9 +29,11 @@ function topics.member(vin, member) return root .. vin .. "/" .. member end
 function topics.command(vin) return root .. vin .. "/command" end
 function topics.result(vin) return root .. vin .. "/command/result" end
 
---- The car named in a command topic.
+local COMMAND = "^(" .. ("%w"):rep(17) .. ")/command$"
+
+--- The VIN in a command topic; nil if it is none, to which no result could be published.
 function topics.car_of(topic)
-  return topic:sub(1, #root) == root and topic:sub(#root + 1):match("^([^/]+)/command$") or nil
+  return topic:sub(1, #root) == root and topic:sub(#root + 1):match(COMMAND) or nil
 end
 
 -- The bridge's own topics, which no member may use.

@@ -201,7 +201,10 @@ function bridge.run(ctx)
   bmwi._sys.catch_signals()
   local at_end = {}
   local _, reason = pcall(serve, ctx, to, handlers, at_end)
-  if at_end.target then at_end.target:state(false, "ended") end
+  local target = at_end.target
+  if target and not (target.reported or ""):find("^ended") then -- a stream has said it, and why
+    target:state(false, "ended")
+  end
   if at_end.commands then at_end.commands:close() end
   if to then to:close() end
   if not is_end(reason) then error(reason, 0) end
