@@ -288,6 +288,21 @@ describe("with CarData", function()
       one:await("bmwi/connection", "connected")
     end)
 
+    it("waits at its start if the day's calls are used up and no car is known", function()
+      local one = witness()
+      local more = { BMWI_VIN = false, BMWI_DAILY_LIMIT = "1" }
+      assert.equal(0, cli.run({ "containers" }, settings(more)).code)
+      local calls, file = sim:count(nil, "/customers/"), cli.home .. "/x.prom"
+      start_bridge({ "--prometheus", file }, more)
+      bridge.await(function()
+        return (one:seen()["bmwi/connection"] or ""):find("^waiting %(.*used up")
+      end, function() return one.process:printed() end)
+      one:await("bmwi/availability", "online")
+      helper.has(helper.read(file), "bmwi_connected 0\n")
+      helper.has(helper.read(file), "bmwi_quota_calls_left 0\n")
+      assert.equal(calls, sim:count(nil, "/customers/"))
+    end)
+
     it("reads the model once, where saved values are new but the model is not known", function()
       local process = start { "watch", "--json" }
       await_line(process, function(line) return line.status.mileage == 48260 end)
