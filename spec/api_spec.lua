@@ -12,8 +12,8 @@ local BASE64 = { "decode", "encode" }
 local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }
 local SYS = { "catch_signals", "columns", "isatty", "json", "leave", "monotonic", "no_core",
-  "options", "pause", "publish_file", "read_private", "read_secret", "remove_private", "try_lock",
-  "variables", "write_private" }
+  "no_size_signal", "options", "pause", "publish_file", "read_private", "read_secret",
+  "remove_private", "same_file", "try_lock", "variables", "write_private" }
 local LOOP = { "events", "pollfd", "step", "timeout" }
 -- For bmwi.async alone.
 local LOOP_INNER = { "attach", "begin", "detach", "fail", "gate", "limit", "open", "pass",
