@@ -11,8 +11,8 @@ local PRIVATE = { "_hash", "_mqtt", "_sys", "_values" } -- for the specs and our
 local BASE64 = { "decode", "encode" }
 local JSON = { "array", "decode", "encode", "is_array" }
 local REGIONS = { "china", "rest_of_world", "usa" }
-local SYS = { "catch_signals", "columns", "isatty", "json", "leave", "monotonic", "no_core",
-  "no_size_signal", "options", "pause", "publish_file", "read_private", "read_secret",
+local SYS = { "catch_signals", "columns", "hold_signals", "isatty", "json", "leave", "monotonic",
+  "no_core", "no_size_signal", "options", "pause", "publish_file", "read_private", "read_secret",
   "remove_private", "same_file", "try_lock", "variables", "write_private" }
 local LOOP = { "events", "pollfd", "step", "timeout" }
 -- For bmwi.async alone.

@@ -103,6 +103,37 @@ describe("bmwi with CarData", function()
       assert.is_nil(told.access_token)
     end)
 
+    -- Renews the log-in with a server that takes its time, and gets signals meanwhile. Says the
+    -- exit code and how often the server was asked for a token.
+    local function signalled(latency, kill)
+      log_in(sim)
+      local path = cli.state() .. "token.json"
+      local account = json.decode(cli.read(path))
+      account.expires_at = os.time() - 1
+      cli.write(path, json.encode(account))
+      sim:fault({ path = "/gcdm/oauth/token", latency = latency })
+      local code = helper.shell(([[%s >%s/out 2>&1 & pid=$!
+        for i in $(seq 1200); do curl -sS %s/_sim/log | grep -q refresh_token && break
+        sleep 0.05; done; %s; wait $pid 2>/dev/null; echo $?]]):format(
+        cli.command({ "status" }, settings()), home, sim.url, kill))
+      sim:no_faults()
+      return code:match("%d+"), sim:count("POST", "/gcdm/oauth/token")
+    end
+
+    for signal, exit in pairs({ INT = "130", TERM = "143" }) do
+      it("survives SIG" .. signal .. " while it is renewed", function()
+        assert.same({ exit, 1 }, { signalled(2, "kill -" .. signal .. " $pid") })
+        ok("status")
+        assert.equal(1, sim:count("POST", "/gcdm/oauth/token"))
+      end)
+    end
+
+    it("is given up if the signal comes twice", function()
+      local started = require("bmwi")._sys.monotonic()
+      assert.equal("143", (signalled(25, "kill -TERM $pid; sleep 0.3; kill -TERM $pid")))
+      assert(helper.since(started) < 20)
+    end)
+
     it("exits with 130 even if Ctrl-C arrives while the account file is in use", function()
       for _, call in ipairs({ "try_lock", "read_private", "write_private" }) do
         -- As the interpreter does: an error raised wherever Lua code is running.

@@ -368,18 +368,23 @@ static int sys_pause(lua_State *L) {
 
 /* ---- termination by a signal ------------------------------------------------------ */
 
-/* The signal received, until it is raised. */
-static volatile sig_atomic_t caught;
+/* The signal received, until it is raised; whether it must wait. */
+static volatile sig_atomic_t caught, held;
 
-/* A signal between two waits interrupts nothing, so it is repeated after a second. */
+/* A signal between two waits interrupts nothing, so it is repeated after a second. Where it must
+** wait, another one ends the process. */
 static void on_signal(int number) {
+  if (number != SIGALRM && held && caught != 0) {
+    signal(number, SIG_DFL);
+    raise(number);
+  }
   if (number != SIGALRM) caught = number;
   alarm(1);
 }
 
 void bmwi_sys_check(lua_State *L) {
   int number = caught;
-  if (number == 0) return;
+  if (number == 0 || held) return;
   caught = 0;
   alarm(0);
   luaL_error(L, number == SIGINT ? "interrupted!" : "terminated!");
@@ -399,6 +404,12 @@ static int sys_catch_signals(lua_State *L) {
   sigaction(SIGALRM, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
   return 0;
+}
+
+/* sys.hold_signals(hold): catches signals, and raises none until they are no longer held. */
+static int sys_hold_signals(lua_State *L) {
+  held = lua_toboolean(L, 1);
+  return sys_catch_signals(L);
 }
 
 /* The length of a UTF-8 text without its last character. */
@@ -528,6 +539,7 @@ static const luaL_Reg functions[] = {
   {"options", sys_options},
   {"leave", sys_leave},
   {"catch_signals", sys_catch_signals},
+  {"hold_signals", sys_hold_signals},
   {"publish_file", sys_publish_file},
   {"variables", sys_variables},
   {NULL, NULL},

@@ -178,9 +178,25 @@ local function end_recording(ctx)
   ctx.out:remark("Recorded to " .. recorder.path)
 end
 
+-- The server takes a refresh token once: a program that is ended before the answer is saved would
+-- lose the log-in. So a signal waits for that; a second one does not.
+local function finish_renewals(kept)
+  local begin, finish = kept.begin, kept.finish
+  function kept:begin(owner)
+    local token, auth_error = begin(self, owner)
+    if type(token) == "table" and token.refresh_token then bmwi._sys.hold_signals(true) end
+    return token, auth_error
+  end
+  function kept:finish(...)
+    bmwi._sys.hold_signals(false)
+    return finish(self, ...)
+  end
+end
+
 -- A client whose log-in is in the store; `again`: ignores the saved one.
 local function make(ctx, options, kept, again)
-  if again then kept.load = function() return nil end end
+  if again then kept.load = function() return nil end
+  else finish_renewals(kept) end
   ctx.again = again
   options.store, options.log = kept, log_hook(ctx)
   ctx.client = fail.input(bmwi.new, options)
