@@ -219,16 +219,16 @@ run-demo: $(MODULE) $(SIM) $(CERTS)/complete
 	@$(RUN_ENV) $(LUA) bin/bmwi demo --output build/range-map.svg
 
 # Long specs come first, so that none is left running alone at the end.
-LONG_SPECS := $(patsubst %,spec/%_spec.lua,outcome mqtt_life sim_stream cli bridge async loop \
-  cli_cardata stream_outage store sim secrets stream op)
+LONG_SPECS := $(patsubst %,spec/%_spec.lua,outcome mqtt_life mqtt sim_stream cli bridge async \
+  loop cli_cardata stream_outage store sim secrets stream op)
 SPECS ?= $(filter-out $(WITHOUT:%=spec/%_spec.lua),$(LONG_SPECS) \
   $(filter-out $(LONG_SPECS),$(sort $(wildcard spec/*_spec.lua))))
 # Specs that test no C, those that test the same on every Lua, and those that test other processes
 # than their own: WITHOUT leaves them out where they would only cost time.
 NO_C := house layering make readme reference sources systemd
 ANY_LUA := $(NO_C) docs sim sim_cardata sim_replay sim_stream
-PROCESSES := bridge bridge_outage cli cli_cardata cli_help cli_record doctor examples launcher \
-  live_cardata recorded_day settings watch
+PROCESSES := bridge bridge_outage cli cli_cardata cli_faults cli_help cli_record doctor examples \
+  launcher live_cardata recorded_day settings watch
 test: ## installs what is missing and runs the specs, or SPECS=spec/units_spec.lua
 	@$(DEPS) build test $(LUA_TAG)
 	$(AGAIN) $(PARALLEL) build-test
