@@ -9,6 +9,9 @@ local call = {}
 -- BMW counts a call a moment after it was counted here, and gives it back as much later.
 local MARGIN = 60 -- seconds
 
+-- The advice if no call is left.
+local WAIT = "wait until calls become available again (bmwi quota)"
+
 -- By client; weak, so that they go with it.
 local accounts = setmetatable({}, { __mode = "k" })
 
@@ -52,6 +55,18 @@ function call.invalid(endpoint, what)
     { retryable = false, hint = "check that `base_url` is the right server" }
 end
 
+--- The `info` of a failure before the first of several calls, since too few are left for them.
+---@param calls integer how many it takes at least
+---@param quota {limit:integer,left:integer,resets_at:integer}
+---@return table info
+function call.too_few(calls, quota)
+  local info = { calls = calls, left = quota.left, retryable = false, hint = "read a shorter span" }
+  if calls > quota.limit then return info end -- waiting does not help
+  info.retry_after = math.max(0, quota.resets_at - os.time()) + MARGIN
+  if quota.left == 0 then info.hint = WAIT end
+  return info
+end
+
 -- Counts a call. If it must not be sent, returns nil and what a method returns for that; a missing
 -- log-in is checked first and counts nothing.
 local function spend(client, account)
@@ -67,7 +82,7 @@ local function spend(client, account)
   local why = reason == "closed" and "BMW reports that the day's calls are used up"
     or ("all %d calls of the day are used up"):format(limit)
   return nil, why .. ", so nothing was sent", "quota", { retryable = false,
-    retry_after = wait + MARGIN, hint = "wait until calls become available again (bmwi quota)" }
+    retry_after = wait + MARGIN, hint = WAIT }
 end
 
 -- BMW reports that the day's calls are used up; `info.retry_after` says when some are available

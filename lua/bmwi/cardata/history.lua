@@ -138,10 +138,10 @@ local function check_quota(client, calls)
   local quota, message, code, info = client:_store():_quota(client:_option("daily_limit"))
   if not quota then return nil, message, code, info end
   if calls <= quota.left then return true end
-  info = { calls = calls, left = quota.left, retryable = false, hint = "read a shorter span" }
-  if calls <= quota.limit then info.retry_after = math.max(0, quota.resets_at - os.time()) end
-  return nil, ("this charging history takes at least %d calls, but only %d of %d are left")
-    :format(calls, quota.left, quota.limit), "quota", info
+  local words = ("this charging history takes at least %d call%s, but %s of %d are left"):format(
+    calls, calls == 1 and "" or "s", quota.left == 0 and "none" or "only " .. quota.left,
+    quota.limit)
+  return nil, words, "quota", call.too_few(calls, quota)
 end
 
 -- The period that the options ask for.
