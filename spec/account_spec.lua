@@ -612,6 +612,59 @@ describe("the account file", function()
     assert.equal("600", shell(("stat -c %%a '%s'"):format(path)))
   end)
 
+  -- Without the count, a new log-in would send calls that BMW refuses.
+  it("keeps what BMW counts and refuses when a log-in or logout replaces it", function()
+    path = folder .. "/token.json"
+    local kept = store.new(path)
+    local lasting = { quota = { calls = { NOW, NOW, NOW } }, gcid = TOKEN.gcid,
+      refused_descriptors = { "vehicle.gone" }, attempts = { NOW } }
+    local account = { access_token = "others", refresh_token = "others",
+      vehicles = { { vin = VIN } }, container = { id = "W1" } }
+    for name, value in pairs(lasting) do account[name] = value end
+    helper.write(path, helper.json.encode(account), "666")
+    assert(kept:_log_out())
+    assert.same(lasting, kept:_read())
+    helper.write(path, helper.json.encode(account), "644")
+    assert(kept:save(TOKEN))
+    for name, value in pairs(TOKEN) do lasting[name] = value end
+    assert.same(lasting, kept:_read())
+    assert.equal("600", shell(("stat -c %%a '%s'"):format(path)))
+    local other = {}
+    for name, value in pairs(TOKEN) do other[name] = value end
+    other.gcid = "17219bcd-0000-4000-8000-000000000002"
+    shell(("chmod 644 '%s'"):format(path))
+    assert(kept:save(other))
+    assert.equal(50, kept:_quota(50, NOW).left)
+  end)
+
+  it("begins anew if others can access it and its content is no account", function()
+    path = folder .. "/token.json"
+    local kept = store.new(path)
+    for _, text in ipairs({ "", "x", '{"quota":{"calls":["x"]}}', "[1]",
+      '{"gcid":"' .. ("x"):rep(1024 * 1024) .. '"}' }) do
+      helper.write(path, text, "644")
+      assert(kept:save(TOKEN))
+      assert.same(TOKEN, kept:_read())
+      helper.write(path, text, "644")
+      assert(kept:_log_out())
+      assert.is_nil(helper.read(path))
+    end
+  end)
+
+  it("is not blocked for more than a day by what others wrote", function()
+    path = folder .. "/token.json"
+    local kept = store.new(path)
+    helper.write(path, '{"quota":{"calls":[9e15,-1,1.5,9e300],"closed_at":9e15,'
+      .. '"closed_until":9e300,"set_back_at":9e15},"attempts":[9e15,"x",9e15,9e15,9e15,9e15],'
+      .. '"refused_descriptors":[1,{}]}', "666")
+    assert(kept:save(TOKEN))
+    kept:_spend({ now = NOW })
+    assert.is_true((kept:_spend({ now = NOW + DAY })))
+    kept:_stream_attempt(NOW)
+    assert.is_true((kept:_stream_attempt(NOW + 60)))
+    assert.same({}, kept:_refused_descriptors())
+  end)
+
   it("reports that it cannot be written", function()
     helper.write(folder .. "/file", "")
     local kept = store.new(folder .. "/file/token.json")

@@ -88,6 +88,17 @@ describe("bmwi with CarData", function()
       assert.equal(0, rest_calls())
     end)
 
+    it("keeps the day's calls of a file that others can read, but not its log-in", function()
+      log_in(sim)
+      local account = stores.new(cli.state() .. "token.json")
+      for _ = 1, 48 do assert(account:_spend({ limit = 50 })) end
+      os.execute("chmod 644 " .. cli.state() .. "token.json")
+      local before = kept().access_token
+      ok("login")
+      assert.are_not.equal(before, kept().access_token)
+      assert.equal(48, document("quota --json").used)
+    end)
+
     it("accepts the client id in upper case", function()
       ok("login", { BMWI_CLIENT_ID = CLIENT:upper() })
     end)

@@ -16,10 +16,6 @@ local MAX_TEXT = 16 * 1024 -- maximum length of one value from a server
 local MAX_NAME = 256
 local MAX_DEPTH = 8
 
--- Logging out and in again does not change them at BMW. `gcid` says whose they are: the log-in of
--- another account removes them.
-local OUTLAST_LOGIN = { "quota", "refused_descriptors", "attempts", "gcid" }
-
 local account_methods = {}
 
 -- The result of a change, or its failure.
@@ -135,8 +131,7 @@ end
 ---@return "file"|nil code
 function account_methods:_log_out()
   return change.remove(self.place, function(kept)
-    local rest = {}
-    for _, name in ipairs(OUTLAST_LOGIN) do rest[name] = kept[name] end
+    local rest = form.lasting(kept)
     return form.has_more(rest) and rest or nil
   end)
 end

@@ -43,13 +43,23 @@ function change.read(place)
   return nil, why, what, advice, bytes
 end
 
--- Reads the account to be changed. With `mend` it starts empty if there is none that can be
--- trusted, and what was there is set aside.
+-- What is kept of an account that others could have changed. Its log-in is not, but without the
+-- count of the calls more would be sent than BMW allows. A false count forbids calls for a day at
+-- most (bmwi.store.limits), and one that is too low is what starting empty would be.
+local function doubtful(place)
+  local bytes = place.read_insecure()
+  local account = bytes and form.decode(bytes)
+  return account and form.lasting(account) or {}
+end
+
+-- Reads the account to be changed. With `mend` it starts without a log-in if there is none that can
+-- be trusted, and damaged content is set aside.
 local function begin(place, mend)
   local account, message, code, info, bytes = change.read(place)
   last[1] = nil -- it is about to be changed
   if account then return account end
-  if code == "missing" or mend and code == "insecure" then return {} end
+  if code == "missing" then return {} end
+  if mend and code == "insecure" then return doubtful(place) end
   if mend and bytes then
     local done
     done, message, code = place.set_aside(bytes)
@@ -126,7 +136,7 @@ end
 --- The same for calls that must not yield, and with any tables. If the lock does not become free,
 --- the change is made without it: losing a log-in is worse than overwriting another process's
 --- change.
----@param mend? boolean start empty if the file cannot be trusted
+---@param mend? boolean start without a log-in if the file cannot be trusted
 function change.now(place, fn, mend)
   local lock = change.take(place, LOCK, MOST, STEP, bmwi._sys.pause)
   return release(lock, pcall(run, place, fn, true, mend))
@@ -135,8 +145,9 @@ end
 local function remove(place, keep)
   local removed, message, code = place.remove_aside()
   if not removed then return nil, message, code end
-  local account = keep and change.read(place)
-  local rest = account and keep(account)
+  local account, _, problem = change.read(place)
+  if problem == "insecure" then account = doubtful(place) end
+  local rest = account and keep and keep(account)
   if not rest then return place.remove() end
   local bytes
   bytes, message, code = write(place, rest)

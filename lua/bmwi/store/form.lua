@@ -10,6 +10,9 @@ local MAX_FILE = 1024 * 1024 -- bytes; larger files are not read either
 -- quota makes the whole file invalid.
 local CACHES = { "auth_errors", "container", "refused_descriptors", "vehicles", "basic", "values",
   "fetched", "attempts" }
+-- Logging out and in again does not change them at BMW. `gcid` says whose they are: the log-in of
+-- another account removes them.
+local OUTLAST_LOGIN = { "quota", "refused_descriptors", "attempts", "gcid" }
 -- What is removed from a file that has become too large, car by car.
 local LET_GO = { "values", "basic" }
 
@@ -35,6 +38,13 @@ function form.has_more(account)
     if account[name] ~= nil then return true end
   end
   return false
+end
+
+--- What of an account outlasts its log-in. Not a copy.
+function form.lasting(account)
+  local rest = {}
+  for _, name in ipairs(OUTLAST_LOGIN) do rest[name] = account[name] end
+  return rest
 end
 
 -- Removes the largest entry of the first member that has any. False if there is none.
