@@ -88,6 +88,15 @@ describe("bmwi with CarData", function()
       assert.equal(0, rest_calls())
     end)
 
+    it("says when it ends if BMW sent no refresh token", function()
+      helper.has(ok("login").out, "Stays    as long as it is used")
+      sim:control("POST", "/cardata/token", { no_refresh_token = true })
+      local said = ok("login").out
+      helper.has(said, "Stays    until " .. os.date("%Y-%m-%d %H:%M", kept().expires_at)
+        .. ": BMW sent no refresh token, so it cannot be renewed\n")
+      assert.is_nil(said:find("14 days", 1, true))
+    end)
+
     it("keeps the day's calls of a file that others can read, but not its log-in", function()
       log_in(sim)
       local account = stores.new(cli.state() .. "token.json")
@@ -609,6 +618,43 @@ describe("bmwi doctor with CarData", function()
     it("if the doctor itself has sent the last one", function()
       of_quota("server TLS scopes log-in PRIMARY quota FAILED clock", { BMWI_DAILY_LIMIT = "1" })
     end)
+  end)
+
+  it("remarks what will not work with a log-in that BMW accepts", function()
+    log_in(sim)
+    local path = cli.state() .. "token.json"
+    local whole = json.decode(cli.read(path))
+    local ends = os.date("%Y-%m-%d %H:%M", whole.expires_at)
+    local cases = {
+      { { "refresh_token", "refresh_expires_at" }, "good until " .. ends,
+        "BMW sent no refresh token" },
+      { { "refresh_token", "expires_at" }, "good until BMW refuses it", "so the log-in cannot be" },
+      { { "gcid" }, "good for 14 days", "no live data (bmwi watch); the rest works" },
+      { { "id_token", "refresh_expires_at" }, "saved in ", "no gcid or id_token" },
+      { { "refresh_token", "id_token" }, "good until", "run: bmwi login. The log-in has no gcid" },
+    }
+    for _, case in ipairs(cases) do
+      local account = json.decode(cli.read(path))
+      for name, value in pairs(whole) do account[name] = value end
+      for _, name in ipairs(case[1]) do account[name] = nil end
+      cli.write(path, json.encode(account))
+      local result = run("doctor")
+      assert.equal(0, result.code, result.out)
+      helper.has(result.out, case[2])
+      helper.has(result.out, case[3])
+      helper.has(result.out, "No step failed, but see the remark above.")
+      assert.is_nil(result.out:find("All is well", 1, true))
+    end
+    local told = json.decode(run("doctor --json").out)
+    assert.is_true(told.ok)
+    local remarks = 0
+    for _, step in ipairs(told.steps) do
+      if step.remark then
+        remarks = remarks + 1
+        assert.equal("saved log-in", step.name)
+      end
+    end
+    assert.equal(1, remarks)
   end)
 
   it("reports that all is well, and counts the values", function()

@@ -179,6 +179,13 @@ function cardata.quota(ctx)
   ctx.out:pairs(views.quota(quota))
 end
 
+-- How long a new log-in stays.
+local function stays(token)
+  if token.refresh_token then return "as long as it is used at least once in 14 days" end
+  return ("until %s: BMW sent no refresh token, so it cannot be renewed"):format(
+    token.expires_at and render.clock(token.expires_at) or "BMW refuses it")
+end
+
 --- bmwi login
 function cardata.login(ctx)
   require("bmwi.cli.checks").try_to_write(session.store(ctx.settings))
@@ -195,7 +202,7 @@ function cardata.login(ctx)
   ctx.out:pairs({
     { "Scope", tostring(token.scope or render.ABSENT) },
     { "Kept in", file .. " (readable by you only)" },
-    { "Stays", "as long as it is used at least once in 14 days" },
+    { "Stays", stays(token) },
   })
 end
 

@@ -21,6 +21,21 @@ local function client_id(ctx)
     .. "create a CarData client, and set client_id to what it shows (or BMWI_CLIENT_ID)." .. GUIDE }
 end
 
+-- What the stream lacks of a log-in that is good for all else.
+local function lacking_for_stream(token)
+  if token.gcid and not token.gcid:find("[/+#]") and token.id_token then return nil end
+  return "The log-in has no gcid or id_token, so there is no live data (bmwi watch); the rest "
+    .. "works. Run: bmwi login"
+end
+
+-- How long the log-in is good for if BMW sent no refresh token.
+local function unrenewable(token)
+  local stream = lacking_for_stream(token)
+  return "good until " .. (token.expires_at and render.clock(token.expires_at) or "BMW refuses it"),
+    "BMW sent no refresh token, so the log-in cannot be renewed. Once it has expired, run: "
+    .. "bmwi login" .. (stream and ". " .. stream or "")
+end
+
 -- The state of the saved log-in, and whether the account file can be read and written.
 local function kept_log_in(ctx)
   local kept = session.store(ctx.settings)
@@ -32,8 +47,9 @@ local function kept_log_in(ctx)
   if not session.usable(token) then
     return nil, "not logged in", "login", { hint = "Run: bmwi login" }
   end
-  local ends = token.refresh_expires_at
-  if not ends then return "saved in " .. kept.path end
+  if not token.refresh_token then return unrenewable(token) end
+  local ends, remark = token.refresh_expires_at, lacking_for_stream(token)
+  if not ends then return "saved in " .. kept.path, remark end
   local left = ends - os.time()
   if left <= 0 then
     return nil, "the log-in expired on " .. render.clock(ends), "login",
@@ -42,7 +58,7 @@ local function kept_log_in(ctx)
   -- rounded to days: 14 days should not become 13 a second later
   local rounded = left < DAY and left or left + DAY / 2
   return ("good for %s more if it is not used%s"):format(render.span(rounded) or "a minute",
-    session.ends_soon(token) and ": it expires soon, run bmwi login" or "")
+    session.ends_soon(token) and ": it expires soon, run bmwi login" or ""), remark
 end
 
 -- BMW accepts the log-in for its API.

@@ -45,8 +45,9 @@ local function settings_line(ctx)
     or "all settings needed to log in are present")
 end
 
--- Each step returns a line with its result, or nil, message, code, info. If a step marked `stop`
--- fails, the following ones are skipped.
+-- Each step returns a line with its result, and perhaps a remark: what will not work although the
+-- step succeeded. Or nil, message, code, info. If a step marked `stop` fails, the following ones
+-- are skipped.
 local STEPS = checks.joined(checks.BASE, {
   { "settings", stop = true, run = settings_line },
   { "saved log-in", stop = true, run = kept_log_in },
@@ -86,11 +87,11 @@ local STEPS = checks.joined(checks.BASE, {
   end },
 })
 
--- Returns a line, or nil and a failure.
+-- Returns a line and perhaps a remark, or nil and a failure.
 local function run_step(ctx, step)
   local ran, line, message, code, info = pcall(step.run or step[2], ctx)
   if not ran and not fail.is(line) then error(line, 0) end
-  if ran and line then return line end
+  if ran and line then return line, message end
   local failure = ran and fail.new(message, code, info) or line
   if failure.code == "cancelled" then error(failure, 0) end
   return nil, ctx.client and explain(ctx, failure) or failure
@@ -103,12 +104,12 @@ local function beside(out, text)
   return layout.hang(INDENT, clean(text), out.screen or math.huge):sub(#INDENT + 1)
 end
 
-local function show_step(out, name, line, failure, hint)
-  local mark = line and out:paint("green", "ok  ") or out:paint("red", "FAIL")
-  out:line(("%s  %-18s %s"):format(mark, name, beside(out, line or failure.message)))
-  if line then return end
-  out:line(INDENT .. "code: " .. tostring(failure.code))
-  if hint then out:line(INDENT .. beside(out, hint)) end
+local function show_step(out, step)
+  local mark = step.ok and out:paint("green", "ok  ") or out:paint("red", "FAIL")
+  out:line(("%s  %-18s %s"):format(mark, step.name, beside(out, step.detail)))
+  if not step.ok then out:line(INDENT .. "code: " .. tostring(step.code)) end
+  local more = step.remark or step.hint
+  if more then out:line(INDENT .. beside(out, more)) end
 end
 
 -- Runs a step and reports it. Steps that cannot be examined because no call of the quota is left
@@ -117,16 +118,19 @@ local function examine_step(ctx, step, steps)
   local out = ctx.out
   if step.calls and ctx.spent then return end
   out:progress("Checking " .. step[1])
-  local line, failure = run_step(ctx, step)
+  local line, more = run_step(ctx, step)
+  local failure = not line and more or nil
   out:progress_end()
   if failure and failure.code == "quota" and step[1] ~= "quota" then
     ctx.spent = true
     return
   end
   local hint = failure and fail.hint(failure, true)
-  steps[#steps + 1] = { name = step[1], ok = line ~= nil, detail = line or failure.message,
-    code = failure and failure.code, hint = hint }
-  if not out.json then show_step(out, step[1], line, failure, hint) end
+  local result = { name = step[1], ok = line ~= nil, detail = line or failure.message,
+    code = failure and failure.code, hint = hint, remark = line and more }
+  steps[#steps + 1] = result
+  ctx.remarked = ctx.remarked or result.remark
+  if not out.json then show_step(out, result) end
   return failure
 end
 
@@ -156,7 +160,9 @@ function doctor.run(ctx)
   ctx.out.quiet = quiet
   if ctx.out.json then ctx.out:document({ ok = first == nil, steps = steps }) end
   if not first then
-    if not ctx.out.json then ctx.out:line("All is well.") end
+    if not ctx.out.json then
+      ctx.out:line(ctx.remarked and "No step failed, but see the remark above." or "All is well.")
+    end
     return 0
   end
   return fail.EXIT[first.code] or 1
