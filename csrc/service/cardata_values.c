@@ -265,10 +265,14 @@ static bool zone(int64_t *offset, const char *text, size_t len) {
   return true;
 }
 
+static bool seconds_in_range(double *epoch, double seconds) {
+  *epoch = seconds;
+  return seconds > 0 && seconds <= LAST_SECOND;
+}
+
 bool bmwi_time_number(double *epoch, double number) {
   if (number > 1e11) number /= 1000; /* milliseconds */
-  *epoch = number;
-  return number > 0 && number <= LAST_SECOND;
+  return seconds_in_range(epoch, number);
 }
 
 bool bmwi_time(double *epoch, const char *text, size_t len) {
@@ -292,7 +296,7 @@ bool bmwi_time(double *epoch, const char *text, size_t len) {
       n[4] > 59 || n[5] > 60)
     return false;
   int64_t seconds = days_of(n[0], n[1], n[2]) * DAY + n[3] * 3600 + n[4] * 60 + n[5] - offset;
-  return bmwi_time_number(epoch, (double)seconds + fraction);
+  return seconds_in_range(epoch, (double)seconds + fraction);
 }
 
 bool bmwi_time_text(char out[BMWI_TIME_SIZE], double epoch) {
