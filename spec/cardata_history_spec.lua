@@ -96,6 +96,18 @@ describe("car:charging_history()", function()
       { energyDischargedKwh = 1.2 } }, car:charging_history())
   end)
 
+  it("knows each spelling of km and miles that a status knows", function()
+    for _, row in ipairs { { "mi", 1609 }, { "MILES", 1609 }, { "Mile", 1609 }, { "km", 1000 },
+      { "MileageUnits.MI", 1609 }, { "KILOMETERS", 1000 }, { "MileageUnits.KM", 1000 },
+      { "l" }, { "" }, { 5 }, { true } } do
+      client.answer.charging_history = { { { data = { { mileage = 1000, mileageUnits = row[1] },
+        } } } }
+      local session = car:charging_history()[1]
+      assert.same({ mileage = row[2] or 1000, mileageUnits = row[2] and "km" }, session,
+        tostring(row[1]))
+    end
+  end)
+
   it("sends nothing if the period takes more calls than are left", function()
     local quota = { limit = 50, used = 47, left = 3, resets_at = os.time() + 900 }
     client.store._quota = function() return quota end

@@ -318,6 +318,18 @@ static int version(lua_State *L) {
   return 1;
 }
 
+/* (text) -> the canonical spelling of a unit; nil for an unknown one, and for anything else */
+static int unit(lua_State *L) {
+  const char *known = NULL;
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    size_t len;
+    const char *text = lua_tolstring(L, 1, &len);
+    known = bmwi_unit(text, len);
+  }
+  lua_pushstring(L, known); /* nil if NULL */
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   {"merge", bmwi_values_merge},
   {"restore", bmwi_values_restore},
@@ -325,6 +337,7 @@ static const luaL_Reg functions[] = {
   {"telematics", bmwi_values_telematics},
   {"changed", bmwi_values_changed},
   {"descriptors", bmwi_values_descriptors},
+  {"unit", unit},
   {"version", version},
   {NULL, NULL},
 };

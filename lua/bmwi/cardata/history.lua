@@ -1,6 +1,7 @@
 --- What BMW returns in pages: charging sessions and charging settings. Each page uses a call of the
 --- quota, and a later page can fail, so the pages already read are never discarded.
 
+local bmwi = require "bmwi"
 local call = require "bmwi.cardata.call"
 local check = require "bmwi._check"
 local time = require "bmwi.time"
@@ -13,11 +14,6 @@ local WINDOW = 45 * DAY -- the maximum period of one request
 local USUAL_SPAN = 30 * DAY
 local MILLISECONDS = 1e11 -- as seconds this is after the year 5000
 local MOST_IDLE = 2 -- pages in a row with nothing new
-
-local MILEAGE_UNITS = {
-  ["MileageUnits.KM"] = "km", KM = "km", KILOMETER = "km",
-  ["MileageUnits.MI"] = "mi", MI = "mi", MILE = "mi",
-}
 
 -- Pages -------------------------------------------------------------------------------------------
 
@@ -73,13 +69,13 @@ local function normalise(session)
       end
     end
   end
-  local unit = MILEAGE_UNITS[session.mileageUnits]
+  local unit = bmwi._values.unit(session.mileageUnits)
   session.mileage = tonumber(session.mileage)
   if unit == "mi" and session.mileage then
     session.mileage = math.floor(units.miles_to_km(session.mileage) + 0.5)
     unit = "km"
   end
-  session.mileageUnits = unit
+  session.mileageUnits = (unit == "km" or unit == "mi") and unit or nil
   return session
 end
 
