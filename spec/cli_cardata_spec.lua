@@ -309,6 +309,19 @@ describe("bmwi with CarData", function()
       helper.has(ok("telematics --max-age 3600").out, MILEAGE)
       assert.equal(0, #sim:log())
     end)
+
+    it("does not call saved values new while the clock is behind", function()
+      ok("status")
+      local saved = kept().values
+      for _, entry in pairs(saved[BEV]) do entry.time = entry.time and entry.time + 3 * DAY end
+      rewrite({ values = saved })
+      for _, command in ipairs { "status", "telematics" } do
+        local out = ok(command .. " --max-age 3600").out
+        helper.has(out, "in the future; the clocks differ")
+        assert.is_nil(out:find("just now", 1, true))
+      end
+      assert.is_nil(document("status --max-age 3600 --json").details.mileage.age)
+    end)
   end)
 
   it("asks for a log-in without sending or counting a call", function()

@@ -80,9 +80,14 @@ describe("the view of a CarData status", function()
     assert.equal("1 minute ago, saved earlier", shown("mileage", 5, { source = "cache" })[1][3])
     local row = status_view.rows({ mileage = 5 }, { mileage = { value = 5 } }, "metric")[1]
     assert.equal("at an unknown time", row[3])
-    row = shown("mileage", 5, { age = -61 })[1]
-    assert.same({ "in the future; the clocks differ", "yellow" }, { row[3], row.paint })
-    assert.equal("just now", shown("mileage", 5, { age = -60 })[1][3])
+  end)
+
+  it("says that the clocks differ if a value of the row has a time but no age", function()
+    local rows = status_view.rows({ hood = "CLOSED", trunk = "CLOSED" }, {
+      hood = { value = "CLOSED", age = 60, time = 1 }, trunk = { value = "CLOSED", time = 2 },
+    }, "metric")
+    assert.same({ "Doors", rows[1][2], "in the future; the clocks differ", paint = "yellow" },
+      rows[1])
   end)
 
   it("says why a value is absent, and omits what the car lacks", function()
@@ -123,6 +128,9 @@ describe("the view of telematics", function()
     assert.same({ { "a", "-", "%", "no value: null" }, { "b", "5", "km", "1 minute ago" },
       { "c", "false", "-", "2 days ago: old", paint = "yellow" },
       { "d", "7", "unknown", "1 minute ago" } }, rows)
+    rows = views.telematics({ a = { value = 5, time = 1 }, b = { value = 6 } })
+    assert.same({ { "a", "5", "-", "in the future; the clocks differ", paint = "yellow" },
+      { "b", "6", "-", "at an unknown time" } }, rows)
   end)
 end)
 

@@ -227,6 +227,19 @@ describe("merging", function()
     assert.equal(0, details.chargingLevelHv.age)
   end)
 
+  it("has no age while this machine's clock is behind", function()
+    local state = values.restore(after({ { "rest", { [LEVEL] = { "50", "%", 0 },
+      [LAT] = { 48.1, nil, 0 }, [LON] = { 11.5, nil, 0 } } } }))
+    for _, row in ipairs({ { NOW - 61 }, { NOW - 3 * 86400 }, { NOW - 60, 0 }, { NOW + 7, 7 } }) do
+      local _, details = values.status(state, { now = row[1] })
+      local all = values.telematics(state, { now = row[1] })
+      for _, detail in ipairs({ details.chargingLevelHv, details.position, details.updateTime,
+        all[LEVEL] }) do
+        assert.same({ time = NOW, age = row[2] }, { time = detail.time, age = detail.age })
+      end
+    end
+  end)
+
   it("is bounded", function()
     local many = {}
     for i = 1, 3000 do many["vehicle.d" .. i] = { value = i } end

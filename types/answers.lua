@@ -151,7 +151,7 @@
 ---@field value? any as in the status; absent if there is none
 ---@field unit? string such as "km", "%", "min"
 ---@field time? integer seconds since 1970, when it was measured
----@field age? integer seconds
+---@field age? integer seconds; absent if `time` is in the future: this machine's clock is behind
 ---@field descriptor? string BMW's name of what it comes from
 ---@field source? "rest"|"stream"|"cache"
 ---@field raw? any as BMW sent it
@@ -181,7 +181,7 @@
 ---@field value? string|number|boolean|table
 ---@field unit? string
 ---@field time? integer seconds since 1970
----@field age? integer seconds
+---@field age? integer seconds; absent if `time` is in the future: this machine's clock is behind
 ---@field raw? any as BMW sent it
 ---@field source? "rest"|"stream"|"cache"
 ---@field empty? bmwi.absence why there is no value

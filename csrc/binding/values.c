@@ -122,7 +122,9 @@ double bmwi_now_of(lua_State *L, int options) {
 
 void bmwi_set_time(lua_State *L, int table, double time, double now) {
   bmwi_set_number(L, table, "time", time);
-  if (!isnan(time)) bmwi_set_number(L, table, "age", now > time ? floor(now - time) : 0);
+  /* A clock that is behind does not make old values new. */
+  if (isnan(time) || time > now + FUTURE) return;
+  bmwi_set_number(L, table, "age", now > time ? floor(now - time) : 0);
 }
 
 /* ---- merging -------------------------------------------------------------------- */

@@ -49,7 +49,7 @@ void bmwi_read_value(lua_State *L, int index, const char *descriptor, bmwi_value
 void bmwi_entry_value(lua_State *L, int entry, bmwi_value *value);
 /* The member `now` of the options at that index, or this machine's time. */
 double bmwi_now_of(lua_State *L, int options);
-/* Sets the members time and age. */
+/* Sets the members time and age; a time in the future of `now` has no age. */
 void bmwi_set_time(lua_State *L, int table, double time, double now);
 
 #pragma GCC visibility pop

@@ -16,11 +16,15 @@ local function yes_or_no(value)
   return value and "yes" or "no"
 end
 
---- An age as text, and whether to highlight it.
-function status_view.age_text(age)
-  if type(age) ~= "number" then return "at an unknown time", false end
+--- An age as text, and whether to highlight it. A time without an age is in the future of this
+--- machine's clock.
+function status_view.age_text(age, time)
+  if type(age) ~= "number" then
+    if type(time) == "number" then return render.AHEAD, true end
+    return "at an unknown time", false
+  end
   local old = age > OLD
-  return render.ago(age) .. (old and ": old" or ""), old or age < -60
+  return render.ago(age) .. (old and ": old" or ""), old
 end
 
 -- The rows of a status: the label, the members behind it, and how to format it if the classic
@@ -59,20 +63,25 @@ local FLAGS = {
   refused = "a newer value was not plausible",
 }
 
--- The age of a row, which is that of its oldest member, and remarks on its values.
+-- The age of a row, which is that of its oldest member, and remarks on its values. If one is in the
+-- future, the clock is wrong, and so are the ages of the others.
 local function measured(members, details)
-  local oldest, any, notes, seen = nil, false, {}, {}
+  local oldest, ahead, any, notes, seen = nil, nil, false, {}, {}
   for _, member in ipairs(members) do
     local detail = details[member]
     if detail and detail.value ~= nil then
       any = true
-      if type(detail.age) == "number" then oldest = math.max(oldest or detail.age, detail.age) end
+      if type(detail.age) == "number" then
+        oldest = math.max(oldest or detail.age, detail.age)
+      else
+        ahead = ahead or detail.time
+      end
       local note = FLAGS[detail.flag] or detail.source == "cache" and "saved earlier" or nil
       if note and not seen[note] then notes[#notes + 1], seen[note] = note, true end
     end
   end
   if not any then return nil end
-  local text, old = status_view.age_text(oldest)
+  local text, old = status_view.age_text(not ahead and oldest or nil, ahead)
   table.insert(notes, 1, text)
   return table.concat(notes, ", "), old
 end

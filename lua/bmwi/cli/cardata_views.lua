@@ -42,7 +42,7 @@ function views.telematics(values)
   local rows = {}
   for i, descriptor in ipairs(sorted_names(values)) do
     local entry = values[descriptor]
-    local when, old = age_text(entry.age)
+    local when, old = age_text(entry.age, entry.time)
     local empty = entry.value == nil
     rows[i] = { descriptor, text_of(entry.value),
       entry.flag == "unit_unknown" and "unknown" or text_of(entry.unit),

@@ -84,9 +84,11 @@ function render.span(seconds)
   end
 end
 
+render.AHEAD = "in the future; the clocks differ"
+
 --- An age in seconds, in words.
 function render.ago(seconds)
-  if seconds < -60 then return "in the future; the clocks differ" end
+  if seconds < -60 then return render.AHEAD end
   local span = render.span(seconds)
   return span and span .. " ago" or "just now"
 end
