@@ -270,6 +270,19 @@ describe("the bridge's publisher", function()
     end)
   end)
 
+  it("publishes the end though the broker has acknowledged nothing yet", function()
+    local made = publish_to("read:1", "send:" .. mqtt.CONNACK[5], "stay")
+    for i = 1, 40 do made:set("topic" .. i, "x") end
+    work(made, function()
+      local full = #broker:got() >= 17 -- CONNECT, and as many messages as may be in flight
+      if full then made:set("bmwi/connection", "ended") end
+      return full
+    end)
+    local got = broker:await(20) -- that, offline and DISCONNECT
+    assert.truthy(got[18]:find(mqtt.text("bmwi/connection") .. "%x*" .. mqtt.hex("ended") .. "$"))
+    assert.truthy(got[19]:find(mqtt.hex("offline") .. "$"))
+  end)
+
   it("reports once what the broker refuses, on each topic, however often", function()
     local made = publish_to("read:1", "send:" .. mqtt.CONNACK[5], "read:3",
       "send:4003000187" .. "4003000287" .. "4003000387", "close")

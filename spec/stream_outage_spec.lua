@@ -132,7 +132,7 @@ describe("a stream continues", function()
     set({ refuse_after_disconnect = 60 })
     times.rotation = 0.25
     local stream = connected()
-    streams.run_until(stream, function() return report().attempt_count >= 2 end, "refusal")
+    streams.run_until(stream, function() return (attempts()[2] or {}).connack end, "refusal")
     set({ refuse_after_disconnect = 0 })
     streams.await(stream, "connected")
     alive(stream)

@@ -296,6 +296,11 @@ function Publisher:close()
   if self.online and connection:state() == "connected" then
     local note = next_note(self)
     while note and self:send(note) do note = next_note(self) end
+    -- That the service is no longer followed does not wait for the rest, which is published anew.
+    local topic = topics.CONNECTION
+    if self.is_dirty[topic] then
+      self:send({ topic = topic, payload = self.wanted[topic], retain = true })
+    end
     local until_, id = bmwi._sys.monotonic() + GOODBYE, connection:publish(topics.AVAILABILITY,
       topics.OFFLINE, { qos = 1, retain = true })
     while id do
