@@ -4,8 +4,7 @@ local bmwi = require("bmwi")
 local async = require("bmwi.async")
 local fails_as = helper.fails_as
 
-local python = os.execute("python3 -c 'import ssl' 2>/dev/null")
-local no_python = python ~= true and python ~= 0 and "there is no python3"
+local no_python = require("spec.broker_helper").no_python()
 
 -- Starts a program that prints lines, the first of which ends in its port.
 local function start(command)
@@ -51,13 +50,7 @@ describe("through a tunnel a command", function()
     tunnel = nil
   end)
 
-  local function executed()
-    local count = 0
-    for _, request in ipairs(secure:log()) do
-      if request.path:find("/executeService", 1, true) then count = count + 1 end
-    end
-    return count
-  end
+  local function executed() return secure:count("POST", "/executeService") end
 
   it("is sent once", function()
     if no_python then return pending(no_python) end

@@ -406,10 +406,10 @@ static int sys_catch_signals(lua_State *L) {
   return 0;
 }
 
-/* sys.hold_signals(hold): catches signals, and raises none until they are no longer held. */
+/* sys.hold_signals(hold): true: catches signals, and raises none until it is called with false. */
 static int sys_hold_signals(lua_State *L) {
   held = lua_toboolean(L, 1);
-  return sys_catch_signals(L);
+  return held ? sys_catch_signals(L) : 0;
 }
 
 /* The length of a UTF-8 text without its last character. */
